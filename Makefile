@@ -1,0 +1,49 @@
+# .venv is made by the first target that needs it, and brought up to date when pyproject.toml
+# changes. PYTHON=... names another interpreter (3.11, 3.12 or 3.13).
+
+VENV := .venv
+BIN := $(VENV)/bin
+USABLE := import sys; sys.exit(not (3, 11) <= sys.version_info[:2] <= (3, 13))
+PYTHON ?= $(shell for p in python3 python3.13 python3.12 python3.11 python; do \
+	$$p -c "$(USABLE)" >/dev/null 2>&1 && echo $$p && break; done)
+
+.PHONY: run test check ui bench
+
+run: $(VENV)/run.stamp
+	@echo "Training on the synthetic demonstration set (about two minutes on two cores) ..."
+	@$(BIN)/python flows/full_pipeline.py --preset quick
+	@echo
+	@echo "That was the demonstration. For your own pictures, in one folder a class:"
+	@echo "    $(BIN)/python flows/full_pipeline.py --data FOLDER"
+
+test: check
+	$(BIN)/python -m pytest
+
+check: $(VENV)/dev.stamp
+	$(BIN)/ruff check
+	$(BIN)/ruff format --check
+	$(BIN)/mypy
+	$(BIN)/lint-imports --no-cache
+
+ui: $(VENV)/run.stamp
+	@echo "The run history is at http://127.0.0.1:4200 until you press Ctrl-C."
+	@PREFECT_SERVER_ANALYTICS_ENABLED=false DO_NOT_TRACK=1 \
+		$(BIN)/prefect --no-prompt server start --host 127.0.0.1
+
+bench: $(VENV)/dev.stamp
+	$(BIN)/python tests/benchmarks/bench_model.py
+	$(BIN)/python tests/benchmarks/bench_cached_run.py
+
+$(VENV)/run.stamp: pyproject.toml | $(VENV)/bin/python
+	@echo "Installing into $(VENV) (torch is large: several minutes) ..."
+	@$(BIN)/python -m pip install -qq --disable-pip-version-check --editable .
+	@touch $@
+
+$(VENV)/dev.stamp: pyproject.toml | $(VENV)/bin/python
+	@echo "Installing into $(VENV) with the developers' tools (torch is large: several minutes) ..."
+	@$(BIN)/python -m pip install -qq --disable-pip-version-check --editable '.[dev]'
+	@touch $@ $(VENV)/run.stamp
+
+$(VENV)/bin/python:
+	@test -n "$(PYTHON)" || { echo "Python 3.11, 3.12 or 3.13 is needed and none was found."; exit 1; }
+	@$(PYTHON) -m venv $(VENV)

@@ -1,0 +1,159 @@
+"""From class folders to a report: scan, split, train, predict, evaluate, plot, report.
+
+$ python flows/full_pipeline.py --data FOLDER
+
+Every stage keeps its output as a cached artifact, so that what did not change is not computed
+again. `--help` names the flags.
+"""
+
+import sys
+from collections.abc import Iterator
+from importlib.metadata import version
+from pathlib import Path
+from typing import Annotated, Any
+
+from cyclopts import Parameter
+
+from flows import server, terminal
+from flows.settings import (
+    DataFlags,
+    Plan,
+    RunFlags,
+    SplitFlags,
+    TrainingFlags,
+    name_of,
+    reading_processes,
+    resolve,
+)
+from resnext.demo import DemoSettings
+from resnext.device import describe
+from tasks.draw import PICTURES, draw
+from tasks.evaluate import evaluate
+from tasks.orchestrator import Completed, FlowRunContext, State, flow, running, tags
+from tasks.plot import plot
+from tasks.predict import predict, predict_pictures
+from tasks.publish import publish
+from tasks.report import About, report
+from tasks.scan import scan, scan_pictures
+from tasks.split import split
+from tasks.stage.artifact import Artifact, Runtime
+from tasks.stage.run import open_run, point_latest
+from tasks.train import train
+
+
+def pipeline_stages(plan: Plan, runtime: Runtime) -> Iterator[Artifact]:
+    """Run the stages one after the other, giving each artifact as it is finished."""
+    scanning = runtime.model_copy(update={"workers": reading_processes(plan, scanning=True)})
+    yield (manifest := scan(scanning))
+    yield (parts := split(runtime, manifest, plan.split))
+    yield (model := train(runtime, manifest, parts, plan.recipe, plan.compute, plan.weights))
+    yield (predictions := predict(runtime, manifest, parts, model, plan.compute))
+    yield (scores := evaluate(runtime, predictions))
+    yield (figures := plot(runtime, model, scores, plan.validation_name, plan.preset == "seed"))
+    yield (page := report(runtime, manifest, parts, model, scores, figures, about(plan)))
+    publish(plan.name, scores, figures, page)
+    if plan.predict is not None:
+        yield (pictures := scan_pictures(scanning.model_copy(update={"data": plan.predict})))
+        root = plan.predict if plan.predict.is_dir() else plan.predict.parent
+        beside = runtime.model_copy(update={"data": root})
+        yield predict_pictures(beside, pictures, model.only(["model.safetensors"]), plan.compute)
+
+
+def run_pipeline(plan: Plan, run_id: str) -> str:
+    """Run a plan in a run folder of its own; say in a line how good the network is.
+
+    Raises:
+        InputError: the pictures can't be used as they were asked to be.
+    """
+    with open_run(plan.store, run_id, {"command": plan.command}) as run:
+        runtime = Runtime(
+            store=plan.store,
+            run=run,
+            data=plan.data,
+            workers=reading_processes(plan, scanning=False),
+            verify=plan.verify,
+            progress_bar=sys.stderr.isatty(),
+        )
+        if plan.data is None:
+            pictures = draw(runtime, DemoSettings()).folder / PICTURES
+            runtime = runtime.model_copy(update={"data": pictures})
+        for artifact in pipeline_stages(plan, runtime):
+            if artifact.stage == plan.only:
+                break
+    point_latest(plan.store, run)
+    return terminal.conclusion(run, plan)
+
+
+@flow(name="full-pipeline", flow_run_name=lambda: run_name(), persist_result=False)
+def full_pipeline(
+    data: DataFlags = DataFlags(),
+    split: SplitFlags = SplitFlags(),
+    training: TrainingFlags = TrainingFlags(),
+    run: RunFlags = RunFlags(),
+) -> State[Any]:
+    """Train a classifier on class folders and report how good it is."""
+    with terminal.wrong_input_fails_in_words() as outcome:
+        plan = resolve(data, split, training, run)
+        context = FlowRunContext.get()
+        run_id = str(context.flow_run.id) if context and context.flow_run else "0" * 8
+        outcome.state = Completed(message=run_pipeline(plan, run_id))
+    return outcome.state
+
+
+def run_name() -> str:
+    """Name a flow run by its pictures and its network."""
+    given = running.flow_run.parameters
+    data, training = given.get("data"), given.get("training")
+    return name_of(data or DataFlags(), training or TrainingFlags())
+
+
+def about(plan: Plan) -> About:
+    """Put the facts of a run into words for its report."""
+    packages = ("torch", "torchvision", "pandas", "scikit-learn", "prefect")
+    return About(
+        data_name=plan.data_name,
+        synthetic=plan.data is None,
+        command=plan.command,
+        settings=(
+            ("Split", _facts(plan.split)),
+            ("Training", _facts(plan.recipe)),
+        ),
+        environment=(
+            ("Computed on", describe(plan.compute)),
+            ("Python", ".".join(map(str, sys.version_info[:3]))),
+            *((name, version(name)) for name in packages),
+        ),
+        notes=plan.notes,
+    )
+
+
+def _facts(model: Any) -> tuple[tuple[str, str], ...]:
+    return tuple((name.replace("_", " "), terminal.plain(value)) for name, value in model)
+
+
+def main(
+    *,
+    data: Annotated[DataFlags, Parameter(name="*")] = DataFlags(),
+    split: Annotated[SplitFlags, Parameter(name="*")] = SplitFlags(),
+    training: Annotated[TrainingFlags, Parameter(name="*")] = TrainingFlags(),
+    run: Annotated[RunFlags, Parameter(name="*")] = RunFlags(),
+    config: Path | None = None,  # noqa: ARG001 - read by run_command, before the other flags
+) -> None:
+    """From class folders to a report: scan, split, train, predict, evaluate, plot, report.
+
+    Args:
+        data: Which pictures.
+        split: How they are divided.
+        training: How the network is trained.
+        run: Where and how to compute.
+        config: TOML file with any of these settings; a flag wins over it.
+    """
+    plan = resolve(data, split, training, run)  # wrong input is said before a server is started
+    terminal.show_only_our_lines()
+    terminal.say_what_runs(plan)
+    with server.connected(), tags(*plan.tags):
+        terminal.end(full_pipeline(data, split, training, run, return_state=True))
+
+
+if __name__ == "__main__":
+    sys.exit(terminal.run_command(main, name="full_pipeline.py"))

@@ -1,0 +1,118 @@
+"""Predict the class of one picture, or of every picture in a folder.
+
+$ python flows/predict.py PICTURE_OR_FOLDER
+
+Takes the newest finished model of the store, or `--model FILE`. Writes batch_predictions.csv.
+"""
+
+import logging
+import sys
+from pathlib import Path
+from typing import Annotated, Any
+
+from cyclopts import Parameter
+
+from flows import server, terminal
+from flows.settings import REPOSITORY, PredictFlags
+from resnext.card import read_card
+from resnext.device import count_cpus, plan_compute
+from resnext.errors import InputError
+from resnext.manifest import read_table
+from tasks.orchestrator import Completed, FlowRunContext, State, flow, tags
+from tasks.predict import predict_pictures
+from tasks.scan import scan_pictures
+from tasks.stage.artifact import Artifact, Runtime
+from tasks.stage.run import newest_model, open_run
+
+log = logging.getLogger(__name__)
+
+RESULT = "batch_predictions.csv"
+SHOWN = 20  # pictures, on the terminal
+
+
+@flow(name="batch-predict", flow_run_name="predict {source.name}", persist_result=False)
+def batch_predict(source: Path, settings: PredictFlags = PredictFlags()) -> State[Any]:
+    """Predict pictures that have no class yet."""
+    with terminal.wrong_input_fails_in_words() as outcome:
+        context = FlowRunContext.get()
+        run_id = str(context.flow_run.id) if context and context.flow_run else "0" * 8
+        outcome.state = Completed(message=run_prediction(source, settings, run_id))
+    return outcome.state
+
+
+def run_prediction(source: Path, settings: PredictFlags, run_id: str) -> str:
+    """Predict, show the first results and say where they all are.
+
+    Raises:
+        InputError: there is no such picture or model.
+    """
+    store = (settings.store or REPOSITORY / "artifacts").absolute()
+    model, arch = find_model(settings.model, store)
+    source = source.absolute()
+    root = source if source.is_dir() else source.parent
+    with open_run(store, run_id, {"source": str(source)}) as run:
+        runtime = Runtime(store=store, run=run, data=source, progress_bar=sys.stderr.isatty())
+        pictures = scan_pictures(runtime.model_copy(update={"workers": count_cpus()}))
+        compute = plan_compute(settings.device, arch, deterministic=False)
+        reading = runtime.model_copy(update={"data": root})
+        done = predict_pictures(reading, pictures, model, compute)
+    show(done.path(RESULT), run / RESULT)
+    return f"predicted the pictures of {source.name}"
+
+
+def find_model(path: Path | None, store: Path) -> tuple[Artifact, str]:
+    """Give the weights to use, known by their bytes, and their architecture.
+
+    Raises:
+        InputError: there are none, or the file is no model of this project.
+    """
+    found = path or newest_model(store)
+    if found is None:
+        raise InputError(
+            f"--store must hold a finished model, got '{store}' with none. "
+            "Run flows/full_pipeline.py first, or name a file with --model."
+        )
+    if not found.is_file():
+        raise InputError(
+            f"--model must be a model.safetensors, got '{found}'. "
+            "There is no such file. Check the path."
+        )
+    return Artifact.of_file(found.absolute()), read_card(found).architecture
+
+
+def show(predictions: Path, link: Path) -> None:
+    """Print class and probability of the first pictures, and where all of them are."""
+    rows = read_table(predictions)
+    for _, row in rows.head(SHOWN).iterrows():
+        if row["status"] == "ok":
+            answer = f"{row['predicted']} {float(row['confidence']):.1%}"
+        else:
+            answer = f"no prediction: {row['error']}"
+        log.info("%s: %s", row["path"], answer, extra={"plain": True})
+    log.info("All %d predictions: %s", len(rows), link, extra={"plain": True})
+
+
+def main(
+    source: Path,
+    /,
+    *,
+    settings: Annotated[PredictFlags, Parameter(name="*")] = PredictFlags(),
+) -> None:
+    """Print class and probability of one picture, or of every picture in a folder.
+
+    Args:
+        source: A picture or a folder.
+        settings: With which model and where.
+    """
+    if not source.exists():
+        raise InputError(
+            f"PICTURE_OR_FOLDER must be there, got '{source}'. Nothing is there. Check the path."
+        )
+    find_model(settings.model, (settings.store or REPOSITORY / "artifacts").absolute())
+    terminal.show_only_our_lines()
+    with server.connected(), tags("predict"):
+        terminal.end(batch_predict(source.absolute(), settings, return_state=True))
+
+
+if __name__ == "__main__":
+    sys.exit(terminal.run_command(main, name="predict.py"))

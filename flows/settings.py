@@ -1,0 +1,320 @@
+"""What a pipeline run is told: one set of models behind flags, TOML file and the UI's form.
+
+A field that is left empty takes its value from the preset. The bounds are those of the models
+that the values end up in (`Recipe`, `SplitSettings`), which `resolve` builds.
+"""
+
+import shlex
+from collections.abc import Mapping
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Annotated, Any, Literal
+
+from pydantic import BaseModel, ConfigDict, Field
+
+from resnext.device import Compute, plan_compute
+from resnext.errors import InputError
+from resnext.recipe import Optimizer, Recipe
+from resnext.split import SplitSettings
+from tasks.stage.artifact import Artifact
+
+REPOSITORY = Path(__file__).resolve().parents[1]
+SYNTHETIC = "synthetic demonstration set"
+USUAL_DATA = REPOSITORY / "data" / "45-data"
+
+Store = Annotated[
+    Path | None,
+    Field(description="folder of all results [default: artifacts in the repository]"),
+]
+Device = Annotated[
+    Literal["auto", "cpu", "cuda", "mps"], Field(description="where to compute [default: auto]")
+]
+Preset = Literal["default", "seed", "quick"]
+Stop = Literal["scan", "split", "train", "predict", "evaluate", "plot", "report"]
+Strategy = Literal["grouped", "stratified", "random"]
+
+PRESETS: Mapping[str, Mapping[str, Any]] = {
+    "default": {},
+    # The script that this project began as, exactly.
+    "seed": {
+        "arch": "resnext38_32x4d",
+        "epochs": 20,
+        "lr": 1e-4,
+        "optimizer": "sgd",
+        "momentum": 0.0,
+        "weight_decay": 0.0,
+        "schedule": "constant",
+        "warmup_epochs": 0,
+        "label_smoothing": 0.0,
+        "augment": False,
+        "keep": "last",
+        "strategy": "random",
+        "shares": (80, 0, 20),
+    },
+    # Ends within two minutes on two cores with the demonstration set.
+    "quick": {
+        "arch": "resnext38_32x4d",
+        "image_size": 64,
+        "epochs": 8,
+        "batch_size": 16,
+        "warmup_epochs": 1,
+    },
+}
+
+
+def _from_preset(model: type[BaseModel], name: str) -> Any:
+    """Describe a flag that is empty until the preset fills it, with the values it can take."""
+    field = model.model_fields[name]
+    values = {preset: given.get(name, field.default) for preset, given in PRESETS.items()}
+    default = values.pop("default")
+    others = "".join(f"; {preset}: {_plain(v)}" for preset, v in values.items() if v != default)
+    text = f"{field.description} [default: {_plain(default)}{others}]"
+    return Field(default=None, description=text)
+
+
+def _plain(value: object) -> str:
+    return ",".join(f"{item:g}" for item in value) if isinstance(value, tuple) else str(value)
+
+
+class _Flags(BaseModel):
+    model_config = ConfigDict(frozen=True, extra="forbid")
+
+
+class DataFlags(_Flags):
+    """Which pictures."""
+
+    data: Annotated[
+        Path | None,
+        Field(
+            description="folder of class folders [default: data/45-data where it exists, else a "
+            "synthetic demonstration set that the program draws]"
+        ),
+    ] = None
+    predict: Annotated[
+        Path | None, Field(description="folder of new pictures to predict with the new model")
+    ] = None
+
+
+class SplitFlags(_Flags):
+    """How the pictures are divided."""
+
+    split: Strategy | None = _from_preset(SplitSettings, "strategy")
+    shares: str | None = _from_preset(SplitSettings, "shares")
+    group_pattern: str | None = _from_preset(SplitSettings, "group_pattern")
+    split_seed: int | None = _from_preset(SplitSettings, "seed")
+
+
+class TrainingFlags(_Flags):
+    """How the network is trained."""
+
+    preset: Annotated[
+        Preset,
+        Field(
+            description="what the empty settings are taken from: default (a recipe that learns), "
+            "seed (the script that the project began as), quick (minutes on a laptop)"
+        ),
+    ] = "default"
+    arch: str | None = _from_preset(Recipe, "arch")
+    weights: str | None = _from_preset(Recipe, "weights")
+    image_size: int | None = _from_preset(Recipe, "image_size")
+    epochs: int | None = _from_preset(Recipe, "epochs")
+    batch_size: int | None = _from_preset(Recipe, "batch_size")
+    lr: float | None = _from_preset(Recipe, "lr")
+    optimizer: Optimizer | None = _from_preset(Recipe, "optimizer")
+    seed: int | None = _from_preset(Recipe, "seed")
+
+
+class RunFlags(_Flags):
+    """Where and how to compute, and what to keep."""
+
+    store: Store = None
+    only: Annotated[Stop | None, Field(description="stop after this stage [default: none]")] = None
+    device: Device = "auto"
+    workers: Annotated[
+        int | None,
+        Field(
+            ge=0, le=256,
+            description="processes that read pictures [default: none for training on a CPU, else "
+            "up to 4; as many as cores for the scan]",
+        ),
+    ] = None  # fmt: skip
+    deterministic: Annotated[
+        bool, Field(description="the same bytes on CUDA too, a little slower [default: off]")
+    ] = False
+    verify: Annotated[
+        bool, Field(description="hash every picture and cached file again [default: off]")
+    ] = False
+
+
+class PredictFlags(_Flags):
+    """With which model and where."""
+
+    model: Annotated[
+        Path | None, Field(description="a model.safetensors [default: that of the newest run]")
+    ] = None
+    store: Store = None
+    device: Device = "auto"
+
+
+@dataclass(frozen=True)
+class Plan:
+    """What a pipeline run will do, every value filled in."""
+
+    data: Path | None
+    predict: Path | None
+    store: Path
+    only: Stop | None
+    preset: Preset
+    split: SplitSettings
+    recipe: Recipe
+    weights: Artifact | None
+    compute: Compute
+    workers: int | None
+    verify: bool
+    command: str
+
+    @property
+    def data_name(self) -> str:
+        """Call the pictures by their folder, or the demonstration set by what it is."""
+        return self.data.name if self.data else SYNTHETIC
+
+    @property
+    def name(self) -> str:
+        """Name the run for people."""
+        return f"{self.data_name}, {self.recipe.arch}"
+
+    @property
+    def tags(self) -> tuple[str, ...]:
+        """Tag the run in the Prefect UI."""
+        return (self.data_name, self.recipe.arch, f"preset: {self.preset}")
+
+    @property
+    def validation_name(self) -> str:
+        """Name the part that is watched during training."""
+        return "validation" if self.split.shares[1] else "test"
+
+    @property
+    def notes(self) -> tuple[str, ...]:
+        """Say what a reader of the score must know."""
+        if self.split.shares[1]:
+            return ()
+        return (
+            "There is no validation part: the curves named test were measured on the test part "
+            "after each epoch. Nothing was chosen by them.",
+        )
+
+
+def resolve(data: DataFlags, split: SplitFlags, training: TrainingFlags, run: RunFlags) -> Plan:
+    """Fill in what was left empty, check everything, and find the device.
+
+    Raises:
+        InputError: a value is out of bounds, or a folder or device isn't there.
+        pydantic.ValidationError: a value is out of bounds.
+    """
+    preset = PRESETS[training.preset]
+    given = _given(training) | _given(split)
+    start, weights = _weights(training.weights)
+    renamed = {"split": "strategy", "split_seed": "seed"}
+    asked_split = {renamed.get(name, name): value for name, value in _given(split).items()}
+    if "shares" in asked_split:
+        asked_split["shares"] = _shares(asked_split["shares"])
+    split_settings = SplitSettings(**_chosen(SplitSettings, preset, asked_split))
+    asked_recipe = _given(training) | ({"weights": start} if start else {})
+    recipe = Recipe(**_chosen(Recipe, preset, asked_recipe))
+    return Plan(
+        data=_folder("--data", data.data or (USUAL_DATA if USUAL_DATA.is_dir() else None)),
+        predict=_path("--predict", data.predict),
+        store=(run.store or REPOSITORY / "artifacts").absolute(),
+        only=run.only,
+        preset=training.preset,
+        split=split_settings,
+        recipe=recipe,
+        weights=weights,
+        compute=plan_compute(run.device, recipe.arch, run.deterministic),
+        workers=run.workers,
+        verify=run.verify,
+        command=_command(data, given, training.preset, run),
+    )
+
+
+def name_of(data: DataFlags, training: TrainingFlags) -> str:
+    """Name a run by its pictures and its network, before anything is checked."""
+    folder = data.data or (USUAL_DATA if USUAL_DATA.is_dir() else None)
+    arch = training.arch or PRESETS[training.preset].get("arch", Recipe().arch)
+    return f"{folder.name if folder else SYNTHETIC}, {arch}"
+
+
+def _weights(text: str | None) -> tuple[str | None, Artifact | None]:
+    """Tell a word from a file, which is known by its bytes from here on."""
+    if text is None or text in ("none", "imagenet"):
+        return text, None
+    if not Path(text).is_file():
+        raise InputError(
+            f"--weights must be none, imagenet or a .safetensors or .pth file, got '{text}'. "
+            "There is no such file. Check the path."
+        )
+    return "file", Artifact.of_file(Path(text).absolute())
+
+
+def _given(flags: BaseModel) -> dict[str, Any]:
+    """Give the flags that were set."""
+    return {name: value for name, value in flags if value is not None}
+
+
+def _chosen(
+    model: type[BaseModel], preset: Mapping[str, Any], asked: Mapping[str, Any]
+) -> dict[str, Any]:
+    """Give the fields of a model that the preset or the user set; the user wins."""
+    chosen = {**preset, **asked}
+    return {name: value for name, value in chosen.items() if name in model.model_fields}
+
+
+def _shares(text: str) -> tuple[float, ...]:
+    try:
+        return tuple(float(part) for part in text.split(","))
+    except ValueError as error:
+        raise InputError(
+            f"--shares must be three numbers, got {text!r}. "
+            "Write the percentages of train, val and test as in 70,10,20."
+        ) from error
+
+
+def _folder(flag: str, path: Path | None) -> Path | None:
+    if path is not None and not path.is_dir():
+        what = "a file" if path.exists() else "nothing"
+        raise InputError(
+            f"{flag} must be a folder of class folders, got '{path}'. "
+            f"There is {what} at that place. Check the path."
+        )
+    return path.absolute() if path else None
+
+
+def _path(flag: str, path: Path | None) -> Path | None:
+    if path is not None and not path.exists():
+        raise InputError(
+            f"{flag} must be a picture or a folder, got '{path}'. Nothing is there. Check the path."
+        )
+    return path.absolute() if path else None
+
+
+def _command(data: DataFlags, given: Mapping[str, Any], preset: Preset, run: RunFlags) -> str:
+    """Write the command line that gives the same results."""
+    words = ["python", "flows/full_pipeline.py"]
+    if data.data:
+        words += ["--data", str(data.data)]
+    if preset != "default":
+        words += ["--preset", preset]
+    for name, value in given.items():
+        if name != "preset":
+            words += ["--" + name.replace("_", "-"), str(value)]
+    if run.device != "auto":
+        words += ["--device", run.device]
+    return shlex.join([*words, *(["--deterministic"] if run.deterministic else [])])
+
+
+def reading_processes(plan: Plan, *, scanning: bool) -> int:
+    """Choose how many processes read pictures, where the user didn't."""
+    if plan.workers is not None:
+        return max(1, plan.workers) if scanning else plan.workers
+    cores = plan.compute.threads
+    return cores if scanning else (0 if plan.compute.device == "cpu" else min(4, cores))

@@ -1,0 +1,74 @@
+"""List what the store holds, or throw away what no kept run uses.
+
+$ python flows/store.py list
+$ python flows/store.py prune --keep-runs 10
+"""
+
+import sys
+from pathlib import Path
+from typing import Annotated, Literal
+
+from cyclopts import Parameter
+
+from flows import terminal
+from flows.settings import REPOSITORY
+from resnext.errors import InputError
+from tasks.stage import prune as pruning
+from tasks.stage.run import run_record, runs
+
+
+def main(
+    action: Literal["list", "prune"],
+    /,
+    *,
+    store: Path = REPOSITORY / "artifacts",
+    keep_runs: int = 10,
+    dry_run: Annotated[bool, Parameter(negative="")] = False,
+) -> None:
+    """List what the store holds, or remove old runs and every artifact that no run then uses.
+
+    Args:
+        action: list, or prune.
+        store: Folder of all results.
+        keep_runs: How many of the newest runs prune keeps; the one that `latest` names besides.
+        dry_run: Remove nothing, only tell.
+    """
+    if not store.is_dir():
+        raise InputError(
+            f"--store must be a folder of results, got '{store}'. Nothing is there. Check the path."
+        )
+    if keep_runs < 0:
+        raise InputError(f"--keep-runs must be 0 or more, got {keep_runs}.")
+    if action == "list":
+        show(store)
+    else:
+        remove(store, keep_runs, dry_run)
+
+
+def show(store: Path) -> None:
+    """Print the artifacts and the runs."""
+    entries = pruning.entries(store)
+    for entry in entries:
+        users = f"{len(entry.used_by)} runs" if len(entry.used_by) != 1 else "1 run"
+        print(f"{entry.stage:<18} {entry.key:<22} {entry.state:<9} {size(entry.bytes)}  {users}")
+    for run in runs(store):
+        print(f"run {run.name}  {run_record(run).get('status', 'unfinished')}")
+    total = sum(entry.bytes for entry in entries)
+    print(f"{len(entries)} artifacts, {size(total).strip()}; {len(runs(store))} runs")
+
+
+def remove(store: Path, keep_runs: int, dry_run: bool) -> None:
+    """Prune, and print what went."""
+    gone = pruning.prune(store, keep_runs=keep_runs, dry_run=dry_run)
+    for folder in gone:
+        print(folder.relative_to(store))
+    print(f"{len(gone)} folders {'would be removed' if dry_run else 'removed'}")
+
+
+def size(count: int) -> str:
+    """Write a number of bytes for people, in eight columns."""
+    return f"{count / 2**20:6.1f} MB" if count >= 2**20 else f"{count / 2**10:6.1f} kB"
+
+
+if __name__ == "__main__":
+    sys.exit(terminal.run_command(main, name="store.py"))

@@ -1,0 +1,42 @@
+"""What a file of weights says about itself, read without torch.
+
+The metadata of `model.safetensors` stands in one entry, because the file format keeps several
+in no fixed order and the same weights must give the same bytes.
+"""
+
+from pathlib import Path
+
+from pydantic import BaseModel, ConfigDict, ValidationError
+from safetensors import SafetensorError, safe_open
+
+from resnext.errors import InputError
+
+METADATA_KEY = "resnext"
+
+
+class ModelCard(BaseModel):
+    """What a file of weights says about itself."""
+
+    model_config = ConfigDict(frozen=True)
+
+    classes: tuple[str, ...]
+    architecture: str
+    image_size: int
+    mean: tuple[float, float, float]
+    std: tuple[float, float, float]
+
+
+def read_card(path: Path) -> ModelCard:
+    """Read what a file of weights says about itself.
+
+    Raises:
+        InputError: it is no file of weights that this project wrote.
+    """
+    try:
+        with safe_open(path, framework="np") as file:
+            return ModelCard.model_validate_json((file.metadata() or {})[METADATA_KEY])
+    except (OSError, SafetensorError, KeyError, ValidationError) as error:
+        raise InputError(
+            f"--model must be a model.safetensors that the pipeline wrote, got '{path}'. "
+            f"It can't be read as one ({type(error).__name__}). Name another file."
+        ) from error

@@ -1,0 +1,137 @@
+"""From tables to a trained network and its files: what stands around the loops of the engine."""
+
+from collections.abc import Sequence
+from dataclasses import asdict, dataclass
+from pathlib import Path
+
+import pandas as pd
+import torch
+from torch import Tensor, nn
+
+from resnext import device, engine, zoo
+from resnext.card import ModelCard
+from resnext.checkpoint import load_pretrained, save_model
+from resnext.device import Compute
+from resnext.images import MEAN, STD, Picture
+from resnext.manifest import read_manifest, read_table, write_table
+from resnext.recipe import Recipe
+
+CLOCK_COLUMNS = ["epoch", "seconds", "images_per_second", "finished_at"]
+HISTORY_COLUMNS = ["epoch", "lr", "train_loss", "train_accuracy", "val_loss", "val_accuracy"]
+
+
+@dataclass(frozen=True)
+class Parts:
+    """The pictures of a split, by part, and the class names in the order of their numbers."""
+
+    classes: tuple[str, ...]
+    train: tuple[Picture, ...]
+    val: tuple[Picture, ...]
+    test: tuple[Picture, ...]
+
+    def describe(self) -> str:
+        """Say how many pictures each part has."""
+        return f"{len(self.train)} train, {len(self.val)} val and {len(self.test)} test pictures"
+
+
+@dataclass(frozen=True)
+class Trained:
+    """What a training gives: the history and the weights to keep."""
+
+    history: list[engine.EpochRow]
+    weights: dict[str, Tensor]
+
+
+def read_parts(root: Path, manifest: Path, split: Path) -> Parts:
+    """Join manifest.csv and split.csv into the pictures of each part.
+
+    Raises:
+        InputError: the manifest can't be read.
+    """
+    table = read_table(split).merge(read_manifest(manifest)[["path", "sha256"]], on="path")
+    classes = tuple(sorted(table["label"].unique()))
+    number = {name: place for place, name in enumerate(classes)}
+    parts = {
+        part: tuple(
+            Picture(root / path, digest, number[label])
+            for path, digest, label in zip(rows["path"], rows["sha256"], rows["label"], strict=True)
+        )
+        for part, rows in table.groupby("split")
+    }
+    return Parts(classes, parts.get("train", ()), parts.get("val", ()), parts.get("test", ()))
+
+
+def start_model(
+    recipe: Recipe, classes: Sequence[str], compute: Compute, weights: Path | None
+) -> tuple[nn.Module, str]:
+    """Set torch up, build the network with its first weights and say where they come from.
+
+    Raises:
+        InputError: the device isn't there, or the weights can't be had or don't fit.
+    """
+    device.apply(compute)
+    with torch.random.fork_rng(devices=[]):
+        torch.manual_seed(recipe.seed)
+        model = zoo.build(recipe.arch, len(classes))
+    return model, load_pretrained(model, recipe.arch, recipe.weights, weights)
+
+
+def write_summary(model: nn.Module, recipe: Recipe, path: Path) -> None:
+    """Write the table of layers, with parameters and multiply-adds for one picture."""
+    from torchinfo import summary
+
+    table = summary(
+        model,
+        input_size=(1, 3, recipe.image_size, recipe.image_size),
+        col_names=("output_size", "num_params", "mult_adds"),
+        depth=4,
+        device="cpu",
+        verbose=0,
+    )
+    path.write_text(f"{table}\n", encoding="utf-8")
+
+
+def train(
+    model: nn.Module,
+    parts: Parts,
+    recipe: Recipe,
+    compute: Compute,
+    *,
+    workers: int = 0,
+    watcher: engine.Watcher | None = None,
+) -> Trained:
+    """Train on the train part, watching the val part.
+
+    Without a val part the test part is watched, as the user's own script does; nothing is
+    chosen by it then: the last epoch's weights are kept.
+
+    Raises:
+        DivergedError: the loss of an epoch is not finite.
+        InputError: a picture changed since it was scanned.
+    """
+    if not parts.val:
+        recipe = recipe.model_copy(update={"keep": "last"})
+    watched = parts.val or parts.test
+    history, weights = engine.fit(
+        model, parts.train, watched, recipe, compute, workers=workers, watcher=watcher
+    )
+    return Trained(history, weights)
+
+
+def write_result(trained: Trained, classes: Sequence[str], recipe: Recipe, folder: Path) -> None:
+    """Write model.safetensors, history.csv and, with the clock's values, timing.csv.
+
+    Raises:
+        OSError: a file can't be written.
+    """
+    card = ModelCard(
+        classes=tuple(classes),
+        architecture=recipe.arch,
+        image_size=recipe.image_size,
+        mean=MEAN,
+        std=STD,
+    )
+    save_model(folder / "model.safetensors", trained.weights, card)
+    rows = pd.DataFrame([asdict(row) for row in trained.history])
+    write_table(rows[HISTORY_COLUMNS], folder / "history.csv")
+    write_table(rows[CLOCK_COLUMNS], folder / "timing.csv")

@@ -1,0 +1,13 @@
+"""Draw the synthetic demonstration set, for runs that are given no pictures."""
+
+from resnext import demo
+from tasks.stage.artifact import Work
+from tasks.stage.decorator import stage
+
+PICTURES = "pictures"
+
+
+@stage(run_name="draw the synthetic demonstration set")
+def draw(work: Work, settings: demo.DemoSettings) -> None:
+    """Draw class folders of synthetic pictures below `pictures/`."""
+    demo.draw(work.out / PICTURES, settings)

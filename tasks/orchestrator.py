@@ -1,0 +1,60 @@
+"""The one door to Prefect: what must hold for it everywhere is set here, before it is imported.
+
+Every module takes `flow`, `task` and the rest from here. Settings that the user has made in the
+environment win.
+"""
+
+import logging
+import os
+
+_SETTINGS = {
+    "PREFECT_SERVER_ANALYTICS_ENABLED": "false",
+    "DO_NOT_TRACK": "1",
+    "PREFECT_RESULTS_DEFAULT_SERIALIZER": "json",  # never a pickle
+    "PREFECT_LOGGING_EXTRA_LOGGERS": "flows,tasks,resnext,reports",
+    "PREFECT_LOGGING_TO_API_WHEN_MISSING_FLOW": "ignore",  # lines before and after a run
+    "PREFECT_SERVER_EPHEMERAL_STARTUP_TIMEOUT_SECONDS": "120",  # the first start makes a database
+}
+for _name, _value in _SETTINGS.items():
+    os.environ.setdefault(_name, _value)
+
+from prefect import Flow, Task, flow, tags, task  # noqa: E402 - see above
+from prefect import runtime as running  # noqa: E402
+from prefect.artifacts import (  # noqa: E402
+    create_image_artifact,
+    create_markdown_artifact,
+    create_progress_artifact,
+    create_table_artifact,
+    update_progress_artifact,
+)
+from prefect.cache_policies import NO_CACHE  # noqa: E402
+from prefect.client.schemas.objects import State  # noqa: E402
+from prefect.context import FlowRunContext, TaskRunContext  # noqa: E402
+from prefect.settings import PREFECT_API_URL, PREFECT_HOME, temporary_settings  # noqa: E402
+from prefect.states import Completed, Failed  # noqa: E402
+
+for _name in _SETTINGS["PREFECT_LOGGING_EXTRA_LOGGERS"].split(","):
+    logging.getLogger(_name).setLevel(logging.INFO)
+
+__all__ = [
+    "NO_CACHE",
+    "PREFECT_API_URL",
+    "PREFECT_HOME",
+    "Completed",
+    "Failed",
+    "Flow",
+    "FlowRunContext",
+    "State",
+    "Task",
+    "TaskRunContext",
+    "create_image_artifact",
+    "create_markdown_artifact",
+    "create_progress_artifact",
+    "create_table_artifact",
+    "flow",
+    "running",
+    "tags",
+    "task",
+    "temporary_settings",
+    "update_progress_artifact",
+]

@@ -1,0 +1,34 @@
+"""Plot the learning curves and the confusion matrix."""
+
+import logging
+from typing import Annotated
+
+from tasks.stage.artifact import Artifact, Reads, Work
+from tasks.stage.decorator import stage
+
+log = logging.getLogger(__name__)
+
+
+@stage(run_name="plot curves and confusion")
+def plot(
+    work: Work,
+    model: Annotated[Artifact, Reads("history.csv", "timing.csv")],
+    scores: Annotated[Artifact, Reads("confusion.csv")],
+    validation_name: str,
+    show_time: bool,
+) -> None:
+    """Write curves.png, curves.svg, confusion.png and confusion.svg.
+
+    The curves carry the time when the training ended, if wanted.
+    """
+    from reports import figures, tables
+
+    history = tables.read_table(model.path("history.csv"))
+    confusion = tables.read_confusion(scores.path("confusion.csv"))
+    ended = tables.read_table(model.path("timing.csv"))["finished_at"].iloc[-1]
+    caption = f"Training ended {ended}" if show_time else None
+    curves = figures.plot_curves(history, validation_name=validation_name, caption=caption)
+    figures.save_figure(curves, work.out, "curves")
+    figures.save_figure(figures.plot_confusion(confusion), work.out, "confusion")
+    if note := figures.font_note(confusion.index):
+        log.info(note)

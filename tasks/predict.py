@@ -1,0 +1,54 @@
+"""Predict with a trained network: the held-out parts of a split, or new pictures."""
+
+import logging
+from typing import Annotated
+
+from resnext.device import Compute
+from resnext.manifest import write_table
+from tasks.stage.artifact import Artifact, Reads, Work
+from tasks.stage.decorator import stage
+
+log = logging.getLogger(__name__)
+
+
+@stage(run_name="predict val and test")
+def predict(
+    work: Work,
+    manifest: Annotated[Artifact, Reads("manifest.csv")],
+    split: Annotated[Artifact, Reads("split.csv")],
+    model: Annotated[Artifact, Reads("model.safetensors")],
+    compute: Compute,
+) -> None:
+    """Write predictions.csv."""
+    from resnext import predictions
+
+    table = predictions.predict_split(
+        work.pictures,
+        manifest.path("manifest.csv"),
+        split.path("split.csv"),
+        model.path("model.safetensors"),
+        compute,
+        workers=work.workers,
+    )
+    write_table(table, work.out / "predictions.csv")
+
+
+@stage(run_name="predict new pictures")
+def predict_pictures(
+    work: Work,
+    pictures: Annotated[Artifact, Reads("batch_manifest.csv", "batch_quarantine.csv")],
+    model: Annotated[Artifact, Reads()],
+    compute: Compute,
+) -> None:
+    """Write batch_predictions.csv. `model` holds one file, the weights."""
+    from resnext import predictions
+
+    table = predictions.predict_pictures(
+        work.pictures,
+        pictures.path("batch_manifest.csv"),
+        pictures.path("batch_quarantine.csv"),
+        model.single_path(),
+        compute,
+        workers=work.workers,
+    )
+    write_table(table, work.out / "batch_predictions.csv")

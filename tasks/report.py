@@ -1,0 +1,59 @@
+"""Render the report: everything about one run in one file."""
+
+from typing import Annotated
+
+from pydantic import BaseModel, ConfigDict
+
+from tasks.stage.artifact import Artifact, Reads, Work
+from tasks.stage.decorator import stage
+
+FIGURES = ("curves", "confusion")
+Facts = tuple[tuple[str, str], ...]
+
+
+class About(BaseModel):
+    """What a report says of its run besides the tables, in words."""
+
+    model_config = ConfigDict(frozen=True)
+
+    data_name: str
+    synthetic: bool
+    command: str
+    settings: tuple[tuple[str, Facts], ...]
+    environment: Facts
+    notes: tuple[str, ...]
+
+
+@stage(run_name="report on {about.data_name}")
+def report(
+    work: Work,
+    manifest: Annotated[Artifact, Reads("quarantine.csv")],
+    split: Annotated[Artifact, Reads("split.csv", "leakage.json")],
+    model: Annotated[Artifact, Reads("history.csv")],
+    scores: Annotated[Artifact, Reads("per_class.csv", "confusion.csv", "metrics.json")],
+    figures: Annotated[Artifact, Reads("curves.png", "confusion.png")],
+    about: About,
+) -> None:
+    """Write report.html."""
+    from reports import html, tables
+
+    confusion = tables.read_confusion(scores.path("confusion.csv"))
+    content = html.ReportContent(
+        title=f"Image classification report: {about.data_name}",
+        data_name=about.data_name,
+        synthetic=about.synthetic,
+        classes=tuple(confusion.index),
+        settings={section: dict(facts) for section, facts in about.settings},
+        split=tables.read_table(split.path("split.csv")),
+        quarantine=tables.read_table(manifest.path("quarantine.csv")),
+        leakage=tables.read_json(split.path("leakage.json")),
+        per_class=tables.read_table(scores.path("per_class.csv")),
+        metrics=tables.read_json(scores.path("metrics.json")),
+        confusion=confusion,
+        history=tables.read_table(model.path("history.csv")),
+        figures={stem: figures.path(f"{stem}.png").read_bytes() for stem in FIGURES},
+        command=about.command,
+        environment=dict(about.environment),
+        notes=about.notes,
+    )
+    (work.out / "report.html").write_text(html.render_report(content), encoding="utf-8")

@@ -1,0 +1,50 @@
+"""Scan a folder of pictures: what is there, by class, and what can't be used.
+
+Runs at every call; unchanged files are known by size, time of change and inode and not read
+again. What is remembered of them lies beside the results, in a file that no key counts.
+"""
+
+import logging
+from collections.abc import Callable
+from pathlib import Path
+
+from resnext import manifest
+from tasks.stage.artifact import Runtime, Work
+from tasks.stage.decorator import stage
+from tasks.stage.key import digest_of
+from tasks.stage.store import replace_file
+from tasks.watch import counting
+
+log = logging.getLogger(__name__)
+
+
+@stage(always=True)
+def scan(work: Work) -> None:
+    """Write manifest.csv and quarantine.csv of a folder of class folders."""
+    found = _scan(work, manifest.scan)
+    manifest.write_table(found.manifest, work.out / "manifest.csv")
+    manifest.write_table(found.quarantine, work.out / "quarantine.csv")
+
+
+@stage(always=True)
+def scan_pictures(work: Work) -> None:
+    """Write batch_manifest.csv and batch_quarantine.csv of pictures that have no class."""
+    found = _scan(work, manifest.scan_pictures)
+    manifest.write_table(found.manifest, work.out / "batch_manifest.csv")
+    manifest.write_table(found.quarantine, work.out / "batch_quarantine.csv")
+
+
+def _scan(work: Work, how: Callable[..., manifest.Scan]) -> manifest.Scan:
+    memory = _memory_file(work)
+    remembered = manifest.read_table(memory) if memory.is_file() and not work.verify else None
+    with counting("picture", "scan", shown=work.progress_bar) as progress:
+        found = how(work.pictures, workers=work.workers, remembered=remembered, progress=progress)
+    replace_file(memory, found.memory.to_csv(index=False, lineterminator="\n").encode())
+    log.info(manifest.describe(found))
+    return found
+
+
+def _memory_file(runtime: Runtime) -> Path:
+    folder = runtime.store / "scan"
+    folder.mkdir(parents=True, exist_ok=True)
+    return folder / f"{digest_of(str(runtime.data))}.memory.csv"

@@ -1,0 +1,118 @@
+"""What a stage gives back, and what a stage is told about the machine that it runs on.
+
+Nothing here reads or writes a file but `Artifact.of_file`; `tasks.stage.store` does that.
+"""
+
+import hashlib
+from collections.abc import Iterable, Mapping
+from pathlib import Path
+
+from pydantic import BaseModel, ConfigDict, Field
+
+
+class Reads:
+    """Name, inside `Annotated`, the files of an input artifact that a stage reads.
+
+    Only these files count in the stage's cache key, and only these can be opened by it. No name
+    means all of them.
+    """
+
+    def __init__(self, *files: str) -> None:
+        self.files = files
+
+
+class Artifact(BaseModel):
+    """Point at the finished files of one stage."""
+
+    model_config = ConfigDict(frozen=True)
+
+    stage: str
+    key: str
+    folder: Path
+    files: Mapping[str, str] = Field(description="sha256 by file name, relative to the folder")
+    clock_files: tuple[str, ...] = Field(
+        default=(), description="files that hold clock times, which no digest covers"
+    )
+
+    @classmethod
+    def of_file(cls, path: Path) -> "Artifact":
+        """Treat one file from outside the store as an artifact that is known by its bytes.
+
+        Raises:
+            OSError: the file can't be read.
+        """
+        digest = sha256_of(path)
+        return cls(stage="file", key=digest[:20], folder=path.parent, files={path.name: digest})
+
+    def path(self, name: str) -> Path:
+        """Give the path of one file.
+
+        Raises:
+            KeyError: this artifact, or this view of it, holds no such file.
+        """
+        if name in self.files or name in self.clock_files:
+            return self.folder / name
+        known = ", ".join([*self.files, *self.clock_files])
+        raise KeyError(f"artifact {self.stage}/{self.key} has no file {name!r}, only: {known}")
+
+    def single_path(self) -> Path:
+        """Give the path of the one file that there is.
+
+        Raises:
+            ValueError: there are several, or none.
+        """
+        (name,) = self.files
+        return self.folder / name
+
+    def only(self, names: Iterable[str]) -> "Artifact":
+        """Give a view that holds just these files.
+
+        Raises:
+            KeyError: one of them isn't there.
+        """
+        wanted = tuple(names)
+        for name in wanted:
+            self.path(name)
+        return self.model_copy(
+            update={
+                "files": {name: self.files[name] for name in wanted if name in self.files},
+                "clock_files": tuple(name for name in wanted if name in self.clock_files),
+            }
+        )
+
+
+class Runtime(BaseModel):
+    """Say where things lie and how fast to go: what a stage is told but no key counts."""
+
+    model_config = ConfigDict(frozen=True)
+
+    store: Path = Field(description="root of the artifact store")
+    run: Path | None = Field(default=None, description="folder of this run, linked as stages end")
+    data: Path | None = Field(default=None, description="root of the pictures")
+    workers: int = Field(default=1, ge=0, description="processes that read pictures")
+    log_interval: int = Field(default=10, ge=1, description="steps between two progress updates")
+    verify: bool = Field(default=False, description="hash every cached file again, big ones too")
+    progress_bar: bool = Field(default=False, description="draw a moving bar on standard error")
+
+
+class Work(Runtime):
+    """What a stage's function is given: the runtime, and the folder that it writes into."""
+
+    out: Path
+
+    @property
+    def pictures(self) -> Path:
+        """Give the root of the pictures.
+
+        Raises:
+            ValueError: the runtime names none.
+        """
+        if self.data is None:
+            raise ValueError("runtime.data must name the folder of pictures, got None")
+        return self.data
+
+
+def sha256_of(path: Path) -> str:
+    """Hash a file in pieces, so that its size doesn't matter."""
+    with path.open("rb") as file:
+        return hashlib.file_digest(file, "sha256").hexdigest()

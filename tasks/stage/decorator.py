@@ -1,0 +1,197 @@
+"""`@stage`: make a function that writes files into a cached, checked, locked pipeline stage.
+
+The function takes a `Work` first (the runtime, and the folder `out` to write into), then the
+inputs that its key counts; each input artifact names the files that it `Reads`. Called, the
+stage runs as a Prefect task and gives an `Artifact`, whose state is "Cached" where nothing was
+computed. `.fn()` does the same without Prefect.
+"""
+
+import inspect
+import logging
+import shutil
+import time
+from collections.abc import Callable
+from contextvars import ContextVar
+from pathlib import Path
+from typing import Any, Concatenate, Generic, ParamSpec, get_args
+
+from resnext.errors import InputError
+from tasks.orchestrator import NO_CACHE, Completed, Failed, State, Task, task
+from tasks.stage.artifact import Artifact, Reads, Runtime, Work
+from tasks.stage.key import cache_key, digest_of
+from tasks.stage.run import link
+from tasks.stage.store import facts_of, finish, load, locked, partial_folder
+
+log = logging.getLogger(__name__)
+
+P = ParamSpec("P")
+
+RETRIES = 2
+RETRY_DELAY = 1.0  # seconds
+
+current_stage: ContextVar[str] = ContextVar("current_stage", default="")
+
+
+class Stage(Generic[P]):
+    """A pipeline stage; see the module."""
+
+    def __init__(
+        self,
+        function: Callable[Concatenate[Work, P], None],
+        *,
+        run_name: str,
+        clock_files: tuple[str, ...],
+        always: bool,
+    ) -> None:
+        self.function = function
+        self.name = function.__name__.replace("_", "-")
+        self.module = function.__module__
+        self.clock_files = clock_files
+        self.always = always
+        self.signature = inspect.signature(function, eval_str=True)
+        self.task = self._task(run_name)
+
+    def __call__(self, runtime: Runtime, *args: P.args, **kwargs: P.kwargs) -> Artifact:
+        """Run as a Prefect task.
+
+        Raises:
+            InputError: the user's input was wrong. It is not retried; an `OSError` is.
+        """
+        state: Any = self.task(runtime, *args, return_state=True, **kwargs)
+        result = state.result(raise_on_failure=False)
+        if isinstance(result, BaseException):
+            raise result
+        if not isinstance(result, Artifact):
+            raise TypeError(f"stage {self.name} must end with an Artifact, got {result!r}")
+        return result
+
+    def fn(self, runtime: Runtime, *args: P.args, **kwargs: P.kwargs) -> Artifact:
+        """Run without Prefect."""
+        return self._run(runtime, *args, **kwargs)[0]
+
+    def key(self, *args: P.args, **kwargs: P.kwargs) -> str:
+        """Give the cache key for these inputs."""
+        return self._key(self._inputs(*args, **kwargs))[0]
+
+    def _run(self, runtime: Runtime, *args: Any, **kwargs: Any) -> tuple[Artifact, bool]:
+        """Give the artifact, and whether it was there already."""
+        token = current_stage.set(self.name)
+        try:
+            inputs = self._inputs(*args, **kwargs)
+            if self.always:
+                return self._compute_always(runtime, inputs)
+            return self._compute_once(runtime, inputs)
+        finally:
+            current_stage.reset(token)
+
+    def _compute_once(self, runtime: Runtime, inputs: dict[str, object]) -> tuple[Artifact, bool]:
+        key, ingredients = self._key(inputs)
+        with locked(runtime.store, self.name, key):
+            artifact = load(runtime.store, self.name, key, verify=runtime.verify)
+            cached = artifact is not None
+            if artifact is None:
+                partial = partial_folder(runtime.store, self.name, key)
+                facts = self._compute(runtime, inputs, partial)
+                artifact = finish(partial, self.name, key, facts, ingredients)
+            _use(runtime, artifact)  # under the lock, so that nothing prunes it first
+        if cached:
+            log.info("cached")
+        return artifact, cached
+
+    def _compute_always(self, runtime: Runtime, inputs: dict[str, object]) -> tuple[Artifact, bool]:
+        """Compute, then keep the result under the digest of what came out."""
+        asked, ingredients = self._key(inputs)
+        place = digest_of([asked, str(runtime.data)])
+        with locked(runtime.store, self.name, place):
+            partial = partial_folder(runtime.store, self.name, place)
+            facts = self._compute(runtime, inputs, partial)
+            key = digest_of([ingredients, {name: each["sha256"] for name, each in facts.items()}])
+            with locked(runtime.store, self.name, key):
+                artifact = load(runtime.store, self.name, key, verify=runtime.verify)
+                if artifact is None:
+                    artifact = finish(partial, self.name, key, facts, ingredients)
+                shutil.rmtree(partial, ignore_errors=True)
+                _use(runtime, artifact)
+        return artifact, False
+
+    def _compute(
+        self, runtime: Runtime, inputs: dict[str, object], partial: Path
+    ) -> dict[str, dict[str, Any]]:
+        start = time.monotonic()
+        self.function(Work(**dict(runtime), out=partial), **inputs)  # type: ignore[arg-type, call-arg]
+        log.info("done in %.1f s", time.monotonic() - start)
+        return facts_of(partial, self.clock_files)
+
+    def _inputs(self, *args: Any, **kwargs: Any) -> dict[str, object]:
+        """Bind the inputs by name, each artifact cut down to the files that are read of it."""
+        bound = self.signature.bind(None, *args, **kwargs)
+        bound.apply_defaults()
+        named = dict(list(bound.arguments.items())[1:])
+        return {name: self._view(name, value) for name, value in named.items()}
+
+    def _view(self, name: str, value: object) -> object:
+        if not isinstance(value, Artifact):
+            return value
+        annotation = self.signature.parameters[name].annotation
+        reads = [note for note in get_args(annotation) if isinstance(note, Reads)]
+        if not reads:
+            raise TypeError(
+                f"Artifact '{name}' of stage {self.name} must say what is read of it: "
+                "Annotated[Artifact, Reads('a.csv')]."
+            )
+        return value.only(reads[0].files) if reads[0].files else value
+
+    def _key(self, inputs: dict[str, object]) -> tuple[str, dict[str, Any]]:
+        return cache_key(self.name, self.module, inputs)
+
+    def _task(self, run_name: str) -> Task[..., Any]:
+        def run(*args: Any, **kwargs: Any) -> State[Any] | Artifact:
+            try:
+                artifact, cached = self._run(*args, **kwargs)
+            except InputError as error:  # in words and without a traceback, see __call__
+                return Failed(message=str(error), data=error)
+            if not cached:
+                return artifact
+            return Completed(name="Cached", message=f"{self.name}/{artifact.key}", data=artifact)
+
+        parameters = list(self.signature.parameters.values())
+        runtime = parameters[0].replace(name="runtime", annotation=Runtime)
+        run.__signature__ = self.signature.replace(parameters=[runtime, *parameters[1:]])  # type: ignore[attr-defined]
+        run.__doc__ = self.function.__doc__
+        decorate = task(
+            name=self.name,
+            task_run_name=run_name or self.name,
+            cache_policy=NO_CACHE,
+            persist_result=False,
+            retries=RETRIES,
+            retry_delay_seconds=RETRY_DELAY,
+            retry_condition_fn=_worth_retrying,
+        )
+        return decorate(run)
+
+
+def stage(
+    *, run_name: str = "", clock_files: tuple[str, ...] = (), always: bool = False
+) -> Callable[[Callable[Concatenate[Work, P], None]], Stage[P]]:
+    """Make a function a pipeline stage.
+
+    Args:
+        run_name: Name of its runs in Prefect; `{argument.field}` is filled in.
+        clock_files: Files it writes that hold clock times, which no digest may cover.
+        always: Compute at every call; the result is kept under the digest of what came out.
+    """
+
+    def decorate(function: Callable[Concatenate[Work, P], None]) -> Stage[P]:
+        return Stage(function, run_name=run_name, clock_files=clock_files, always=always)
+
+    return decorate
+
+
+def _use(runtime: Runtime, artifact: Artifact) -> None:
+    if runtime.run is not None:
+        link(runtime.run, artifact)
+
+
+def _worth_retrying(_task: object, _run: object, state: State[Any]) -> bool:
+    """Tell whether a stage failed for a reason that may pass: only input and output can."""
+    return isinstance(state.result(raise_on_failure=False), OSError)

@@ -1,0 +1,193 @@
+"""The cache key of a stage: its name, the code that it runs, its inputs.
+
+The code counts as the syntax tree, without comments and docstrings, of the stage's module and
+of every project module that it imports, directly or not, inside functions too. A module that
+carries other files names them in a literal `CARRIED_FILES`, and they count by their bytes.
+Packages from elsewhere count by their versions. The modules in `NOT_COUNTED` show or keep what
+a stage computes but can't change it; of them only `STORE_VERSION` counts.
+"""
+
+import ast
+import hashlib
+import importlib.metadata
+import importlib.util
+import json
+import sys
+from collections.abc import Iterator, Mapping
+from dataclasses import dataclass
+from functools import cache
+from pathlib import Path
+from typing import Any
+
+from pydantic import BaseModel
+
+from tasks.stage.artifact import Artifact
+
+STORE_VERSION = 1
+PROJECT = frozenset({"flows", "tasks", "resnext", "reports"})
+NOT_COUNTED = ("tasks.stage", "tasks.orchestrator", "tasks.watch")
+KEY_LENGTH = 20  # hexadecimal digits, 80 bits: no two keys meet by chance
+
+# Where the name that is imported isn't the name that is installed; the others are the same.
+DISTRIBUTIONS = {"PIL": "Pillow", "sklearn": "scikit-learn"}
+
+
+@dataclass(frozen=True)
+class Fingerprint:
+    """The code behind a stage: project modules by digest, other packages by version."""
+
+    modules: Mapping[str, str]
+    packages: Mapping[str, str]
+
+
+@dataclass(frozen=True)
+class _Module:
+    digest: str
+    imports: frozenset[str]
+
+
+@cache
+def fingerprint(module: str) -> Fingerprint:
+    """Fingerprint a module and all that it imports.
+
+    Raises:
+        ModuleNotFoundError: a project module that is imported doesn't exist.
+    """
+    modules: dict[str, str] = {}
+    packages: dict[str, str] = {}
+    waiting = [module]
+    while waiting:
+        name = waiting.pop()
+        if name in modules or _not_counted(name):
+            continue
+        facts = _module(name)
+        modules[name] = facts.digest
+        waiting += [found for found in facts.imports if found.split(".")[0] in PROJECT]
+        for found in facts.imports:
+            packages |= _version_of(found.split(".")[0])
+    return Fingerprint(dict(sorted(modules.items())), dict(sorted(packages.items())))
+
+
+def cache_key(
+    stage: str, module: str, arguments: Mapping[str, object]
+) -> tuple[str, dict[str, Any]]:
+    """Give the key of a stage's result, and what went into it.
+
+    Raises:
+        TypeError: an argument is of a type whose hash could differ between processes.
+    """
+    code = fingerprint(module)
+    ingredients = {
+        "stage": stage,
+        "store_version": STORE_VERSION,
+        "python": f"{sys.version_info.major}.{sys.version_info.minor}",
+        "modules": dict(code.modules),
+        "packages": dict(code.packages),
+        "inputs": {name: plain(value, name) for name, value in sorted(arguments.items())},
+    }
+    return digest_of(ingredients), ingredients
+
+
+def digest_of(value: object) -> str:
+    """Hash a value made of dicts, lists, text and numbers, whatever the order of its keys."""
+    text = json.dumps(value, sort_keys=True, ensure_ascii=True)
+    return hashlib.sha256(text.encode()).hexdigest()[:KEY_LENGTH]
+
+
+def plain(value: object, where: str) -> Any:
+    """Turn an argument into JSON values that are equal exactly where the arguments are.
+
+    Raises:
+        TypeError: the value is none of str, int, float, bool, None, tuple, frozen pydantic
+            model, Artifact.
+    """
+    if value is None or type(value) in (str, int, float, bool):
+        return value
+    if isinstance(value, Artifact):
+        return {"artifact": dict(sorted(value.files.items()))}
+    if type(value) is tuple:
+        return {"tuple": [plain(item, f"{where}[{i}]") for i, item in enumerate(value)]}
+    if isinstance(value, BaseModel) and value.model_config.get("frozen"):
+        fields = type(value).model_fields
+        return {name: plain(getattr(value, name), f"{where}.{name}") for name in fields}
+    raise TypeError(
+        f"Stage argument '{where}' must be str, int, float, bool, None, a tuple, a frozen "
+        f"pydantic model or an Artifact, got {type(value).__name__}. Its hash could differ "
+        "between processes. Turn it into one of these first."
+    )
+
+
+def _not_counted(module: str) -> bool:
+    return any(module == name or module.startswith(f"{name}.") for name in NOT_COUNTED)
+
+
+@cache
+def _module(name: str) -> _Module:
+    path = _source_of(name)
+    if path is None:
+        raise ModuleNotFoundError(f"No module named {name!r}", name=name)
+    tree = ast.parse(path.read_bytes())
+    imports = frozenset(_imports(tree, name))
+    digest = hashlib.sha256(ast.dump(_without_docstrings(tree)).encode())
+    for carried in _carried_files(tree):
+        digest.update((path.parent / carried).read_bytes())
+    return _Module(digest.hexdigest()[:KEY_LENGTH], imports)
+
+
+@cache
+def _source_of(name: str) -> Path | None:
+    """Find a module's file without running the module."""
+    try:
+        spec = importlib.util.find_spec(name)
+    except ModuleNotFoundError:  # `a.b.c` where `a.b` isn't a package: c is a name inside it
+        return None
+    return Path(spec.origin) if spec and spec.origin else None
+
+
+def _imports(tree: ast.Module, module: str) -> Iterator[str]:
+    for node in ast.walk(tree):
+        if isinstance(node, ast.Import):
+            yield from (alias.name for alias in node.names)
+        elif isinstance(node, ast.ImportFrom):
+            yield from _imported_from(node, module)
+
+
+def _imported_from(node: ast.ImportFrom, module: str) -> Iterator[str]:
+    base = node.module or ""
+    if node.level:
+        base = importlib.util.resolve_name("." * node.level + base, module.rpartition(".")[0])
+    yield base
+    if base.split(".")[0] in PROJECT:
+        below = (f"{base}.{alias.name}" for alias in node.names)
+        yield from (name for name in below if _source_of(name))
+
+
+def _without_docstrings(tree: ast.Module) -> ast.Module:
+    for node in ast.walk(tree):
+        if isinstance(node, ast.Module | ast.ClassDef | ast.FunctionDef | ast.AsyncFunctionDef):
+            first = node.body[0] if node.body else None
+            if isinstance(first, ast.Expr) and isinstance(first.value, ast.Constant):
+                node.body = node.body[1:]
+    return tree
+
+
+def _carried_files(tree: ast.Module) -> tuple[str, ...]:
+    for node in tree.body:
+        if isinstance(node, ast.Assign) and any(
+            isinstance(target, ast.Name) and target.id == "CARRIED_FILES" for target in node.targets
+        ):
+            files: tuple[str, ...] = ast.literal_eval(node.value)
+            return files
+    return ()
+
+
+@cache
+def _version_of(package: str) -> dict[str, str]:
+    if package in PROJECT or package in sys.stdlib_module_names:
+        return {}
+    distribution = DISTRIBUTIONS.get(package, package)
+    try:
+        return {distribution: importlib.metadata.version(distribution)}
+    except importlib.metadata.PackageNotFoundError:  # slow, so only for names of a new kind
+        names = importlib.metadata.packages_distributions().get(package, [])
+        return {name: importlib.metadata.version(name) for name in sorted(set(names))}

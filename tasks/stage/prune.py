@@ -1,0 +1,118 @@
+"""What the store holds, and throwing away what no kept run uses.
+
+Nothing under a lock is touched: neither a run that lives nor a key that is being computed.
+"""
+
+import contextlib
+import shutil
+from collections.abc import Iterator
+from contextlib import contextmanager
+from dataclasses import dataclass
+from pathlib import Path
+
+from filelock import BaseFileLock, Timeout
+
+from tasks.stage.run import LATEST, RUNS, run_lock, runs, used_by
+from tasks.stage.store import DAMAGED, PARTIAL, lock_of
+
+
+@dataclass(frozen=True)
+class Entry:
+    """One folder of the store."""
+
+    stage: str
+    name: str
+    folder: Path
+    bytes: int
+    used_by: tuple[str, ...]
+
+    @property
+    def key(self) -> str:
+        """Give the key, also of a folder that is unfinished or was moved aside."""
+        return self.name.split(".")[0]
+
+    @property
+    def state(self) -> str:
+        """Say in one word what the folder is."""
+        if PARTIAL in self.name:
+            return "partial"
+        return "damaged" if DAMAGED in self.name else "finished"
+
+
+def entries(store: Path) -> list[Entry]:
+    """List the folders of the store, by stage and name."""
+    users: dict[str, list[str]] = {}
+    for run in runs(store):
+        for used in used_by(run):
+            users.setdefault(used, []).append(run.name)
+    found = []
+    for folder in sorted(store.glob("*/*")):
+        stage, name = folder.parent.name, folder.name
+        if folder.is_dir() and stage not in (RUNS, LATEST):
+            used_here = tuple(users.get(f"{stage}/{name}", ()))
+            found.append(Entry(stage, name, folder, _size(folder), used_here))
+    return found
+
+
+def prune(store: Path, *, keep_runs: int, dry_run: bool = False) -> list[Path]:
+    """Remove old runs, then every artifact that no run is left to use.
+
+    Args:
+        store: Root of the store.
+        keep_runs: How many of the newest runs to keep; `latest` is kept besides.
+        dry_run: Remove nothing, only tell.
+
+    Returns:
+        The folders that were, or would be, removed.
+    """
+    old = [run for run in runs(store)[: -keep_runs or None] if not _is_latest(store, run)]
+    doomed = [run for run in old if _remove_run(run, dry_run)]
+    gone = {run.name for run in doomed}
+    unused = [entry for entry in entries(store) if set(entry.used_by) <= gone]
+    return doomed + [entry.folder for entry in unused if _remove_entry(store, entry, dry_run)]
+
+
+def _remove_run(run: Path, dry_run: bool) -> bool:
+    """Remove a run that no process holds; False where one does."""
+    with _held(run_lock(run)) as held:
+        if held and not dry_run:
+            shutil.rmtree(run)
+    return held
+
+
+def _remove_entry(store: Path, entry: Entry, dry_run: bool) -> bool:
+    """Remove an entry that no process holds and no run has taken since it was listed."""
+    with _held(lock_of(store, entry.stage, entry.key)) as held:
+        if held and not dry_run:
+            if any(f"{entry.stage}/{entry.name}" in used_by(run) for run in runs(store)):
+                return False
+            shutil.rmtree(entry.folder)
+    return held
+
+
+@contextmanager
+def _held(lock: BaseFileLock) -> Iterator[bool]:
+    """Try for a lock; its file goes with it, which filelock's other holders notice."""
+    try:
+        lock.acquire(timeout=0)
+    except Timeout:
+        yield False
+        return
+    try:
+        yield True
+    finally:
+        with contextlib.suppress(OSError):  # Windows removes no open file
+            Path(lock.lock_file).unlink()
+        lock.release()
+
+
+def _is_latest(store: Path, run: Path) -> bool:
+    return (store / LATEST).resolve() == run.resolve()
+
+
+def _size(folder: Path) -> int:
+    return sum(path.stat().st_size for path in _files(folder))
+
+
+def _files(folder: Path) -> Iterator[Path]:
+    return (path for path in folder.rglob("*") if path.is_file())

@@ -1,0 +1,125 @@
+"""Run folders: one link a file to what a run used, under the fixed file names.
+
+`<store>/runs/<UTC time>-<run id>/` also holds `run.json`: what was asked, which artifacts were
+used and how it ended. A run holds its folder's lock while it lives, so that nothing it uses is
+pruned. `<store>/latest` points at the newest finished run of the full pipeline.
+"""
+
+import contextlib
+import json
+import os
+from collections.abc import Iterator, Mapping
+from contextlib import contextmanager
+from datetime import UTC, datetime
+from pathlib import Path
+from typing import Any
+
+from filelock import FileLock
+
+from tasks.stage.artifact import Artifact
+from tasks.stage.store import replace_file
+
+RUNS = "runs"
+LATEST = "latest"
+RUN_RECORD = "run.json"
+MODEL = "model.safetensors"
+
+
+@contextmanager
+def open_run(store: Path, run_id: str, asked: Mapping[str, Any]) -> Iterator[Path]:
+    """Make a run folder, hold it while the body runs, and write down how it ended.
+
+    Args:
+        store: Root of the store.
+        run_id: Any text that tells runs apart; its first 8 characters go into the name.
+        asked: What the run was told, in JSON values.
+    """
+    name = f"{datetime.now(UTC):%Y%m%dT%H%M%SZ}-{run_id[:8]}"
+    folder = store / RUNS / name
+    folder.mkdir(parents=True)
+    record = {"run_id": run_id, "asked": dict(asked), "started": _now(), "status": "running"}
+    with run_lock(folder):
+        _write(folder, record)
+        try:
+            yield folder
+        except BaseException as error:
+            _write(folder, record | _ending(folder, f"failed: {error or type(error).__name__}"))
+            raise
+        _write(folder, record | _ending(folder, "finished"))
+
+
+def run_lock(folder: Path) -> FileLock:
+    """Give the lock that a run holds while it lives, not yet held."""
+    return FileLock(folder.with_name(f"{folder.name}.lock"))
+
+
+def link(run: Path, artifact: Artifact) -> None:
+    """Link an artifact's files into a run folder and note that the run uses it.
+
+    Files in folders below the artifact (the pictures of the demonstration set) get no link.
+    """
+    with (run / "artifacts.txt").open("a", encoding="utf-8") as used:
+        used.write(f"{artifact.stage}/{artifact.key}\n")
+    for name in [*artifact.files, *artifact.clock_files]:
+        if "/" not in name:
+            _link(run / name, artifact.folder / name)
+
+
+def used_by(run: Path) -> set[str]:
+    """Give the `stage/key` of every artifact that a run used."""
+    try:
+        return set((run / "artifacts.txt").read_text(encoding="utf-8").split())
+    except FileNotFoundError:
+        return set()
+
+
+def point_latest(store: Path, run: Path) -> None:
+    """Make `latest` point at a run, in one step."""
+    _link(store / LATEST, run)
+
+
+def runs(store: Path) -> list[Path]:
+    """Give the run folders, oldest first."""
+    return sorted(path for path in (store / RUNS).glob("*") if path.is_dir())
+
+
+def run_record(run: Path) -> dict[str, Any]:
+    """Read run.json; one that was never finished gives an empty record."""
+    try:
+        record: dict[str, Any] = json.loads((run / RUN_RECORD).read_text(encoding="utf-8"))
+    except (OSError, ValueError):
+        return {}
+    return record
+
+
+def newest_model(store: Path) -> Path | None:
+    """Give the weights of the newest run that holds any, whole and finished."""
+    models = (run / MODEL for run in reversed(runs(store)))
+    return next((model for model in models if model.is_file()), None)
+
+
+def _link(link: Path, target: Path) -> None:
+    """Put a relative link in place, whatever stood there; a hard link where there are no others."""
+    fresh = link.with_name(f"{link.name}.{os.getpid()}.new")
+    with contextlib.suppress(FileNotFoundError):
+        fresh.unlink()
+    try:
+        fresh.symlink_to(os.path.relpath(target, link.parent), target_is_directory=target.is_dir())
+    except OSError:
+        if target.is_dir():
+            raise
+        fresh.hardlink_to(target)
+    fresh.replace(link)
+
+
+def _ending(run: Path, status: str) -> dict[str, Any]:
+    return {"status": status, "ended": _now(), "artifacts": sorted(used_by(run))}
+
+
+def _write(run: Path, record: Mapping[str, Any]) -> None:
+    text = json.dumps(record, indent=1, ensure_ascii=False)
+    replace_file(run / RUN_RECORD, (text + "\n").encode())
+
+
+def _now() -> str:
+    return datetime.now(UTC).isoformat(timespec="seconds")

@@ -1,0 +1,212 @@
+"""The store: finished folders, checked when they are met again, built by one process at a time.
+
+`<store>/<stage>/<key>/` holds finished files and an `artifact.json` that names and hashes them.
+Work happens in `<key>.partial/`, which outlives a kill and is taken up again under the lock; a
+finished folder is flushed to disk and renamed into place. The lock is the operating system's,
+so a killed process can't leave it held.
+"""
+
+import json
+import logging
+import os
+import shutil
+import time
+from collections.abc import Iterator, Mapping
+from contextlib import contextmanager
+from pathlib import Path
+from typing import Any
+
+from filelock import FileLock, Timeout
+
+from tasks.stage.artifact import Artifact, sha256_of
+
+log = logging.getLogger(__name__)
+
+RECORD = "artifact.json"
+PARTIAL = ".partial"
+DAMAGED = ".damaged"
+# Below this many bytes a file is hashed at every hit; a bigger one where its size, time of
+# change or inode is another than when it was written, and when asked.
+HASH_BELOW = 64 * 2**20
+
+
+@contextmanager
+def locked(store: Path, stage: str, key: str) -> Iterator[None]:
+    """Hold the lock of one key, waiting for another process that holds it."""
+    lock = lock_of(store, stage, key)
+    try:
+        lock.acquire(timeout=0)
+    except Timeout:
+        log.info("waiting for another run that is computing %s/%s", stage, key)
+        lock.acquire()
+    try:
+        yield
+    finally:
+        lock.release()
+
+
+def lock_of(store: Path, stage: str, key: str) -> FileLock:
+    """Give the lock of one key, not yet held."""
+    path = store / stage / f"{key}.lock"
+    path.parent.mkdir(parents=True, exist_ok=True)
+    return FileLock(path)
+
+
+def partial_folder(store: Path, stage: str, key: str) -> Path:
+    """Give the folder to work in; what a killed process left there is still in it."""
+    folder = store / stage / f"{key}{PARTIAL}"
+    folder.mkdir(parents=True, exist_ok=True)
+    return folder
+
+
+def load(store: Path, stage: str, key: str, *, verify: bool = False) -> Artifact | None:
+    """Give a finished artifact whose files are as they were written, else None.
+
+    Where files are missing the rest is removed; where they were altered the folder is moved
+    aside. Both are said, so that the caller can simply compute it again.
+    """
+    folder = store / stage / key
+    if not folder.is_dir():
+        return None
+    record = _record(folder)
+    missing = [name for name in record.get("files", {}) if not (folder / name).is_file()]
+    missing += [name for name in record.get("clock_files", ()) if not (folder / name).is_file()]
+    if missing:
+        log.warning("%s/%s lacks %s: computing it again", stage, key, _some(missing))
+        shutil.rmtree(folder)
+        return None
+    altered = [RECORD] if not record else _altered(folder, record["files"], verify=verify)
+    if altered:
+        aside = _move_aside(folder)
+        log.warning(
+            "%s/%s was altered after it was written (%s): moved aside to %s, computing it again",
+            stage, key, _some(altered), aside.name,
+        )  # fmt: skip
+        return None
+    return _artifact(folder, record)
+
+
+def facts_of(partial: Path, clock_files: tuple[str, ...]) -> dict[str, dict[str, Any]]:
+    """Hash the files in a folder, apart from the record and those that hold clock times."""
+    left_out = {RECORD, *clock_files}
+    return {name: _facts(partial / name) for name in _names(partial) if name not in left_out}
+
+
+def finish(
+    partial: Path,
+    stage: str,
+    key: str,
+    facts: Mapping[str, Mapping[str, Any]],
+    ingredients: Mapping[str, Any],
+) -> Artifact:
+    """Flush a partial folder to disk and rename it to its key; one that is there is replaced.
+
+    Raises:
+        OSError: a file could not be written, for instance on a full disk.
+    """
+    names = [name for name in _names(partial) if name != RECORD]
+    record = {
+        "stage": stage,
+        "key": key,
+        "files": facts,
+        "clock_files": [name for name in names if name not in facts],
+        "ingredients": ingredients,
+    }
+    write_json(partial / RECORD, record)
+    for path in [*(partial / name for name in [*names, RECORD]), *_folders(partial)]:
+        _flush(path)
+    folder = partial.parent / key
+    if folder.exists():
+        shutil.rmtree(folder)
+    partial.rename(folder)
+    _flush(folder.parent)
+    return _artifact(folder, record)
+
+
+def write_json(path: Path, value: object) -> None:
+    """Write JSON for people and programs: sorted, indented, UTF-8, the same bytes each time."""
+    text = json.dumps(value, indent=1, sort_keys=True, ensure_ascii=False, allow_nan=False)
+    path.write_text(text + "\n", encoding="utf-8")
+
+
+def replace_file(path: Path, data: bytes) -> None:
+    """Replace a file in one step, so that a reader or a kill never meets half of it."""
+    fresh = path.with_name(f"{path.name}.{os.getpid()}.new")
+    fresh.write_bytes(data)
+    _flush(fresh)
+    fresh.replace(path)
+
+
+def _record(folder: Path) -> dict[str, Any]:
+    """Read artifact.json; a damaged or absent one is an empty record."""
+    try:
+        record = json.loads((folder / RECORD).read_text(encoding="utf-8"))
+    except (OSError, ValueError):
+        return {}
+    complete = isinstance(record, dict) and isinstance(record.get("files"), dict)
+    return record if complete else {}
+
+
+def _artifact(folder: Path, record: Mapping[str, Any]) -> Artifact:
+    return Artifact(
+        stage=record["stage"],
+        key=record["key"],
+        folder=folder,
+        files={name: facts["sha256"] for name, facts in record["files"].items()},
+        clock_files=tuple(record["clock_files"]),
+    )
+
+
+def _facts(path: Path) -> dict[str, Any]:
+    stat = path.stat()
+    return {
+        "sha256": sha256_of(path),
+        "bytes": stat.st_size,
+        "mtime_ns": stat.st_mtime_ns,
+        "inode": stat.st_ino,
+    }
+
+
+def _altered(folder: Path, files: Mapping[str, Mapping[str, Any]], *, verify: bool) -> list[str]:
+    return [name for name, facts in files.items() if not _as_written(folder / name, facts, verify)]
+
+
+def _as_written(path: Path, facts: Mapping[str, Any], verify: bool) -> bool:
+    stat = path.stat()
+    if stat.st_size != facts["bytes"]:
+        return False
+    untouched = (stat.st_mtime_ns, stat.st_ino) == (facts["mtime_ns"], facts["inode"])
+    if untouched and not verify and stat.st_size >= HASH_BELOW:
+        return True
+    return bool(sha256_of(path) == facts["sha256"])
+
+
+def _names(folder: Path) -> list[str]:
+    return sorted(p.relative_to(folder).as_posix() for p in folder.rglob("*") if p.is_file())
+
+
+def _move_aside(folder: Path) -> Path:
+    stamp = time.strftime("%Y%m%dT%H%M%S", time.gmtime())
+    aside = folder.with_name(f"{folder.name}{DAMAGED}-{stamp}-{os.getpid()}")
+    folder.rename(aside)
+    return aside
+
+
+def _folders(root: Path) -> list[Path]:
+    return [root, *(path for path in root.rglob("*") if path.is_dir())]
+
+
+def _flush(path: Path) -> None:
+    """Force a file or a folder's list of names to disk."""
+    if path.is_dir() and os.name == "nt":
+        return  # Windows can't open a folder, and needs no such flush
+    descriptor = os.open(path, os.O_RDONLY if path.is_dir() else os.O_RDWR)
+    try:
+        os.fsync(descriptor)
+    finally:
+        os.close(descriptor)
+
+
+def _some(names: list[str]) -> str:
+    shown = ", ".join(names[:5])
+    return shown if len(names) <= 5 else f"{shown} and {len(names) - 5} more"

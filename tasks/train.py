@@ -1,0 +1,42 @@
+"""Train the network on the split's training part."""
+
+import logging
+from typing import Annotated
+
+from resnext import device
+from resnext.recipe import Recipe
+from tasks.stage.artifact import Artifact, Reads, Work
+from tasks.stage.decorator import stage
+from tasks.watch import TrainingWatcher
+
+log = logging.getLogger(__name__)
+
+
+@stage(run_name="train {recipe.arch} {recipe.image_size}px", clock_files=("timing.csv",))
+def train(
+    work: Work,
+    manifest: Annotated[Artifact, Reads("manifest.csv")],
+    split: Annotated[Artifact, Reads("split.csv")],
+    recipe: Recipe,
+    compute: device.Compute,
+    weights: Annotated[Artifact | None, Reads()] = None,
+) -> None:
+    """Write model.safetensors, history.csv, summary.txt and timing.csv."""
+    from resnext import training
+
+    parts = training.read_parts(
+        work.pictures, manifest.path("manifest.csv"), split.path("split.csv")
+    )
+    log.info("%s; %s", device.describe(compute), parts.describe())
+    start = weights.single_path() if weights else None
+    model, how = training.start_model(recipe, parts.classes, compute, start)
+    log.info("%s at %d px: %s", recipe.arch, recipe.image_size, how)
+    training.write_summary(model, recipe, work.out / "summary.txt")
+    watcher = TrainingWatcher(
+        recipe.epochs,
+        log_interval=work.log_interval,
+        progress_bar=work.progress_bar,
+        validates_on_test=not parts.val,
+    )
+    result = training.train(model, parts, recipe, compute, workers=work.workers, watcher=watcher)
+    training.write_result(result, parts.classes, recipe, work.out)

@@ -1,0 +1,178 @@
+"""What a person sees while a long stage runs: a bar or plain lines, log lines, the Prefect UI.
+
+Nothing here changes what is computed, so that no cache key counts this file.
+"""
+
+import logging
+import sys
+import time
+from collections.abc import Callable, Iterator
+from contextlib import contextmanager
+from datetime import timedelta
+from typing import TYPE_CHECKING, NoReturn, TypeVar
+from uuid import UUID
+
+from tqdm import tqdm
+
+from tasks.orchestrator import (
+    TaskRunContext,
+    create_progress_artifact,
+    update_progress_artifact,
+)
+
+if TYPE_CHECKING:
+    from torch import Tensor
+
+    from resnext.engine import EpochRow
+
+log = logging.getLogger(__name__)
+
+T = TypeVar("T")
+
+ESTIMATE_AFTER = 20  # steps
+PLAIN_LINE_EVERY = 30.0  # seconds, where there is no terminal
+UI_UPDATE_EVERY = 5.0  # seconds
+
+
+class TrainingWatcher:
+    """Follow a training: a moving bar, a line an epoch, and a progress bar in the Prefect UI."""
+
+    def __init__(
+        self, epochs: int, *, log_interval: int, progress_bar: bool, validates_on_test: bool
+    ) -> None:
+        self.epochs = epochs
+        self.validates_on_test = validates_on_test
+        self.log_interval = log_interval
+        self.progress_bar = progress_bar
+        self.total = self.per_epoch = self.step = self.seen = 0
+        self.started = self.said = self.shown = 0.0
+        self.bar: tqdm[NoReturn] | None = None
+        self.artifact: UUID | None = None
+
+    def on_start(self, total_steps: int, steps_per_epoch: int) -> None:
+        """Start the clock and the bars."""
+        self.total, self.per_epoch = total_steps, steps_per_epoch
+        self.started = self.said = time.monotonic()
+        self.bar = bar(total_steps, "step", "train", shown=self.progress_bar)
+        made = _in_ui(
+            lambda: create_progress_artifact(
+                progress=0.0, key="training-progress", description="Training starts"
+            )
+        )
+        self.artifact = made if isinstance(made, UUID) else None
+
+    def on_step(self, step: int, images: int, loss: "Tensor") -> None:
+        """Count a step; look at the loss, which waits for the device, only now and then."""
+        self.step, self.seen = step, self.seen + images
+        if self.bar is not None:
+            self.bar.update()
+        if step == ESTIMATE_AFTER:
+            say(f"{self._rate():.0f} images/s; {self.total} steps take about {self._left()} more")
+        if step % self.log_interval == 0 or step == self.total:
+            self._show(float(loss))
+
+    def on_epoch(self, row: "EpochRow") -> None:
+        """Say how an epoch went."""
+        self._update_ui(in_words(row, self.epochs))
+        if self.validates_on_test:
+            say(in_the_scripts_words(row), plain=True)
+        else:
+            say(in_words(row, self.epochs))
+        if row.epoch == self.epochs:
+            self._end()
+
+    def _end(self) -> None:
+        if self.bar is not None:
+            self.bar.close()
+        if self.validates_on_test:
+            say("Done", plain=True)
+
+    def _show(self, loss: float) -> None:
+        now = time.monotonic()
+        text = f"{self._rate():.0f} images/s, loss {loss:.3f}, {self._left()} left"
+        if self.bar is not None and self.progress_bar:
+            self.bar.set_postfix_str(f"{self._rate():.0f} images/s, loss {loss:.3f}")
+        elif now - self.said >= PLAIN_LINE_EVERY:
+            self.said = now
+            say(f"step {self.step}/{self.total}, {text}")
+        if now - self.shown >= UI_UPDATE_EVERY:
+            self._update_ui(f"Step {self.step} of {self.total}, {text}")
+
+    def _update_ui(self, text: str) -> None:
+        self.shown = time.monotonic()
+        artifact = self.artifact
+        if artifact is not None:
+            share = 100 * self.step / max(1, self.total)
+            _in_ui(lambda: update_progress_artifact(artifact, progress=share, description=text))
+
+    def _rate(self) -> float:
+        return self.seen / max(1e-9, time.monotonic() - self.started)
+
+    def _left(self) -> str:
+        seconds = (time.monotonic() - self.started) / max(1, self.step) * (self.total - self.step)
+        return str(timedelta(seconds=round(seconds)))
+
+
+def in_words(row: "EpochRow", epochs: int) -> str:
+    """Say how an epoch went."""
+    text = f"epoch {row.epoch}/{epochs}: train loss {row.train_loss:.3f}"
+    text += f", accuracy {row.train_accuracy:.1%}"
+    if row.val_loss is not None and row.val_accuracy is not None:
+        text += f"; validation loss {row.val_loss:.3f}, accuracy {row.val_accuracy:.1%}"
+    return text
+
+
+def in_the_scripts_words(row: "EpochRow") -> str:
+    """Say it as the script does that the project began as, for runs that watch the test part."""
+    return (
+        f"Epoch:{row.epoch:2d}, Train_acc:{100 * row.train_accuracy:.1f}%, "
+        f"Train_loss:{row.train_loss:.3f}, Test_acc:{100 * (row.val_accuracy or 0):.1f}%，"  # noqa: RUF001 - its comma
+        f"Test_loss:{row.val_loss or 0:.3f}"
+    )
+
+
+def bar(total: int, unit: str, name: str, *, shown: bool) -> "tqdm[NoReturn]":
+    """Make a progress bar on standard error; an invisible one where nobody looks."""
+    return tqdm(
+        total=total,
+        unit=unit,
+        desc=f"{name:<9}",
+        disable=not shown,
+        leave=False,
+        dynamic_ncols=True,
+        bar_format="{desc} {percentage:3.0f}% |{bar}| {n_fmt}/{total_fmt} {unit}s, "
+        "{remaining} left{postfix}",
+        file=sys.stderr,
+    )
+
+
+@contextmanager
+def counting(unit: str, name: str, *, shown: bool) -> Iterator[Callable[[int, int], None]]:
+    """Give a function that is told (done, total) and moves a bar."""
+    moving = bar(0, unit, name, shown=shown)
+
+    def move(done: int, total: int) -> None:
+        moving.total = total
+        moving.update(done - moving.n)
+
+    try:
+        yield move
+    finally:
+        moving.close()
+
+
+def say(text: str, *, plain: bool = False) -> None:
+    """Log a line without breaking a bar that is on the screen; a plain one goes out as it is."""
+    with tqdm.external_write_mode(file=sys.stderr):
+        log.info(text, extra={"plain": plain})
+
+
+def _in_ui(call: Callable[[], T]) -> T | None:
+    """Do something to the Prefect UI, if this is a task run; never fail because of it."""
+    if TaskRunContext.get() is None:
+        return None
+    try:
+        return call()
+    except Exception as error:
+        log.warning("the Prefect UI could not be updated (%s); the training goes on", error)
+        return None

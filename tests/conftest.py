@@ -1,0 +1,43 @@
+"""What several tests share: small pictures, a store, and one Prefect server for the session."""
+
+from collections.abc import Iterator
+from pathlib import Path
+
+import numpy as np
+import pytest
+from PIL import Image
+
+from tasks.stage.artifact import Runtime
+
+REPOSITORY = Path(__file__).resolve().parents[1]
+
+
+@pytest.fixture
+def tree(tmp_path: Path) -> Path:
+    """Two class folders, told apart by colour: 6 patients a class, 2 pictures each, 16 px."""
+    return make_tree(tmp_path / "pictures")
+
+
+def make_tree(root: Path, *, patients: int = 6) -> Path:
+    random = np.random.default_rng(0)
+    for name, prefix, colour in (("Blue", "B", (60, 60, 200)), ("Red", "R", (200, 60, 60))):
+        (root / name).mkdir(parents=True)
+        for patient in range(patients):
+            for copy in range(2):
+                noise = random.integers(-50, 50, (16, 16, 3))
+                pixels = np.clip(np.array(colour) + noise, 0, 255).astype(np.uint8)
+                Image.fromarray(pixels).save(root / name / f"{prefix}{patient:02}_01_{copy:02}.png")
+    return root
+
+
+@pytest.fixture
+def runtime(tmp_path: Path, tree: Path) -> Runtime:
+    return Runtime(store=tmp_path / "store", data=tree)
+
+
+@pytest.fixture(scope="session")
+def prefect_server() -> Iterator[None]:
+    from prefect.testing.utilities import prefect_test_harness
+
+    with prefect_test_harness(server_startup_timeout=120):
+        yield

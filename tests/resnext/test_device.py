@@ -1,0 +1,249 @@
+import ctypes
+import subprocess
+import sys
+from collections.abc import Iterator
+from pathlib import Path
+from typing import Any
+
+import pytest
+import torch
+from pydantic import ValidationError
+
+from resnext import device
+from resnext.device import Compute, apply, describe, plan_compute
+from resnext.errors import InputError
+from resnext.zoo import ARCHITECTURES
+
+CPU = Compute(
+    device="cpu", threads=2, precision="fp32", memory_format="channels_last", deterministic=False
+)
+
+
+def pretend(
+    monkeypatch: pytest.MonkeyPatch,
+    *,
+    build: str | None = None,
+    capability: int | None = None,
+    mps: bool = False,
+) -> None:
+    monkeypatch.setattr(device, "probe_build", lambda: build)
+    monkeypatch.setattr(device, "probe_driver", lambda: capability)
+    monkeypatch.setattr(device, "probe_mps", lambda: mps)
+
+
+@pytest.fixture
+def restored_torch() -> Iterator[None]:
+    """Put torch's process-wide settings back."""
+    threads = torch.get_num_threads()
+    deterministic = torch.are_deterministic_algorithms_enabled()
+    cudnn = torch.backends.cudnn.deterministic, torch.backends.cudnn.benchmark
+    yield
+    torch.set_num_threads(threads)
+    torch.use_deterministic_algorithms(deterministic)
+    torch.backends.cudnn.deterministic, torch.backends.cudnn.benchmark = cudnn
+
+
+@pytest.mark.parametrize(
+    ("build", "capability", "mps", "expected"),
+    [
+        (None, None, False, ("cpu", "fp32")),
+        ("13.0", None, False, ("cpu", "fp32")),  # a CUDA build, but no device
+        (None, 9, False, ("cpu", "fp32")),  # a device, but no CUDA build
+        ("13.0", 9, False, ("cuda", "bf16")),
+        ("13.0", 8, False, ("cuda", "bf16")),
+        ("13.0", 7, False, ("cuda", "fp32")),
+        (None, None, True, ("mps", "fp32")),
+    ],
+)
+def test_auto_takes_the_fastest_device_and_the_precision_that_it_has(
+    monkeypatch: pytest.MonkeyPatch,
+    build: str | None,
+    capability: int | None,
+    mps: bool,
+    expected: tuple[str, str],
+) -> None:
+    pretend(monkeypatch, build=build, capability=capability, mps=mps)
+    plan = plan_compute("auto", "resnext50_32x4d", False)
+    assert (plan.device, plan.precision) == expected
+
+
+def test_cpu_is_taken_where_it_is_asked_for(monkeypatch: pytest.MonkeyPatch) -> None:
+    pretend(monkeypatch, build="13.0", capability=9)
+    assert plan_compute("cpu", "resnext50_32x4d", False).device == "cpu"
+
+
+@pytest.mark.parametrize(
+    ("name", "build", "text"),
+    [
+        ("cuda", None, "The installed torch has no CUDA. Install a CUDA build, or"),
+        ("cuda", "13.0", "The NVIDIA driver shows no CUDA device. Install driver and device, or"),
+        ("mps", None, "It is found on Macs with Apple silicon. Choose"),
+    ],
+)
+def test_a_missing_device_is_answered_with_what_to_do(
+    monkeypatch: pytest.MonkeyPatch, name: str, build: str | None, text: str
+) -> None:
+    pretend(monkeypatch, build=build)
+    with pytest.raises(InputError) as caught:
+        plan_compute(name, "resnext50_32x4d", False)
+    message = str(caught.value)
+    assert message.startswith(f"device must be one that this machine has, got {name!r}. {text}")
+    assert message.endswith("--device cpu or --device auto.")
+
+
+def test_an_unknown_device_is_answered_with_the_known_ones() -> None:
+    with pytest.raises(InputError, match=r"^device must be auto, cpu, cuda or mps, got 'tpu'\.$"):
+        plan_compute("tpu", "resnext50_32x4d", False)
+
+
+@pytest.mark.parametrize("name", ARCHITECTURES)
+def test_every_architecture_has_a_measured_memory_format_on_a_cpu(name: str) -> None:
+    plan = plan_compute("cpu", name, False)
+    assert plan.memory_format == device.MEMORY_FORMATS["cpu", name]
+
+
+def test_an_unmeasured_architecture_gets_the_fall_back_of_its_device(
+    monkeypatch: pytest.MonkeyPatch,
+) -> None:
+    pretend(monkeypatch, build="13.0", capability=9, mps=True)
+    formats = {
+        name: plan_compute(name, "unmeasured", False).memory_format
+        for name in ("cpu", "cuda", "mps")
+    }
+    assert formats == {"cpu": "contiguous", "cuda": "channels_last", "mps": "contiguous"}
+
+
+def test_threads_are_the_cpus_that_this_process_may_use(monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(device, "count_cpus", lambda: 3)
+    assert plan_compute("cpu", "resnext50_32x4d", False).threads == 3
+
+
+def test_at_least_one_cpu_is_counted() -> None:
+    assert device.count_cpus() >= 1
+
+
+def test_the_plan_says_on_this_machine_what_torch_says() -> None:
+    assert device.probe_build() == torch.version.cuda
+    found = device.probe_build() is not None and device.probe_driver() is not None
+    assert found == torch.cuda.is_available()
+    assert device.probe_mps() == torch.backends.mps.is_available()
+
+
+class FakeDriver:
+    """Answer as a driver with one device of compute capability 9 does, unless told to fail."""
+
+    def __init__(self, count: int = 1, failing: str = "") -> None:
+        self.count = count
+        self.failing = failing
+
+    def answer(self, name: str, reference: Any = None, value: int = 0) -> int:
+        if reference is not None:
+            reference._obj.value = value
+        return 100 if name == self.failing else 0
+
+    def cuInit(self, flags: int) -> int:  # noqa: N802 - the driver's own name
+        return self.answer("cuInit", value=flags)
+
+    def cuDeviceGetCount(self, count: Any) -> int:  # noqa: N802 - the driver's own name
+        return self.answer("cuDeviceGetCount", count, self.count)
+
+    def cuDeviceGet(self, found: Any, ordinal: int) -> int:  # noqa: N802 - the driver's own name
+        return self.answer("cuDeviceGet", found, ordinal)
+
+    def cuDeviceGetAttribute(self, value: Any, which: int, _: Any) -> int:  # noqa: N802 - as above
+        return self.answer("cuDeviceGetAttribute", value, {75: 9, 76: 0}[which])
+
+
+@pytest.mark.parametrize(
+    ("driver", "capability"),
+    [
+        (FakeDriver(), 9),
+        (FakeDriver(count=0), None),
+        (FakeDriver(failing="cuInit"), None),
+        (FakeDriver(failing="cuDeviceGetCount"), None),
+        (FakeDriver(failing="cuDeviceGet"), None),
+        (FakeDriver(failing="cuDeviceGetAttribute"), None),
+    ],
+)
+def test_the_driver_is_asked_for_the_first_devices_capability(
+    monkeypatch: pytest.MonkeyPatch, driver: FakeDriver, capability: int | None
+) -> None:
+    monkeypatch.setattr(ctypes, "CDLL", lambda _: driver)
+    assert device.probe_driver() == capability
+
+
+def test_no_driver_means_no_device(monkeypatch: pytest.MonkeyPatch) -> None:
+    def refuse(name: str) -> None:
+        raise OSError(f"{name}: cannot open shared object file")
+
+    monkeypatch.setattr(ctypes, "CDLL", refuse)
+    assert device.probe_driver() is None
+
+
+def test_without_torch_there_is_no_cuda_build(monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(device, "find_spec", lambda _: None)
+    assert device.probe_build() is None
+
+
+def test_planning_and_checking_names_import_no_torch() -> None:
+    code = (
+        "import sys, resnext.device, resnext.zoo\n"
+        "resnext.zoo.check('resnext50_32x4d')\n"
+        "plan = resnext.device.plan_compute('auto', 'resnext50_32x4d', False)\n"
+        "resnext.device.describe(plan)\n"
+        "print('torch' in sys.modules)"
+    )
+    root = Path(__file__).parents[2]
+    done = subprocess.run(
+        [sys.executable, "-c", code], cwd=root, capture_output=True, text=True, check=True
+    )
+    assert done.stdout == "False\n"
+
+
+@pytest.mark.usefixtures("restored_torch")
+@pytest.mark.parametrize("deterministic", [True, False])
+def test_apply_sets_torch_up_as_planned(deterministic: bool) -> None:
+    plan = CPU.model_copy(update={"threads": 1, "deterministic": deterministic})
+    assert apply(plan) == torch.device("cpu")
+    assert torch.get_num_threads() == 1
+    assert torch.are_deterministic_algorithms_enabled() is deterministic
+    assert torch.backends.cudnn.deterministic is deterministic
+    assert torch.backends.cudnn.benchmark is not deterministic
+
+
+@pytest.mark.usefixtures("restored_torch")
+def test_apply_refuses_a_device_that_torch_cannot_use(monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(torch.cuda, "is_available", lambda: False)
+    with pytest.raises(InputError, match=r"^device must be one that torch can use, got 'cuda'\. "):
+        apply(CPU.model_copy(update={"device": "cuda"}))
+
+
+@pytest.mark.gpu
+@pytest.mark.skipif(not torch.cuda.is_available(), reason="no CUDA device")
+@pytest.mark.usefixtures("restored_torch")
+def test_a_cuda_device_is_planned_and_used() -> None:
+    assert apply(plan_compute("auto", "resnext50_32x4d", False)).type == "cuda"
+
+
+@pytest.mark.parametrize(
+    ("changed", "text"),
+    [
+        ({}, "CPU, 2 threads, fp32, channels last"),
+        ({"threads": 1, "memory_format": "contiguous"}, "CPU, 1 thread, fp32, contiguous"),
+        (
+            {"device": "cuda", "precision": "bf16", "deterministic": True},
+            "CUDA, bf16, channels last, deterministic",
+        ),
+    ],
+)
+def test_a_plan_reads_as_one_line(changed: dict[str, Any], text: str) -> None:
+    assert describe(CPU.model_copy(update=changed)) == text
+
+
+def test_a_plan_does_not_change_and_holds_only_known_values() -> None:
+    with pytest.raises(ValidationError):
+        CPU.threads = 4  # type: ignore[misc]
+    with pytest.raises(ValidationError):
+        Compute.model_validate(CPU.model_dump() | {"threads": 0})
+    with pytest.raises(ValidationError):
+        Compute.model_validate(CPU.model_dump() | {"precision": "fp16"})
