@@ -12,7 +12,7 @@ from importlib.metadata import version
 from pathlib import Path
 from typing import Annotated, Any
 
-from cyclopts import Parameter
+from cyclopts import Group, Parameter
 
 from flows import server, terminal
 from flows.settings import (
@@ -39,6 +39,11 @@ from tasks.split import split
 from tasks.stage.artifact import Artifact, Runtime
 from tasks.stage.run import open_run, point_latest
 from tasks.train import train
+
+PICTURES_GROUP = Group.create_ordered("Which pictures")
+SPLIT_GROUP = Group.create_ordered("How they are divided")
+TRAINING_GROUP = Group.create_ordered("How the network is trained")
+RUN_GROUP = Group.create_ordered("Where and how to compute")
 
 
 def pipeline_stages(plan: Plan, runtime: Runtime) -> Iterator[Artifact]:
@@ -133,11 +138,11 @@ def _facts(model: Any) -> tuple[tuple[str, str], ...]:
 
 def main(
     *,
-    data: Annotated[DataFlags, Parameter(name="*")] = DataFlags(),
-    split: Annotated[SplitFlags, Parameter(name="*")] = SplitFlags(),
-    training: Annotated[TrainingFlags, Parameter(name="*")] = TrainingFlags(),
-    run: Annotated[RunFlags, Parameter(name="*")] = RunFlags(),
-    config: Path | None = None,  # noqa: ARG001 - read by run_command, before the other flags
+    data: Annotated[DataFlags, Parameter(name="*", group=PICTURES_GROUP)] = DataFlags(),
+    split: Annotated[SplitFlags, Parameter(name="*", group=SPLIT_GROUP)] = SplitFlags(),
+    training: Annotated[TrainingFlags, Parameter(name="*", group=TRAINING_GROUP)] = TrainingFlags(),
+    run: Annotated[RunFlags, Parameter(name="*", group=RUN_GROUP)] = RunFlags(),
+    config: Annotated[Path | None, Parameter(group=RUN_GROUP)] = None,  # noqa: ARG001 - read by run_command, before the other flags
 ) -> None:
     """From class folders to a report: scan, split, train, predict, evaluate, plot, report.
 
@@ -146,7 +151,7 @@ def main(
         split: How they are divided.
         training: How the network is trained.
         run: Where and how to compute.
-        config: TOML file with any of these settings; a flag wins over it.
+        config: TOML file with any of these settings; a flag wins over it [default: none].
     """
     plan = resolve(data, split, training, run)  # wrong input is said before a server is started
     terminal.show_only_our_lines()

@@ -5,7 +5,7 @@ It is a process of its own, listens on loopback, writes to a log file instead of
 and ends itself a while after the last run that used it, killed runs included: each run holds a
 lock that the operating system lets go of.
 
-Run as a module it is that server: `python -m flows.server HOME PORT`.
+Run as a module it is that server: `python -m flows.server HOME PORT LINGER`.
 """
 
 import json
@@ -35,10 +35,11 @@ NAME = "pipeline-server"
 
 
 @contextmanager
-def connected() -> Iterator[str]:
+def connected(*, linger: float = LINGER) -> Iterator[str]:
     """Make Prefect use a server while the body runs, and give its address.
 
-    In this order: the one that Prefect's settings name, one on the usual port, the shared one.
+    In this order: the one that Prefect's settings name, one on the usual port, the shared one,
+    which ends itself `linger` seconds after the last run.
 
     Raises:
         RuntimeError: the shared server doesn't start; the message names its log file.
@@ -51,7 +52,7 @@ def connected() -> Iterator[str]:
         return
     home = Path(PREFECT_HOME.value())
     with _in_use(home):
-        url = WELL_KNOWN if _healthy(WELL_KNOWN) else _shared(home)
+        url = WELL_KNOWN if _healthy(WELL_KNOWN) else _shared(home, linger)
         with temporary_settings(updates={PREFECT_API_URL: url}):
             yield url
 
@@ -65,7 +66,7 @@ def _in_use(home: Path) -> Iterator[None]:
     Path(lock.lock_file).unlink(missing_ok=True)
 
 
-def _shared(home: Path) -> str:
+def _shared(home: Path, linger: float) -> str:
     """Give the address of the shared server, started first where there is none."""
     with FileLock(home / f"{NAME}.lock"):
         url = _address(home)
@@ -74,7 +75,7 @@ def _shared(home: Path) -> str:
         log.info("starting a Prefect server for the run history (a few seconds)")
         port = _free_port()
         url = f"http://127.0.0.1:{port}/api"
-        process = _spawn(home, port)
+        process = _spawn(home, port, linger)
         end = time.monotonic() + START_TIMEOUT
         while not _healthy(url):
             if process.poll() is not None or time.monotonic() > end:
@@ -84,11 +85,11 @@ def _shared(home: Path) -> str:
         return url
 
 
-def _spawn(home: Path, port: int) -> "subprocess.Popen[bytes]":
+def _spawn(home: Path, port: int, linger: float) -> "subprocess.Popen[bytes]":
     """Start this module as a process that a Ctrl-C in the terminal does not reach."""
     with _log_file(home).open("ab") as output:
         return subprocess.Popen(
-            [sys.executable, "-m", "flows.server", str(home), str(port)],
+            [sys.executable, "-m", "flows.server", str(home), str(port), str(linger)],
             stdin=subprocess.DEVNULL,
             stdout=output,
             stderr=output,
@@ -97,8 +98,8 @@ def _spawn(home: Path, port: int) -> "subprocess.Popen[bytes]":
         )
 
 
-def serve(home: Path, port: int) -> None:
-    """Run the server until nobody has used it for a while."""
+def serve(home: Path, port: int, linger: float) -> None:
+    """Run the server until nobody has used it for `linger` seconds."""
     import tasks.orchestrator  # noqa: F401 - its settings come before Prefect's import
 
     import uvicorn  # isort: skip
@@ -108,17 +109,17 @@ def serve(home: Path, port: int) -> None:
         create_app, factory=True, host="127.0.0.1", port=port, log_level="error", lifespan="on"
     )
     server = uvicorn.Server(config)
-    threading.Thread(target=_end_when_idle, args=(home, server), daemon=True).start()
+    threading.Thread(target=_end_when_idle, args=(home, server, linger), daemon=True).start()
     server.run()
 
 
-def _end_when_idle(home: Path, server: Any) -> None:
+def _end_when_idle(home: Path, server: Any, linger: float) -> None:
     idle_since = time.monotonic()
     while True:
         time.sleep(1.0)
         if _has_users(home):
             idle_since = time.monotonic()
-        elif time.monotonic() - idle_since > LINGER:
+        elif time.monotonic() - idle_since > linger:
             with FileLock(home / f"{NAME}.lock"):  # no run can begin to use it meanwhile
                 if not _has_users(home):
                     _record(home).unlink(missing_ok=True)
@@ -178,4 +179,4 @@ def _free_port() -> int:
 
 
 if __name__ == "__main__":
-    serve(Path(sys.argv[1]), int(sys.argv[2]))
+    serve(Path(sys.argv[1]), int(sys.argv[2]), float(sys.argv[3]))

@@ -91,7 +91,8 @@ class DataFlags(_Flags):
         ),
     ] = None
     predict: Annotated[
-        Path | None, Field(description="folder of new pictures to predict with the new model")
+        Path | None,
+        Field(description="folder of new pictures to predict with the new model [default: none]"),
     ] = None
 
 
@@ -271,12 +272,13 @@ def _chosen(
 
 def _shares(text: str) -> tuple[float, ...]:
     try:
-        return tuple(float(part) for part in text.split(","))
+        train, val, test = (float(part) for part in text.split(","))
     except ValueError as error:
         raise InputError(
             f"--shares must be three numbers, got {text!r}. "
             "Write the percentages of train, val and test as in 70,10,20."
         ) from error
+    return train, val, test
 
 
 def _folder(flag: str, path: Path | None) -> Path | None:

@@ -5,13 +5,15 @@ Exit codes: 0 done; 2 the user's input was wrong (one line, no traceback); 1 any
 
 import logging
 import sys
+import tomllib
 from collections.abc import Callable, Iterator, Sequence
 from contextlib import contextmanager
 from dataclasses import dataclass
+from itertools import pairwise
 from pathlib import Path
 from typing import Any
 
-from cyclopts import App, CycloptsError
+from cyclopts import App, CycloptsError, Parameter
 from cyclopts.config import Toml
 from pydantic import ValidationError
 
@@ -26,6 +28,7 @@ log = logging.getLogger(__name__)
 PROJECT_LOGGERS = ("flows", "tasks", "resnext", "reports")
 # Flags that are called otherwise than the field that their value ends up in.
 RENAMED = {("SplitSettings", "strategy"): "split", ("SplitSettings", "seed"): "split-seed"}
+AT_LEAST = "greater than or equal to"
 DONE, FAILED, WRONG_INPUT = 0, 1, 2
 
 
@@ -82,11 +85,12 @@ def run_command(
         name=name,
         version_flags=[],
         help_format="plaintext",
-        config=_config_file(words),
         result_action="return_value",
+        default_parameter=Parameter(show_default=False, negative=""),
     )
     app.default(command)
     try:
+        app.config = _config_file(words)
         app(words, exit_on_error=False, print_error=False)
     except CycloptsError as error:
         return _complain(_first_line(error))
@@ -111,8 +115,10 @@ def in_words(error: Exception) -> str:
     cause = first.get("ctx", {}).get("error")
     if isinstance(cause, InputError):
         return in_words(cause)
-    rule = first["msg"].replace("Input should be", "must be").removeprefix("Value error, ")
-    return f"{flag} {rule}, got {first['input']!r}."
+    if first["type"] == "value_error":  # a sentence that begins with the field's name
+        return flag + " ".join(str(cause).split()).removeprefix(name)
+    rule = first["msg"].replace("Input should be", "must be").replace(AT_LEAST, "at least")
+    return f"{flag} {rule.partition(', unable')[0]}, got {first['input']!r}."
 
 
 @dataclass
@@ -204,8 +210,18 @@ def _first_line(error: CycloptsError) -> str:
 
 def _config_file(words: Sequence[str]) -> list[Toml]:
     """Find `--config FILE` among the words, which must be known before they are read."""
-    for word, following in zip(words, [*words[1:], ""], strict=True):
+    for word, following in pairwise([*words, ""]):
         if word == "--config" or word.startswith("--config="):
             path = following if word == "--config" else word.partition("=")[2]
-            return [Toml(Path(path), must_exist=True, search_parents=False)]
+            return [_toml(Path(path))]
     return []
+
+
+def _toml(path: Path) -> Toml:
+    try:
+        tomllib.loads(path.read_text(encoding="utf-8"))
+    except (OSError, ValueError) as error:
+        raise InputError(
+            f"--config must be a TOML file, got '{path}'. It can't be read: {error}."
+        ) from error
+    return Toml(path, must_exist=True, search_parents=False)

@@ -50,12 +50,6 @@ def read_table(path: Path) -> pd.DataFrame:
     return pd.DataFrame(columns, columns=pd.Index(header, dtype=object))
 
 
-def read_clock(path: Path) -> str:
-    """Read from timing.csv when the last epoch ended, as it is written there; empty if none did."""
-    ends = read_table(path)["finished_at"]
-    return str(ends.iloc[-1]) if len(ends) else ""
-
-
 def write_table(table: pd.DataFrame, path: Path) -> None:
     """Write a table as CSV without its index."""
     columns = [list(table.iloc[:, index]) for index in range(table.shape[1])]

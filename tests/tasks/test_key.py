@@ -123,7 +123,7 @@ def test_unlike_arguments_have_unlike_keys(one: object, other: object) -> None:
     "value", [[1], {"a": 1}, {1}, Path("x"), Open(), object(), (1, [2]), b"x", len]
 )
 def test_arguments_whose_hash_could_differ_are_refused(value: object) -> None:
-    with pytest.raises(TypeError, match="Stage argument 'x.* must be str, int, float"):
+    with pytest.raises(TypeError, match=r"Stage argument 'x.* must be str, int, float"):
         keys.plain(value, "x")
 
 

@@ -37,7 +37,9 @@ def shout(work: Work, made: Annotated[Artifact, Reads("a.txt")]) -> None:
 def look(work: Work) -> None:
     """Write down the names in a folder."""
     CALLS.append("look")
-    (work.out / "names.txt").write_text(" ".join(sorted(os.listdir(work.pictures))))
+    (work.out / "names.txt").write_text(
+        " ".join(sorted(path.name for path in work.pictures.iterdir()))
+    )
 
 
 @stage()
@@ -306,4 +308,3 @@ def wait_for(path: Path) -> None:
     while not path.exists():
         assert time.monotonic() < end, f"{path} did not appear"
         time.sleep(0.05)
-

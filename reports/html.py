@@ -1,0 +1,362 @@
+"""Render a report: one HTML file that opens offline and holds its style and its figures.
+
+Everything that comes from the data is escaped, a policy in the file forbids scripts and requests,
+and equal contents give equal text. The numbers come from the tables as they are: this module
+counts pictures and groups, but computes no metric and draws no figure.
+
+What is undefined (NaN, None) reads "n/a", never 0.
+"""
+
+from __future__ import annotations
+
+import base64
+import math
+import struct
+import unicodedata
+from collections.abc import Iterable, Mapping, Sequence
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Any
+
+import jinja2
+import pandas as pd
+from markupsafe import Markup
+
+CARRIED_FILES = ("report.html.j2", "report.css")
+
+NOT_AVAILABLE = "n/a"
+PARTS = {"train": "Train", "val": "Validation", "test": "Test", "unused": "Unused"}
+"""The parts of a split and what a reader calls them."""
+SHOWN = 20
+"""So many rows of a long list are shown; the rest is counted."""
+PERCENT_COLUMNS = {
+    "precision": "Precision",
+    "recall": "Recall",
+    "specificity": "Specificity",
+    "f1": "F1",
+}
+"""Columns of the per-class table that hold shares, with their headings."""
+
+
+@dataclass(frozen=True)
+class ReportContent:
+    """Hold what a report is made from: tables, figures and texts, nothing computed."""
+
+    title: str
+    data_name: str
+    synthetic: bool
+    classes: Sequence[str]
+    settings: Mapping[str, Mapping[str, str]]
+    """By section, each setting's name and value."""
+    split: pd.DataFrame
+    quarantine: pd.DataFrame
+    leakage: Mapping[str, Any] | None
+    per_class: pd.DataFrame
+    metrics: Mapping[str, Any]
+    confusion: pd.DataFrame
+    history: pd.DataFrame
+    figures: Mapping[str, bytes | str]
+    """By stem, a PNG file's bytes or an SVG file's text, in the order of the report."""
+    command: str
+    """What to type to get this report again."""
+    environment: Mapping[str, str]
+    notes: Sequence[str] = ()
+
+
+@dataclass(frozen=True)
+class ShownFigure:
+    """Hold a figure as the page shows it."""
+
+    title: str
+    caption: str
+    source: str
+    """A data: URI."""
+    alternative: str
+    width: int
+    """In CSS pixels at natural size; 0 where unknown."""
+
+
+@dataclass(frozen=True)
+class Crossing:
+    """Hold one kind of leak: test pictures that have such a relative in train."""
+
+    name: str
+    drawn: str
+    random: str
+
+
+@dataclass(frozen=True)
+class Mistake:
+    """Hold one pair of classes that is confused, with count and share of the true class."""
+
+    true: str
+    predicted: str
+    count: int
+    share: float
+
+
+def render_report(content: ReportContent) -> str:
+    """Render the whole report as one HTML text."""
+    folder = Path(__file__).parent
+    template = _environment(folder).get_template(CARRIED_FILES[0])
+    text = template.render(
+        content=content,
+        style=Markup((folder / CARRIED_FILES[1]).read_text(encoding="utf-8")),
+        verdict=verdict(content),
+        split_rows=split_rows(content.split, content.classes),
+        parts=PARTS,
+        unused=unused_reasons(content.split),
+        crossings=crossings(content.leakage),
+        leak_verdict=leak_verdict(content.leakage),
+        quarantine=content.quarantine.head(SHOWN).to_dict("records"),
+        scores=content.per_class.to_dict("records"),
+        score_columns=PERCENT_COLUMNS,
+        mistakes=mistakes(content.confusion),
+        figures=[_shown(stem, data, content) for stem, data in content.figures.items()],
+        history=content.history.to_dict("records"),
+    )
+    return text.encode("utf-8", errors="replace").decode("utf-8")
+
+
+def format_per_class(per_class: pd.DataFrame) -> str:
+    """Lay out the per-class table for a terminal: shares in percent, "n/a" where undefined."""
+    names = [name for name in PERCENT_COLUMNS if name in per_class]
+    header = ["class", "support", *names]
+    rows = [
+        [printable(str(row["class"])), f"{row['support']:.0f}", *(percent(row[n]) for n in names)]
+        for row in per_class.to_dict("records")
+    ]
+    widths = [max(map(display_width, column)) for column in zip(header, *rows, strict=True)]
+    return "\n".join(_line(row, widths) for row in [header, *rows])
+
+
+def percent(share: float | None) -> str:
+    """Write a share 0..1 in percent with one decimal; "n/a" where it is undefined."""
+    return NOT_AVAILABLE if _undefined(share) else f"{100 * float(share or 0):.1f} %"
+
+
+def decimal(value: float | None) -> str:
+    """Write a number with three decimals; "n/a" where it is undefined."""
+    return NOT_AVAILABLE if _undefined(value) else f"{float(value or 0):.3f}"
+
+
+def count(value: float | None) -> str:
+    """Write a whole number with thousands apart; "n/a" where it is undefined."""
+    return NOT_AVAILABLE if _undefined(value) else f"{float(value or 0):,.0f}"
+
+
+def plural(number: int, noun: str) -> str:
+    """Write a number with its noun."""
+    return f"{count(number)} {noun}{'' if number == 1 else 's'}"
+
+
+def printable(text: str) -> str:
+    """Write control characters as escapes, so that a name cannot steer a terminal."""
+    return "".join(
+        character if character.isprintable() else character.encode("unicode_escape").decode()
+        for character in text
+    )
+
+
+def display_width(text: str) -> int:
+    """Count the columns that a terminal gives a text: wide characters 2, combining ones 0."""
+    wide = sum(unicodedata.east_asian_width(character) in "WF" for character in text)
+    return len(text) + wide - sum(unicodedata.combining(character) > 0 for character in text)
+
+
+def verdict(content: ReportContent) -> str:
+    """Say in a sentence how the score compares with always answering the commonest class."""
+    accuracy = content.metrics.get("accuracy")
+    baseline = content.metrics.get("majority_accuracy")
+    if accuracy is None or baseline is None or _undefined(accuracy) or _undefined(baseline):
+        return "No test picture could be evaluated, so there is no score."
+    answer = f"always answering “{commonest(content.per_class)}” ({percent(baseline)})"
+    points = 100 * (accuracy - baseline)
+    if round(points, 1) == 0:
+        return f"Just as often right as {answer}."
+    side = "above" if points > 0 else "below"
+    return f"{abs(points):.1f} percentage points {side} {answer}."
+
+
+def commonest(per_class: pd.DataFrame) -> str:
+    """Name the class with the most pictures, the first one of equals."""
+    return str(per_class["class"].iloc[int(per_class["support"].to_numpy().argmax())])
+
+
+def split_rows(split: pd.DataFrame, classes: Sequence[str]) -> list[tuple[str, dict[str, int]]]:
+    """Count the pictures of each class by part, then all pictures and all groups."""
+    known = [*classes, *sorted(set(split["label"]) - set(classes))]
+    table = pd.crosstab(split["label"], split["split"])
+    table = table.reindex(index=pd.Index(known), columns=pd.Index(list(PARTS)), fill_value=0)
+    groups = split.groupby("split")["group"].nunique()
+    rows = [(str(name), _counts(row)) for name, row in table.iterrows()]
+    return [*rows, ("All pictures", _counts(table.sum())), ("Groups", _counts(groups))]
+
+
+def unused_reasons(split: pd.DataFrame) -> list[tuple[str, int]]:
+    """Count the unused pictures by reason, the commonest first, without the names in them."""
+    unused = split.loc[split["split"] == "unused", "reason"]
+    kinds = unused.str.replace(r":.*$", "", regex=True).value_counts()
+    rows = [(str(kind), int(number)) for kind, number in kinds.items()]
+    return sorted(rows, key=lambda row: (-row[1], row[0]))
+
+
+def crossings(leakage: Mapping[str, Any] | None) -> list[Crossing]:
+    """Set the leaks of the split drawn beside those of a random one; nothing where not counted."""
+    if leakage is None:
+        return []
+    names = {
+        "copy": "another copy of the same photograph",
+        "exact": "an identical file",
+        "near": "a near duplicate",
+        "group": "a picture of the same group",
+        "any": "any of these",
+    }
+    drawn, random = leakage.get("drawn") or {}, leakage.get("random") or {}
+    return [
+        Crossing(name, _crossing(drawn.get(key)), _crossing(random.get(key)))
+        for key, name in names.items()
+        if key in drawn or key in random
+    ]
+
+
+def leak_verdict(leakage: Mapping[str, Any] | None) -> tuple[bool, str]:
+    """Say whether something of the test part was in train, and if so that the score is too good."""
+    leaks = (leakage or {}).get("drawn", {}).get("any")
+    if leaks is None:
+        return False, "Whether test pictures have relatives in train was not counted."
+    if leaks["count"]:
+        have = "has a relative" if leaks["count"] == 1 else "have relatives"
+        return True, (
+            f"{plural(leaks['count'], 'test picture')} ({percent(leaks['share'])}) {have} "
+            "in train: the score is too good to be believed for new patients."
+        )
+    return False, "No test picture is known to have a relative in train."
+
+
+def mistakes(confusion: pd.DataFrame, most: int = 5) -> list[Mistake]:
+    """List the pairs of classes that are confused most often."""
+    counts, totals = confusion.to_numpy(), confusion.to_numpy().sum(axis=1)
+    pairs = [
+        (int(counts[row, column]), row, column)
+        for row, column in zip(*counts.nonzero(), strict=True)
+        if row != column
+    ]
+    pairs.sort(key=lambda pair: (-pair[0], pair[1], pair[2]))
+    names = [str(name) for name in confusion.index]
+    return [
+        Mistake(names[row], names[column], number, number / totals[row])
+        for number, row, column in pairs[:most]
+    ]
+
+
+def _environment(folder: Path) -> jinja2.Environment:
+    """Build the template engine: everything is escaped, a missing name is an error."""
+    environment = jinja2.Environment(
+        loader=jinja2.FileSystemLoader(folder),
+        autoescape=True,
+        undefined=jinja2.StrictUndefined,
+        trim_blocks=True,
+        lstrip_blocks=True,
+    )
+    environment.filters |= {
+        "percent": percent,
+        "decimal": decimal,
+        "count": count,
+        "plural": plural,
+        "numeric_class": lambda text: "num undefined" if text == NOT_AVAILABLE else "num",
+    }
+    environment.globals |= {"SHOWN": SHOWN}
+    return environment
+
+
+def _undefined(value: float | None) -> bool:
+    """Tell whether a number is missing."""
+    return value is None or math.isnan(value)
+
+
+def _line(cells: Sequence[str], widths: Sequence[int]) -> str:
+    """Align one line of a terminal table: the name to the left, numbers to the right."""
+    pads = [" " * (width - display_width(cell)) for cell, width in zip(cells, widths, strict=True)]
+    first = cells[0] + pads[0]
+    rest = (pad + cell for cell, pad in zip(cells[1:], pads[1:], strict=True))
+    return "  ".join([first, *rest])
+
+
+def _counts(row: pd.Series[Any]) -> dict[str, int]:
+    """Give the count of each part, 0 where there is none."""
+    return {part: int(row.get(part, 0)) for part in PARTS}
+
+
+def _crossing(counts: Mapping[str, Any] | None) -> str:
+    """Write the count and share of one kind of leak."""
+    if counts is None:
+        return NOT_AVAILABLE
+    return f"{count(counts['count'])} ({percent(counts['share'])})"
+
+
+def _shown(stem: str, data: bytes | str, content: ReportContent) -> ShownFigure:
+    """Prepare a figure for the page: title, caption, data: URI and alternative text."""
+    title, caption = _captions().get(stem, (stem.replace("_", " ").capitalize(), ""))
+    describe = {"curves": _describe_curves, "confusion": _describe_confusion}.get(stem)
+    alternative = describe(content) if describe else f"Figure: {title}."
+    return ShownFigure(title, caption, _data_uri(data), alternative, _natural_width(data))
+
+
+def _captions() -> dict[str, tuple[str, str]]:
+    """Give title and caption of the figures that are known by their stems."""
+    return {
+        "curves": (
+            "Learning curves",
+            "Accuracy and loss after each epoch. Where the two lines part, the network goes on "
+            "learning the training pictures by heart.",
+        ),
+        "confusion": (
+            "Confusion matrix",
+            "Test pictures by true class (rows) and predicted class (columns). Right answers "
+            "stand on the diagonal; the colour is the share of the true class.",
+        ),
+    }
+
+
+def _describe_curves(content: ReportContent) -> str:
+    """Say in words where the learning curves end."""
+    if content.history.empty:
+        return "Learning curves without an epoch."
+    last = content.history.iloc[-1]
+    ends = f"training accuracy {percent(last['train_accuracy'])}"
+    if not _undefined(last["val_accuracy"]):
+        ends += f", validation accuracy {percent(last['val_accuracy'])}"
+    return f"Learning curves over {plural(len(content.history), 'epoch')}. At the end: {ends}."
+
+
+def _describe_confusion(content: ReportContent) -> str:
+    """Say in words how many pictures stand on the diagonal of the confusion matrix."""
+    counts = content.confusion.to_numpy()
+    return (
+        f"Confusion matrix of {plural(len(counts), 'class').replace('classs', 'classes')}: "
+        f"{count(counts.trace())} of {plural(int(counts.sum()), 'test picture')} on the diagonal."
+    )
+
+
+def _data_uri(data: bytes | str) -> str:
+    """Put a picture into an address, so that the file needs no other one."""
+    kind = "image/svg+xml" if isinstance(data, str) else "image/png"
+    encoded = base64.b64encode(data.encode("utf-8") if isinstance(data, str) else data)
+    return f"data:{kind};base64,{encoded.decode('ascii')}"
+
+
+def _natural_width(data: bytes | str) -> int:
+    """Read how wide a figure is meant to be in CSS pixels (96 an inch); 0 where unknown."""
+    if isinstance(data, str):
+        words: Iterable[str] = data[:2000].split('width="')[1:2]
+        points = [word.split('pt"')[0] for word in words]
+        return round(float(points[0]) * 96 / 72) if points and _is_number(points[0]) else 0
+    if data[:8] != b"\x89PNG\r\n\x1a\n" or len(data) < 24:
+        return 0
+    return round(struct.unpack(">I", data[16:20])[0] * 96 / 150)
+
+
+def _is_number(text: str) -> bool:
+    """Tell whether a text is a plain decimal number."""
+    return text.replace(".", "", 1).isdecimal()

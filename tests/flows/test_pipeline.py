@@ -1,0 +1,330 @@
+"""The pipeline as a user runs it: the program, on a copy of the code that tests may change."""
+
+import os
+import re
+import shutil
+import subprocess
+import sys
+from pathlib import Path
+
+import numpy as np
+import pandas as pd
+import pytest
+from PIL import Image
+
+REPOSITORY = Path(__file__).resolve().parents[2]
+TINY = ["--image-size", "32", "--epochs", "1", "--batch-size", "8", "--device", "cpu"]
+TINY += ["--arch", "resnext38_32x4d"]
+AFTER_SCAN = {"split", "train", "predict", "evaluate", "plot", "report"}
+FILES = {
+    "manifest.csv",
+    "quarantine.csv",
+    "split.csv",
+    "leakage.json",
+    "model.safetensors",
+    "history.csv",
+    "timing.csv",
+    "summary.txt",
+    "predictions.csv",
+    "per_class.csv",
+    "confusion.csv",
+    "metrics.json",
+    "curves.png",
+    "curves.svg",
+    "confusion.png",
+    "confusion.svg",
+    "report.html",
+}
+
+
+class Project:
+    """A copy of the code with pictures and a store of its own."""
+
+    def __init__(self, root: Path, server: str) -> None:
+        self.root, self.code = root, root / "code"
+        self.data, self.store = root / "pictures", root / "store"
+        for package in ("flows", "tasks", "resnext", "reports"):
+            shutil.copytree(REPOSITORY / package, self.code / package)
+        draw_pictures(self.data)
+        self.environment = {
+            **os.environ,
+            "PYTHONPATH": str(self.code),
+            "PREFECT_API_URL": server,
+            "PREFECT_HOME": str(root / "prefect"),
+        }
+
+    def start(self, *words: str, program: str = "full_pipeline.py") -> "subprocess.Popen[str]":
+        return subprocess.Popen(
+            [sys.executable, "-W", "error", str(self.code / "flows" / program), *words],
+            stdout=subprocess.PIPE,
+            stderr=subprocess.PIPE,
+            text=True,
+            cwd=self.root,
+            env=self.environment,
+        )
+
+    def start_pipeline(self, *words: str) -> "subprocess.Popen[str]":
+        return self.start("--data", str(self.data), "--store", str(self.store), *TINY, *words)
+
+    def run(self, *words: str) -> str:
+        """Run the pipeline to a good end and give what it said."""
+        return finish(self.start_pipeline(*words))
+
+    def digests(self) -> dict[str, str]:
+        latest = self.store / "latest"
+        return {name: (latest / name).resolve().parent.name for name in FILES}
+
+
+def finish(process: "subprocess.Popen[str]") -> str:
+    out, err = process.communicate(timeout=300)
+    assert process.returncode == 0, err
+    assert "Traceback" not in err
+    return out + err
+
+
+def computed(said: str) -> set[str]:
+    """Give the stages that said that they computed something."""
+    return set(re.findall(r"^(\S+) +done in", said, re.MULTILINE))
+
+
+def draw_pictures(root: Path) -> None:
+    random = np.random.default_rng(0)
+    for name, prefix in (("Blue", "B"), ("Red", "R")):
+        (root / name).mkdir(parents=True)
+        for patient in range(10):
+            for copy in range(2):
+                draw_one(root / name / f"{prefix}{patient:02}_01_{copy:02}.png", random)
+
+
+def draw_one(path: Path, random: np.random.Generator) -> None:
+    pixels = random.integers(0, 200, (16, 16, 3), dtype=np.uint8)
+    pixels[..., 2 if path.parent.name == "Blue" else 0] += 55
+    Image.fromarray(pixels).save(path)
+
+
+@pytest.fixture(scope="module")
+def first(
+    tmp_path_factory: pytest.TempPathFactory, prefect_server: str
+) -> tuple[Project, str]:
+    """A project after its first run, and what that run said."""
+    project = Project(tmp_path_factory.mktemp("project"), prefect_server)
+    before = snapshot(project.data)
+    said = project.run()
+    assert snapshot(project.data) == before, "the user's pictures are never changed"
+    return project, said
+
+
+@pytest.fixture
+def project(first: tuple[Project, str]) -> Project:
+    return first[0]
+
+
+def snapshot(folder: Path) -> dict[str, bytes]:
+    return {str(path): path.read_bytes() for path in sorted(folder.rglob("*.png"))}
+
+
+def test_the_first_run_computes_everything_and_says_where_the_report_is(
+    first: tuple[Project, str],
+) -> None:
+    project, said = first
+    assert computed(said) == {"scan"} | AFTER_SCAN
+    assert "40 pictures in 2 classes: Blue 20, Red 20" in said
+    assert "CPU" in said
+    assert re.search(r"^Blue +\d", said, re.MULTILINE), "the per-class table"
+    assert f"Report: {project.store / 'latest' / 'report.html'}" in said
+
+
+def test_the_run_folder_holds_every_file_under_its_fixed_name(project: Project) -> None:
+    latest = project.store / "latest"
+    assert {path.name for path in latest.iterdir()} == FILES | {"run.json", "artifacts.txt"}
+    assert (latest / "report.html").read_text(encoding="utf-8").startswith("<!DOCTYPE html>")
+
+
+def test_the_tables_have_the_columns_that_scripts_rely_on(project: Project) -> None:
+    columns = {
+        "manifest.csv": "path label sha256 phash bytes width height mode format orientation",
+        "quarantine.csv": "path reason",
+        "split.csv": "path label group copy split reason",
+        "history.csv": "epoch lr train_loss train_accuracy val_loss val_accuracy",
+        "timing.csv": "epoch seconds images_per_second finished_at",
+        "predictions.csv": "path label group split predicted confidence p_Blue p_Red status error",
+        "per_class.csv": "class support precision recall specificity f1",
+        "confusion.csv": "true Blue Red",
+    }
+    found = {name: " ".join(pd.read_csv(project.store / "latest" / name)) for name in columns}
+    assert found == columns
+
+
+def test_a_second_run_computes_only_the_scan(project: Project) -> None:
+    assert computed(project.run()) == {"scan"}
+
+
+def test_another_rate_trains_anew_on_the_same_split(project: Project) -> None:
+    assert computed(project.run("--lr", "0.01")) == AFTER_SCAN - {"split"} | {"scan"}
+
+
+def test_a_comment_in_the_engine_changes_nothing(project: Project) -> None:
+    with (project.code / "resnext" / "engine.py").open("a") as engine:
+        engine.write("\n# a comment\n")
+    assert computed(project.run()) == {"scan"}
+
+
+def test_a_line_of_reports_leaves_the_training_alone(project: Project) -> None:
+    with (project.code / "reports" / "metrics.py").open("a") as metrics:
+        metrics.write("\nCHANGED = True\n")
+    stages = computed(project.run())
+    assert "evaluate" in stages
+    assert not stages & {"split", "train", "predict"}
+
+
+def test_the_style_sheet_of_the_report_counts_in_the_report_alone(project: Project) -> None:
+    with (project.code / "reports" / "report.css").open("a") as style:
+        style.write("\n/* a change */\n")
+    assert computed(project.run()) == {"scan", "report"}
+
+
+def test_a_flipped_byte_of_the_model_is_found_and_computed_again(project: Project) -> None:
+    model = (project.store / "latest" / "model.safetensors").resolve()
+    good = model.read_bytes()
+    model.write_bytes(good[:-1] + bytes([good[-1] ^ 1]))
+    said = project.run()
+    assert "altered after it was written (model.safetensors)" in said
+    assert computed(said) == {"scan", "train"}, "the same bytes again: what follows is a hit"
+    assert model.read_bytes() == good
+
+
+def test_a_deleted_model_is_computed_again_to_the_same_bytes(project: Project) -> None:
+    model = (project.store / "latest" / "model.safetensors").resolve()
+    good = model.read_bytes()
+    model.unlink()
+    said = project.run()
+    assert "lacks model.safetensors" in said
+    assert computed(said) == {"scan", "train"}
+    assert model.read_bytes() == good
+
+
+def test_an_added_picture_recomputes_everything_after_the_scan(project: Project) -> None:
+    added = project.data / "Blue" / "B99_01_00.png"
+    draw_one(added, np.random.default_rng(99))
+    try:
+        assert computed(project.run()) == {"scan"} | AFTER_SCAN
+    finally:
+        added.unlink()
+
+
+def test_two_runs_at_once_train_once_and_end_alike(project: Project) -> None:
+    both = [project.start_pipeline("--seed", "5") for _ in range(2)]
+    said = [finish(process) for process in both]
+    assert sorted("train" in computed(text) for text in said) == [False, True]
+    runs = sorted((project.store / "runs").iterdir())[-4:]
+    ends = [run for run in runs if run.is_dir()][-2:]
+    one, other = ({name: (run / name).resolve() for name in FILES} for run in ends)
+    assert one == other
+
+
+def test_a_cached_run_imports_no_heavy_library(project: Project) -> None:
+    project.run()
+    probe = (
+        "import sys; sys.argv = sys.argv[1:]; import runpy\n"
+        "try: runpy.run_path(sys.argv[0], run_name='__main__')\n"
+        "except SystemExit as end: assert not end.code, end.code\n"
+        "heavy = {'torch', 'torchvision', 'sklearn', 'matplotlib'} & set(sys.modules)\n"
+        "assert not heavy, heavy"
+    )
+    program = str(project.code / "flows" / "full_pipeline.py")
+    words = [program, "--data", str(project.data), "--store", str(project.store), *TINY]
+    done = subprocess.run(
+        [sys.executable, "-c", probe, *words],
+        env=project.environment,
+        capture_output=True,
+        text=True,
+        check=False,
+    )
+    assert done.returncode == 0, done.stderr
+    assert computed(done.stderr) == {"scan"}
+
+
+def test_only_stops_after_a_stage_and_latest_points_there(project: Project) -> None:
+    said = project.run("--only", "split", "--split-seed", "9")
+    assert computed(said) == {"scan", "split"}
+    latest = project.store / "latest"
+    assert (latest / "split.csv").exists()
+    assert not (latest / "model.safetensors").exists()
+    project.run()
+
+
+def test_new_pictures_are_predicted_with_the_new_model(project: Project) -> None:
+    project.run("--predict", str(project.data / "Red"))
+    table = pd.read_csv(project.store / "latest" / "batch_predictions.csv")
+    assert len(table) == 20
+    assert list(table)[:3] == ["path", "predicted", "confidence"]
+    assert len(pd.read_csv(project.store / "latest" / "manifest.csv")) == 40
+
+
+def test_one_picture_is_predicted_with_the_newest_model(project: Project) -> None:
+    picture = project.data / "Blue" / "B00_01_00.png"
+    said = finish(project.start("--store", str(project.store), str(picture), program="predict.py"))
+    assert re.search(r"^B00_01_00.png: (Blue|Red) \d+\.\d%$", said, re.MULTILINE)
+
+
+def test_a_picture_that_cannot_be_read_is_told_apart_from_the_rest(
+    project: Project, tmp_path: Path
+) -> None:
+    shutil.copy(project.data / "Blue" / "B00_01_00.png", tmp_path / "good.png")
+    (tmp_path / "bad.png").write_bytes(b"no picture")
+    model = (project.store / "latest" / "model.safetensors").resolve()
+    words = ["--store", str(project.store), "--model", str(model), str(tmp_path)]
+    said = finish(project.start(*words, program="predict.py"))
+    assert "bad.png: no prediction" in said
+    table = pd.read_csv(re.findall(r"All 2 predictions: (.*)$", said, re.MULTILINE)[0])
+    assert dict(zip(table["path"], table["status"], strict=True)) == {
+        "bad.png": "error",
+        "good.png": "ok",
+    }
+
+
+def test_the_store_is_listed_and_pruned(project: Project) -> None:
+    listed = finish(project.start("list", "--store", str(project.store), program="store.py"))
+    assert re.search(r"^train +\w{20} +finished", listed, re.MULTILINE)
+    words = ["prune", "--keep-runs", "1", "--store", str(project.store)]
+    finish(project.start(*words, program="store.py"))
+    assert computed(project.run()) == {"scan"}, "what the kept run uses is still there"
+
+
+@pytest.mark.parametrize(
+    ("pictures", "expected"),
+    [
+        ({}, "no class folder"),
+        ({"Only": 4}, "class"),
+        ({"Many": 6, "Few": 1}, "'Few' holds 1 picture"),
+    ],
+)
+def test_pictures_that_cannot_be_split_get_one_line_and_exit_code_2(
+    pictures: dict[str, int], expected: str, project: Project, tmp_path: Path
+) -> None:
+    data = tmp_path / "data"
+    data.mkdir()
+    random = np.random.default_rng(1)
+    for name, count in pictures.items():
+        (data / name).mkdir()
+        for number in range(count):
+            draw_one(data / name / f"{number}.png", random)
+    process = project.start("--data", str(data), "--store", str(tmp_path / "store"), *TINY)
+    _, err = process.communicate(timeout=120)
+    assert process.returncode == 2
+    assert "Traceback" not in err
+    (line,) = [line for line in err.splitlines() if line.startswith("error: ")]
+    assert expected in line
+
+
+def test_no_readable_picture_gets_one_line_and_exit_code_2(
+    project: Project, tmp_path: Path
+) -> None:
+    for name in ("A", "B"):
+        (tmp_path / "data" / name).mkdir(parents=True)
+        (tmp_path / "data" / name / "x.jpg").write_bytes(b"no picture")
+    words = ["--data", str(tmp_path / "data"), "--store", str(tmp_path / "store"), *TINY]
+    process = project.start(*words)
+    _, err = process.communicate(timeout=120)
+    assert process.returncode == 2
+    assert len(re.findall(r"^error: ", err, re.MULTILINE)) == 1

@@ -1,0 +1,76 @@
+import os
+import subprocess
+import sys
+import time
+from pathlib import Path
+
+import pytest
+
+from flows import server
+
+CLIENT = """
+import sys, time, pathlib
+from flows.server import connected
+with connected(linger=3.0) as url:
+    pathlib.Path(sys.argv[1]).write_text(url)
+    time.sleep(float(sys.argv[2]))
+"""
+
+
+def start_client(home: Path, name: str, seconds: float) -> "subprocess.Popen[bytes]":
+    environment = {**os.environ, "PREFECT_HOME": str(home)}
+    for variable in ("PREFECT_API_URL", "PREFECT_API_DATABASE_CONNECTION_URL"):
+        environment.pop(variable, None)
+    return subprocess.Popen(
+        [sys.executable, "-c", CLIENT, str(home / name), str(seconds)], env=environment
+    )
+
+
+def wait_until(condition: object, what: str, seconds: float = 90.0) -> None:
+    assert callable(condition)
+    end = time.monotonic() + seconds
+    while not condition():
+        assert time.monotonic() < end, what
+        time.sleep(0.1)
+
+
+@pytest.mark.skipif(server._healthy(server.WELL_KNOWN), reason="a server runs on the usual port")
+def test_runs_share_one_server_that_ends_after_the_last_even_if_it_was_killed(
+    tmp_path: Path,
+) -> None:
+    first, second = (start_client(tmp_path, name, 30.0) for name in ("first", "second"))
+    try:
+        wait_until((tmp_path / "first").exists, "the first run got no server")
+        wait_until((tmp_path / "second").exists, "the second run got no server")
+        url = (tmp_path / "first").read_text()
+        assert url == (tmp_path / "second").read_text()
+        assert url.startswith("http://127.0.0.1:")
+        first.kill()
+        first.wait()
+        time.sleep(5.0)
+        assert server._healthy(url), "the second run still needs it"
+    finally:
+        for client in (first, second):
+            client.kill()
+            client.wait()
+    wait_until(lambda: not server._healthy(url), "the server outlived its runs", 20.0)
+    assert not (tmp_path / "pipeline-server.json").exists()
+
+
+def test_a_server_that_is_named_is_used(monkeypatch: pytest.MonkeyPatch) -> None:
+    from prefect.settings import PREFECT_API_URL, temporary_settings
+
+    monkeypatch.setattr(server, "_shared", pytest.fail)
+    with (
+        temporary_settings(updates={PREFECT_API_URL: "http://127.0.0.1:9/api"}),
+        server.connected() as url,
+    ):
+        assert url == "http://127.0.0.1:9/api"
+
+
+def test_a_stale_record_is_not_believed(tmp_path: Path) -> None:
+    (tmp_path / "pipeline-server.json").write_text('{"url": "http://127.0.0.1:9/api"}')
+    assert server._address(tmp_path) == "http://127.0.0.1:9/api"
+    assert not server._healthy("http://127.0.0.1:9/api")
+    (tmp_path / "pipeline-server.json").write_text("{")
+    assert server._address(tmp_path) is None

@@ -1,0 +1,196 @@
+from pathlib import Path
+
+import pytest
+from pydantic import ValidationError
+
+from flows import full_pipeline, settings, terminal
+from flows.settings import DataFlags, RunFlags, SplitFlags, TrainingFlags, resolve
+from resnext.errors import InputError
+
+# The flags that scripts rely on.
+CONTRACT = """
+    --data --store --config --preset --arch --weights --image-size --epochs --batch-size --lr
+    --optimizer --split --shares --group-pattern --seed --split-seed --device --workers --only
+    --predict --deterministic --verify
+"""
+
+
+def plan(
+    data: Path | None = None,
+    split: SplitFlags = SplitFlags(),
+    training: TrainingFlags = TrainingFlags(),
+    run: RunFlags = RunFlags(),
+) -> settings.Plan:
+    return resolve(DataFlags(data=data), split, training, run)
+
+
+def complaint(words: list[str], capsys: pytest.CaptureFixture[str]) -> str:
+    code = terminal.run_command(full_pipeline.main, name="full_pipeline.py", arguments=words)
+    error = capsys.readouterr().err
+    assert code == 2
+    assert error.startswith("error: ")
+    assert error.count("\n") == 1, "one line"
+    return error
+
+
+def test_help_names_every_flag(capsys: pytest.CaptureFixture[str]) -> None:
+    code = terminal.run_command(full_pipeline.main, name="full_pipeline.py", arguments=["--help"])
+    shown = capsys.readouterr().out
+    assert code == 0
+    assert [flag for flag in CONTRACT.split() if flag not in shown] == []
+
+
+def test_the_seed_preset_is_the_script_that_the_project_began_as() -> None:
+    seed = plan(training=TrainingFlags(preset="seed"))
+    assert seed.recipe.model_dump() == {
+        "arch": "resnext38_32x4d",
+        "weights": "none",
+        "image_size": 224,
+        "epochs": 20,
+        "batch_size": 32,
+        "lr": 1e-4,
+        "optimizer": "sgd",
+        "momentum": 0.0,
+        "weight_decay": 0.0,
+        "schedule": "constant",
+        "warmup_epochs": 0.0,
+        "label_smoothing": 0.0,
+        "augment": False,
+        "keep": "last",
+        "seed": 0,
+    }
+    assert (seed.split.strategy, seed.split.shares) == ("random", (80, 0, 20))
+    assert seed.validation_name == "test"
+    assert "test part" in seed.notes[0]
+
+
+def test_the_default_is_a_recipe_that_learns() -> None:
+    recipe = plan().recipe
+    assert (recipe.arch, recipe.image_size, recipe.epochs) == ("resnext50_32x4d", 224, 30)
+    assert (recipe.batch_size, recipe.optimizer, recipe.schedule) == (32, "adamw", "cosine")
+    assert recipe.augment
+    assert recipe.label_smoothing > 0
+    assert recipe.warmup_epochs > 0
+    assert plan().split.shares == (70, 10, 20)
+
+
+def test_a_flag_wins_over_the_preset() -> None:
+    flags = TrainingFlags(preset="seed", epochs=30, lr=1e-3)
+    recipe = plan(training=flags).recipe
+    assert (recipe.epochs, recipe.lr, recipe.optimizer) == (30, 1e-3, "sgd")
+
+
+def test_the_two_seeds_are_two_flags() -> None:
+    made = plan(split=SplitFlags(split_seed=7), training=TrainingFlags(seed=3))
+    assert (made.split.seed, made.recipe.seed) == (7, 3)
+
+
+def test_a_config_file_gives_values_and_a_flag_wins_over_it(
+    tmp_path: Path, capsys: pytest.CaptureFixture[str]
+) -> None:
+    file = tmp_path / "settings.toml"
+    file.write_text('epochs = 0\nimage-size = 64\nsplit = "random"\n')
+    assert "--epochs must be at least 1" in complaint(["--config", str(file)], capsys)
+    words = [f"--config={file}", "--epochs", "3", "--image-size", "8"]
+    assert "--image-size must be at least 32, got 8" in complaint(words, capsys)
+
+
+def test_an_unknown_key_in_a_config_file_is_refused(
+    tmp_path: Path, capsys: pytest.CaptureFixture[str]
+) -> None:
+    file = tmp_path / "settings.toml"
+    file.write_text("epoch = 3\n")
+    assert "epoch" in complaint(["--config", str(file)], capsys)
+
+
+@pytest.mark.parametrize(
+    ("words", "expected"),
+    [
+        ("--data /no/such/folder", "--data must be a folder of class folders, got '/no/such/"),
+        ("--arch resnext5O_32x4d", "Did you mean 'resnext50_32x4d'?"),
+        ("--batch-size 0", "--batch-size must be at least 1, got 0"),
+        ("--epochs x", "--epochs must be a valid integer, got 'x'"),
+        ("--lr nan", "--lr must be a finite number"),
+        ("--lr 0", "--lr must be greater than 0"),
+        ("--shares 1,2", "--shares must be three numbers, got '1,2'"),
+        ("--shares 50,20,20", "--shares must be three percentages that sum to 100"),
+        ("--group-pattern (", "--group-pattern must be a regular expression"),
+        ("--split folds", "--split must be 'grouped', 'stratified' or 'random', got 'folds'"),
+        ("--split-seed -1", "--split-seed must be at least 0"),
+        ("--only nothing", "--only must be 'scan', 'split'"),
+        ("--weights /no/such.pth", "--weights must be none, imagenet or a"),
+        ("--config /no/such.toml", "--config must be a TOML file"),
+        ("--workers -1", "--workers must be at least 0"),
+        ("--predict /no/such", "--predict must be a picture or a folder"),
+        ("--no-such-flag", "--no-such-flag"),
+        ("stray", "stray"),
+    ],
+)
+def test_wrong_words_get_one_line_and_exit_code_2(
+    words: str, expected: str, capsys: pytest.CaptureFixture[str]
+) -> None:
+    assert expected in complaint(words.split(), capsys)
+
+
+def test_a_device_that_is_not_there_is_refused(
+    capsys: pytest.CaptureFixture[str], monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr("resnext.device.probe_driver", lambda: None)
+    assert "got 'cuda'" in complaint(["--device", "cuda"], capsys)
+
+
+def test_bounds_hold_for_the_form_too() -> None:
+    with pytest.raises(ValidationError, match="greater than or equal to 1"):
+        plan(training=TrainingFlags(epochs=0))
+
+
+def test_every_field_says_what_it_is() -> None:
+    for model in (DataFlags, SplitFlags, TrainingFlags, RunFlags):
+        for name, field in model.model_fields.items():
+            assert field.description, name
+            assert "[default:" in field.description or field.default == "default", name
+
+
+def test_the_command_gives_the_same_plan_again(tmp_path: Path) -> None:
+    made = plan(
+        data=tmp_path,
+        split=SplitFlags(split="stratified", shares="60,20,20"),
+        training=TrainingFlags(preset="quick", epochs=3, lr=0.01),
+    )
+    assert made.command == (
+        f"python flows/full_pipeline.py --data {tmp_path} --preset quick --epochs 3 --lr 0.01 "
+        "--split stratified --shares 60,20,20"
+    )
+
+
+def test_weights_from_a_file_are_known_by_their_bytes(tmp_path: Path) -> None:
+    file = tmp_path / "start.pth"
+    file.write_bytes(b"one")
+    before = plan(training=TrainingFlags(weights=str(file)))
+    assert before.recipe.weights == "file"
+    file.write_bytes(b"two")
+    after = plan(training=TrainingFlags(weights=str(file)))
+    assert before.weights != after.weights
+
+
+def test_an_unnamed_data_set_is_called_synthetic(
+    monkeypatch: pytest.MonkeyPatch, tmp_path: Path
+) -> None:
+    monkeypatch.setattr(settings, "USUAL_DATA", tmp_path / "absent")
+    made = plan()
+    assert made.data is None
+    assert "synthetic" in made.data_name
+    assert "synthetic" in settings.name_of(DataFlags(), TrainingFlags())
+
+
+def test_wrong_input_has_no_traceback_and_other_faults_have_one() -> None:
+    def broken() -> None:
+        raise RuntimeError("a fault of the program")
+
+    with pytest.raises(RuntimeError, match="a fault of the program"):
+        terminal.run_command(broken, name="x", arguments=[])
+
+    def wrong() -> None:
+        raise InputError("--x must be 1,\n got 2.")
+
+    assert terminal.run_command(wrong, name="x", arguments=[]) == 2

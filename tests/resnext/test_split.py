@@ -1,0 +1,653 @@
+"""The splits: groups, copies, duplicates, shares, and what leaks; by hand and by hypothesis."""
+
+import re
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+import pandas as pd
+import pytest
+from hypothesis import given, settings
+from hypothesis import strategies as st
+from pydantic import ValidationError
+
+from resnext.errors import InputError
+from resnext.manifest import read_table, scan, write_table
+from resnext.split import (
+    SplitSettings,
+    describe_split,
+    join_groups,
+    leakage,
+    leakage_report,
+    read_names,
+    read_split,
+    split,
+)
+
+DATA = [
+    Path(__file__).parents[2] / "data" / "45-data",
+    Path(__file__).parents[3] / "shared" / "data" / "45-data",
+]
+PERCENT = {"train": 0, "val": 1, "test": 2}
+
+
+def table(paths: list[str], same: dict[str, str] | None = None) -> pd.DataFrame:
+    """Make the columns of a manifest that a split reads; `same` names files of equal bytes."""
+    same = same or {}
+    return pd.DataFrame(
+        {
+            "path": paths,
+            "label": [path.split("/")[0] for path in paths],
+            "sha256": [same.get(path, path) for path in paths],
+        }
+    )
+
+
+def msld(patients: int, photographs: int = 1, copies: int = 2) -> pd.DataFrame:
+    """Two classes, `patients` each, named as in MSLD v1."""
+    return table(
+        [
+            f"{label}/{letter}{patient:02d}_{photograph:02d}_{copy:02d}.jpg"
+            for label, letter in (("Macular", "M"), ("Pustular", "P"))
+            for patient in range(1, patients + 1)
+            for photograph in range(1, photographs + 1)
+            for copy in range(copies + 1)
+        ]
+    )
+
+
+def plain(per_class: int) -> pd.DataFrame:
+    return table([f"{label}/{n:03d} x.jpg" for label in ("a", "b") for n in range(per_class)])
+
+
+def parts(drawn: pd.DataFrame) -> dict[str, str]:
+    return dict(zip(drawn["path"], drawn["split"], strict=True))
+
+
+def count(drawn: pd.DataFrame, part: str) -> int:
+    return int((drawn["split"] == part).sum())
+
+
+# ---------------------------------------------------------------- what names say
+
+
+@pytest.mark.parametrize(
+    ("path", "group", "copy", "photograph"),
+    [
+        ("Others/NM01_01_05.jpg", "NM01", 5, "Others/NM01_01"),
+        ("Others/NM01_01_00.jpg", "NM01", 0, "Others/NM01_01"),
+        ("Others/NM01_01.jpg", "NM01", 0, "Others/NM01_01"),
+        ("Others/deep/nm110_2_13.PNG", "nm110", 13, "Others/deep/nm110_2"),
+    ],
+)
+def test_a_name_tells_patient_photograph_and_copy(
+    path: str, group: str, copy: int, photograph: str
+) -> None:
+    naming = read_names(table([path, "Others/X1_1_00.jpg"]))
+    found = naming.pictures.set_index("path").loc[path, ["group", "copy", "photograph"]]
+    assert found.tolist() == [group, copy, photograph]
+    assert naming.fits == 2
+
+
+def test_a_scheme_must_fit_19_of_20_names() -> None:
+    names = [f"a/P{n:02d}_01_00.jpg" for n in range(19)]
+    assert read_names(table([*names, "a/other.jpg"])).scheme.startswith("patient_photograph_copy")
+    found = read_names(table([*names, "a/other.jpg", "a/another.jpg"]))
+    assert (found.scheme, found.ids) == ("", 21)
+
+
+def test_a_name_outside_the_scheme_is_a_group_of_its_own() -> None:
+    names = [f"a/P{n:02d}_01_00.jpg" for n in range(19)]
+    last = read_names(table([*names, "a/zzz.jpg"])).pictures.iloc[-1]
+    assert last["group"] == "a/zzz.jpg"
+    assert pd.isna(last["copy"])
+
+
+def test_dates_are_not_taken_for_copies() -> None:
+    names = [f"a/IMG2024_05_{day:02d}.jpg" for day in range(1, 31)]
+    assert read_names(table(names)).scheme == ""
+
+
+def test_without_a_scheme_every_picture_is_a_group() -> None:
+    drawn = split(plain(20), SplitSettings())
+    assert drawn["group"].tolist() == drawn["path"].tolist()
+    assert drawn["copy"].isna().all()
+
+
+def test_a_pattern_names_group_and_copy() -> None:
+    paths = [f"{c}/site-{n}/v{k}.png" for c in "ab" for n in range(6) for k in range(3)]
+    pattern = r"(?P<group>[ab]/site-\d+)/v(?P<copy>\d+)"
+    drawn = split(table(paths), SplitSettings(group_pattern=pattern))
+    assert drawn["group"].nunique() == 12
+    assert drawn["copy"].tolist() == [0, 1, 2] * 12
+    assert not drawn[drawn["split"].isin(["val", "test"])]["copy"].any()
+
+
+def test_a_pattern_without_copies_leaves_them_empty() -> None:
+    paths = [f"{c}/{c}{n}-{k}.png" for c in "ab" for n in range(6) for k in range(3)]
+    drawn = split(table(paths), SplitSettings(group_pattern=r"(?P<group>[ab]\d+)-"))
+    assert drawn["copy"].isna().all()
+    assert drawn.groupby("group")["split"].nunique().max() == 1
+
+
+# ---------------------------------------------------------------- groups that identical files join
+
+
+def test_groups_join_through_others_and_are_called_by_their_ids() -> None:
+    groups = ["C", "B", "A", "D", "B", "E"]
+    keys = ["1", "1", "2", "3", "2", "4"]
+    assert join_groups(groups, keys) == ["A=B=C", "A=B=C", "A=B=C", "D", "A=B=C", "E"]
+
+
+def test_a_name_of_many_ids_is_cut() -> None:
+    assert set(join_groups(list("FEDCBA"), ["1"] * 6)) == {"A=B=C=+3"}
+
+
+@given(st.lists(st.tuples(st.sampled_from("abcdefgh"), st.integers(0, 6)), max_size=30))
+def test_joined_groups_are_the_connected_components(rows: list[tuple[str, int]]) -> None:
+    names = join_groups([group for group, _ in rows], [str(key) for _, key in rows])
+    by_key: dict[int, set[str]] = {}
+    by_group: dict[str, set[str]] = {}
+    for (group, key), name in zip(rows, names, strict=True):
+        by_key.setdefault(key, set()).add(name)
+        by_group.setdefault(group, set()).add(name)
+        assert group in name
+    assert all(len(found) == 1 for found in [*by_key.values(), *by_group.values()])
+
+
+def test_identical_files_keep_two_patients_together() -> None:
+    same = {f"Macular/M{n:02d}_01_00.jpg": "x" for n in (2, 9)}
+    manifest = msld(20, copies=1).assign(
+        sha256=lambda t: [same.get(path, path) for path in t["path"]]
+    )
+    for seed in range(20):
+        drawn = split(manifest, SplitSettings(seed=seed)).set_index("path")
+        assert set(drawn.loc[list(same), "group"]) == {"M02=M09"}
+        mine = drawn[drawn["group"] == "M02=M09"]
+        used = set(mine["split"]) - {"unused"}
+        assert len(used) == 1
+        if used <= {"val", "test"}:
+            part = next(iter(used))
+            assert drawn.loc["Macular/M02_01_00.jpg", "split"] == part
+            assert drawn.loc["Macular/M09_01_00.jpg", "split"] == "unused"
+            reason = f"identical to a photograph already in {part}"
+            assert drawn.loc["Macular/M09_01_00.jpg", "reason"] == reason
+            break
+    else:
+        pytest.fail("the pair was never held out")
+
+
+def test_identical_files_of_two_classes_are_used_nowhere() -> None:
+    manifest = msld(8)
+    pair = ["Macular/M03_01_00.jpg", "Pustular/P05_01_00.jpg"]
+    manifest.loc[manifest["path"].isin(pair), "sha256"] = "x"
+    for strategy in ("grouped", "stratified"):
+        chosen = SplitSettings.model_validate({"strategy": strategy})
+        drawn = split(manifest, chosen).set_index("path")
+        assert drawn.loc[pair, "split"].tolist() == ["unused", "unused"]
+        assert drawn.loc[pair, "reason"].tolist() == [
+            "label conflict: identical to Pustular/P05_01_00.jpg",
+            "label conflict: identical to Macular/M03_01_00.jpg",
+        ]
+
+
+# ---------------------------------------------------------------- the drawn parts
+
+
+def test_a_grouped_split_by_hand() -> None:
+    drawn = split(msld(10, copies=2), SplitSettings())
+    for label in ("Macular", "Pustular"):
+        mine = drawn[drawn["label"] == label]
+        assert [count(mine, part) for part in ("train", "val", "test", "unused")] == [21, 1, 2, 6]
+    unused = drawn[drawn["split"] == "unused"]
+    assert set(unused["reason"]) == {"copy of a held-out photograph"}
+    assert (unused["copy"] > 0).all()
+    assert (drawn[drawn["split"] != "unused"]["reason"] == "").all()
+
+
+def test_val_may_be_empty() -> None:
+    drawn = split(msld(10), SplitSettings(shares=(80, 0, 20)))
+    assert set(drawn["split"]) == {"train", "test", "unused"}
+    assert count(drawn, "test") == 4
+
+
+def test_a_stratified_split_takes_photographs_by_class() -> None:
+    drawn = split(msld(5, photographs=4, copies=1), SplitSettings(strategy="stratified"))
+    for _, mine in drawn.groupby("label"):
+        assert [count(mine, part) for part in ("train", "val", "test", "unused")] == [28, 2, 4, 6]
+    assert not drawn[drawn["split"].isin(["val", "test"])]["copy"].any()
+
+
+def test_a_random_split_cuts_all_pictures_and_cleans_nothing() -> None:
+    manifest = plain(13).assign(sha256="x")
+    drawn = split(manifest, SplitSettings(strategy="random", shares=(80, 0, 20)))
+    assert [count(drawn, part) for part in ("train", "val", "test")] == [20, 0, 6]
+    drawn = split(manifest, SplitSettings(strategy="random"))
+    assert [count(drawn, part) for part in ("train", "val", "test")] == [18, 2, 6]
+
+
+def test_another_seed_is_another_split() -> None:
+    manifest = msld(20)
+    for strategy in ("grouped", "stratified", "random"):
+        chosen = SplitSettings.model_validate({"strategy": strategy})
+        first = split(manifest, chosen)
+        second = split(manifest, chosen.model_copy(update={"seed": 1}))
+        assert parts(first) != parts(second)
+
+
+def test_every_patient_can_be_tested() -> None:
+    manifest = msld(6, copies=0)
+    tested: set[str] = set()
+    for seed in range(60):
+        drawn = split(manifest, SplitSettings(seed=seed))
+        tested |= set(drawn[drawn["split"] == "test"]["group"])
+    assert len(tested) == 12
+
+
+def test_a_group_above_the_smallest_part_is_trained_on() -> None:
+    paths = [f"a/P1_{n}_00.jpg" for n in range(1, 40)]
+    paths += [f"{c}/{c.upper()}{n}_1_00.jpg" for c in "ab" for n in range(2, 40)]
+    for seed in range(5):
+        drawn = split(table(paths), SplitSettings(seed=seed))
+        assert set(drawn[drawn["group"] == "P1"]["split"]) == {"train"}
+
+
+def test_copies_without_their_photograph_are_only_trained_on() -> None:
+    manifest = msld(10)
+    manifest = manifest[~manifest["path"].isin(["Macular/M04_01_00.jpg"])]
+    for seed in range(5):
+        drawn = split(manifest, SplitSettings(seed=seed))
+        assert set(drawn[drawn["group"] == "M04"]["split"]) == {"train"}
+
+
+def test_a_patient_may_be_of_two_classes() -> None:
+    paths = [f"{c}/P{n:02d}_{k}_00.jpg" for n in range(20) for k, c in enumerate("ab")]
+    drawn = split(table(paths), SplitSettings())
+    assert drawn.groupby("group")["split"].nunique().max() == 1
+    for part in ("train", "val", "test"):
+        assert set(drawn[drawn["split"] == part]["label"]) == {"a", "b"}
+
+
+# ---------------------------------------------------------------- properties
+
+
+@st.composite
+def manifests(draw: st.DrawFn, fewest: int = 3) -> pd.DataFrame:
+    """Draw classes, patients, photographs, copies and some identical files, rows in any order."""
+    paths: list[str] = []
+    for number in range(draw(st.integers(2, 4))):
+        letter = "KLMN"[number]
+        for patient in range(draw(st.integers(fewest, 14))):
+            for photograph in range(draw(st.integers(1, 4))):
+                paths += [
+                    f"class {letter}/{letter}{patient:02d}_{photograph:02d}_{copy:02d}.jpg"
+                    for copy in range(draw(st.integers(1, 3)))
+                ]
+    keys = draw(st.lists(st.integers(0, 10 * len(paths)), min_size=len(paths), max_size=len(paths)))
+    manifest = table(paths).assign(sha256=[f"{key:064x}" for key in keys])
+    order = draw(st.permutations(range(len(paths))))
+    return manifest.iloc[list(order)].reset_index(drop=True)
+
+
+shares = st.sampled_from([(70, 10, 20), (80, 0, 20), (60, 20, 20), (50, 25, 25), (34, 33, 33)])
+strategies = st.sampled_from(["grouped", "stratified", "random"])
+
+
+@st.composite
+def choices(draw: st.DrawFn) -> SplitSettings:
+    return SplitSettings.model_validate(
+        {"strategy": draw(strategies), "shares": draw(shares), "seed": draw(st.integers(0, 2**40))}
+    )
+
+
+def drawn_or_none(manifest: pd.DataFrame, chosen: SplitSettings) -> pd.DataFrame | None:
+    """Draw; None where joining left a class too few groups, which must be said in words."""
+    try:
+        return split(manifest, chosen)
+    except InputError as error:
+        assert re.search(r"needs at least \d|part of \d+ pictures is empty", str(error))
+        return None
+
+
+@settings(max_examples=60, deadline=None)
+@given(manifests(), choices())
+def test_every_picture_is_somewhere_exactly_once(
+    manifest: pd.DataFrame, chosen: SplitSettings
+) -> None:
+    drawn = drawn_or_none(manifest, chosen)
+    if drawn is not None:
+        assert drawn["path"].tolist() == sorted(manifest["path"])
+        assert set(drawn["split"]) <= {"train", "val", "test", "unused"}
+        assert ((drawn["reason"] != "") == (drawn["split"] == "unused")).all()
+
+
+@settings(max_examples=60, deadline=None)
+@given(manifests(), choices())
+def test_no_group_straddles_and_nothing_leaks(
+    manifest: pd.DataFrame, chosen: SplitSettings
+) -> None:
+    grouped = chosen.model_copy(update={"strategy": "grouped"})
+    drawn = drawn_or_none(manifest, grouped)
+    if drawn is not None:
+        used = drawn[drawn["split"] != "unused"].merge(manifest[["path", "sha256"]], on="path")
+        assert used.groupby("group")["split"].nunique().max() == 1
+        assert used.groupby("sha256")["split"].nunique().max() == 1
+        held_out = used[used["split"].isin(["val", "test"])]
+        assert not held_out["copy"].any()
+        assert not held_out.duplicated("sha256").any()
+        assert leakage(manifest, drawn)["any"]["count"] == 0
+
+
+@settings(max_examples=60, deadline=None)
+@given(manifests(), choices(), st.randoms(use_true_random=False))
+def test_the_order_of_the_rows_does_not_matter(
+    manifest: pd.DataFrame, chosen: SplitSettings, random: Any
+) -> None:
+    drawn = drawn_or_none(manifest, chosen)
+    order = list(range(len(manifest)))
+    random.shuffle(order)
+    again = drawn_or_none(manifest.iloc[order], chosen)
+    if drawn is None or again is None:
+        assert drawn is again
+    else:
+        assert drawn.to_csv(index=False) == again.to_csv(index=False)
+
+
+def missed(drawn: pd.DataFrame, chosen: SplitSettings) -> tuple[float, int]:
+    """Return the most photographs by which a part misses its share, and the largest group."""
+    photographs = drawn[(drawn["copy"] == 0)]
+    total = len(photographs)
+    off = [
+        abs(count(photographs, part) - chosen.shares[place] / 100 * total)
+        for part, place in PERCENT.items()
+    ]
+    return max(off), int(photographs["group"].value_counts().max())
+
+
+@settings(max_examples=100, deadline=None)
+@given(manifests(fewest=10), choices())
+def test_shares_are_met_within_the_largest_group_and_classes_are_everywhere(
+    manifest: pd.DataFrame, chosen: SplitSettings
+) -> None:
+    manifest = manifest.assign(sha256=manifest["path"])  # a photograph for each name
+    grouped = chosen.model_copy(update={"strategy": "grouped"})
+    drawn = split(manifest, grouped)
+    off, largest = missed(drawn, grouped)
+    assert off <= largest + 1e-9
+    for part, place in PERCENT.items():
+        if grouped.shares[place]:
+            assert set(drawn[drawn["split"] == part]["label"]) == set(manifest["label"])
+
+
+@settings(max_examples=60, deadline=None)
+@given(manifests(fewest=3), choices())
+def test_small_classes_are_in_every_part(manifest: pd.DataFrame, chosen: SplitSettings) -> None:
+    manifest = manifest.assign(sha256=manifest["path"])
+    grouped = chosen.model_copy(update={"strategy": "grouped"})
+    drawn = split(manifest, grouped)
+    for part, place in PERCENT.items():
+        if grouped.shares[place]:
+            assert set(drawn[drawn["split"] == part]["label"]) == set(manifest["label"])
+
+
+def test_the_same_seed_gives_the_same_bytes(tmp_path: Path) -> None:
+    for number, manifest in enumerate([msld(12), msld(12).iloc[::-1]]):
+        write_table(split(manifest, SplitSettings()), tmp_path / f"{number}.csv")
+    data = (tmp_path / "0.csv").read_bytes()
+    assert data == (tmp_path / "1.csv").read_bytes()
+    assert data.startswith(
+        b"path,label,group,copy,split,reason\nMacular/M01_01_00.jpg,Macular,M01,0"
+    )
+
+
+@pytest.mark.parametrize("manifest", [msld(8), plain(12)])
+def test_a_split_survives_the_disk(manifest: pd.DataFrame, tmp_path: Path) -> None:
+    drawn = split(manifest, SplitSettings())
+    write_table(drawn, tmp_path / "split.csv")
+    pd.testing.assert_frame_equal(read_split(tmp_path / "split.csv"), drawn)
+
+
+def test_a_split_without_a_column_is_refused(tmp_path: Path) -> None:
+    write_table(split(msld(8), SplitSettings()).drop(columns="copy"), tmp_path / "split.csv")
+    with pytest.raises(InputError, match="got none named copy"):
+        read_split(tmp_path / "split.csv")
+    with pytest.raises(InputError, match="No such file"):
+        read_split(tmp_path / "nowhere.csv")
+
+
+# ---------------------------------------------------------------- leakage
+
+
+def test_leakage_by_hand() -> None:
+    rows = [  # path, same bytes as, group, part
+        ("a/A1_1_00.jpg", "", "train"),
+        ("a/A1_1_01.jpg", "", "test"),  # copy and group
+        ("a/A1_2_00.jpg", "", "test"),  # group alone
+        ("a/A2_1_00.jpg", "", "train"),
+        ("b/B1_1_00.jpg", "a/A2_1_00.jpg", "test"),  # exact; the groups are as given
+        ("b/B2_1_00.jpg", "", "test"),  # nothing
+        ("b/B2_1_01.jpg", "", "unused"),
+        ("b/B3_1_00.jpg", "", "val"),
+        ("b/B3_1_01.jpg", "", "test"),  # its photograph is in val, not in train
+    ]
+    paths = [path for path, _, _ in rows]
+    manifest = table(paths, {path: same for path, same, _ in rows if same})
+    given_split = pd.DataFrame(
+        {
+            "path": paths,
+            "group": [path[2:4] for path in paths],
+            "split": [part for *_, part in rows],
+        }
+    )
+    assert leakage(manifest, given_split) == {
+        "test_pictures": 5,
+        "copy": {"count": 1, "share": 0.2},
+        "exact": {"count": 1, "share": 0.2},
+        "group": {"count": 2, "share": 0.4},
+        "any": {"count": 3, "share": 0.6},
+    }
+
+
+def test_leakage_of_no_test_picture_has_no_share() -> None:
+    manifest = msld(3)
+    drawn = split(manifest, SplitSettings()).assign(split="train")
+    assert leakage(manifest, drawn)["any"] == {"count": 0, "share": None}
+
+
+def test_the_report_sets_the_random_split_beside() -> None:
+    manifest = msld(10, photographs=2, copies=5)
+    chosen = SplitSettings(seed=3)
+    report = leakage_report(manifest, chosen, split(manifest, chosen))
+    assert report["strategy"] == "grouped"
+    assert report["scheme"] == {
+        "name": "patient_photograph_copy (MSLD v1)",
+        "fits": 240,
+        "names": 240,
+        "ids": 20,
+        "groups": 20,
+    }
+    assert report["drawn"]["any"]["count"] == 0
+    plainly = SplitSettings(strategy="random", shares=(80, 0, 20), seed=3)
+    assert report["random"] == leakage(manifest, split(manifest, plainly))
+    assert report["random"]["copy"]["share"] > 0.9
+
+
+def test_the_description_names_scheme_parts_and_what_random_would_leak() -> None:
+    manifest = msld(10)
+    drawn = split(manifest, SplitSettings())
+    lines = describe_split(drawn, leakage_report(manifest, SplitSettings(), drawn)).split("\n")
+    assert lines[0] == (
+        "Groups: patient_photograph_copy (MSLD v1) fits 60 of 60 names; 20 ids, 20 groups after "
+        "identical files joined them"
+    )
+    assert lines[1] == (
+        "train: 42 pictures (14 photographs) of 14 groups; pictures (groups) by class: "
+        "Macular 21 (7), Pustular 21 (7)"
+    )
+    assert lines[4] == "unused: 12 pictures: 12 (copy of a held-out photograph)"
+    assert lines[5].startswith("Nothing crosses from train to test. In a random split, ")
+
+
+def test_a_leak_is_warned_of() -> None:
+    manifest = msld(10)
+    chosen = SplitSettings(strategy="random")
+    drawn = split(manifest, chosen)
+    last = describe_split(drawn, leakage_report(manifest, chosen, drawn)).split("\n")[-1]
+    assert re.fullmatch(
+        r"WARNING: the score will be too good\. Of 12 test pictures, \d+ \(\d+\.\d%\) have a copy "
+        r"of the same photograph, \d+ \(\d+\.\d%\) have the same group in train\. .*",
+        last,
+    )
+
+
+def test_a_label_conflict_is_warned_of_by_name() -> None:
+    manifest = msld(8)
+    pair = ["Macular/M03_01_00.jpg", "Pustular/P05_01_00.jpg"]
+    manifest.loc[manifest["path"].isin(pair), "sha256"] = "x"
+    drawn = split(manifest, SplitSettings())
+    text = describe_split(drawn, leakage_report(manifest, SplitSettings(), drawn))
+    assert "WARNING: 2 pictures stand under two classes and are left out: " + pair[0] in text
+
+
+def test_no_scheme_is_said() -> None:
+    manifest = plain(10)
+    drawn = split(manifest, SplitSettings())
+    text = describe_split(drawn, leakage_report(manifest, SplitSettings(), drawn))
+    assert text.startswith("Groups: no naming scheme fits 95 % of 20 names, so every picture is ")
+    assert text.endswith("nothing known would in a random split")
+
+
+# ---------------------------------------------------------------- one line for wrong input
+
+
+def refused(manifest: pd.DataFrame, **chosen: object) -> str:
+    with pytest.raises(InputError) as caught:
+        split(manifest, SplitSettings.model_validate(chosen))
+    assert "\n" not in str(caught.value)
+    return str(caught.value)
+
+
+@pytest.mark.parametrize("strategy", ["grouped", "stratified", "random"])
+def test_a_class_with_one_picture_is_named(strategy: str) -> None:
+    manifest = table([*plain(9)["path"], "daisy/1.jpg"])
+    assert refused(manifest, strategy=strategy) == (
+        "Class folder 'daisy' holds 1 picture, but a split into 3 parts needs at least 3. "
+        "Add pictures or remove the folder."
+    )
+
+
+def test_two_parts_need_two() -> None:
+    manifest = table([*plain(9)["path"], "daisy/1.jpg"])
+    assert "into 2 parts needs at least 2." in refused(manifest, shares=(80, 0, 20))
+    split(
+        table([*plain(9)["path"], "daisy/1.jpg", "daisy/2.jpg"]), SplitSettings(shares=(80, 0, 20))
+    )
+
+
+def test_too_few_patients_are_counted_in_groups() -> None:
+    manifest = pd.concat([msld(5), table([f"c/C{n}_{k}_00.jpg" for n in "12" for k in "123"])])
+    assert refused(manifest) == (
+        "Class folder 'c' holds 2 groups, but a split into 3 parts needs at least 3. Add pictures "
+        "of other patients, remove the folder, or use --split stratified."
+    )
+    split(manifest, SplitSettings(strategy="stratified"))
+
+
+def test_five_small_classes_are_named_and_then_the_total() -> None:
+    text = refused(table([*plain(9)["path"], *(f"s{n}/1.jpg" for n in range(7))]))
+    assert text.startswith("Class folder 's0' holds 1 picture, 's1' holds 1 picture, ")
+    assert "'s4' holds 1 picture (7 such folders in total), but" in text
+    assert "'s5'" not in text
+
+
+def test_a_part_without_a_picture_is_said() -> None:
+    text = refused(plain(3), strategy="random")
+    assert text == (
+        "shares must leave a picture to every part, got 70,10,20. The val part of 6 pictures is "
+        "empty. Add pictures or give other shares."
+    )
+
+
+def test_a_pattern_that_fits_nothing_is_said() -> None:
+    assert refused(plain(9), group_pattern=r"(?P<group>patient\d+)").startswith(
+        "group_pattern must fit the paths, got '(?P<group>patient\\\\d+)'. It fits none of 18, "
+    )
+
+
+def test_a_copy_that_is_no_number_is_said() -> None:
+    text = refused(plain(9), group_pattern=r"(?P<group>[ab])/\d+ (?P<copy>x)")
+    assert text.startswith(
+        "group_pattern must capture digits as 'copy', got 'x'. Path 'a/000 x.jpg'"
+    )
+
+
+@pytest.mark.parametrize("wrong", [(70, 10, 10), (0, 50, 50), (80, 20, 0), (110, -20, 10)])
+def test_shares_that_do_not_sum_are_refused(wrong: tuple[int, int, int]) -> None:
+    with pytest.raises(ValidationError, match="shares must be three percentages that sum to 100"):
+        SplitSettings(shares=wrong)
+
+
+@pytest.mark.parametrize(
+    ("pattern", "words"), [("(", "must be a regular expression"), (r"P\d+", "named group 'group'")]
+)
+def test_a_bad_pattern_is_refused(pattern: str, words: str) -> None:
+    with pytest.raises(ValidationError, match=words):
+        SplitSettings(group_pattern=pattern)
+
+
+def test_every_setting_says_what_it_means() -> None:
+    for name, field in SplitSettings.model_fields.items():
+        assert field.description, name
+
+
+# ---------------------------------------------------------------- the real thing
+
+
+@pytest.fixture(scope="module")
+def real() -> pd.DataFrame:
+    root = next((path for path in DATA if path.is_dir()), None)
+    if root is None:
+        pytest.skip("the user's data set is not here")
+    return scan(root).manifest
+
+
+def test_the_users_patients_are_found(real: pd.DataFrame) -> None:
+    naming = read_names(real)
+    assert (naming.fits, naming.ids, naming.pictures["group"].nunique()) == (2142, 113, 112)
+    joined = naming.pictures[naming.pictures["group"].str.contains("=")]
+    assert set(joined["group"]) == {"NM110=NM68"}
+    assert naming.pictures["photograph"].nunique() == 153
+
+
+@pytest.mark.parametrize("seed", range(5))
+def test_the_users_grouped_split_holds_no_copy_out_and_crosses_nowhere(
+    real: pd.DataFrame, seed: int
+) -> None:
+    drawn = split(real, SplitSettings(seed=seed))
+    assert not drawn[drawn["split"].isin(["val", "test"])]["copy"].any()
+    used = drawn[drawn["split"] != "unused"]
+    assert used.groupby("group")["split"].nunique().max() == 1
+    off, largest = missed(drawn, SplitSettings())
+    assert off <= largest
+
+
+def test_the_users_random_split_leaks_nearly_everywhere(real: pd.DataFrame) -> None:
+    chosen = SplitSettings()
+    report = leakage_report(real, chosen, split(real, chosen))
+    assert report["drawn"]["any"]["count"] == 0
+    assert report["random"]["test_pictures"] == 429
+    assert report["random"]["copy"]["share"] > 0.99
+
+
+def test_a_million_rows_are_no_special_case() -> None:
+    """A larger set (20,000 rows) takes the same path, with numbers of its own."""
+    manifest = msld(10_000 // 2, copies=1)
+    drawn = split(manifest, SplitSettings())
+    share = np.mean(drawn[drawn["copy"] == 0]["split"] == "test")
+    assert abs(share - 0.2) < 0.001
+
+
+def test_text_stays_text_through_the_disk(tmp_path: Path) -> None:
+    paths = [f"{c}/{n}.jpg" for c in ("NA", "001") for n in range(9)]
+    write_table(split(table(paths), SplitSettings()), tmp_path / "split.csv")
+    assert set(read_table(tmp_path / "split.csv")["label"]) == {"NA", "001"}

@@ -1,0 +1,134 @@
+import json
+from pathlib import Path
+
+import pytest
+
+from tasks.stage import prune as pruning
+from tasks.stage.artifact import Artifact, Runtime, Work
+from tasks.stage.decorator import stage
+from tasks.stage.run import (
+    MODEL,
+    link,
+    newest_model,
+    open_run,
+    point_latest,
+    run_lock,
+    run_record,
+    runs,
+)
+from tasks.stage.store import lock_of
+
+
+@stage()
+def write(work: Work, name: str, text: str) -> None:
+    """Write one file."""
+    (work.out / name).write_text(text)
+
+
+def one_run(runtime: Runtime, run_id: str, text: str, name: str = "a.txt") -> tuple[Path, Artifact]:
+    with open_run(runtime.store, run_id, {"text": text}) as run:
+        made = write.fn(runtime.model_copy(update={"run": run}), name, text)
+    return run, made
+
+
+def test_a_run_writes_down_what_was_asked_and_how_it_ended(runtime: Runtime) -> None:
+    run, made = one_run(runtime, "0123456789", "x")
+    assert run.name.endswith("-01234567")
+    record = run_record(run)
+    assert record["asked"] == {"text": "x"}
+    assert record["status"] == "finished"
+    assert record["artifacts"] == [f"write/{made.key}"]
+
+
+def test_a_run_that_fails_says_why(runtime: Runtime) -> None:
+    with (
+        pytest.raises(ValueError, match="broken"),
+        open_run(runtime.store, "0123456789", {}) as run,
+    ):
+        raise ValueError("broken")
+    assert run_record(run)["status"] == "failed: broken"
+
+
+def test_a_run_that_lives_says_so(runtime: Runtime) -> None:
+    with open_run(runtime.store, "0123456789", {}) as run:
+        assert run_record(run)["status"] == "running"
+
+
+def test_latest_points_at_a_run_and_moves(runtime: Runtime) -> None:
+    for number in range(2):
+        run, _ = one_run(runtime, f"run{number}-----", str(number))
+        point_latest(runtime.store, run)
+        assert (runtime.store / "latest" / "a.txt").read_text() == str(number)
+
+
+def test_links_are_relative_so_that_a_store_can_be_moved(runtime: Runtime, tmp_path: Path) -> None:
+    run, _ = one_run(runtime, "0123456789", "x")
+    moved = runtime.store.rename(tmp_path / "moved")
+    assert (moved / "runs" / run.name / "a.txt").read_text() == "x"
+
+
+def test_files_in_folders_get_no_link(runtime: Runtime, tmp_path: Path) -> None:
+    artifact = Artifact(stage="s", key="k", folder=tmp_path, files={"pictures/a.jpg": "1"})
+    with open_run(runtime.store, "0123456789", {}) as run:
+        link(run, artifact)
+        assert not (run / "pictures").exists()
+
+
+def test_the_newest_run_that_holds_a_model_is_found(runtime: Runtime) -> None:
+    assert newest_model(runtime.store) is None
+    old, _ = one_run(runtime, "aaaaaaaa", "old", MODEL)
+    one_run(runtime, "zzzzzzzz", "no model")
+    assert newest_model(runtime.store) == old / MODEL
+
+
+def test_an_artifact_that_a_kept_run_uses_is_never_pruned(runtime: Runtime) -> None:
+    (old, gone), (new, kept) = (one_run(runtime, f"run{n}-----", str(n)) for n in range(2))
+    removed = pruning.prune(runtime.store, keep_runs=1)
+    assert set(removed) == {old, gone.folder}
+    assert not gone.folder.exists()
+    assert (new / "a.txt").read_text() == "1"
+    assert kept.folder.exists()
+
+
+def test_a_dry_run_removes_nothing(runtime: Runtime) -> None:
+    (old, gone), _ = (one_run(runtime, f"run{n}-----", str(n)) for n in range(2))
+    assert set(pruning.prune(runtime.store, keep_runs=1, dry_run=True)) == {old, gone.folder}
+    assert old.exists()
+    assert gone.folder.exists()
+
+
+def test_the_run_that_latest_names_is_kept(runtime: Runtime) -> None:
+    (old, _), (new, _) = (one_run(runtime, f"run{n}-----", str(n)) for n in range(2))
+    point_latest(runtime.store, old)
+    pruning.prune(runtime.store, keep_runs=0)
+    assert runs(runtime.store) == [old]
+    assert not new.exists()
+
+
+def test_nothing_under_a_lock_is_pruned(runtime: Runtime) -> None:
+    (alive, made), (_, locked) = (one_run(runtime, f"run{n}-----", str(n)) for n in range(2))
+    with run_lock(alive), lock_of(runtime.store, "write", locked.key):
+        pruning.prune(runtime.store, keep_runs=0)
+        assert alive.exists()
+        assert made.folder.exists()
+        assert locked.folder.exists()
+    pruning.prune(runtime.store, keep_runs=0)
+    assert runs(runtime.store) == []
+    assert pruning.entries(runtime.store) == []
+
+
+def test_partial_and_damaged_folders_of_dead_builders_are_pruned(runtime: Runtime) -> None:
+    _, made = one_run(runtime, "0123456789", "x")
+    for ending in ("partial", "damaged-20260101T000000-1"):
+        made.folder.with_name(f"{made.key}.{ending}").mkdir()
+    states = [entry.state for entry in pruning.entries(runtime.store)]
+    assert states == ["finished", "damaged", "partial"]
+    pruning.prune(runtime.store, keep_runs=5)
+    assert [entry.state for entry in pruning.entries(runtime.store)] == ["finished"]
+
+
+def test_the_record_of_an_artifact_tells_what_went_into_it(runtime: Runtime) -> None:
+    _, made = one_run(runtime, "0123456789", "x")
+    record = json.loads((made.folder / "artifact.json").read_text())
+    assert record["ingredients"]["inputs"] == {"name": "a.txt", "text": "x"}
+    assert record["files"]["a.txt"]["sha256"] == made.files["a.txt"]
