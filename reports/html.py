@@ -11,7 +11,6 @@ from __future__ import annotations
 
 import base64
 import math
-import struct
 import unicodedata
 from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import dataclass
@@ -20,7 +19,6 @@ from typing import Any
 
 import jinja2
 import pandas as pd
-from markupsafe import Markup
 
 CARRIED_FILES = ("report.html.j2", "report.css")
 
@@ -36,6 +34,19 @@ PERCENT_COLUMNS = {
     "f1": "F1",
 }
 """Columns of the per-class table that hold shares, with their headings."""
+CAPTIONS = {
+    "curves": (
+        "Learning curves",
+        "Accuracy and loss after each epoch. Where the two lines part, the network goes on "
+        "learning the training pictures by heart.",
+    ),
+    "confusion": (
+        "Confusion matrix",
+        "Test pictures by true class (rows) and predicted class (columns). Right answers stand on "
+        "the diagonal; the colour is the share of the true class.",
+    ),
+}
+"""Title and caption of the figures that are known, by stem."""
 
 
 @dataclass(frozen=True)
@@ -75,6 +86,13 @@ class ShownFigure:
     width: int
     """In CSS pixels at natural size; 0 where unknown."""
 
+    @property
+    def legible_width(self) -> int:
+        """How narrow it may be shown (CSS pixels) before it is scrolled instead."""
+        if self.width > 1200:
+            return self.width
+        return 540 if self.width > 640 else min(self.width, 300)
+
 
 @dataclass(frozen=True)
 class Crossing:
@@ -97,20 +115,18 @@ class Mistake:
 
 def render_report(content: ReportContent) -> str:
     """Render the whole report as one HTML text."""
-    folder = Path(__file__).parent
-    template = _environment(folder).get_template(CARRIED_FILES[0])
+    template = _environment().get_template(CARRIED_FILES[0])
     text = template.render(
         content=content,
-        style=Markup((folder / CARRIED_FILES[1]).read_text(encoding="utf-8")),
         verdict=verdict(content),
+        bars=_bars(content),
+        validation_name=validation_name(content.split),
         split_rows=split_rows(content.split, content.classes),
-        parts=PARTS,
         unused=unused_reasons(content.split),
         crossings=crossings(content.leakage),
         leak_verdict=leak_verdict(content.leakage),
         quarantine=content.quarantine.head(SHOWN).to_dict("records"),
         scores=content.per_class.to_dict("records"),
-        score_columns=PERCENT_COLUMNS,
         mistakes=mistakes(content.confusion),
         figures=[_shown(stem, data, content) for stem, data in content.figures.items()],
         history=content.history.to_dict("records"),
@@ -123,16 +139,20 @@ def format_per_class(per_class: pd.DataFrame) -> str:
     names = [name for name in PERCENT_COLUMNS if name in per_class]
     header = ["class", "support", *names]
     rows = [
-        [printable(str(row["class"])), f"{row['support']:.0f}", *(percent(row[n]) for n in names)]
+        [
+            printable(str(row["class"])),
+            f"{row['support']:.0f}",
+            *(percent(row[n], " ") for n in names),
+        ]
         for row in per_class.to_dict("records")
     ]
     widths = [max(map(display_width, column)) for column in zip(header, *rows, strict=True)]
     return "\n".join(_line(row, widths) for row in [header, *rows])
 
 
-def percent(share: float | None) -> str:
+def percent(share: float | None, space: str = "\u00a0") -> str:
     """Write a share 0..1 in percent with one decimal; "n/a" where it is undefined."""
-    return NOT_AVAILABLE if _undefined(share) else f"{100 * float(share or 0):.1f} %"
+    return NOT_AVAILABLE if _undefined(share) else f"{100 * float(share or 0):.1f}{space}%"
 
 
 def decimal(value: float | None) -> str:
@@ -145,9 +165,9 @@ def count(value: float | None) -> str:
     return NOT_AVAILABLE if _undefined(value) else f"{float(value or 0):,.0f}"
 
 
-def plural(number: int, noun: str) -> str:
-    """Write a number with its noun."""
-    return f"{count(number)} {noun}{'' if number == 1 else 's'}"
+def plural(number: float, noun: str, nouns: str | None = None) -> str:
+    """Write a number with its noun, in the plural unless it is 1."""
+    return f"{count(number)} {noun if number == 1 else nouns or noun + 's'}"
 
 
 def printable(text: str) -> str:
@@ -171,11 +191,16 @@ def verdict(content: ReportContent) -> str:
     if accuracy is None or baseline is None or _undefined(accuracy) or _undefined(baseline):
         return "No test picture could be evaluated, so there is no score."
     answer = f"always answering “{commonest(content.per_class)}” ({percent(baseline)})"
-    points = 100 * (accuracy - baseline)
+    points = round(100 * accuracy, 1) - round(100 * baseline, 1)  # as they are shown
     if round(points, 1) == 0:
         return f"Just as often right as {answer}."
     side = "above" if points > 0 else "below"
     return f"{abs(points):.1f} percentage points {side} {answer}."
+
+
+def validation_name(split: pd.DataFrame) -> str:
+    """Name the part that the history's val columns measure: test where there is no val part."""
+    return PARTS["val" if (split["split"] == "val").any() else "test"]
 
 
 def commonest(per_class: pd.DataFrame) -> str:
@@ -250,24 +275,29 @@ def mistakes(confusion: pd.DataFrame, most: int = 5) -> list[Mistake]:
     ]
 
 
-def _environment(folder: Path) -> jinja2.Environment:
+def _environment() -> jinja2.Environment:
     """Build the template engine: everything is escaped, a missing name is an error."""
     environment = jinja2.Environment(
-        loader=jinja2.FileSystemLoader(folder),
+        loader=jinja2.FileSystemLoader(Path(__file__).parent),
         autoescape=True,
         undefined=jinja2.StrictUndefined,
         trim_blocks=True,
         lstrip_blocks=True,
     )
-    environment.filters |= {
-        "percent": percent,
-        "decimal": decimal,
-        "count": count,
-        "plural": plural,
-        "numeric_class": lambda text: "num undefined" if text == NOT_AVAILABLE else "num",
-    }
-    environment.globals |= {"SHOWN": SHOWN}
+    writers = (percent, decimal, count, plural)
+    environment.filters |= {writer.__name__: writer for writer in writers}
+    environment.globals |= {"SHOWN": SHOWN, "PARTS": PARTS, "SCORES": PERCENT_COLUMNS}
     return environment
+
+
+def _bars(content: ReportContent) -> list[tuple[str, float | None]]:
+    """Give the shares that are set beside each other at the head of the report."""
+    metrics = content.metrics
+    return [
+        ("Accuracy", metrics.get("accuracy")),
+        ("Balanced accuracy", metrics.get("balanced_accuracy")),
+        (f"Always “{commonest(content.per_class)}”", metrics.get("majority_accuracy")),
+    ]
 
 
 def _undefined(value: float | None) -> bool:
@@ -297,26 +327,10 @@ def _crossing(counts: Mapping[str, Any] | None) -> str:
 
 def _shown(stem: str, data: bytes | str, content: ReportContent) -> ShownFigure:
     """Prepare a figure for the page: title, caption, data: URI and alternative text."""
-    title, caption = _captions().get(stem, (stem.replace("_", " ").capitalize(), ""))
+    title, caption = CAPTIONS.get(stem, (stem.replace("_", " ").capitalize(), ""))
     describe = {"curves": _describe_curves, "confusion": _describe_confusion}.get(stem)
     alternative = describe(content) if describe else f"Figure: {title}."
     return ShownFigure(title, caption, _data_uri(data), alternative, _natural_width(data))
-
-
-def _captions() -> dict[str, tuple[str, str]]:
-    """Give title and caption of the figures that are known by their stems."""
-    return {
-        "curves": (
-            "Learning curves",
-            "Accuracy and loss after each epoch. Where the two lines part, the network goes on "
-            "learning the training pictures by heart.",
-        ),
-        "confusion": (
-            "Confusion matrix",
-            "Test pictures by true class (rows) and predicted class (columns). Right answers "
-            "stand on the diagonal; the colour is the share of the true class.",
-        ),
-    }
 
 
 def _describe_curves(content: ReportContent) -> str:
@@ -324,9 +338,10 @@ def _describe_curves(content: ReportContent) -> str:
     if content.history.empty:
         return "Learning curves without an epoch."
     last = content.history.iloc[-1]
-    ends = f"training accuracy {percent(last['train_accuracy'])}"
+    ends = f"train accuracy {percent(last['train_accuracy'])}"
     if not _undefined(last["val_accuracy"]):
-        ends += f", validation accuracy {percent(last['val_accuracy'])}"
+        name = validation_name(content.split).lower()
+        ends += f", {name} accuracy {percent(last['val_accuracy'])}"
     return f"Learning curves over {plural(len(content.history), 'epoch')}. At the end: {ends}."
 
 
@@ -334,7 +349,7 @@ def _describe_confusion(content: ReportContent) -> str:
     """Say in words how many pictures stand on the diagonal of the confusion matrix."""
     counts = content.confusion.to_numpy()
     return (
-        f"Confusion matrix of {plural(len(counts), 'class').replace('classs', 'classes')}: "
+        f"Confusion matrix of {plural(len(counts), 'class', 'classes')}: "
         f"{count(counts.trace())} of {plural(int(counts.sum()), 'test picture')} on the diagonal."
     )
 
@@ -354,7 +369,7 @@ def _natural_width(data: bytes | str) -> int:
         return round(float(points[0]) * 96 / 72) if points and _is_number(points[0]) else 0
     if data[:8] != b"\x89PNG\r\n\x1a\n" or len(data) < 24:
         return 0
-    return round(struct.unpack(">I", data[16:20])[0] * 96 / 150)
+    return round(int.from_bytes(data[16:20], "big") * 96 / 150)
 
 
 def _is_number(text: str) -> bool:

@@ -67,7 +67,7 @@ class TrainingWatcher:
         if self.bar is not None:
             self.bar.update()
         if step == ESTIMATE_AFTER:
-            say(f"{self._rate():.0f} images/s; {self.total} steps take about {self._left()} more")
+            say(f"{self._rate():.0f} images/s; the training takes about {self._left()} more")
         if step % self.log_interval == 0 or step == self.total:
             self._show(float(loss))
 

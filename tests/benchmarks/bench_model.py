@@ -5,7 +5,7 @@
 First table: `resnext38_32x4d` with native grouped convolutions against the same network with 32
 convolutions a layer. Second: `resnext50_32x4d` against torchvision's, each in its better memory
 format. Third: both memory formats for every architecture and size; `MEMORY_FORMATS` in
-`resnext/device.py` is filled from it, by the training rate at 224 px.
+`resnext/device.py` is filled from it, by the training rate in the mean over the sizes.
 
 The variants of one comparison take turns (A B A B ...), so that what else the machine does meets
 all of them. Rates are medians over the rounds, ratios medians over the ratios of each round.

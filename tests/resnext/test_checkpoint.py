@@ -38,9 +38,7 @@ def test_the_card_is_read_without_torch(tmp_path: Path) -> None:
     assert subprocess.run(words, capture_output=True, text=True, check=True).stdout == "64\n"
 
 
-@pytest.mark.parametrize(
-    "content", [b"", b"{}", b"\x08\x00\x00\x00\x00\x00\x00\x00{}      ", b"x" * 99]
-)
+@pytest.mark.parametrize("content", [b"", b"{}", b"\x08" + bytes(7) + b"{}      ", b"x" * 99])
 def test_what_is_no_model_is_refused_in_words(tmp_path: Path, content: bytes) -> None:
     (tmp_path / "x.safetensors").write_bytes(content)
     with pytest.raises(InputError, match=r"--model must be a model.safetensors"):

@@ -103,13 +103,13 @@ def test_training_equals_the_users_loop(pictures: list[Picture]) -> None:
         model.train()
         total, right = 0.0, 0
         for x, y in DataLoader(PictureSet(train, 32), batch_sampler=order):
-            loss = cross_entropy(model(x), y)
+            output = model(x)
+            loss = cross_entropy(output, y)
             optimizer.zero_grad()
             loss.backward()
             optimizer.step()
             total += loss.item()
-            with torch.no_grad():
-                right += 0
+            right += int((output.argmax(1) == y).sum())
         model.eval()
         test_total, test_right = 0.0, 0
         with torch.no_grad():
@@ -119,6 +119,7 @@ def test_training_equals_the_users_loop(pictures: list[Picture]) -> None:
                 test_right += int((target.argmax(1) == y).sum())
         row = history[epoch]
         assert row.train_loss == pytest.approx(total / len(order), abs=1e-6)
+        assert row.train_accuracy == right / len(train)
         assert row.val_loss == pytest.approx(test_total, abs=1e-6)
         assert row.val_accuracy == test_right / len(test)
     for name, tensor in model.state_dict().items():
@@ -242,8 +243,6 @@ def test_two_processes_write_the_same_model_byte_for_byte(tree: Path, tmp_path: 
         (tmp_path / name).mkdir()
         words = [sys.executable, "-c", SCRIPT, str(tmp_path), str(tmp_path / name)]
         subprocess.run(words, check=True)
-        files = ("model.safetensors", "history.csv")
-        digests.add(
-            tuple(hashlib.sha256((tmp_path / name / f).read_bytes()).hexdigest() for f in files)
-        )
+        files = [tmp_path / name / file for file in ("model.safetensors", "history.csv")]
+        digests.add(tuple(hashlib.sha256(file.read_bytes()).hexdigest() for file in files))
     assert len(digests) == 1
