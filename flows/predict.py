@@ -24,7 +24,7 @@ from tasks.scan import scan_pictures
 from tasks.stage.artifact import Artifact, Runtime
 from tasks.stage.run import newest_model, open_run
 
-log = logging.getLogger(__name__)
+log = logging.getLogger("flows.predict")  # also where this file is the program
 
 RESULT = "batch_predictions.csv"
 SHOWN = 20  # pictures, on the terminal

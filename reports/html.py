@@ -91,7 +91,7 @@ class ShownFigure:
         """How narrow it may be shown (CSS pixels) before it is scrolled instead."""
         if self.width > 1200:
             return self.width
-        return 540 if self.width > 640 else min(self.width, 300)
+        return 540 if self.width > 480 else min(self.width, 300)
 
 
 @dataclass(frozen=True)
@@ -247,7 +247,7 @@ def crossings(leakage: Mapping[str, Any] | None) -> list[Crossing]:
 
 def leak_verdict(leakage: Mapping[str, Any] | None) -> tuple[bool, str]:
     """Say whether something of the test part was in train, and if so that the score is too good."""
-    leaks = (leakage or {}).get("drawn", {}).get("any")
+    leaks = ((leakage or {}).get("drawn") or {}).get("any")
     if leaks is None:
         return False, "Whether test pictures have relatives in train was not counted."
     if leaks["count"]:

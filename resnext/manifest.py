@@ -543,8 +543,10 @@ def _class_folders(root: Path) -> list[str]:
     Raises:
         InputError: root is no folder, or holds fewer than two folders.
     """
-    if not root.is_dir():
-        what = "This is a file" if root.exists() else "No such folder"
+    if not (root.is_dir() and os.access(root, os.R_OK | os.X_OK)):
+        what = "No such folder"
+        if root.exists():
+            what = "Permission denied" if root.is_dir() else "This is a file"
         raise InputError(
             f"data must name a folder, got {str(root)!r}. {what}. "
             "Give the folder that holds one folder per class."

@@ -294,8 +294,8 @@ def test_the_store_is_listed_and_pruned(project: Project) -> None:
 @pytest.mark.parametrize(
     ("pictures", "expected"),
     [
-        ({}, "no class folder"),
-        ({"Only": 4}, "class"),
+        ({}, "at least 2 class folders, got none"),
+        ({"Only": 4}, "at least 2 class folders, got 1"),
         ({"Many": 6, "Few": 1}, "'Few' holds 1 picture"),
     ],
 )

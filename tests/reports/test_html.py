@@ -1,0 +1,276 @@
+import dataclasses
+import itertools
+import math
+import re
+from html.parser import HTMLParser
+from typing import Any
+
+import numpy as np
+import pandas as pd
+import pytest
+
+from reports import html
+from reports.tables import confusion_table
+
+EVIL = "<script>alert(1)</script>"
+PNG = b"\x89PNG\r\n\x1a\n" + b"\x00\x00\x00\rIHDR" + (750).to_bytes(4, "big") + b"\x00" * 8
+SVG = '<?xml version="1.0"?><svg xmlns="http://www.w3.org/2000/svg" width="360.5pt" height="9pt"/>'
+
+
+def scores(classes: list[str], **columns: list[float]) -> pd.DataFrame:
+    table = {"class": classes, "support": [3] * len(classes)}
+    shares = {name: [0.5] * len(classes) for name in html.PERCENT_COLUMNS}
+    return pd.DataFrame(table | shares | columns)
+
+
+def content(classes: list[str] | None = None, **changes: Any) -> html.ReportContent:
+    classes = classes or ["Monkeypox", "Others"]
+    split = pd.DataFrame(
+        [
+            ("a.jpg", classes[0], "p1", 0, "train", ""),
+            ("b.jpg", classes[0], "p1", 0, "train", ""),
+            ("c.jpg", classes[1], "p2", 0, "val", ""),
+            ("d.jpg", classes[1], "p3", 0, "test", ""),
+            ("e.jpg", classes[1], "p3", 1, "unused", "augmented copy"),
+        ],
+        columns=["path", "label", "group", "copy", "split", "reason"],
+    )
+    history = pd.DataFrame(
+        {
+            "epoch": [1],
+            "lr": [0.001],
+            "train_loss": [0.7],
+            "train_accuracy": [0.6],
+            "val_loss": [math.nan],
+            "val_accuracy": [math.nan],
+        }
+    )
+    none, some = {"count": 0, "share": 0.0}, {"count": 9, "share": 0.9}
+    built = html.ReportContent(
+        title="Report",
+        data_name="photographs",
+        synthetic=False,
+        classes=classes,
+        settings={"Training": {"epochs": "30"}},
+        split=split,
+        quarantine=pd.DataFrame({"path": ["x.jpg"], "reason": ["truncated"]}),
+        leakage={
+            "strategy": "grouped",
+            "drawn": {"test_pictures": 10, "copy": none, "any": none},
+            "random": {"test_pictures": 10, "copy": some, "any": some},
+        },
+        per_class=scores(classes),
+        metrics={
+            "n": 428,
+            "groups": 31,
+            "accuracy": 0.578,
+            "balanced_accuracy": 0.419,
+            "macro_f1": 0.4,
+            "auroc": 0.61234,
+            "majority_accuracy": 0.556,
+            "log_loss": 0.7,
+        },
+        confusion=confusion_table(np.eye(len(classes), dtype=int) + 1, classes, classes),
+        history=history,
+        figures={"curves": PNG, "confusion": SVG},
+        command="python flows/full_pipeline.py --data pictures",
+        environment={"Python": "3.11"},
+        notes=("Read this first.",),
+    )
+    return dataclasses.replace(built, **changes)
+
+
+class Page(HTMLParser):
+    """Read a page as a browser would: its tags with attributes and its text."""
+
+    def __init__(self, text: str) -> None:
+        super().__init__()
+        self.tags: list[tuple[str, dict[str, str | None]]] = []
+        self.texts: list[str] = []
+        self.feed(text)
+
+    def handle_starttag(self, tag: str, attrs: list[tuple[str, str | None]]) -> None:
+        self.tags.append((tag, dict(attrs)))
+
+    def handle_data(self, data: str) -> None:
+        self.texts.append(data)
+
+    @property
+    def text(self) -> str:
+        return " ".join(" ".join(self.texts).replace("\u00a0", " ").split())
+
+    def attributes(self, name: str) -> list[str]:
+        return [str(found[name]) for _, found in self.tags if name in found]
+
+
+def render(**changes: Any) -> Page:
+    return Page(html.render_report(content(**changes)))
+
+
+def test_the_headline_stands_beside_the_baseline() -> None:
+    text = render().text
+    assert "Right on 57.8 % of 428 test pictures of 31 groups." in text
+    assert "2.2 percentage points above always answering “Monkeypox” (55.6 %)." in text
+    assert "Balanced accuracy 41.9 %" in text
+
+
+@pytest.mark.parametrize(
+    ("accuracy", "words"),
+    [(0.5, "5.6 percentage points below always"), (0.5561, "Just as often right as always")],
+)
+def test_a_score_that_is_no_better_than_the_baseline_says_so(accuracy: float, words: str) -> None:
+    metrics = {**content().metrics, "accuracy": accuracy}
+    assert words in html.verdict(content(metrics=metrics))
+
+
+def test_no_test_picture_gives_a_page_without_a_score() -> None:
+    empty = dict.fromkeys(content().metrics, None) | {"n": 0, "groups": 0}
+    text = render(metrics=empty).text
+    assert "No score. No test picture could be evaluated" in text
+    assert "AUROC n/a" in text
+
+
+def test_sections_stand_in_the_order_of_reading_under_headings_in_order() -> None:
+    page = render()
+    levels = [int(tag[1]) for tag, _ in page.tags if re.fullmatch("h[1-6]", tag)]
+    assert levels[0] == 1
+    assert levels.count(1) == 1
+    assert all(after <= before + 1 for before, after in itertools.pairwise(levels))
+    ids = [str(found["id"]) for tag, found in page.tags if tag == "h2"]
+    assert ids == [
+        *("asked", "data", "classes", "figures", "recipe", "environment", "reproduce", "limits"),
+    ]
+
+
+def test_a_synthetic_set_has_a_banner_and_a_real_one_has_none() -> None:
+    assert "Synthetic data. The pictures are drawings" in render(synthetic=True).text
+    assert "Nothing can be concluded from this report about patients" in render(synthetic=True).text
+    assert "ynthetic" not in render(synthetic=False).text
+
+
+def test_names_from_the_data_are_text_and_never_markup() -> None:
+    quarantine = pd.DataFrame(
+        {"path": ["\"><img src=x onerror=alert(1)>\nsecond line'"], "reason": [EVIL]}
+    )
+    split = content([EVIL, "b"]).split
+    page = render(
+        classes=[EVIL, "b"],
+        title=EVIL,
+        data_name=EVIL,
+        quarantine=quarantine,
+        split=split.assign(reason=EVIL),
+        settings={EVIL: {EVIL: EVIL}},
+        environment={EVIL: EVIL},
+        command=EVIL + '" onload="alert(1)',
+        notes=[EVIL],
+        figures={EVIL: PNG, 'x" onerror="alert(1)': SVG},
+        leakage={"strategy": EVIL, "drawn": {}, "random": {}},
+    )
+    assert {tag for tag, _ in page.tags}.isdisjoint({"script", "iframe", "object", "embed", "link"})
+    assert [found["src"] for tag, found in page.tags if tag == "img" and "src" in found]
+    assert all(source.startswith("data:image/") for source in page.attributes("src"))
+    assert not [name for _, found in page.tags for name in found if name.startswith("on")]
+    assert EVIL in page.text
+
+
+def test_the_file_asks_for_nothing_outside_itself() -> None:
+    text = html.render_report(content())
+    page = Page(text)
+    policy = [found for tag, found in page.tags if found.get("http-equiv")]
+    assert "default-src 'none'" in str(policy[0]["content"])
+    assert not page.attributes("href")
+    assert "@import" not in text
+    assert "url(" not in text
+    assert "http" not in re.sub(r"http-equiv|data:[^\"]*", "", text)
+
+
+def test_figures_are_embedded_with_an_alternative_text_and_their_width() -> None:
+    images = [found for tag, found in render().tags if tag == "img"]
+    kinds = [str(found["src"]).split(";")[0] for found in images]
+    assert kinds == ["data:image/png", "data:image/svg+xml"]
+    assert [str(found["style"]).split(";")[0] for found in images] == [
+        "width: 480px",
+        "width: 481px",
+    ]
+    assert (
+        images[0]["alt"] == "Learning curves over 1 epoch. At the end: train accuracy 60.0\u00a0%."
+    )
+    assert images[1]["alt"] == (
+        "Confusion matrix of 2 classes: 4 of 6 test pictures on the diagonal."
+    )
+
+
+def test_undefined_values_read_na_and_never_zero() -> None:
+    table = scores(["猴痘", "NA"], recall=[math.nan, 1.0])
+    assert "猴痘 3 50.0 % n/a 50.0 % 50.0 %" in render(classes=["猴痘", "NA"], per_class=table).text
+
+
+def test_leaks_are_a_warning_beside_what_a_random_split_leaks() -> None:
+    assert "another copy of the same photograph 0 (0.0 %) 9 (90.0 %)" in render().text
+    assert "No test picture is known to have a relative in train." in render().text
+    leakage = {"drawn": {"any": {"count": 1, "share": 0.1}}, "random": None}
+    assert "1 test picture (10.0 %) has a relative in train: the score is too good" in (
+        render(leakage=leakage).text
+    )
+    assert "was not counted" in render(leakage=None).text
+
+
+def test_pictures_and_groups_are_counted_by_class_and_part() -> None:
+    rows = dict(html.split_rows(content().split, ["Monkeypox", "Others"]))
+    assert rows["Monkeypox"] == {"train": 2, "val": 0, "test": 0, "unused": 0}
+    assert rows["Others"] == {"train": 0, "val": 1, "test": 1, "unused": 1}
+    assert rows["All pictures"] == {"train": 2, "val": 1, "test": 1, "unused": 1}
+    assert rows["Groups"] == {"train": 1, "val": 1, "test": 1, "unused": 1}
+    assert "1 (augmented copy)" in render().text
+
+
+def test_a_long_quarantine_is_cut_and_counted() -> None:
+    names = [f"{place:02d}.jpg" for place in range(25)]
+    text = render(quarantine=pd.DataFrame({"path": names, "reason": "empty"})).text
+    assert "25 files could not be used" in text
+    assert "The first 20 of 25" in text
+    assert "20.jpg" not in text
+
+
+def test_history_names_the_test_part_where_there_is_no_validation() -> None:
+    split = content().split
+    assert "Validation accuracy" in render().text
+    assert "Test accuracy" in render(split=split[split["split"] != "val"]).text
+
+
+def test_the_commonest_mistakes_come_first_without_right_answers() -> None:
+    table = confusion_table([[9, 1, 0], [4, 0, 0], [0, 1, 5]], ["a", "b", "c"], ["a", "b", "c"])
+    found = [(m.true, m.predicted, m.count, m.share) for m in html.mistakes(table)]
+    assert found == [("b", "a", 4, 1.0), ("a", "b", 1, 0.1), ("c", "b", 1, pytest.approx(1 / 6))]
+
+
+@pytest.mark.parametrize("count", [2, 9, 100])
+def test_any_number_of_classes_gives_a_row_each(count: int) -> None:
+    classes = [f"class {place}" for place in range(count)]
+    page = render(classes=classes)
+    assert page.text.count("50.0 % 50.0 % 50.0 % 50.0 %") == count
+    assert (f"and {count - 12} more" in page.text) is (count > 12)
+
+
+def test_a_file_name_that_is_not_utf8_can_be_written() -> None:
+    quarantine = pd.DataFrame({"path": ["\udcff.jpg"], "reason": ["unreadable"]})
+    assert html.render_report(content(quarantine=quarantine)).encode("utf-8")
+
+
+def test_equal_contents_give_equal_text() -> None:
+    assert html.render_report(content()) == html.render_report(content())
+
+
+def test_the_terminal_table_is_aligned_and_says_na() -> None:
+    table = scores(["猴痘", "NA"], recall=[math.nan, 1.0], precision=[0.0, 0.123])
+    assert html.format_per_class(table).splitlines() == [
+        "class  support  precision   recall  specificity      f1",
+        "猴痘         3      0.0 %      n/a       50.0 %  50.0 %",
+        "NA           3     12.3 %  100.0 %       50.0 %  50.0 %",
+    ]
+
+
+def test_a_name_cannot_steer_the_terminal() -> None:
+    lines = html.format_per_class(scores(["\x1b[31mred\n", "b"])).splitlines()
+    assert len(lines) == 3
+    assert lines[1].startswith("\\x1b[31mred\\n")
