@@ -136,12 +136,14 @@ def _module(name: str) -> _Module:
 
 @cache
 def _source_of(name: str) -> Path | None:
-    """Find a module's file without running the module."""
-    try:
-        spec = importlib.util.find_spec(name)
-    except ModuleNotFoundError:  # `a.b.c` where `a.b` isn't a package: c is a name inside it
+    """Find a module's file by its name; to ask the import system would run what is above it."""
+    top, *below = name.split(".")
+    spec = importlib.util.find_spec(top)
+    if spec is None or spec.origin is None:
         return None
-    return Path(spec.origin) if spec and spec.origin else None
+    place = Path(spec.origin).parent.joinpath(*below)
+    found = (place / "__init__.py", place.parent / f"{place.name}.py")
+    return next((path for path in found[: 2 if below else 1] if path.is_file()), None)
 
 
 def _imports(tree: ast.Module, module: str) -> Iterator[str]:
