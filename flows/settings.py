@@ -46,7 +46,7 @@ PRESETS: Mapping[str, Mapping[str, Any]] = {
         "schedule": "constant",
         "warmup_epochs": 0,
         "label_smoothing": 0.0,
-        "augment": False,
+        "augment": "none",
         "keep": "last",
         "strategy": "random",
         "shares": (80, 0, 20),
@@ -57,7 +57,10 @@ PRESETS: Mapping[str, Mapping[str, Any]] = {
         "image_size": 64,
         "epochs": 8,
         "batch_size": 16,
+        "lr": 2e-3,
         "warmup_epochs": 1,
+        "label_smoothing": 0.0,
+        "augment": "flips",
     },
 }
 

@@ -170,7 +170,6 @@ def conclusion(run: Path, plan: Plan) -> str:
         log.info("Stopped after %s. Results: %s", plan.only, latest)
         return f"{plan.name}: stopped after {plan.only}"
     from reports.html import format_per_class
-
     from reports.tables import read_json, read_table
 
     metrics = read_json(run / "metrics.json")

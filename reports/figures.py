@@ -112,11 +112,15 @@ def plot_curves(
 
 
 def best_epoch(history: pd.DataFrame) -> int | None:
-    """Find the first epoch with the lowest val_loss; None where none was measured."""
-    losses = history["val_loss"].to_numpy(dtype=np.float64)
-    if np.isnan(losses).all():
+    """Find the epoch with the highest val_accuracy, of equals with the lowest val_loss, first.
+
+    None where none was measured.
+    """
+    measured = history.dropna(subset=["val_accuracy", "val_loss"])
+    if measured.empty:
         return None
-    return int(history["epoch"].iloc[int(np.nanargmin(losses))])
+    order = ["val_accuracy", "val_loss", "epoch"]
+    return int(measured.sort_values(order, ascending=[False, True, True])["epoch"].iloc[0])
 
 
 def plot_confusion(confusion: pd.DataFrame) -> Figure:
@@ -272,7 +276,7 @@ def _mark_best(axes: Axes, history: pd.DataFrame, measure: str, best: int) -> No
     text = f"{100 * value:.1f} % at epoch {best}"
     late = best > epochs.mean()
     axes.annotate(
-        text if measure == "accuracy" else f"lowest: {value:.3f} at epoch {best}",
+        f"best: {text}" if measure == "accuracy" else f"{value:.3f} at epoch {best}",
         (best, 1),
         xycoords=("data", "axes fraction"),
         xytext=(4 if late else -4, 3),

@@ -43,12 +43,12 @@ class DemoSettings(BaseModel):
     model_config = ConfigDict(frozen=True)
 
     patients: int = Field(
-        default=48, ge=8, le=198, description="patients in both classes together, 8 to 198"
+        default=160, ge=8, le=198, description="patients in both classes together, 8 to 198"
     )
     photographs: tuple[int, int] = Field(
         default=(2, 3), description="fewest and most photographs a patient, each 1 to 9"
     )
-    copies: int = Field(default=2, ge=0, le=20, description="augmented copies a photograph")
+    copies: int = Field(default=1, ge=0, le=20, description="augmented copies a photograph")
     size: int = Field(default=128, ge=32, le=1024, description="width and height in pixels")
     seed: int = Field(default=0, ge=0, description="seed of everything drawn, from 0")
 
@@ -280,10 +280,10 @@ def _clusters(count: int, spread: float, apart: float, rng: Rng) -> Iterator[Pla
 
 def _pustules(skin: Plane, rng: Rng) -> Plane:
     """Add a cluster of raised, pale-centred, ringed bumps; some photographs show faint ones."""
-    radius = rng.uniform(0.028, 0.058)
+    radius = rng.uniform(0.045, 0.085)
     light = rng.uniform(0, 2 * np.pi)
     ripe = rng.uniform(0.35, 1.0)
-    centres = _clusters(int(rng.integers(4, 15)), rng.uniform(0.10, 0.2), 2.3 * radius, rng)
+    centres = _clusters(int(rng.integers(3, 11)), rng.uniform(0.12, 0.22), 2.3 * radius, rng)
     for centre in centres:
         window = _window(skin.shape[0], centre, 5.5 * radius)
         grid = _grid(skin.shape[0])[:, *window]
@@ -316,7 +316,7 @@ def _macules(skin: Plane, rng: Rng) -> Plane:
     """Add flat blotches with frayed soft edges; some have a paler middle, some a few dots."""
     side = skin.shape[0]
     redness = np.zeros((side, side))
-    size = rng.uniform(0.05, 0.12)
+    size = rng.uniform(0.07, 0.14)
     for centre in _clusters(int(rng.integers(2, 9)), rng.uniform(0.12, 0.25), 1.2 * size, rng):
         redness = np.maximum(redness, _macule(side, centre, size * rng.uniform(0.5, 1.4), rng))
     skin = _redden(skin, redness) * (1 - 0.18 * redness[..., None])

@@ -121,8 +121,8 @@ def fit(
         watcher: Told what happens.
 
     Returns:
-        The history, and the weights to keep: those of the epoch with the lowest validation loss
-        (of the last epoch where there is no validation part or the recipe says so).
+        The history, and the weights to keep: those of the epoch with the highest validation
+        accuracy, of equals with the lowest loss, or of the last one where the recipe says so.
 
     Raises:
         DivergedError: the loss of an epoch is not finite.
@@ -137,16 +137,23 @@ def fit(
     watcher.on_start(recipe.epochs * len(order), len(order))
     steps = _Steps(model, recipe, compute, recipe.epochs * len(order), len(order), watcher)
     history: list[EpochRow] = []
-    best = math.inf
+    best = (-math.inf, -math.inf)
     kept: dict[str, Tensor] = {}
     for order.epoch in range(recipe.epochs):
         row = _epoch(steps, loader, val, order.epoch, workers)
         history.append(row)
         watcher.on_epoch(row)
-        if not kept or recipe.keep == "last" or row.val_loss is None or row.val_loss < best:
-            best = row.val_loss if row.val_loss is not None else best
+        if not kept or recipe.keep == "last" or _rank(row) > best:
+            best = _rank(row)
             kept = {name: t.detach().cpu().clone() for name, t in model.state_dict().items()}
     return history, kept
+
+
+def _rank(row: EpochRow) -> tuple[float, float]:
+    """Order epochs by validation accuracy, then loss; without a validation part by number."""
+    if row.val_accuracy is None or row.val_loss is None:
+        return float(row.epoch), 0.0
+    return row.val_accuracy, -row.val_loss
 
 
 @torch.inference_mode()

@@ -19,6 +19,7 @@ from torch.utils.data import Dataset
 from torchvision.transforms import v2
 
 from resnext.errors import InputError
+from resnext.recipe import Augment
 
 # Channel means and deviations of ImageNet, for pixels in 0..1.
 # Source: https://docs.pytorch.org/vision/stable/models.html
@@ -66,24 +67,21 @@ def to_rgb(image: Image.Image) -> Image.Image:
     return image.convert("RGB")
 
 
-def eval_transform(size: int) -> v2.Compose:
-    """Resize to (size, size), then normalise: PIL -> float32 (3, size, size)."""
-    return v2.Compose([*_resize(size), *_normalise()])
+def transform(size: int, augment: Augment) -> v2.Compose:
+    """Resize to (size, size), change, normalise: PIL -> float32 (3, size, size).
 
-
-def train_transform(size: int) -> v2.Compose:
-    """As `eval_transform`, with a random crop, flips, rotation and colour in between."""
-    return v2.Compose(
-        [
-            *_resize(size),
-            v2.RandomHorizontalFlip(),
-            v2.RandomVerticalFlip(),
+    With `none` this is what evaluation and prediction do to a picture.
+    """
+    changes: list[v2.Transform] = []
+    if augment != "none":
+        changes += [v2.RandomHorizontalFlip(), v2.RandomVerticalFlip()]
+    if augment == "full":
+        changes += [
             v2.RandomRotation(20, interpolation=v2.InterpolationMode.BILINEAR),
             v2.RandomResizedCrop(size, scale=(0.6, 1.0), ratio=(0.85, 1.18), antialias=True),
             v2.ColorJitter(brightness=0.25, contrast=0.25, saturation=0.25, hue=0.03),
-            *_normalise(),
         ]
-    )
+    return v2.Compose([*_resize(size), *changes, *_normalise()])
 
 
 def _resize(size: int) -> list[v2.Transform]:
@@ -100,15 +98,15 @@ class PictureSet(Dataset[tuple[Tensor, int]]):
     Args:
         pictures: The pictures, in a fixed order.
         size: Width and height in pixels.
-        augment: Whether to draw random changes.
+        augment: Which random changes to draw.
         seed: Seed of these draws.
     """
 
     def __init__(
-        self, pictures: Sequence[Picture], size: int, *, augment: bool = False, seed: int = 0
+        self, pictures: Sequence[Picture], size: int, *, augment: Augment = "none", seed: int = 0
     ) -> None:
         self.pictures = list(pictures)
-        self.transform = train_transform(size) if augment else eval_transform(size)
+        self.transform = transform(size, augment)
         self.augment = augment
         self.seed = seed
 
@@ -120,7 +118,7 @@ class PictureSet(Dataset[tuple[Tensor, int]]):
         epoch, index = place if isinstance(place, tuple) else (0, place)
         picture = self.pictures[index]
         image = read_picture(picture)
-        if not self.augment:
+        if self.augment == "none":
             return self.transform(image), picture.label
         with torch.random.fork_rng(devices=[]):
             torch.manual_seed(draw_seed(self.seed, epoch, picture.sha256))

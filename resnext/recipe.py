@@ -12,6 +12,7 @@ from resnext import zoo
 
 Optimizer = Literal["adamw", "adam", "sgd"]
 Schedule = Literal["cosine", "constant"]
+Augment = Literal["full", "flips", "none"]
 Keep = Literal["best", "last"]
 
 
@@ -42,11 +43,15 @@ class Recipe(BaseModel):
         3, ge=0, description="epochs in which the rate rises from 0 to its peak"
     )
     label_smoothing: float = Field(0.1, ge=0, lt=1, description="label smoothing, a share")
-    augment: bool = Field(
-        True, description="random crop, flip, rotation and colour for training pictures"
+    augment: Augment = Field(
+        "full",
+        description="random changes of training pictures: full (crop, flips, rotation, colour), "
+        "flips or none",
     )
     keep: Keep = Field(
-        "best", description="weights to keep: best (lowest validation loss) or last epoch's"
+        "best",
+        description="weights to keep: best (highest validation accuracy, of equals the lowest "
+        "loss) or last epoch's",
     )
     seed: int = Field(0, ge=0, lt=2**32, description="seed of weights, order and augmentation")
 

@@ -103,9 +103,7 @@ def draw_one(path: Path, random: np.random.Generator) -> None:
 
 
 @pytest.fixture(scope="module")
-def first(
-    tmp_path_factory: pytest.TempPathFactory, prefect_server: str
-) -> tuple[Project, str]:
+def first(tmp_path_factory: pytest.TempPathFactory, prefect_server: str) -> tuple[Project, str]:
     """A project after its first run, and what that run said."""
     project = Project(tmp_path_factory.mktemp("project"), prefect_server)
     before = snapshot(project.data)
@@ -151,7 +149,8 @@ def test_the_tables_have_the_columns_that_scripts_rely_on(project: Project) -> N
         "per_class.csv": "class support precision recall specificity f1",
         "confusion.csv": "true Blue Red",
     }
-    found = {name: " ".join(pd.read_csv(project.store / "latest" / name)) for name in columns}
+    latest = project.store / "latest"
+    found = {name: " ".join(pd.read_csv(latest / name).columns) for name in columns}
     assert found == columns
 
 
@@ -257,7 +256,7 @@ def test_new_pictures_are_predicted_with_the_new_model(project: Project) -> None
     project.run("--predict", str(project.data / "Red"))
     table = pd.read_csv(project.store / "latest" / "batch_predictions.csv")
     assert len(table) == 20
-    assert list(table)[:3] == ["path", "predicted", "confidence"]
+    assert list(table.columns[:3]) == ["path", "predicted", "confidence"]
     assert len(pd.read_csv(project.store / "latest" / "manifest.csv")) == 40
 
 

@@ -55,7 +55,7 @@ def test_the_seed_preset_is_the_script_that_the_project_began_as() -> None:
         "schedule": "constant",
         "warmup_epochs": 0.0,
         "label_smoothing": 0.0,
-        "augment": False,
+        "augment": "none",
         "keep": "last",
         "seed": 0,
     }
@@ -68,7 +68,7 @@ def test_the_default_is_a_recipe_that_learns() -> None:
     recipe = plan().recipe
     assert (recipe.arch, recipe.image_size, recipe.epochs) == ("resnext50_32x4d", 224, 30)
     assert (recipe.batch_size, recipe.optimizer, recipe.schedule) == (32, "adamw", "cosine")
-    assert recipe.augment
+    assert recipe.augment == "full"
     assert recipe.label_smoothing > 0
     assert recipe.warmup_epochs > 0
     assert plan().split.shares == (70, 10, 20)

@@ -46,12 +46,17 @@ def test_curves_have_a_panel_for_accuracy_and_one_for_loss() -> None:
     assert texts(figure).count("train") == texts(figure).count("validation") == 2
 
 
-def test_the_best_epoch_is_the_first_with_the_lowest_validation_loss() -> None:
-    table = history(4).assign(val_loss=[0.9, 0.5, 0.5, 0.7], val_accuracy=[0.1, 0.6, 0.9, 1.0])
+def test_the_best_epoch_has_the_highest_accuracy_of_equals_the_lowest_loss() -> None:
+    table = history(4).assign(val_loss=[0.9, 0.5, 0.4, 0.1], val_accuracy=[0.6, 0.6, 0.6, 0.2])
     figure = figures.plot_curves(table, validation_name="validation")
+    assert figures.best_epoch(table) == 3
+    assert "best: 60.0 % at epoch 3" in texts(figure)
+    assert "0.400 at epoch 3" in texts(figure)
+
+
+def test_of_equal_epochs_the_first_is_the_best() -> None:
+    table = history(3).assign(val_loss=[0.9, 0.5, 0.5], val_accuracy=[0.1, 0.6, 0.6])
     assert figures.best_epoch(table) == 2
-    assert "lowest: 0.500 at epoch 2" in texts(figure)
-    assert "60.0 % at epoch 2" in texts(figure)
 
 
 def test_the_validation_line_has_the_name_it_was_given_and_the_caption_shows() -> None:

@@ -8,7 +8,7 @@ import numpy as np
 import numpy.typing as npt
 import pandas as pd
 import pytest
-from PIL import Image
+from PIL import Image, ImageFilter
 from pydantic import ValidationError
 
 from resnext.demo import DemoSettings, draw
@@ -41,15 +41,15 @@ def manifest(folder: Path) -> pd.DataFrame:
 def test_the_names_tell_patient_photograph_and_copy(manifest: pd.DataFrame) -> None:
     naming = read_names(manifest)
     assert naming.fits == len(manifest)
-    assert naming.ids == 48
+    assert naming.ids == 160
     assert set(manifest["label"]) == {"Macular", "Pustular"}
     letters = manifest["path"].str.split("/").str[1].str[0]
     assert set(letters + manifest["label"].str[0]) == {"MM", "PP"}
-    assert set(naming.pictures["copy"]) == {0, 1, 2}
+    assert set(naming.pictures["copy"]) == {0, 1}
 
 
-def test_the_set_has_a_few_hundred_small_pictures(manifest: pd.DataFrame) -> None:
-    assert 300 <= len(manifest) <= 400
+def test_the_set_has_some_hundred_small_pictures(manifest: pd.DataFrame) -> None:
+    assert 700 <= len(manifest) <= 900
     assert set(zip(manifest["width"], manifest["height"], strict=True)) == {(128, 128)}
     assert set(manifest["format"]) == {"JPEG"}
     assert 0.4 <= (manifest["label"] == "Macular").mean() <= 0.6
@@ -124,20 +124,23 @@ def test_the_mean_colour_does_not_tell_the_kinds_apart(
     assert (gap < 0.4 * spread).all()
 
 
-def sharpness(images: npt.NDArray[np.float64]) -> npt.NDArray[np.float64]:
-    """Return per picture (N,) the strongest change of redness within three pixels."""
-    redness = images[..., 0] - images[..., 1]  # (N, H, W)
-    step = np.abs(redness[:, :, 3:] - redness[:, :, :-3])
-    return np.quantile(step.reshape(len(step), -1), 0.99, axis=1)
+def pale_centres(images: npt.NDArray[np.float64]) -> npt.NDArray[np.float64]:
+    """Return per picture (N,) how far the palest small spots stand out from what is around them."""
+    found = []
+    for paleness in images[..., 1] / (images[..., 0] + 1e-3):  # (H, W)
+        grey = Image.fromarray((np.clip(paleness, 0, 1) * 255).astype(np.uint8))
+        spot, around = (np.asarray(grey.filter(ImageFilter.BoxBlur(r)), float) for r in (2, 6))
+        found.append(np.quantile(spot - around, 0.999))
+    return np.array(found)
 
 
-def test_rings_are_sharper_than_blotches_but_not_in_every_picture(
+def test_pale_centres_tell_the_kinds_apart_but_not_in_every_picture(
     folder: Path, manifest: pd.DataFrame
 ) -> None:
-    flat = sharpness(photographs(folder, manifest, "Macular"))
-    ringed = sharpness(photographs(folder, manifest, "Pustular"))
+    flat = pale_centres(photographs(folder, manifest, "Macular"))
+    ringed = pale_centres(photographs(folder, manifest, "Pustular"))
     right = (ringed[:, None] > flat[None, :]).mean()  # the area under the ROC curve
-    assert 0.6 < right < 0.99
+    assert 0.75 < right < 0.97
 
 
 def test_a_patient_resembles_itself(folder: Path, manifest: pd.DataFrame) -> None:

@@ -1,6 +1,7 @@
 import hashlib
 import io
 from pathlib import Path
+from typing import Any
 
 import numpy as np
 import pytest
@@ -11,7 +12,7 @@ from resnext.errors import InputError
 from resnext.images import MEAN, STD, Picture, PictureSet, draw_seed, read_picture, to_rgb
 
 
-def save(path: Path, image: Image.Image, **options: object) -> Picture:
+def save(path: Path, image: Image.Image, **options: Any) -> Picture:
     image.save(path, **options)
     return Picture(path, hashlib.sha256(path.read_bytes()).hexdigest(), 1)
 
@@ -33,19 +34,19 @@ def test_evaluation_resizes_to_a_square_and_normalises(tmp_path: Path) -> None:
 
 
 def test_the_draws_follow_from_seed_epoch_and_picture_alone(picture: Picture) -> None:
-    one = PictureSet([picture], 32, augment=True, seed=1)
+    one = PictureSet([picture], 32, augment="full", seed=1)
     again = one[3, 0][0]
     torch.manual_seed(12345)
-    assert torch.equal(PictureSet([picture, picture], 32, augment=True, seed=1)[3, 1][0], again)
+    assert torch.equal(PictureSet([picture, picture], 32, augment="full", seed=1)[3, 1][0], again)
     assert not torch.equal(one[4, 0][0], again)
-    assert not torch.equal(PictureSet([picture], 32, augment=True, seed=2)[3, 0][0], again)
+    assert not torch.equal(PictureSet([picture], 32, augment="full", seed=2)[3, 0][0], again)
 
 
 def test_reading_a_picture_leaves_the_global_random_state_alone(picture: Picture) -> None:
     torch.manual_seed(7)
     expected = torch.rand(1)
     torch.manual_seed(7)
-    PictureSet([picture], 32, augment=True)[0, 0]
+    PictureSet([picture], 32, augment="full")[0, 0]
     assert torch.equal(torch.rand(1), expected)
 
 

@@ -3,7 +3,7 @@ import os
 import signal
 import time
 from pathlib import Path
-from typing import Annotated
+from typing import Annotated, Any
 
 import pytest
 
@@ -12,7 +12,7 @@ from tasks.stage import decorator
 from tasks.stage.artifact import Artifact, Reads, Runtime, Work
 from tasks.stage.decorator import stage
 from tasks.stage.run import link, open_run, used_by
-from tasks.stage.store import HASH_BELOW, RECORD
+from tasks.stage.store import HASH_BELOW, RECORD, locked
 
 CALLS: list[str] = []
 
@@ -235,7 +235,7 @@ def test_a_killed_builder_holds_no_lock(tmp_path: Path) -> None:
     os.kill(builder.pid, signal.SIGKILL)
     builder.join(10)
     start = time.monotonic()
-    with decorator.locked(tmp_path, "slow", slow.key(60.0)):
+    with locked(tmp_path, "slow", slow.key(60.0)):
         assert time.monotonic() - start < 5
 
 
@@ -246,8 +246,8 @@ class TestInPrefect:
 
         @flow
         def both() -> list[str]:
-            states = [make.task(runtime, "x", return_state=True) for _ in range(2)]
-            return [str(state.name) for state in states]
+            states: list[Any] = [make.task(runtime, "x", return_state=True) for _ in range(2)]
+            return [state.name for state in states]
 
         assert both() == ["Completed", "Cached"]
 
