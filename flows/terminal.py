@@ -86,6 +86,7 @@ def run_command(
         version_flags=[],
         help_format="plaintext",
         result_action="return_value",
+        suppress_keyboard_interrupt=False,
         default_parameter=Parameter(show_default=False, negative=""),
     )
     app.default(command)
