@@ -18,6 +18,7 @@ from __future__ import annotations
 
 import io
 from collections.abc import Iterator
+from functools import cache
 from pathlib import Path
 from typing import NamedTuple, TypeAlias
 
@@ -173,9 +174,12 @@ def _clouds(side: int, rng: Rng) -> Plane:
     return 0.6 * coarse + 0.3 * middle + 0.25 * fine
 
 
+@cache
 def _grid(side: int) -> Plane:
-    """Return y and x of every pixel (2, H, W), 0..1."""
-    return np.asarray(np.mgrid[0:side, 0:side] / side)
+    """Return y and x of every pixel (2, H, W), 0..1; read-only, since it is shared."""
+    grid = np.asarray(np.mgrid[0:side, 0:side] / side)
+    grid.flags.writeable = False
+    return grid
 
 
 def _window(side: int, centre: Plane, reach: float) -> tuple[slice, slice]:

@@ -1,24 +1,23 @@
 """Pictures as tensors: reading one, and what training and evaluation do to it, side by side.
 
-Every picture is turned upright by its EXIF orientation, made RGB and resized to a square, as
-the user's own script does; nothing is cut off, so that a lesion at the edge is kept. Random
+Every picture is turned upright, made RGB and resized to a square, as the script does that the
+project began as; nothing is cut off, so that a lesion at the edge is kept. Random
 choices are a function of (seed, epoch, picture), never of a worker or the clock.
 """
 
 import hashlib
-import io
 from collections.abc import Sequence
 from dataclasses import dataclass
 from pathlib import Path
 
-import numpy as np
 import torch
-from PIL import Image, ImageOps
+from PIL import Image
 from torch import Tensor
 from torch.utils.data import Dataset
 from torchvision.transforms import v2
 
 from resnext.errors import InputError
+from resnext.pictures import decode, quiet, to_rgb
 from resnext.recipe import Augment
 
 # Channel means and deviations of ImageNet, for pixels in 0..1.
@@ -49,22 +48,8 @@ def read_picture(picture: Picture) -> Image.Image:
             f"Picture '{picture.path}' must be as it was scanned, got other bytes. "
             "It changed while the pipeline ran. Run it again."
         )
-    with Image.open(io.BytesIO(data)) as image:
-        return to_rgb(ImageOps.exif_transpose(image))
-
-
-def to_rgb(image: Image.Image) -> Image.Image:
-    """Make any picture RGB: deep grey is scaled to 8 bits, transparency is laid on white."""
-    if image.mode[0] in "IF":  # one channel of 16 or 32 bits
-        values = np.asarray(image, dtype=np.float64)
-        top = 65535.0 if image.mode.startswith("I;16") else max(1.0, float(values.max()))
-        scaled = np.clip(np.nan_to_num(values) * (255 / top), 0, 255)
-        return Image.fromarray(scaled.round().astype(np.uint8)).convert("RGB")
-    if image.has_transparency_data:
-        image = image.convert("RGBA")
-        white = Image.new("RGBA", image.size, "white")
-        return Image.alpha_composite(white, image).convert("RGB")
-    return image.convert("RGB")
+    with quiet():
+        return to_rgb(decode(data).upright)
 
 
 def transform(size: int, augment: Augment) -> v2.Compose:

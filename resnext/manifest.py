@@ -9,34 +9,28 @@ Paths are relative to the root, with `/`, and sorted by code point, which is als
 their UTF-8 bytes: neither the locale nor the order of a folder's entries shows. Links are
 followed to files inside the root only, never to folders.
 
-Source: the perceptual hash is `imagehash.phash` (8 x 8 low frequencies of a 32 x 32 DCT). It
-departs from it for 16-bit, 32-bit and float pictures, which Pillow would clip at white: their
-range is stretched to 0..255 first.
+Source: the perceptual hash is `imagehash.phash` (8 x 8 low frequencies of a 32 x 32 DCT).
 """
 
 from __future__ import annotations
 
 import errno
 import hashlib
-import io
-import logging
 import multiprocessing
 import os
 import signal
-import warnings
 from collections.abc import Callable, Iterable, Iterator
 from concurrent.futures import ProcessPoolExecutor
-from contextlib import contextmanager
 from dataclasses import dataclass, field
 from pathlib import Path
 from typing import NamedTuple
 
-import numpy as np
 import pandas as pd
 import PIL
 from PIL import Image, UnidentifiedImageError
 
 from resnext.errors import InputError
+from resnext.pictures import decode, quiet, to_8_bit
 
 COLUMNS = [
     "path",
@@ -52,22 +46,10 @@ COLUMNS = [
 ]
 NUMBERS = ["bytes", "width", "height", "orientation", "size", "mtime_ns", "inode"]
 FILE_COLUMNS = ["path", "size", "mtime_ns", "inode"]
-# Formats that Pillow decodes by itself: no EPS, which runs a program. JPEG opens MPO as well.
-FORMATS = ["JPEG", "PNG", "GIF", "BMP", "PPM", "TIFF", "WEBP", "DIB", "AVIF", "JPEG2000"]
 SYSTEM_NAMES = frozenset({"__MACOSX", "thumbs.db", "desktop.ini"})
 LARGEST_FILE = 512 << 20  # bytes; a bigger file is no photograph and is not read into memory
 CHUNK = 32  # pictures handed to a process at a time
 WORTH_A_POOL = 32 << 20  # bytes to read from which starting processes pays
-ORIENTATION = 0x0112  # the EXIF tag
-UPRIGHT = {
-    2: Image.Transpose.FLIP_LEFT_RIGHT,
-    3: Image.Transpose.ROTATE_180,
-    4: Image.Transpose.FLIP_TOP_BOTTOM,
-    5: Image.Transpose.TRANSPOSE,
-    6: Image.Transpose.ROTATE_270,
-    7: Image.Transpose.TRANSVERSE,
-    8: Image.Transpose.ROTATE_90,
-}
 READER = f"1 Pillow {PIL.__version__}"  # what was read by another reader is read again
 OFFENDERS = 5  # named in a message before the total
 
@@ -423,23 +405,8 @@ def _leave_interrupts_to_the_parent() -> None:
 
 def _read_chunk(paths: Iterable[str]) -> list[Reading]:
     """Read some files with Pillow's warnings kept from the terminal."""
-    with _quiet():
+    with quiet():
         return [_read(path) for path in paths]
-
-
-@contextmanager
-def _quiet() -> Iterator[None]:
-    """Silence Pillow's warnings and log lines; a decompression bomb becomes an error."""
-    logger = logging.getLogger("PIL")
-    level = logger.level
-    logger.setLevel(logging.CRITICAL + 1)
-    try:
-        with warnings.catch_warnings():
-            warnings.simplefilter("ignore")
-            warnings.simplefilter("error", Image.DecompressionBombWarning)
-            yield
-    finally:
-        logger.setLevel(level)
 
 
 # ---------------------------------------------------------------- one picture
@@ -468,49 +435,24 @@ def _read(path: str) -> Reading:
 
 
 def _decode(data: bytes) -> Reading:
-    """Decode a picture fully (an animation's first frame)."""
-    with Image.open(io.BytesIO(data), formats=FORMATS) as image:
-        orientation = _orientation(image)
-        width, height = image.size
-        image.load()
-        turned = image.format == "TIFF"  # Pillow turns these upright while loading
-        if turned and orientation >= 5:
-            width, height = height, width
-        upright = _upright(image, 1 if turned else orientation)
-        digest = hashlib.sha256(data).hexdigest()
-        return Reading(
-            digest, _phash(upright), width, height, image.mode, str(image.format), orientation
-        )
-
-
-def _orientation(image: Image.Image) -> int:
-    """Return the EXIF orientation, 1..8; 1 where there is none, or none that is valid."""
-    try:
-        value = image.getexif().get(ORIENTATION, 1)
-    except Exception:  # corrupt EXIF raises all kinds, and the pixels are still good
-        return 1
-    return value if isinstance(value, int) and 1 <= value <= 8 else 1
-
-
-def _upright(image: Image.Image, orientation: int) -> Image.Image:
-    """Turn a picture as its EXIF orientation says."""
-    return image.transpose(UPRIGHT[orientation]) if orientation in UPRIGHT else image
+    """Decode a picture and note what it is."""
+    picture = decode(data)
+    return Reading(
+        hashlib.sha256(data).hexdigest(),
+        _phash(picture.upright),
+        picture.width,
+        picture.height,
+        picture.mode,
+        picture.format,
+        picture.orientation,
+    )
 
 
 def _phash(image: Image.Image) -> str:
     """Return the perceptual hash, 64 bits as 16 hexadecimal digits."""
     import imagehash  # a scan that reads nothing does not need it
 
-    return str(imagehash.phash(_stretched(image)))
-
-
-def _stretched(image: Image.Image) -> Image.Image:
-    """Stretch 16-bit, 32-bit and float pictures to 0..255; return any other as it is."""
-    if image.mode not in ("I", "F") and not image.mode.startswith("I;"):
-        return image
-    values = np.nan_to_num(np.asarray(image, dtype=np.float64))
-    span = max(float(np.ptp(values)), 1e-12)
-    return Image.fromarray(((values - values.min()) * (255 / span)).astype(np.uint8))
+    return str(imagehash.phash(to_8_bit(image)))
 
 
 # ---------------------------------------------------------------- words

@@ -1,5 +1,4 @@
 import hashlib
-import io
 from pathlib import Path
 from typing import Any
 
@@ -9,7 +8,7 @@ import torch
 from PIL import Image
 
 from resnext.errors import InputError
-from resnext.images import MEAN, STD, Picture, PictureSet, draw_seed, read_picture, to_rgb
+from resnext.images import MEAN, STD, Picture, PictureSet, draw_seed, read_picture
 
 
 def save(path: Path, image: Image.Image, **options: Any) -> Picture:
@@ -66,23 +65,6 @@ def test_exif_orientation_turns_the_picture_upright(tmp_path: Path) -> None:
     exif = Image.Exif()
     exif[0x0112] = 6
     assert read_picture(save(tmp_path / "a.jpg", image, exif=exif)).size == (20, 40)
-
-
-@pytest.mark.parametrize("mode", ["1", "L", "LA", "P", "RGB", "RGBA", "CMYK", "I", "F", "YCbCr"])
-def test_every_mode_becomes_rgb(mode: str) -> None:
-    assert to_rgb(Image.new("RGB", (4, 4), (200, 10, 10)).convert(mode)).mode == "RGB"
-
-
-def test_sixteen_bit_grey_is_scaled_not_clipped() -> None:
-    pixels = np.array([[0, 32768, 65535]], dtype=np.uint16)
-    buffer = io.BytesIO()
-    Image.fromarray(pixels).save(buffer, "PNG")
-    rgb = np.asarray(to_rgb(Image.open(buffer)))
-    assert rgb[0, :, 0].tolist() == [0, 128, 255]
-
-
-def test_transparency_is_laid_on_white() -> None:
-    assert to_rgb(Image.new("RGBA", (1, 1), (255, 0, 0, 0))).getpixel((0, 0)) == (255, 255, 255)
 
 
 def test_seeds_of_unlike_draws_are_unlike() -> None:

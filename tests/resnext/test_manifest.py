@@ -13,7 +13,7 @@ import pandas as pd
 import pytest
 from PIL import Image, ImageDraw
 
-from resnext import manifest
+from resnext import manifest, pictures
 from resnext.errors import InputError
 from resnext.manifest import describe, read_manifest, read_table, scan, scan_pictures, write_table
 
@@ -289,9 +289,9 @@ def test_orientation_is_kept_and_the_hash_is_of_the_upright_picture(
 ) -> None:
     upright = picture(64, 48)
     undo = {6: 8, 8: 6}.get(orientation, orientation)
-    stored = upright if orientation == 1 else upright.transpose(manifest.UPRIGHT[undo])
+    stored = upright if orientation == 1 else upright.transpose(pictures.UPRIGHT[undo])
     exif = Image.Exif()
-    exif[manifest.ORIENTATION] = orientation
+    exif[pictures.ORIENTATION] = orientation
     save(tree / "cat" / f"turned.{ending}", stored, exif=exif)
     kept = row(scan(tree), f"cat/turned.{ending}")
     assert kept["orientation"] == orientation
@@ -307,7 +307,7 @@ def test_a_corrupt_exif_block_harms_nothing(tree: Path) -> None:
 
 def test_an_orientation_out_of_range_counts_as_none(tree: Path) -> None:
     exif = Image.Exif()
-    exif[manifest.ORIENTATION] = 77
+    exif[pictures.ORIENTATION] = 77
     save(tree / "cat" / "exif.jpg", picture(), exif=exif)
     assert row(scan(tree), "cat/exif.jpg")["orientation"] == 1
 
