@@ -13,11 +13,11 @@ from typing import Annotated, Any
 from cyclopts import Parameter
 
 from flows import server, terminal
-from flows.settings import REPOSITORY, PredictFlags
+from flows.settings import PredictFlags, store_folder
 from resnext.card import read_card
 from resnext.device import count_cpus, plan_compute
 from resnext.errors import InputError
-from resnext.manifest import read_table
+from resnext.tables import read_table
 from tasks.orchestrator import Completed, FlowRunContext, State, flow, tags
 from tasks.predict import predict_pictures
 from tasks.scan import scan_pictures
@@ -46,7 +46,7 @@ def run_prediction(source: Path, settings: PredictFlags, run_id: str) -> str:
     Raises:
         InputError: there is no such picture or model.
     """
-    store = (settings.store or REPOSITORY / "artifacts").absolute()
+    store = store_folder(settings.store)
     model, arch = find_model(settings.model, store)
     source = source.absolute()
     root = source if source.is_dir() else source.parent
@@ -108,7 +108,7 @@ def main(
         raise InputError(
             f"PICTURE_OR_FOLDER must be there, got '{source}'. Nothing is there. Check the path."
         )
-    find_model(settings.model, (settings.store or REPOSITORY / "artifacts").absolute())
+    find_model(settings.model, store_folder(settings.store))
     terminal.show_only_our_lines()
     with server.connected(), tags("predict"):
         terminal.end(batch_predict(source.absolute(), settings, return_state=True))

@@ -164,10 +164,14 @@ def _address(home: Path) -> str | None:
 
 
 def _healthy(url: str) -> bool:
+    """Tell whether a server answers; one that asks for a password does."""
+    direct = urllib.request.build_opener(urllib.request.ProxyHandler({}))  # loopback needs no proxy
     try:
-        with urllib.request.urlopen(f"{url}/health", timeout=2.0) as answer:
+        with direct.open(f"{url}/health", timeout=2.0) as answer:
             return bool(answer.status == 200)
-    except (urllib.error.URLError, OSError, ValueError):
+    except urllib.error.HTTPError as error:
+        return error.code in (401, 403)
+    except (OSError, ValueError):
         return False
 
 

@@ -4,6 +4,7 @@ A field that is left empty takes its value from the preset. The bounds are those
 that the values end up in (`Recipe`, `SplitSettings`), which `resolve` builds.
 """
 
+import os
 import shlex
 from collections.abc import Mapping
 from dataclasses import dataclass
@@ -228,7 +229,7 @@ def resolve(data: DataFlags, split: SplitFlags, training: TrainingFlags, run: Ru
     return Plan(
         data=_folder("--data", data.data or (USUAL_DATA if USUAL_DATA.is_dir() else None)),
         predict=_path("--predict", data.predict),
-        store=(run.store or REPOSITORY / "artifacts").absolute(),
+        store=store_folder(run.store),
         only=run.only,
         preset=training.preset,
         split=split_settings,
@@ -239,6 +240,25 @@ def resolve(data: DataFlags, split: SplitFlags, training: TrainingFlags, run: Ru
         verify=run.verify,
         command=_command(data, given, training.preset, run),
     )
+
+
+def store_folder(path: Path | None) -> Path:
+    """Give the store's folder, made where it is missing.
+
+    Raises:
+        InputError: it can't be made or written to.
+    """
+    store = (path or REPOSITORY / "artifacts").absolute()
+    try:
+        store.mkdir(parents=True, exist_ok=True)
+        writable = os.access(store, os.W_OK)
+    except OSError:
+        writable = False
+    if not writable:
+        raise InputError(
+            f"--store must be a folder that can be written to, got '{store}'. Name another one."
+        )
+    return store
 
 
 def name_of(data: DataFlags, training: TrainingFlags) -> str:

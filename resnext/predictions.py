@@ -11,7 +11,7 @@ from resnext.checkpoint import load_model
 from resnext.device import Compute
 from resnext.errors import InputError
 from resnext.images import Picture
-from resnext.manifest import read_manifest, read_table
+from resnext.tables import read_manifest, read_table
 
 
 def predict_split(

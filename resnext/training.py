@@ -13,8 +13,8 @@ from resnext.card import ModelCard
 from resnext.checkpoint import load_pretrained, save_model
 from resnext.device import Compute
 from resnext.images import MEAN, STD, Picture
-from resnext.manifest import read_manifest, read_table, write_table
 from resnext.recipe import Recipe
+from resnext.tables import read_manifest, read_table, write_table
 
 CLOCK_COLUMNS = ["epoch", "seconds", "images_per_second", "finished_at"]
 HISTORY_COLUMNS = ["epoch", "lr", "train_loss", "train_accuracy", "val_loss", "val_accuracy"]

@@ -4,7 +4,7 @@ import logging
 from typing import Annotated
 
 from resnext.device import Compute
-from resnext.manifest import write_table
+from resnext.tables import write_table
 from tasks.stage.artifact import Artifact, Reads, Work
 from tasks.stage.decorator import stage
 

@@ -8,7 +8,7 @@ import logging
 from collections.abc import Callable
 from pathlib import Path
 
-from resnext import manifest
+from resnext import manifest, tables
 from tasks.stage.artifact import Runtime, Work
 from tasks.stage.decorator import stage
 from tasks.stage.key import digest_of
@@ -22,21 +22,21 @@ log = logging.getLogger(__name__)
 def scan(work: Work) -> None:
     """Write manifest.csv and quarantine.csv of a folder of class folders."""
     found = _scan(work, manifest.scan)
-    manifest.write_table(found.manifest, work.out / "manifest.csv")
-    manifest.write_table(found.quarantine, work.out / "quarantine.csv")
+    tables.write_table(found.manifest, work.out / "manifest.csv")
+    tables.write_table(found.quarantine, work.out / "quarantine.csv")
 
 
 @stage(always=True)
 def scan_pictures(work: Work) -> None:
     """Write batch_manifest.csv and batch_quarantine.csv of pictures that have no class."""
     found = _scan(work, manifest.scan_pictures)
-    manifest.write_table(found.manifest, work.out / "batch_manifest.csv")
-    manifest.write_table(found.quarantine, work.out / "batch_quarantine.csv")
+    tables.write_table(found.manifest, work.out / "batch_manifest.csv")
+    tables.write_table(found.quarantine, work.out / "batch_quarantine.csv")
 
 
 def _scan(work: Work, how: Callable[..., manifest.Scan]) -> manifest.Scan:
     memory = _memory_file(work)
-    remembered = manifest.read_table(memory) if memory.is_file() and not work.verify else None
+    remembered = tables.read_table(memory) if memory.is_file() and not work.verify else None
     with counting("picture", "scan", shown=work.progress_bar) as progress:
         found = how(work.pictures, workers=work.workers, remembered=remembered, progress=progress)
     replace_file(memory, found.memory.to_csv(index=False, lineterminator="\n").encode())

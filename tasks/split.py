@@ -3,8 +3,9 @@
 import logging
 from typing import Annotated
 
-from resnext import manifest as manifests
+from resnext import leakage as leaks
 from resnext import split as splits
+from resnext.tables import read_manifest, write_table
 from tasks.stage.artifact import Artifact, Reads, Work
 from tasks.stage.decorator import stage
 from tasks.stage.store import write_json
@@ -19,9 +20,9 @@ def split(
     settings: splits.SplitSettings,
 ) -> None:
     """Write split.csv and leakage.json."""
-    pictures = manifests.read_manifest(manifest.path("manifest.csv"))
+    pictures = read_manifest(manifest.path("manifest.csv"))
     drawn = splits.split(pictures, settings)
-    leakage = splits.leakage_report(pictures, settings, drawn)
-    manifests.write_table(drawn, work.out / "split.csv")
+    leakage = leaks.leakage_report(pictures, settings, drawn)
+    write_table(drawn, work.out / "split.csv")
     write_json(work.out / "leakage.json", leakage)
-    log.info(splits.describe_split(drawn, leakage))
+    log.info(leaks.describe_split(drawn, leakage))

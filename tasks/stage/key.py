@@ -139,11 +139,13 @@ def _source_of(name: str) -> Path | None:
     """Find a module's file by its name; to ask the import system would run what is above it."""
     top, *below = name.split(".")
     spec = importlib.util.find_spec(top)
-    if spec is None or spec.origin is None:
-        return None
-    place = Path(spec.origin).parent.joinpath(*below)
-    found = (place / "__init__.py", place.parent / f"{place.name}.py")
-    return next((path for path in found[: 2 if below else 1] if path.is_file()), None)
+    for folder in (spec.submodule_search_locations or ()) if spec else ():
+        place = Path(folder).joinpath(*below)
+        found = (place / "__init__.py", place.with_name(f"{place.name}.py"))
+        for path in found[: 2 if below else 1]:
+            if path.is_file():
+                return path
+    return None
 
 
 def _imports(tree: ast.Module, module: str) -> Iterator[str]:

@@ -121,6 +121,7 @@ def test_an_unknown_key_in_a_config_file_is_refused(
         ("--weights /no/such.pth", "--weights must be none, imagenet or a"),
         ("--config /no/such.toml", "--config must be a TOML file"),
         ("--workers -1", "--workers must be at least 0"),
+        ("--store /dev/null/store", "--store must be a folder that can be written to"),
         ("--predict /no/such", "--predict must be a picture or a folder"),
         ("--no-such-flag", "--no-such-flag"),
         ("stray", "stray"),

@@ -12,8 +12,10 @@ from PIL import Image, ImageFilter
 from pydantic import ValidationError
 
 from resnext.demo import DemoSettings, draw
+from resnext.groups import read_names
+from resnext.leakage import leakage_report
 from resnext.manifest import scan
-from resnext.split import SplitSettings, leakage_report, read_names, split
+from resnext.split import SplitSettings, split
 
 SMALL = DemoSettings(patients=8, size=32)
 

@@ -234,8 +234,9 @@ training.write_result(training.train(model, parts, recipe, compute), parts.class
 
 
 def test_two_processes_write_the_same_model_byte_for_byte(tree: Path, tmp_path: Path) -> None:
-    from resnext.manifest import scan, write_table
+    from resnext.manifest import scan
     from resnext.split import SplitSettings, split
+    from resnext.tables import write_table
 
     manifest = scan(tree).manifest
     write_table(manifest, tmp_path / "manifest.csv")

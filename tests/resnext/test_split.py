@@ -1,4 +1,4 @@
-"""The splits: groups, copies, duplicates, shares, and what leaks; by hand and by hypothesis."""
+"""The splits: groups, duplicates, shares, and what is refused; by hand and by hypothesis."""
 
 import re
 from pathlib import Path
@@ -11,151 +11,15 @@ from hypothesis import strategies as st
 from pydantic import ValidationError
 
 from resnext.errors import InputError
-from resnext.manifest import read_table, scan, write_table
-from resnext.split import (
-    SplitSettings,
-    describe_split,
-    join_groups,
-    leakage,
-    leakage_report,
-    read_names,
-    read_split,
-    split,
-)
+from resnext.leakage import leakage
+from resnext.split import SplitSettings, read_split, split
+from resnext.tables import write_table
+from tests.resnext.samples import count, msld, parts, plain, refused, table, users_scan
 
-DATA = [
-    Path(__file__).parents[2] / "data" / "45-data",
-    Path(__file__).parents[3] / "shared" / "data" / "45-data",
-]
 PERCENT = {"train": 0, "val": 1, "test": 2}
 
 
-def table(paths: list[str], same: dict[str, str] | None = None) -> pd.DataFrame:
-    """Make the columns of a manifest that a split reads; `same` names files of equal bytes."""
-    same = same or {}
-    return pd.DataFrame(
-        {
-            "path": paths,
-            "label": [path.split("/")[0] for path in paths],
-            "sha256": [same.get(path, path) for path in paths],
-        }
-    )
-
-
-def msld(patients: int, photographs: int = 1, copies: int = 2) -> pd.DataFrame:
-    """Two classes, `patients` each, named as in MSLD v1."""
-    return table(
-        [
-            f"{label}/{letter}{patient:02d}_{photograph:02d}_{copy:02d}.jpg"
-            for label, letter in (("Macular", "M"), ("Pustular", "P"))
-            for patient in range(1, patients + 1)
-            for photograph in range(1, photographs + 1)
-            for copy in range(copies + 1)
-        ]
-    )
-
-
-def plain(per_class: int) -> pd.DataFrame:
-    return table([f"{label}/{n:03d} x.jpg" for label in ("a", "b") for n in range(per_class)])
-
-
-def parts(drawn: pd.DataFrame) -> dict[str, str]:
-    return dict(zip(drawn["path"], drawn["split"], strict=True))
-
-
-def count(drawn: pd.DataFrame, part: str) -> int:
-    return int((drawn["split"] == part).sum())
-
-
-# ---------------------------------------------------------------- what names say
-
-
-@pytest.mark.parametrize(
-    ("path", "group", "copy", "photograph"),
-    [
-        ("Others/NM01_01_05.jpg", "NM01", 5, "Others/NM01_01"),
-        ("Others/NM01_01_00.jpg", "NM01", 0, "Others/NM01_01"),
-        ("Others/NM01_01.jpg", "NM01", 0, "Others/NM01_01"),
-        ("Others/deep/nm110_2_13.PNG", "nm110", 13, "Others/deep/nm110_2"),
-    ],
-)
-def test_a_name_tells_patient_photograph_and_copy(
-    path: str, group: str, copy: int, photograph: str
-) -> None:
-    naming = read_names(table([path, "Others/X1_1_00.jpg"]))
-    found = naming.pictures[naming.pictures["path"] == path]
-    assert found["group"].tolist() == [group]
-    assert found["copy"].tolist() == [copy]
-    assert found["photograph"].tolist() == [photograph]
-    assert naming.fits == 2
-
-
-def test_a_scheme_must_fit_19_of_20_names() -> None:
-    names = [f"a/P{n:02d}_01_00.jpg" for n in range(19)]
-    assert read_names(table([*names, "a/other.jpg"])).scheme.startswith("patient_photograph_copy")
-    found = read_names(table([*names, "a/other.jpg", "a/another.jpg"]))
-    assert (found.scheme, found.ids) == ("", 21)
-
-
-def test_a_name_outside_the_scheme_is_a_group_of_its_own() -> None:
-    names = [f"a/P{n:02d}_01_00.jpg" for n in range(19)]
-    last = read_names(table([*names, "a/zzz.jpg"])).pictures.iloc[-1]
-    assert last["group"] == "a/zzz.jpg"
-    assert pd.isna(last["copy"])
-
-
-def test_dates_are_not_taken_for_copies() -> None:
-    names = [f"a/IMG2024_05_{day:02d}.jpg" for day in range(1, 31)]
-    assert read_names(table(names)).scheme == ""
-
-
-def test_without_a_scheme_every_picture_is_a_group() -> None:
-    drawn = split(plain(20), SplitSettings())
-    assert drawn["group"].tolist() == drawn["path"].tolist()
-    assert drawn["copy"].isna().all()
-
-
-def test_a_pattern_names_group_and_copy() -> None:
-    paths = [f"{c}/site-{n}/v{k}.png" for c in "ab" for n in range(6) for k in range(3)]
-    pattern = r"(?P<group>[ab]/site-\d+)/v(?P<copy>\d+)"
-    drawn = split(table(paths), SplitSettings(group_pattern=pattern))
-    assert drawn["group"].nunique() == 12
-    assert drawn["copy"].tolist() == [0, 1, 2] * 12
-    assert not drawn[drawn["split"].isin(["val", "test"])]["copy"].any()
-
-
-def test_a_pattern_without_copies_leaves_them_empty() -> None:
-    paths = [f"{c}/{c}{n}-{k}.png" for c in "ab" for n in range(6) for k in range(3)]
-    drawn = split(table(paths), SplitSettings(group_pattern=r"(?P<group>[ab]\d+)-"))
-    assert drawn["copy"].isna().all()
-    assert drawn.groupby("group")["split"].nunique().max() == 1
-
-
-# ---------------------------------------------------------------- groups that identical files join
-
-
-def test_groups_join_through_others_and_are_called_by_their_ids() -> None:
-    groups = ["C", "B", "A", "D", "B", "E"]
-    keys = ["1", "1", "2", "3", "2", "4"]
-    assert join_groups(groups, keys) == ["A=B=C", "A=B=C", "A=B=C", "D", "A=B=C", "E"]
-
-
-def test_a_name_of_many_ids_is_cut() -> None:
-    assert set(join_groups(list("FEDCBA"), ["1"] * 6)) == {"A=B=C=+3"}
-
-
-@given(st.lists(st.tuples(st.sampled_from("abcdefgh"), st.integers(0, 6)), max_size=30))
-def test_joined_groups_are_the_connected_components(rows: list[tuple[str, int]]) -> None:
-    groups = [group for group, _ in rows]
-    names = join_groups(groups, [str(key) for _, key in rows])
-    components = [{group} for group in sorted(set(groups))]
-    for key in {key for _, key in rows}:  # by hand: merge every set that a key touches
-        touched = {group for group, other in rows if other == key}
-        joined = set[str]().union(*(one for one in components if one & touched))
-        components = [one for one in components if not one & touched] + [joined]
-    for group, name in zip(groups, names, strict=True):
-        mine = next(one for one in components if group in one)
-        assert {g for g, other in zip(groups, names, strict=True) if other == name} == mine
+# ---------------------------------------------------------------- identical files
 
 
 def test_identical_files_keep_two_patients_together() -> None:
@@ -419,116 +283,7 @@ def test_a_split_without_a_column_is_refused(tmp_path: Path) -> None:
         read_split(tmp_path / "nowhere.csv")
 
 
-# ---------------------------------------------------------------- leakage
-
-
-def test_leakage_by_hand() -> None:
-    rows = [  # path, same bytes as, group, part
-        ("a/A1_1_00.jpg", "", "train"),
-        ("a/A1_1_01.jpg", "", "test"),  # copy and group
-        ("a/A1_2_00.jpg", "", "test"),  # group alone
-        ("a/A2_1_00.jpg", "", "train"),
-        ("b/B1_1_00.jpg", "a/A2_1_00.jpg", "test"),  # exact; the groups are as given
-        ("b/B2_1_00.jpg", "", "test"),  # nothing
-        ("b/B2_1_01.jpg", "", "unused"),
-        ("b/B3_1_00.jpg", "", "val"),
-        ("b/B3_1_01.jpg", "", "test"),  # its photograph is in val, not in train
-    ]
-    paths = [path for path, _, _ in rows]
-    manifest = table(paths, {path: same for path, same, _ in rows if same})
-    given_split = pd.DataFrame(
-        {
-            "path": paths,
-            "group": [path[2:4] for path in paths],
-            "split": [part for *_, part in rows],
-        }
-    )
-    assert leakage(manifest, given_split) == {
-        "test_pictures": 5,
-        "copy": {"count": 1, "share": 0.2},
-        "exact": {"count": 1, "share": 0.2},
-        "group": {"count": 2, "share": 0.4},
-        "any": {"count": 3, "share": 0.6},
-    }
-
-
-def test_leakage_of_no_test_picture_has_no_share() -> None:
-    manifest = msld(3)
-    drawn = split(manifest, SplitSettings()).assign(split="train")
-    assert leakage(manifest, drawn)["any"] == {"count": 0, "share": None}
-
-
-def test_the_report_sets_the_random_split_beside() -> None:
-    manifest = msld(10, photographs=2, copies=5)
-    chosen = SplitSettings(seed=3)
-    report = leakage_report(manifest, chosen, split(manifest, chosen))
-    assert report["strategy"] == "grouped"
-    assert report["scheme"] == {
-        "name": "patient_photograph_copy (MSLD v1)",
-        "fits": 240,
-        "names": 240,
-        "ids": 20,
-        "groups": 20,
-    }
-    assert report["drawn"]["any"]["count"] == 0
-    plainly = SplitSettings(strategy="random", shares=(80, 0, 20), seed=3)
-    assert report["random"] == leakage(manifest, split(manifest, plainly))
-    assert report["random"]["copy"]["share"] > 0.9
-
-
-def test_the_description_names_scheme_parts_and_what_random_would_leak() -> None:
-    manifest = msld(10)
-    drawn = split(manifest, SplitSettings())
-    lines = describe_split(drawn, leakage_report(manifest, SplitSettings(), drawn)).split("\n")
-    assert lines[0] == (
-        "Groups: patient_photograph_copy (MSLD v1) fits 60 of 60 names; 20 ids, 20 groups after "
-        "identical files joined them"
-    )
-    assert lines[1] == (
-        "train: 42 pictures (14 photographs) of 14 groups; pictures (groups) by class: "
-        "Macular 21 (7), Pustular 21 (7)"
-    )
-    assert lines[4] == "unused: 12 pictures: 12 (copy of a held-out photograph)"
-    assert lines[5].startswith("Nothing crosses from train to test. In a random split, ")
-
-
-def test_a_leak_is_warned_of() -> None:
-    manifest = msld(10)
-    chosen = SplitSettings(strategy="random")
-    drawn = split(manifest, chosen)
-    last = describe_split(drawn, leakage_report(manifest, chosen, drawn)).split("\n")[-1]
-    assert re.fullmatch(
-        r"WARNING: the score will be too good\. Of 12 test pictures, \d+ \(\d+\.\d%\) have a copy "
-        r"of the same photograph, \d+ \(\d+\.\d%\) have the same group in train\. .*",
-        last,
-    )
-
-
-def test_a_label_conflict_is_warned_of_by_name() -> None:
-    manifest = msld(8)
-    pair = ["Macular/M03_01_00.jpg", "Pustular/P05_01_00.jpg"]
-    manifest.loc[manifest["path"].isin(pair), "sha256"] = "x"
-    drawn = split(manifest, SplitSettings())
-    text = describe_split(drawn, leakage_report(manifest, SplitSettings(), drawn))
-    assert "WARNING: 2 pictures stand under two classes and are left out: " + pair[0] in text
-
-
-def test_no_scheme_is_said() -> None:
-    manifest = plain(10)
-    drawn = split(manifest, SplitSettings())
-    text = describe_split(drawn, leakage_report(manifest, SplitSettings(), drawn))
-    assert text.startswith("Groups: no naming scheme fits 95 % of 20 names, so every picture is ")
-    assert text.endswith("nothing known would in a random split")
-
-
 # ---------------------------------------------------------------- one line for wrong input
-
-
-def refused(manifest: pd.DataFrame, **chosen: object) -> str:
-    with pytest.raises(InputError) as caught:
-        split(manifest, SplitSettings.model_validate(chosen))
-    assert "\n" not in str(caught.value)
-    return str(caught.value)
 
 
 @pytest.mark.parametrize("strategy", ["grouped", "stratified", "random"])
@@ -572,19 +327,6 @@ def test_a_part_without_a_picture_is_said() -> None:
     )
 
 
-def test_a_pattern_that_fits_nothing_is_said() -> None:
-    assert refused(plain(9), group_pattern=r"(?P<group>patient\d+)").startswith(
-        "group_pattern must fit the paths, got '(?P<group>patient\\\\d+)'. It fits none of 18, "
-    )
-
-
-def test_a_copy_that_is_no_number_is_said() -> None:
-    text = refused(plain(9), group_pattern=r"(?P<group>[ab])/\d+ (?P<copy>x)")
-    assert text.startswith(
-        "group_pattern must capture digits as 'copy', got 'x'. Path 'a/000 x.jpg'"
-    )
-
-
 @pytest.mark.parametrize("wrong", [(70, 10, 10), (0, 50, 50), (80, 20, 0), (110, -20, 10)])
 def test_shares_that_do_not_sum_are_refused(wrong: tuple[int, int, int]) -> None:
     with pytest.raises(ValidationError, match="shares must be three percentages that sum to 100"):
@@ -609,18 +351,7 @@ def test_every_setting_says_what_it_means() -> None:
 
 @pytest.fixture(scope="module")
 def real() -> pd.DataFrame:
-    root = next((path for path in DATA if path.is_dir()), None)
-    if root is None:
-        pytest.skip("the user's data set is not here")
-    return scan(root).manifest
-
-
-def test_the_users_patients_are_found(real: pd.DataFrame) -> None:
-    naming = read_names(real)
-    assert (naming.fits, naming.ids, naming.pictures["group"].nunique()) == (2142, 113, 112)
-    joined = naming.pictures[naming.pictures["group"].str.contains("=")]
-    assert set(joined["group"]) == {"NM110=NM68"}
-    assert naming.pictures["photograph"].nunique() == 153
+    return users_scan().manifest
 
 
 @pytest.mark.parametrize("seed", range(5))
@@ -635,22 +366,8 @@ def test_the_users_grouped_split_holds_no_copy_out_and_crosses_nowhere(
     assert off <= largest
 
 
-def test_the_users_random_split_leaks_nearly_everywhere(real: pd.DataFrame) -> None:
-    chosen = SplitSettings()
-    report = leakage_report(real, chosen, split(real, chosen))
-    assert report["drawn"]["any"]["count"] == 0
-    assert report["random"]["test_pictures"] == 429
-    assert report["random"]["copy"]["share"] > 0.99
-
-
 def test_the_shares_of_a_large_set_are_close() -> None:
     manifest = msld(5_000, copies=1)
     drawn = split(manifest, SplitSettings())
     photographs = drawn[drawn["copy"] == 0]
     assert [count(photographs, part) for part in ("train", "val", "test")] == [7000, 1000, 2000]
-
-
-def test_text_stays_text_through_the_disk(tmp_path: Path) -> None:
-    paths = [f"{c}/{n}.jpg" for c in ("NA", "001") for n in range(9)]
-    write_table(split(table(paths), SplitSettings()), tmp_path / "split.csv")
-    assert set(read_table(tmp_path / "split.csv")["label"]) == {"NA", "001"}

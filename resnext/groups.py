@@ -1,0 +1,175 @@
+"""Read from the names of pictures which show one patient and which are copies of one photograph.
+
+A patient is a group; augmented copies go with their photograph; identical files join groups. A
+pattern of the caller's decides, else a built-in scheme that fits nearly all names. It opens no
+picture: near-duplicates, which have other bytes, are not looked for.
+
+Source: the naming scheme is that of the Monkeypox Skin Lesion Dataset v1 (Ali et al. 2022,
+arXiv:2207.03342), with any letters in front.
+"""
+
+from __future__ import annotations
+
+import re
+from collections.abc import Sequence
+from dataclasses import dataclass
+from pathlib import Path
+from typing import NamedTuple
+
+import pandas as pd
+
+from resnext.errors import InputError
+
+FIT = 0.95  # share of names that a built-in scheme must fit
+PHOTOGRAPHS = 0.1  # share of photographs that must be there themselves, not as copies alone
+
+
+class Scheme(NamedTuple):
+    """Name a way of naming pictures; the pattern's groups are those of `group_pattern`."""
+
+    name: str
+    pattern: str
+
+
+SCHEMES = (
+    Scheme(
+        "patient_photograph_copy (MSLD v1)",
+        r"(?:^|/)(?P<group>[A-Za-z]+\d{1,4})_\d{1,3}(?:_(?P<copy>\d{1,3}))?(?:\.[^./]*)?$",
+    ),
+)
+
+
+class _Name(NamedTuple):
+    """Hold what a path says; a path that no pattern fits is a group of its own."""
+
+    group: str
+    copy: int | None
+    photograph: str
+    fits: bool
+
+
+@dataclass(frozen=True, eq=False)
+class Naming:
+    """Hold the scheme that was taken, its evidence, and the pictures with what their names say.
+
+    `pictures` is sorted by path: path, label, sha256, group, copy, photograph; `ids` counts the
+    groups before identical files joined them. `scheme` is empty where none fits.
+    """
+
+    scheme: str
+    fits: int
+    ids: int
+    pictures: pd.DataFrame
+
+
+def read_names(manifest: pd.DataFrame, group_pattern: str | None = None) -> Naming:
+    """Read groups and copies from the paths and join the groups that share identical files.
+
+    The pattern decides, else the first built-in scheme that fits, else every picture is a group.
+
+    Raises:
+        InputError: the pattern fits no path, or its `copy` is no number.
+    """
+    pictures = manifest[["path", "label", "sha256"]].sort_values("path", ignore_index=True)
+    paths = pictures["path"].tolist()
+    scheme, names = _choose_scheme(paths, group_pattern)
+    groups = [name.group for name in names]
+    joined = join_groups(groups, pictures["sha256"].tolist())
+    copies = pd.array([name.copy for name in names], dtype="Int64")
+    pictures = pictures.assign(
+        group=pd.Series(joined, dtype="str"),
+        copy=copies,
+        photograph=pd.Series([name.photograph for name in names], dtype="str"),
+    )
+    return Naming(scheme, sum(name.fits for name in names), len(set(groups)), pictures)
+
+
+def join_groups(groups: Sequence[str], keys: Sequence[str]) -> list[str]:
+    """Join groups that hold an equal key, directly or through others.
+
+    A joined group is called by its ids in order, `A=B`; of more than three, by the first three
+    and the number of the others.
+    """
+    parents = {group: group for group in groups}
+    first: dict[str, str] = {}
+    for group, key in zip(groups, keys, strict=True):
+        one, other = _root(parents, group), _root(parents, first.setdefault(key, group))
+        parents[max(one, other)] = min(one, other)  # the smallest id is the root
+    members: dict[str, list[str]] = {}
+    for group in sorted(parents):
+        members.setdefault(_root(parents, group), []).append(group)
+    names = {root: _joined_name(ids) for root, ids in members.items()}
+    return [names[_root(parents, group)] for group in groups]
+
+
+def _root(parents: dict[str, str], group: str) -> str:
+    """Follow a group to its root, halving the way for the next time."""
+    while parents[group] != group:
+        parents[group] = parents[parents[group]]
+        group = parents[group]
+    return group
+
+
+def _joined_name(ids: list[str]) -> str:
+    """Name a group by its sorted ids."""
+    more = len(ids) - 3
+    return "=".join(ids[:3]) + (f"=+{more}" if more > 0 else "")
+
+
+# ---------------------------------------------------------------- what names say
+
+
+def _choose_scheme(paths: list[str], pattern: str | None) -> tuple[str, list[_Name]]:
+    """Return the scheme's name and what the paths say by it."""
+    if pattern is not None:
+        names = [_read_name(re.compile(pattern), path) for path in paths]
+        if not any(name.fits for name in names):
+            raise InputError(
+                f"group_pattern must fit the paths, got {pattern!r}. It fits none of "
+                f"{len(paths):,}, for example {paths[0]!r}. Correct it or leave it out."
+            )
+        return f"--group-pattern {pattern}", names
+    for scheme in SCHEMES:
+        names = [_read_name(re.compile(scheme.pattern), path) for path in paths]
+        if _is_believed(names):
+            return scheme.name, names
+    return "", [_Name(path, None, path, False) for path in paths]
+
+
+def _read_name(pattern: re.Pattern[str], path: str) -> _Name:
+    """Read one path; its photograph is the path without ending and copy number."""
+    match = pattern.search(path)
+    if match is None or match["group"] is None:
+        return _Name(path, None, path, False)
+    if "copy" not in pattern.groupindex:
+        return _Name(match["group"], None, path, True)
+    stem = path.removesuffix(Path(path).suffix)
+    if not match["copy"]:
+        return _Name(match["group"], 0, stem, True)
+    before, after = stem[: match.start("copy")].rstrip("_-. ("), stem[match.end("copy") :]
+    return _Name(match["group"], _copy_number(match["copy"], path), before + after, True)
+
+
+def _copy_number(text: str, path: str) -> int:
+    """Return a copy's number.
+
+    Raises:
+        InputError: the text is no whole number.
+    """
+    if not (text.isascii() and text.isdigit()):
+        raise InputError(
+            f"group_pattern must capture digits as 'copy', got {text!r}. Path {path!r}. "
+            "Correct the pattern."
+        )
+    return int(text)
+
+
+def _is_believed(names: list[_Name]) -> bool:
+    """Tell whether a scheme fits enough names, and most photographs are not copies alone.
+
+    The second half keeps dates such as a2024_05_17 from being taken for copies.
+    """
+    fitting = [name for name in names if name.fits]
+    there = {name.photograph for name in fitting if not name.copy}
+    known = {name.photograph for name in fitting}
+    return len(fitting) >= max(FIT * len(names), 1) and len(there) >= PHOTOGRAPHS * len(known)

@@ -1,0 +1,208 @@
+"""List the files of a folder: which there are to read, and which can't be, with the reason.
+
+Links are followed to files inside the root only, never to folders. Hidden and system entries are
+left out and counted. Paths are relative to the root, with `/`, and sorted by code point, which is
+also the order of their UTF-8 bytes: neither the locale nor the order of a folder's entries shows.
+It opens no file: whether one holds a picture is not known here.
+"""
+
+from __future__ import annotations
+
+import errno
+import os
+from dataclasses import dataclass, field
+from pathlib import Path
+
+from resnext.errors import InputError
+
+FILE_COLUMNS = ["path", "size", "mtime_ns", "inode"]
+SYSTEM_NAMES = frozenset({"__MACOSX", "thumbs.db", "desktop.ini"})
+LARGEST_FILE = 512 << 20  # bytes; a bigger file is no photograph and is not read into memory
+
+
+@dataclass
+class Listing:
+    """Collect what a walk finds: files to read, faults by path, and the entries left out.
+
+    A file is what `FILE_COLUMNS` names.
+    """
+
+    root: str
+    files: list[tuple[str, int, int, int]] = field(default_factory=list)
+    faults: dict[str, str] = field(default_factory=dict)
+    left_out: int = 0
+
+
+def list_classes(root: Path) -> Listing:
+    """List a folder of class folders; a file in the root itself and an empty class are faults.
+
+    Raises:
+        InputError: root is no folder, or holds fewer than two folders.
+    """
+    classes = _class_folders(root)
+    listing = _walk(root)
+    _set_aside_loose_files(listing)
+    _note_empty_classes(listing, classes)
+    return listing
+
+
+def list_pictures(source: Path) -> Listing:
+    """List a folder of any layout, or one file, whose root is the folder that holds it.
+
+    Raises:
+        InputError: source does not exist.
+    """
+    if not source.exists():
+        raise InputError(
+            f"source must name a picture or a folder, got {str(source)!r}. "
+            "Nothing is there. Check the path."
+        )
+    return _walk(source) if source.is_dir() else _one_file(source)
+
+
+# ---------------------------------------------------------------- walking
+
+
+def _walk(root: Path) -> Listing:
+    """List every file below root, sorted by path."""
+    listing = Listing(os.path.realpath(root))
+    folders = [""]
+    while folders:
+        folders.extend(_list_folder(listing, folders.pop()))
+    listing.files.sort()
+    return listing
+
+
+def _list_folder(listing: Listing, prefix: str) -> list[str]:
+    """Take up one folder's entries and return the prefixes of the folders in it."""
+    inner: list[str] = []
+    try:
+        entries = list(os.scandir(f"{listing.root}/{prefix}"))
+    except OSError as error:
+        listing.faults[prefix.rstrip("/")] = f"folder can't be opened: {error.strerror}"
+        return inner
+    for entry in entries:
+        path = prefix + entry.name
+        if _is_left_out(entry.name):
+            listing.left_out += 1
+        elif not entry.name.isprintable() and _is_bad_name(entry.name):
+            listing.faults[_shown(path)] = "its name is not UTF-8 or holds a control character"
+        elif entry.is_dir(follow_symlinks=False):
+            inner.append(path + "/")
+        else:
+            _take_file(listing, entry, path)
+    return inner
+
+
+def _take_file(listing: Listing, entry: os.DirEntry[str], path: str) -> None:
+    """Add one entry that is no folder to the files, or to the faults."""
+    fault = _link_fault(entry.path, listing.root) if entry.is_symlink() else ""
+    if not fault and not entry.is_file():
+        fault = "not a regular file"
+    if fault:
+        listing.faults[path] = fault
+        return
+    try:
+        stat = entry.stat()
+    except OSError as error:
+        listing.faults[path] = f"can't be opened: {error.strerror}"
+        return
+    if stat.st_size > LARGEST_FILE:
+        listing.faults[path] = f"{stat.st_size:,} bytes, more than {LARGEST_FILE:,}"
+        return
+    listing.files.append((path, *_identity(stat)))
+
+
+def _identity(stat: os.stat_result) -> tuple[int, int, int]:
+    """Return size, mtime and inode, by which a file is known to be unchanged."""
+    return stat.st_size, stat.st_mtime_ns, stat.st_ino & ((1 << 63) - 1)
+
+
+def _one_file(source: Path) -> Listing:
+    """List a single file, whatever its name."""
+    listing = Listing(os.path.realpath(source.parent))
+    if source.is_file():
+        listing.files.append((source.name, *_identity(source.stat())))
+    else:
+        listing.faults[source.name] = "not a regular file"
+    return listing
+
+
+def _is_left_out(name: str) -> bool:
+    """Tell hidden and system entries, such as .DS_Store, __MACOSX and Thumbs.db."""
+    return name.startswith(".") or name in SYSTEM_NAMES or name.lower() in SYSTEM_NAMES
+
+
+def _is_bad_name(name: str) -> bool:
+    """Tell names that no UTF-8 table can hold in one line."""
+    return any(ord(c) < 32 or ord(c) == 127 or 0xD800 <= ord(c) < 0xE000 for c in name)
+
+
+def _shown(path: str) -> str:
+    """Escape what a table can't hold."""
+    safe = path.encode("utf-8", "backslashreplace").decode("utf-8")
+    return "".join(c if c >= " " and c != "\x7f" else f"\\x{ord(c):02x}" for c in safe)
+
+
+def _link_fault(path: str, root: str) -> str:
+    """Say why a link is not followed; empty where it leads to a file inside the root."""
+    try:
+        target = os.path.realpath(path, strict=True)
+    except OSError as error:
+        return "link loop" if error.errno == errno.ELOOP else "broken link"
+    if not Path(target).is_relative_to(root):
+        return "link to a place outside the folder"
+    return "link to a folder" if Path(target).is_dir() else ""
+
+
+# ---------------------------------------------------------------- class folders
+
+
+def _class_folders(root: Path) -> list[str]:
+    """Return the names of the class folders.
+
+    Raises:
+        InputError: root is no folder, or holds fewer than two folders.
+    """
+    if not (root.is_dir() and os.access(root, os.R_OK | os.X_OK)):
+        what = "No such folder"
+        if root.exists():
+            what = "Permission denied" if root.is_dir() else "This is a file"
+        raise InputError(
+            f"data must name a folder, got {str(root)!r}. {what}. "
+            "Give the folder that holds one folder per class."
+        )
+    names = sorted(
+        entry.name
+        for entry in os.scandir(root)
+        if entry.is_dir(follow_symlinks=False) and not _is_left_out(entry.name)
+    )
+    if len(names) < 2:
+        raise InputError(_too_few_folders(root, names))
+    return names
+
+
+def _too_few_folders(root: Path, names: list[str]) -> str:
+    """Say what is missing, and where the class folders may be."""
+    got = f"1 ({names[0]!r})" if names else "none"
+    remedy = "Put the pictures of each class into a folder of their own"
+    if names and sum(entry.is_dir() for entry in os.scandir(root / names[0])) >= 2:
+        remedy = f"Give {str(root / names[0])!r} if the class folders lie there"
+    return f"data must hold at least 2 class folders, got {got}. Folder {str(root)!r}. {remedy}."
+
+
+def _set_aside_loose_files(listing: Listing) -> None:
+    """Quarantine the files that lie in the root itself: they have no class."""
+    for path, *_ in listing.files:
+        if "/" not in path:
+            listing.faults[path] = "lies outside the class folders"
+    listing.files = [entry for entry in listing.files if "/" in entry[0]]
+
+
+def _note_empty_classes(listing: Listing, classes: list[str]) -> None:
+    """Quarantine class folders in which nothing was found, so that they are not lost silently."""
+    found = {path.split("/", 1)[0] for path, *_ in listing.files}
+    found |= {path.split("/", 1)[0] for path in listing.faults}
+    for name in classes:
+        if name not in found:
+            listing.faults[name] = "class folder without a picture"

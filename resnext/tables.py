@@ -1,0 +1,62 @@
+"""Write and read tables as CSV, so that text stays text and equal tables have equal bytes.
+
+It knows which columns are whole numbers, and which ones a manifest has. It does not know what
+the rows mean, and it does not choose where a file lies.
+"""
+
+from __future__ import annotations
+
+from pathlib import Path
+
+import pandas as pd
+
+from resnext.errors import InputError
+
+MANIFEST_COLUMNS = [
+    "path",
+    "label",
+    "sha256",
+    "phash",
+    "bytes",
+    "width",
+    "height",
+    "mode",
+    "format",
+    "orientation",
+]
+NUMBERS = ["bytes", "width", "height", "orientation", "size", "mtime_ns", "inode"]
+
+
+def write_table(table: pd.DataFrame, path: Path) -> None:
+    r"""Write a table as CSV: UTF-8, `\n`, no index; equal tables give equal bytes."""
+    table.to_csv(path, index=False, lineterminator="\n", encoding="utf-8")
+
+
+def read_table(path: Path) -> pd.DataFrame:
+    """Read a CSV that `write_table` wrote: text stays text, even a class named NA or 001."""
+    table = pd.read_csv(path, dtype=str, keep_default_na=False, encoding="utf-8")
+    return typed(table)
+
+
+def read_manifest(path: Path) -> pd.DataFrame:
+    """Read a manifest.
+
+    Raises:
+        InputError: the file is missing or lacks a column.
+    """
+    if not path.is_file():
+        raise InputError(f"manifest must be a file, got {str(path)!r}. No such file. Scan first.")
+    table = read_table(path)
+    missing = [name for name in MANIFEST_COLUMNS if name not in table.columns]
+    if missing:
+        raise InputError(
+            f"manifest must hold the columns {', '.join(MANIFEST_COLUMNS)}, got none named "
+            f"{', '.join(missing)}. File {str(path)!r}. Scan the data again."
+        )
+    return table
+
+
+def typed(table: pd.DataFrame) -> pd.DataFrame:
+    """Give every known number int64 and every other column text, empty tables included."""
+    types = {name: "int64" if name in NUMBERS else "str" for name in table.columns}
+    return table.astype(types).reset_index(drop=True)

@@ -1,0 +1,77 @@
+import base64
+import json
+from pathlib import Path
+
+import pytest
+
+from tasks import publish
+from tasks.stage.artifact import Artifact
+
+PNG = b"\x89PNG\r\n\x1a\n not really"
+
+
+@pytest.fixture
+def folder(tmp_path: Path) -> Path:
+    (tmp_path / "per_class.csv").write_text(
+        "class,support,precision,recall,specificity,f1\n"
+        "NA,3,,0.0,1.0,\n"
+        '"a, b",4,0.5,1.0,0.25,0.6666666666666666\n',
+        encoding="utf-8",
+    )
+    (tmp_path / "metrics.json").write_text(
+        json.dumps({"n": 7, "groups": 4, "accuracy": 4 / 7, "auroc": None})
+    )
+    for name in ("curves.png", "confusion.png"):
+        (tmp_path / name).write_bytes(PNG)
+    (tmp_path / "report.html").write_text("<html>")
+    return tmp_path
+
+
+def artifact(folder: Path) -> Artifact:
+    return Artifact(stage="s", key="k", folder=folder, files={p.name: "" for p in folder.iterdir()})
+
+
+def test_the_table_is_for_people_and_what_is_undefined_is_not_zero(folder: Path) -> None:
+    assert publish.per_class_rows(folder / "per_class.csv") == [
+        {
+            "class": "NA", "support": "3", "precision": "n/a", "recall": "0.0%",
+            "specificity": "100.0%", "f1": "n/a",
+        },
+        {
+            "class": "a, b", "support": "4", "precision": "50.0%", "recall": "100.0%",
+            "specificity": "25.0%", "f1": "66.7%",
+        },
+    ]  # fmt: skip
+
+
+def test_the_summary_holds_the_score_the_figures_and_the_way_to_the_report(folder: Path) -> None:
+    metrics = json.loads((folder / "metrics.json").read_text())
+    text = publish.summary("pictures", metrics, "data:1", "data:2", folder / "report.html")
+    assert "| accuracy | 57.1% |" in text
+    assert "| auroc | n/a |" in text
+    assert "| n | 7 |" in text
+    assert "![Learning curves](data:1)" in text
+    assert f"`{folder / 'report.html'}`" in text
+
+
+def test_a_picture_becomes_an_address(folder: Path) -> None:
+    uri = publish.data_uri(folder / "curves.png")
+    assert base64.b64decode(uri.removeprefix("data:image/png;base64,")) == PNG
+
+
+@pytest.mark.usefixtures("prefect_server")
+def test_a_flow_run_gets_its_artifacts(folder: Path) -> None:
+    from prefect import flow
+    from prefect.client.orchestration import get_client
+
+    everything = artifact(folder)
+
+    @flow
+    def run() -> None:
+        publish.publish("pictures", everything, everything, everything)
+
+    run()
+    with get_client(sync_client=True) as client:
+        found = {artifact.key: artifact for artifact in client.read_artifacts()}
+    assert {"curves", "per-class", "summary"} <= set(found)
+    assert str(found["curves"].data).startswith("data:image/png;base64,")

@@ -1,0 +1,97 @@
+import logging
+
+import pytest
+import torch
+
+from resnext.engine import EpochRow
+from tasks import watch
+
+
+def row(**changes: object) -> EpochRow:
+    values: dict[str, object] = {
+        "epoch": 1,
+        "lr": 1e-4,
+        "train_loss": 0.70213,
+        "train_accuracy": 0.5441,
+        "val_loss": 0.68177,
+        "val_accuracy": 0.56205,
+        "seconds": 1.0,
+        "images_per_second": 10.0,
+        "finished_at": "2026-01-01T00:00:00+00:00",
+    }
+    return EpochRow(**(values | changes))  # type: ignore[arg-type]
+
+
+def watcher(*, epochs: int = 1, on_test: bool = False) -> watch.TrainingWatcher:
+    return watch.TrainingWatcher(
+        epochs, log_interval=5, progress_bar=False, validates_on_test=on_test
+    )
+
+
+def test_the_scripts_line_is_printed_exactly(caplog: pytest.LogCaptureFixture) -> None:
+    with caplog.at_level(logging.INFO):
+        watcher(on_test=True).on_epoch(row())
+    assert caplog.messages == [
+        "Epoch: 1, Train_acc:54.4%, Train_loss:0.702, Test_acc:56.2%，Test_loss:0.682",  # noqa: RUF001
+        "Done",
+    ]
+    assert all(record.plain for record in caplog.records)  # type: ignore[attr-defined]
+
+
+def test_the_epoch_takes_two_columns() -> None:
+    assert watch.in_the_scripts_words(row(epoch=20)).startswith("Epoch:20, Train_acc")
+
+
+def test_an_epoch_is_told_with_and_without_a_validation_part() -> None:
+    assert watch.in_words(row(), 3) == (
+        "epoch 1/3: train loss 0.702, accuracy 54.4%; validation loss 0.682, accuracy 56.2%"
+    )
+    bare = row(val_loss=None, val_accuracy=None)
+    assert watch.in_words(bare, 3) == "epoch 1/3: train loss 0.702, accuracy 54.4%"
+
+
+def test_the_time_left_is_estimated_after_twenty_steps(caplog: pytest.LogCaptureFixture) -> None:
+    following = watcher()
+    following.on_start(100, 100)
+    with caplog.at_level(logging.INFO):
+        for step in range(1, 20):
+            following.on_step(step, 8, torch.tensor(0.5))
+        assert caplog.messages == []
+        following.on_step(20, 8, torch.tensor(0.5))
+    (line,) = caplog.messages
+    assert "images/s; the training takes about 0:00:0" in line
+
+
+def test_the_loss_is_looked_at_only_now_and_then() -> None:
+    class Loss:
+        looks = 0
+
+        def __float__(self) -> float:
+            Loss.looks += 1
+            return 0.5
+
+    following = watcher()
+    following.on_start(20, 20)
+    for step in range(1, 21):
+        following.on_step(step, 8, Loss())  # type: ignore[arg-type]
+    assert Loss.looks == 4
+
+
+def test_a_training_outside_prefect_publishes_nothing() -> None:
+    following = watcher()
+    following.on_start(10, 10)
+    assert following.artifact is None
+
+
+def test_a_server_that_fails_does_not_stop_the_training(
+    monkeypatch: pytest.MonkeyPatch, caplog: pytest.LogCaptureFixture
+) -> None:
+    def gone(**_: object) -> None:
+        raise ConnectionError("no server")
+
+    monkeypatch.setattr(watch, "create_progress_artifact", gone)
+    monkeypatch.setattr("tasks.orchestrator.TaskRunContext.get", object)
+    following = watcher()
+    following.on_start(10, 10)
+    assert following.artifact is None
+    assert "the training goes on" in caplog.text
