@@ -29,7 +29,7 @@ from resnext.demo import DemoSettings
 from resnext.device import describe
 from tasks.draw import PICTURES, draw
 from tasks.evaluate import evaluate
-from tasks.orchestrator import Completed, FlowRunContext, State, flow, running, tags
+from tasks.orchestrator import Completed, State, flow, run_id, running, tags
 from tasks.plot import plot
 from tasks.predict import predict, predict_pictures
 from tasks.publish import publish
@@ -55,8 +55,9 @@ def pipeline_stages(plan: Plan, runtime: Runtime) -> Iterator[Artifact]:
     yield (predictions := predict(runtime, manifest, parts, model, plan.compute))
     yield (scores := evaluate(runtime, predictions))
     yield (figures := plot(runtime, model, scores, plan.validation_name, plan.preset == "seed"))
-    yield (page := report(runtime, manifest, parts, model, scores, figures, about(plan)))
+    page = report(runtime, manifest, parts, model, scores, figures, about(plan))
     publish(plan.name, scores, figures, page)
+    yield page
     if plan.predict is not None:
         yield (pictures := scan_pictures(scanning.model_copy(update={"data": plan.predict})))
         root = plan.predict if plan.predict.is_dir() else plan.predict.parent
@@ -64,13 +65,13 @@ def pipeline_stages(plan: Plan, runtime: Runtime) -> Iterator[Artifact]:
         yield predict_pictures(beside, pictures, model.only(["model.safetensors"]), plan.compute)
 
 
-def run_pipeline(plan: Plan, run_id: str) -> str:
+def run_pipeline(plan: Plan, name: str) -> str:
     """Run a plan in a run folder of its own; say in a line how good the network is.
 
     Raises:
         InputError: the pictures can't be used as they were asked to be.
     """
-    with open_run(plan.store, run_id, {"command": plan.command}) as run:
+    with open_run(plan.store, name, {"command": plan.command}) as run:
         runtime = Runtime(
             store=plan.store,
             run=run,
@@ -99,9 +100,7 @@ def full_pipeline(
     """Train a classifier on class folders and report how good it is."""
     with terminal.wrong_input_fails_in_words() as outcome:
         plan = resolve(data, split, training, run)
-        context = FlowRunContext.get()
-        run_id = str(context.flow_run.id) if context and context.flow_run else "0" * 8
-        outcome.state = Completed(message=run_pipeline(plan, run_id))
+        outcome.state = Completed(message=run_pipeline(plan, run_id()))
     return outcome.state
 
 

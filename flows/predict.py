@@ -18,7 +18,7 @@ from resnext.card import read_card
 from resnext.device import count_cpus, plan_compute
 from resnext.errors import InputError
 from resnext.tables import read_table
-from tasks.orchestrator import Completed, FlowRunContext, State, flow, tags
+from tasks.orchestrator import Completed, State, flow, run_id, tags
 from tasks.predict import predict_pictures
 from tasks.scan import scan_pictures
 from tasks.stage.artifact import Artifact, Runtime
@@ -34,13 +34,11 @@ SHOWN = 20  # pictures, on the terminal
 def batch_predict(source: Path, settings: PredictFlags = PredictFlags()) -> State[Any]:
     """Predict pictures that have no class yet."""
     with terminal.wrong_input_fails_in_words() as outcome:
-        context = FlowRunContext.get()
-        run_id = str(context.flow_run.id) if context and context.flow_run else "0" * 8
-        outcome.state = Completed(message=run_prediction(source, settings, run_id))
+        outcome.state = Completed(message=run_prediction(source, settings, run_id()))
     return outcome.state
 
 
-def run_prediction(source: Path, settings: PredictFlags, run_id: str) -> str:
+def run_prediction(source: Path, settings: PredictFlags, name: str) -> str:
     """Predict, show the first results and say where they all are.
 
     Raises:
@@ -50,7 +48,7 @@ def run_prediction(source: Path, settings: PredictFlags, run_id: str) -> str:
     model, arch = find_model(settings.model, store)
     source = source.absolute()
     root = source if source.is_dir() else source.parent
-    with open_run(store, run_id, {"source": str(source)}) as run:
+    with open_run(store, name, {"source": str(source)}) as run:
         runtime = Runtime(store=store, run=run, data=source, progress_bar=sys.stderr.isatty())
         pictures = scan_pictures(runtime.model_copy(update={"workers": count_cpus()}))
         compute = plan_compute(settings.device, arch, deterministic=False)

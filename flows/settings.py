@@ -265,7 +265,7 @@ def name_of(data: DataFlags, training: TrainingFlags) -> str:
     """Name a run by its pictures and its network, before anything is checked."""
     folder = data.data or (USUAL_DATA if USUAL_DATA.is_dir() else None)
     arch = training.arch or PRESETS[training.preset].get("arch", Recipe().arch)
-    return f"{folder.name if folder else SYNTHETIC}, {arch}"
+    return f"{folder.resolve().name if folder else SYNTHETIC}, {arch}"
 
 
 def _weights(text: str | None) -> tuple[str | None, Artifact | None]:
@@ -311,7 +311,7 @@ def _folder(flag: str, path: Path | None) -> Path | None:
             f"{flag} must be a folder of class folders, got '{path}'. "
             f"There is {what} at that place. Check the path."
         )
-    return path.absolute() if path else None
+    return path.resolve() if path else None
 
 
 def _path(flag: str, path: Path | None) -> Path | None:
@@ -319,7 +319,7 @@ def _path(flag: str, path: Path | None) -> Path | None:
         raise InputError(
             f"{flag} must be a picture or a folder, got '{path}'. Nothing is there. Check the path."
         )
-    return path.absolute() if path else None
+    return path.resolve() if path else None
 
 
 def _command(data: DataFlags, given: Mapping[str, Any], preset: Preset, run: RunFlags) -> str:

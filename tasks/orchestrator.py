@@ -6,6 +6,7 @@ environment win.
 
 import logging
 import os
+from uuid import uuid4
 
 _SETTINGS = {
     "PREFECT_SERVER_ANALYTICS_ENABLED": "false",
@@ -36,6 +37,13 @@ from prefect.states import Completed, Failed  # noqa: E402
 for _name in _SETTINGS["PREFECT_LOGGING_EXTRA_LOGGERS"].split(","):
     logging.getLogger(_name).setLevel(logging.INFO)
 
+
+def run_id() -> str:
+    """Give the id of the flow run that this is; a made-up one outside any."""
+    context = FlowRunContext.get()
+    return str(context.flow_run.id) if context and context.flow_run else str(uuid4())
+
+
 __all__ = [
     "NO_CACHE",
     "PREFECT_API_URL",
@@ -43,7 +51,6 @@ __all__ = [
     "Completed",
     "Failed",
     "Flow",
-    "FlowRunContext",
     "State",
     "Task",
     "TaskRunContext",
@@ -52,6 +59,7 @@ __all__ = [
     "create_progress_artifact",
     "create_table_artifact",
     "flow",
+    "run_id",
     "running",
     "tags",
     "task",
