@@ -21,7 +21,7 @@ from pydantic import BaseModel, ConfigDict, Field, field_validator
 from resnext.errors import InputError
 from resnext.groups import read_names
 from resnext.placing import gather_units, place
-from resnext.tables import read_table
+from resnext.tables import read_columns
 
 COLUMNS = ["path", "label", "group", "copy", "split", "reason"]
 PARTS = ("train", "val", "test")
@@ -110,15 +110,7 @@ def read_split(path: Path) -> pd.DataFrame:
     Raises:
         InputError: the file is missing or lacks a column.
     """
-    if not path.is_file():
-        raise InputError(f"split must be a file, got {str(path)!r}. No such file. Split first.")
-    table = read_table(path)
-    missing = [name for name in COLUMNS if name not in table.columns]
-    if missing:
-        raise InputError(
-            f"split must hold the columns {', '.join(COLUMNS)}, got none named "
-            f"{', '.join(missing)}. File {str(path)!r}. Split the data again."
-        )
+    table = read_columns(path, "split", COLUMNS, stage="split")
     numbers = pd.to_numeric(table["copy"].where(table["copy"] != ""), errors="coerce")
     return table.assign(copy=numbers.astype("Int64"))
 

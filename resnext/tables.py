@@ -6,6 +6,7 @@ the rows mean, and it does not choose where a file lies.
 
 from __future__ import annotations
 
+from collections.abc import Sequence
 from pathlib import Path
 
 import pandas as pd
@@ -44,14 +45,25 @@ def read_manifest(path: Path) -> pd.DataFrame:
     Raises:
         InputError: the file is missing or lacks a column.
     """
+    return read_columns(path, "manifest", MANIFEST_COLUMNS, stage="scan")
+
+
+def read_columns(path: Path, what: str, columns: Sequence[str], *, stage: str) -> pd.DataFrame:
+    """Read a table that must hold some columns; `stage` is what makes it.
+
+    Raises:
+        InputError: the file is missing or lacks a column.
+    """
     if not path.is_file():
-        raise InputError(f"manifest must be a file, got {str(path)!r}. No such file. Scan first.")
+        raise InputError(
+            f"{what} must be a file, got {str(path)!r}. No such file. {stage.capitalize()} first."
+        )
     table = read_table(path)
-    missing = [name for name in MANIFEST_COLUMNS if name not in table.columns]
+    missing = [name for name in columns if name not in table.columns]
     if missing:
         raise InputError(
-            f"manifest must hold the columns {', '.join(MANIFEST_COLUMNS)}, got none named "
-            f"{', '.join(missing)}. File {str(path)!r}. Scan the data again."
+            f"{what} must hold the columns {', '.join(columns)}, got none named "
+            f"{', '.join(missing)}. File {str(path)!r}. {stage.capitalize()} the data again."
         )
     return table
 

@@ -23,55 +23,60 @@ def scores(classes: list[str], **columns: list[float]) -> pd.DataFrame:
     return pd.DataFrame(table | shares | columns)
 
 
+def split_table(classes: list[str]) -> pd.DataFrame:
+    rows = [
+        ("a.jpg", classes[0], "p1", 0, "train", ""),
+        ("b.jpg", classes[0], "p1", 0, "train", ""),
+        ("c.jpg", classes[1], "p2", 0, "val", ""),
+        ("d.jpg", classes[1], "p3", 0, "test", ""),
+        ("e.jpg", classes[1], "p3", 1, "unused", "augmented copy"),
+    ]
+    return pd.DataFrame(rows, columns=["path", "label", "group", "copy", "split", "reason"])
+
+
+HISTORY = pd.DataFrame(
+    {
+        "epoch": [1],
+        "lr": [0.001],
+        "train_loss": [0.7],
+        "train_accuracy": [0.6],
+        "val_loss": [math.nan],
+        "val_accuracy": [math.nan],
+    }
+)
+NONE, SOME = {"count": 0, "share": 0.0}, {"count": 9, "share": 0.9}
+LEAKAGE = {
+    "strategy": "grouped",
+    "drawn": {"test_pictures": 10, "copy": NONE, "any": NONE},
+    "random": {"test_pictures": 10, "copy": SOME, "any": SOME},
+}
+METRICS = {
+    "n": 428,
+    "groups": 31,
+    "accuracy": 0.578,
+    "balanced_accuracy": 0.419,
+    "macro_f1": 0.4,
+    "auroc": 0.61234,
+    "majority_accuracy": 0.556,
+    "log_loss": 0.7,
+}
+
+
 def content(classes: list[str] | None = None, **changes: Any) -> html.ReportContent:
     classes = classes or ["Monkeypox", "Others"]
-    split = pd.DataFrame(
-        [
-            ("a.jpg", classes[0], "p1", 0, "train", ""),
-            ("b.jpg", classes[0], "p1", 0, "train", ""),
-            ("c.jpg", classes[1], "p2", 0, "val", ""),
-            ("d.jpg", classes[1], "p3", 0, "test", ""),
-            ("e.jpg", classes[1], "p3", 1, "unused", "augmented copy"),
-        ],
-        columns=["path", "label", "group", "copy", "split", "reason"],
-    )
-    history = pd.DataFrame(
-        {
-            "epoch": [1],
-            "lr": [0.001],
-            "train_loss": [0.7],
-            "train_accuracy": [0.6],
-            "val_loss": [math.nan],
-            "val_accuracy": [math.nan],
-        }
-    )
-    none, some = {"count": 0, "share": 0.0}, {"count": 9, "share": 0.9}
     built = html.ReportContent(
         title="Report",
         data_name="photographs",
         synthetic=False,
         classes=classes,
         settings={"Training": {"epochs": "30"}},
-        split=split,
+        split=split_table(classes),
         quarantine=pd.DataFrame({"path": ["x.jpg"], "reason": ["truncated"]}),
-        leakage={
-            "strategy": "grouped",
-            "drawn": {"test_pictures": 10, "copy": none, "any": none},
-            "random": {"test_pictures": 10, "copy": some, "any": some},
-        },
+        leakage=LEAKAGE,
         per_class=scores(classes),
-        metrics={
-            "n": 428,
-            "groups": 31,
-            "accuracy": 0.578,
-            "balanced_accuracy": 0.419,
-            "macro_f1": 0.4,
-            "auroc": 0.61234,
-            "majority_accuracy": 0.556,
-            "log_loss": 0.7,
-        },
+        metrics=METRICS,
         confusion=confusion_table(np.eye(len(classes), dtype=int) + 1, classes, classes),
-        history=history,
+        history=HISTORY,
         figures={"curves": PNG, "confusion": SVG},
         command="python flows/full_pipeline.py --data pictures",
         environment={"Python": "3.11"},

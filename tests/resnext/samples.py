@@ -1,5 +1,6 @@
 """What several tests of the scan and the split share: pictures on a disk, manifests by name."""
 
+from collections.abc import Callable
 from pathlib import Path
 from typing import Any
 
@@ -120,3 +121,13 @@ def refused(manifest: pd.DataFrame, **chosen: object) -> str:
         split(manifest, SplitSettings.model_validate(chosen))
     assert "\n" not in str(caught.value)
     return str(caught.value)
+
+
+def assert_quarantined(tree: Path, name: str, make: Callable[[Path], object], reason: str) -> None:
+    """Make a fault among four good pictures: it is the only one set aside, and told truly."""
+    make(tree / "cat" / name)
+    found = scan(tree)
+    shown = name.replace("\n", "\\x0a")
+    assert list(reasons(found)) == [f"cat/{shown}"]
+    assert reason in reasons(found)[f"cat/{shown}"]
+    assert len(found.manifest) == 4

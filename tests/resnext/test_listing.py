@@ -8,7 +8,7 @@ import pytest
 
 from resnext import listing
 from resnext.manifest import scan
-from tests.resnext.samples import cats_and_dogs, message, reasons, row, save
+from tests.resnext.samples import assert_quarantined, cats_and_dogs, message, reasons, row, save
 
 FAULTS: dict[str, tuple[Callable[[Path], object], str]] = {
     "broken": (lambda path: path.symlink_to("nowhere"), "broken link"),
@@ -28,13 +28,7 @@ def tree(tmp_path: Path) -> Path:
 
 @pytest.mark.parametrize("name", FAULTS)
 def test_a_bad_entry_is_quarantined_with_its_reason(tree: Path, name: str) -> None:
-    make, reason = FAULTS[name]
-    make(tree / "cat" / name)
-    found = scan(tree)
-    shown = name.replace("\n", "\\x0a")
-    assert list(reasons(found)) == [f"cat/{shown}"]
-    assert reason in reasons(found)[f"cat/{shown}"]
-    assert len(found.manifest) == 4
+    assert_quarantined(tree, name, *FAULTS[name])
 
 
 def test_a_link_to_a_file_inside_is_followed(tree: Path) -> None:

@@ -14,7 +14,15 @@ from PIL import Image
 
 from resnext import pictures, reading
 from resnext.manifest import scan
-from tests.resnext.samples import cats_and_dogs, jpeg_cut, picture, reasons, row, save
+from tests.resnext.samples import (
+    assert_quarantined,
+    cats_and_dogs,
+    jpeg_cut,
+    picture,
+    reasons,
+    row,
+    save,
+)
 
 
 @pytest.fixture
@@ -63,13 +71,7 @@ FAULTS: dict[str, tuple[Callable[[Path], object], str]] = {
 
 @pytest.mark.parametrize("name", FAULTS)
 def test_a_bad_file_is_quarantined_with_its_reason(tree: Path, name: str) -> None:
-    make, reason = FAULTS[name]
-    make(tree / "cat" / name)
-    found = scan(tree)
-    shown = name.replace("\n", "\\x0a")
-    assert list(reasons(found)) == [f"cat/{shown}"]
-    assert reason in reasons(found)[f"cat/{shown}"]
-    assert len(found.manifest) == 4
+    assert_quarantined(tree, name, *FAULTS[name])
 
 
 def test_a_decompression_bomb_is_a_reason_and_no_warning(
