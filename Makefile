@@ -13,7 +13,7 @@ run: $(VENV)/run.stamp
 	@echo "Training on the synthetic demonstration set (about two minutes on two cores) ..."
 	@$(BIN)/python flows/full_pipeline.py --preset quick
 	@echo
-	@echo "That was the demonstration. For your own pictures, in one folder a class:"
+	@echo "That was the demonstration. For your own pictures, in one folder per class:"
 	@echo "    $(BIN)/python flows/full_pipeline.py --data FOLDER"
 
 test: check

@@ -78,7 +78,7 @@ def run_pipeline(plan: Plan, name: str) -> str:
             data=plan.data,
             workers=reading_processes(plan, scanning=False),
             verify=plan.verify,
-            progress_bar=sys.stderr.isatty(),
+            progress_bar=terminal.is_watched(),
         )
         if plan.data is None:
             pictures = draw(runtime, DemoSettings()).folder / PICTURES
@@ -86,7 +86,7 @@ def run_pipeline(plan: Plan, name: str) -> str:
         for artifact in pipeline_stages(plan, runtime):
             if artifact.stage == plan.only:
                 break
-    point_latest(plan.store, run)
+        point_latest(plan.store, run)
     return terminal.conclusion(run, plan)
 
 
@@ -113,6 +113,7 @@ def run_name() -> str:
 
 def about(plan: Plan) -> About:
     """Put the facts of a run into words for its report."""
+    uses_momentum = plan.recipe.optimizer == "sgd"
     packages = ("torch", "torchvision", "pandas", "scikit-learn", "prefect")
     return About(
         data_name=plan.data_name,
@@ -120,7 +121,7 @@ def about(plan: Plan) -> About:
         command=plan.command,
         settings=(
             ("Split", _facts(plan.split)),
-            ("Training", _facts(plan.recipe)),
+            ("Training", _facts(plan.recipe, without=() if uses_momentum else ("momentum",))),
         ),
         environment=(
             ("Computed on", describe(plan.compute)),
@@ -131,8 +132,12 @@ def about(plan: Plan) -> About:
     )
 
 
-def _facts(model: Any) -> tuple[tuple[str, str], ...]:
-    return tuple((name.replace("_", " "), terminal.plain(value)) for name, value in model)
+def _facts(model: Any, without: tuple[str, ...] = ()) -> tuple[tuple[str, str], ...]:
+    return tuple(
+        (name.replace("_", " "), terminal.plain(value))
+        for name, value in model
+        if name not in without
+    )
 
 
 def main(

@@ -14,7 +14,7 @@ from cyclopts import Parameter
 
 from flows import server, terminal
 from flows.settings import PredictFlags, store_folder
-from resnext.card import read_card
+from resnext.card import ModelCard, describe, read_card
 from resnext.device import count_cpus, plan_compute
 from resnext.errors import InputError
 from resnext.tables import read_table
@@ -23,6 +23,7 @@ from tasks.predict import predict_pictures
 from tasks.scan import scan_pictures
 from tasks.stage.artifact import Artifact, Runtime
 from tasks.stage.run import newest_model, open_run
+from tasks.stage.store import RECORD, load, locked
 
 log = logging.getLogger("flows.predict")  # also where this file is the program
 
@@ -45,26 +46,29 @@ def run_prediction(source: Path, settings: PredictFlags, name: str) -> str:
         InputError: there is no such picture or model.
     """
     store = store_folder(settings.store)
-    model, arch = find_model(settings.model, store)
+    model, card = find_model(settings.model, store)
+    log.info("model: %s, %s", describe(card), model.single_path().resolve())
     source = source.absolute()
     root = source if source.is_dir() else source.parent
     with open_run(store, name, {"source": str(source)}) as run:
-        runtime = Runtime(store=store, run=run, data=source, progress_bar=sys.stderr.isatty())
+        runtime = Runtime(store=store, run=run, data=source, progress_bar=terminal.is_watched())
         pictures = scan_pictures(runtime.model_copy(update={"workers": count_cpus()}))
-        compute = plan_compute(settings.device, arch, deterministic=False)
+        compute = plan_compute(settings.device, card.architecture, deterministic=False)
         reading = runtime.model_copy(update={"data": root})
         done = predict_pictures(reading, pictures, model, compute)
     show(done.path(RESULT), run / RESULT)
     return f"predicted the pictures of {source.name}"
 
 
-def find_model(path: Path | None, store: Path) -> tuple[Artifact, str]:
-    """Give the weights to use, known by their bytes, and their architecture.
+def find_model(path: Path | None, store: Path) -> tuple[Artifact, ModelCard]:
+    """Give the weights to use, known by their bytes, and what they say about themselves.
 
     Raises:
         InputError: there are none, or the file is no model of this project.
     """
     found = path or newest_model(store)
+    if found is not None:
+        _require_unaltered(found)
     if found is None:
         raise InputError(
             f"--store must hold a finished model, got '{store}' with none. "
@@ -75,7 +79,24 @@ def find_model(path: Path | None, store: Path) -> tuple[Artifact, str]:
             f"--model must be a model.safetensors, got '{found}'. "
             "There is no such file. Check the path."
         )
-    return Artifact.of_file(found.absolute()), read_card(found).architecture
+    return Artifact.of_file(found.absolute()), read_card(found)
+
+
+def _require_unaltered(model: Path) -> None:
+    """Check weights that lie in a store against what was written down of them there.
+
+    Raises:
+        InputError: they were altered since.
+    """
+    folder = model.resolve().parent
+    if not (folder / RECORD).is_file():
+        return
+    with locked(folder.parent.parent, folder.parent.name, folder.name):
+        if load(folder.parent.parent, folder.parent.name, folder.name) is None:
+            raise InputError(
+                f"--model must be as it was written, got '{model}', which was altered since. "
+                "Run flows/full_pipeline.py again, or name another file."
+            )
 
 
 def show(predictions: Path, link: Path) -> None:
@@ -87,7 +108,7 @@ def show(predictions: Path, link: Path) -> None:
         else:
             answer = f"no prediction: {row['error']}"
         log.info("%s: %s", row["path"], answer, extra={"plain": True})
-    log.info("All %d predictions: %s", len(rows), link, extra={"plain": True})
+    log.info("Predictions (%d): %s", len(rows), link, extra={"plain": True})
 
 
 def main(

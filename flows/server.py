@@ -26,6 +26,8 @@ from typing import Any
 
 from filelock import FileLock, Timeout
 
+from resnext.errors import InputError
+
 log = logging.getLogger(__name__)
 
 WELL_KNOWN = "http://127.0.0.1:4200/api"  # `prefect server start`
@@ -42,19 +44,37 @@ def connected(*, linger: float = LINGER) -> Iterator[str]:
     which ends itself `linger` seconds after the last run.
 
     Raises:
+        InputError: the named server doesn't answer, or there is no place for the history.
         RuntimeError: the shared server doesn't start; the message names its log file.
     """
     from tasks.orchestrator import PREFECT_API_URL, PREFECT_HOME, temporary_settings
 
     configured = PREFECT_API_URL.value()
     if configured:
+        _require_answer(configured)
         yield configured
         return
+    _reach_loopback_directly()
     home = Path(PREFECT_HOME.value())
     with _in_use(home):
         url = WELL_KNOWN if _healthy(WELL_KNOWN) else _shared(home, linger)
         with temporary_settings(updates={PREFECT_API_URL: url}):
             yield url
+
+
+def _require_answer(url: str) -> None:
+    if not _healthy(url, seconds=10.0):
+        raise InputError(
+            f"PREFECT_API_URL must name a server that answers, got {url!r}. "
+            "Start it, or unset the variable (or `prefect config unset PREFECT_API_URL`)."
+        )
+
+
+def _reach_loopback_directly() -> None:
+    """Keep Prefect's client and the server's process from asking a proxy for this machine."""
+    for name in ("NO_PROXY", "no_proxy"):
+        known = os.environ.get(name, "")
+        os.environ[name] = ",".join(filter(None, [known, "127.0.0.1", "localhost"]))
 
 
 @contextmanager
@@ -143,7 +163,13 @@ def _released(path: Path) -> bool:
 
 def _users(home: Path) -> Path:
     folder = home / f"{NAME}.users"
-    folder.mkdir(parents=True, exist_ok=True)
+    try:
+        folder.mkdir(parents=True, exist_ok=True)
+    except OSError as error:
+        raise InputError(
+            f"PREFECT_HOME must be a folder that can be written to, got '{home}' ({error}). "
+            "Name another one in that environment variable."
+        ) from error
     return folder
 
 
@@ -163,11 +189,11 @@ def _address(home: Path) -> str | None:
     return url
 
 
-def _healthy(url: str) -> bool:
+def _healthy(url: str, *, seconds: float = 2.0) -> bool:
     """Tell whether a server answers; one that asks for a password does."""
     direct = urllib.request.build_opener(urllib.request.ProxyHandler({}))  # loopback needs no proxy
     try:
-        with direct.open(f"{url}/health", timeout=2.0) as answer:
+        with direct.open(f"{url}/health", timeout=seconds) as answer:
             return bool(answer.status == 200)
     except urllib.error.HTTPError as error:
         return error.code in (401, 403)

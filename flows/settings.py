@@ -226,10 +226,17 @@ def resolve(data: DataFlags, split: SplitFlags, training: TrainingFlags, run: Ru
     split_settings = SplitSettings(**_chosen(SplitSettings, preset, asked_split))
     asked_recipe = _given(training) | ({"weights": start} if start else {})
     recipe = Recipe(**_chosen(Recipe, preset, asked_recipe))
+    pictures = _folder("--data", data.data or (USUAL_DATA if USUAL_DATA.is_dir() else None))
+    store = store_folder(run.store)
+    if pictures is not None and store.resolve().is_relative_to(pictures):
+        raise InputError(
+            f"--store must lie outside --data, got '{store}'. Its folder would be taken for a "
+            "class. Name another one."
+        )
     return Plan(
-        data=_folder("--data", data.data or (USUAL_DATA if USUAL_DATA.is_dir() else None)),
+        data=pictures,
         predict=_path("--predict", data.predict),
-        store=store_folder(run.store),
+        store=store,
         only=run.only,
         preset=training.preset,
         split=split_settings,
@@ -319,6 +326,8 @@ def _path(flag: str, path: Path | None) -> Path | None:
         raise InputError(
             f"{flag} must be a picture or a folder, got '{path}'. Nothing is there. Check the path."
         )
+    if path is not None and path.is_dir() and not any(p.is_file() for p in path.rglob("*")):
+        raise InputError(f"{flag} must hold pictures, got '{path}'. There is no file in it.")
     return path.resolve() if path else None
 
 
@@ -326,7 +335,7 @@ def _command(data: DataFlags, given: Mapping[str, Any], preset: Preset, run: Run
     """Write the command line that gives the same results."""
     words = ["python", "flows/full_pipeline.py"]
     if data.data:
-        words += ["--data", str(data.data)]
+        words += ["--data", str(data.data.resolve())]
     if preset != "default":
         words += ["--preset", preset]
     for name, value in given.items():

@@ -29,9 +29,10 @@ def main(
 
     Args:
         action: list, or prune.
-        store: Folder of all results.
-        keep_runs: How many of the newest runs prune keeps; the one that `latest` names besides.
-        dry_run: Remove nothing, only tell.
+        store: Folder of all results [default: artifacts in the repository].
+        keep_runs: How many of the newest runs that hold a model prune keeps; every run since the
+            oldest of them and the one that `latest` names besides [default: 10].
+        dry_run: Remove nothing, only tell [default: off].
     """
     if not store.is_dir():
         raise InputError(
@@ -52,17 +53,21 @@ def show(store: Path) -> None:
         users = f"{len(entry.used_by)} runs" if len(entry.used_by) != 1 else "1 run"
         print(f"{entry.stage:<18} {entry.key:<22} {entry.state:<9} {size(entry.bytes)}  {users}")
     for run in runs(store):
-        print(f"run {run.name}  {run_record(run).get('status', 'unfinished')}")
+        record = run_record(run)
+        asked = " ".join(str(value) for value in record.get("asked", {}).values())
+        print(f"run {run.name}  {record.get('status', 'unfinished')[:60]}  {asked}")
     total = sum(entry.bytes for entry in entries)
     print(f"{len(entries)} artifacts, {size(total).strip()}; {len(runs(store))} runs")
 
 
 def remove(store: Path, keep_runs: int, dry_run: bool) -> None:
     """Prune, and print what went."""
+    before = {entry.folder: entry.bytes for entry in pruning.entries(store)}
     gone = pruning.prune(store, keep_runs=keep_runs, dry_run=dry_run)
     for folder in gone:
         print(folder.relative_to(store))
-    print(f"{len(gone)} folders {'would be removed' if dry_run else 'removed'}")
+    freed = size(sum(before.get(folder, 0) for folder in gone)).strip()
+    print(f"{len(gone)} folders, {freed}, {'would be removed' if dry_run else 'removed'}")
 
 
 def size(count: int) -> str:

@@ -3,7 +3,9 @@
 Exit codes: 0 done; 2 the user's input was wrong (one line, no traceback); 1 anything else.
 """
 
+import errno
 import logging
+import os
 import sys
 import tomllib
 from collections.abc import Callable, Iterator, Sequence
@@ -18,7 +20,7 @@ from cyclopts.config import Toml
 from pydantic import ValidationError
 
 from flows.settings import Plan
-from resnext.errors import InputError
+from resnext.errors import InputError, TrainingError
 from tasks.orchestrator import Failed, State
 from tasks.stage.decorator import current_stage
 from tasks.stage.run import LATEST
@@ -28,6 +30,9 @@ log = logging.getLogger(__name__)
 PROJECT_LOGGERS = ("flows", "tasks", "resnext", "reports")
 # Flags that are called otherwise than the field that their value ends up in.
 RENAMED = {("SplitSettings", "strategy"): "split", ("SplitSettings", "seed"): "split-seed"}
+# Arguments of the library by the flag that they come from.
+FLAGS = {"data": "--data", "architecture": "--arch", "device": "--device", "source": "SOURCE"}
+FULL = (errno.ENOSPC, errno.EDQUOT, errno.EFBIG)
 AT_LEAST = "greater than or equal to"
 DONE, FAILED, WRONG_INPUT = 0, 1, 2
 
@@ -44,7 +49,7 @@ class Lines(logging.Handler):
             print(record.getMessage(), flush=True)
             return
         warning = "" if record.levelno < logging.WARNING else f"{record.levelname}: "
-        for line in record.getMessage().splitlines():
+        for line in record.getMessage().split("\n"):
             print(f"{current_stage.get():<9} {warning}{line}", file=sys.stderr, flush=True)
 
 
@@ -99,7 +104,22 @@ def run_command(
         return _complain(in_words(error))
     except KeyboardInterrupt:
         print(
-            "\nStopped. Every finished stage is kept; the same command goes on from there.",
+            "\nStopped. Every finished stage is kept; the same command starts the one that was "
+            "under way anew.",
+            file=sys.stderr,
+        )
+        return FAILED
+    except TrainingError as error:
+        print(f"error: {error}", file=sys.stderr)
+        return FAILED
+    except BrokenPipeError:  # the reader of our output, such as `head`, has had enough
+        os.dup2(os.open(os.devnull, os.O_WRONLY), sys.stdout.fileno())
+    except OSError as error:
+        if error.errno not in FULL:
+            raise
+        print(
+            f"error: The disk or a quota is full ({error}). Finished stages are kept. Make room "
+            "and run the same command again.",
             file=sys.stderr,
         )
         return FAILED
@@ -109,7 +129,8 @@ def run_command(
 def in_words(error: Exception) -> str:
     """Say in one line what was wrong with the input."""
     if not isinstance(error, ValidationError):
-        return " ".join(str(error).split())
+        argument, _, rest = " ".join(str(error).split()).partition(" ")
+        return f"{FLAGS.get(argument, argument)} {rest}"
     first = error.errors()[0]
     name = str(first["loc"][0]) if first["loc"] else "settings"
     flag = "--" + RENAMED.get((error.title, name), name).replace("_", "-")
@@ -152,13 +173,25 @@ def end(state: State[Any]) -> None:
         raise result
 
 
+def is_watched() -> bool:
+    """Tell whether standard error is a terminal; a closed one is none."""
+    return sys.stderr is not None and sys.stderr.isatty()
+
+
+def interpreter() -> str:
+    """Name this Python as one would type it here."""
+    path = Path(sys.executable)
+    return str(path.relative_to(Path.cwd()) if path.is_relative_to(Path.cwd()) else path)
+
+
 def say_what_runs(plan: Plan) -> None:
     """Say which pictures are used, above all when they are no photographs."""
     if plan.data is None:
         log.info(
             "No --data given: using a SYNTHETIC demonstration set that this program draws.\n"
             "Its scores say nothing about real pictures. For your own, in class folders:\n"
-            "    python flows/full_pipeline.py --data FOLDER"
+            "    %s flows/full_pipeline.py --data FOLDER",
+            interpreter(),
         )
     else:
         log.info("pictures: %s", plan.data)
@@ -182,6 +215,8 @@ def conclusion(run: Path, plan: Plan) -> str:
     kind = "SYNTHETIC demonstration set, " if plan.data is None else ""
     log.info("\n%s\n\n%s%s", table, kind, score, extra={"plain": True})
     log.info("Report: %s", latest / "report.html", extra={"plain": True})
+    if plan.predict is not None:
+        log.info("Predictions: %s", latest / "batch_predictions.csv", extra={"plain": True})
     return f"{plan.name}: {score}"
 
 

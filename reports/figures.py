@@ -13,7 +13,6 @@ Source: M. Okabe, K. Ito, Color Universal Design (2008), https://jfly.uni-koeln.
 
 from __future__ import annotations
 
-import logging
 from collections.abc import Iterable, Iterator, Sequence
 from contextlib import contextmanager
 from functools import lru_cache
@@ -35,7 +34,6 @@ from matplotlib.ticker import FuncFormatter, MaxNLocator
 
 FloatArray = npt.NDArray[np.float64]
 
-logger = logging.getLogger(__name__)
 
 BLUE, VERMILION = "#0072B2", "#D55E00"
 INK, QUIET, HAIRLINE = "#1f2328", "#59636e", "#d9dee3"
@@ -374,9 +372,7 @@ def _drawable(text: str, instead: str) -> str:
     if not missing:
         return text
     rest = "".join(" " if character in missing else character for character in text).split()
-    label = " ".join([instead, *rest]).strip()
-    logger.info("No installed font draws %r; the figure shows %r.", text, label)
-    return label
+    return " ".join([instead, *rest]).strip()
 
 
 def _missing(text: str) -> frozenset[str]:

@@ -37,8 +37,8 @@ PERCENT_COLUMNS = {
 CAPTIONS = {
     "curves": (
         "Learning curves",
-        "Accuracy and loss after each epoch. Where the two lines part, the network goes on "
-        "learning the training pictures by heart.",
+        "Accuracy and loss after each epoch. Where the training line goes on improving and the "
+        "other does not, the network is learning the training pictures by heart.",
     ),
     "confusion": (
         "Confusion matrix",
@@ -255,6 +255,12 @@ def leak_verdict(leakage: Mapping[str, Any] | None) -> tuple[bool, str]:
         return True, (
             f"{plural(leaks['count'], 'test picture')} ({percent(leaks['share'])}) {have} "
             "in train: the score is too good to be believed for new patients."
+        )
+    if "name" in (scheme := (leakage or {}).get("scheme") or {}) and not scheme["name"]:
+        return True, (
+            "No test picture is known to have a relative in train, but the file names follow no "
+            "known scheme: each picture counts as a patient of its own, and pictures of one "
+            "patient may stand on both sides unseen."
         )
     return False, "No test picture is known to have a relative in train."
 

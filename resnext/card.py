@@ -6,7 +6,7 @@ in no fixed order and the same weights must give the same bytes.
 
 from pathlib import Path
 
-from pydantic import BaseModel, ConfigDict, ValidationError
+from pydantic import BaseModel, ConfigDict, Field, ValidationError
 from safetensors import SafetensorError, safe_open
 
 from resnext.errors import InputError
@@ -19,9 +19,9 @@ class ModelCard(BaseModel):
 
     model_config = ConfigDict(frozen=True)
 
-    classes: tuple[str, ...]
+    classes: tuple[str, ...] = Field(min_length=1)
     architecture: str
-    image_size: int
+    image_size: int = Field(ge=32, le=1024)
     mean: tuple[float, float, float]
     std: tuple[float, float, float]
 
@@ -40,3 +40,9 @@ def read_card(path: Path) -> ModelCard:
             f"--model must be a model.safetensors that the pipeline wrote, got '{path}'. "
             f"It can't be read as one ({type(error).__name__}). Name another file."
         ) from error
+
+
+def describe(card: ModelCard) -> str:
+    """Say in a line what a file of weights is for."""
+    named = ", ".join(card.classes[:5]) + (" ..." if len(card.classes) > 5 else "")
+    return f"{card.architecture} at {card.image_size} px for {named}"

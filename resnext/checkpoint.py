@@ -6,6 +6,7 @@ Other people's weights, to start from, are read here too; a pickle only ever as 
 from pathlib import Path
 
 import torch
+from safetensors import SafetensorError
 from safetensors.torch import load_file, save
 from torch import Tensor, nn
 
@@ -34,7 +35,13 @@ def load_model(path: Path) -> tuple[nn.Module, ModelCard]:
     """
     card = read_card(path)
     model = zoo.build(card.architecture, len(card.classes))
-    model.load_state_dict(load_file(path))
+    try:
+        model.load_state_dict(load_file(path))
+    except (RuntimeError, SafetensorError) as error:
+        raise InputError(
+            f"--model must hold the weights that its own description names, got '{path}'. "
+            "It is damaged. Name another file, or run the pipeline again."
+        ) from error
     return model.eval(), card
 
 
@@ -56,11 +63,12 @@ def load_pretrained(model: nn.Module, arch: str, weights: str, file: Path | None
     own = model.state_dict()
     fitting = {name: t for name, t in state.items() if name in own and own[name].shape == t.shape}
     missing = sorted(set(own) - set(fitting))
-    if any(not name.startswith(HEAD) for name in missing):
+    surplus = sorted(name for name in set(state) - set(own) if not name.startswith(HEAD))
+    if surplus or any(not name.startswith(HEAD) for name in missing):
         raise InputError(
             f"--weights must belong to {arch}, got '{file or weights}'. {len(missing)} of its "
-            f"{len(own)} tensors are not in there, {missing[0]} among them. Name other weights, "
-            "or the --arch that they belong to."
+            f"{len(own)} tensors are not in there and {len(surplus)} others are, "
+            f"{(surplus or missing)[0]} among them. Name other weights, or the --arch of these."
         )
     model.load_state_dict(own | fitting)
     left_over = len(set(state) - set(fitting))
@@ -74,7 +82,9 @@ def _from_file(path: Path) -> dict[str, Tensor]:
     try:
         if path.suffix == ".safetensors":
             return load_file(path)
-        state: dict[str, Tensor] = torch.load(path, map_location="cpu", weights_only=True)
+        state = torch.load(path, map_location="cpu", weights_only=True)
+        if not isinstance(state, dict) or not all(isinstance(t, Tensor) for t in state.values()):
+            raise TypeError("no dict of tensors")
         return state
     except Exception as error:  # torch.load raises what its reader happens to raise
         raise InputError(

@@ -22,6 +22,7 @@ from torch.nn.functional import cross_entropy
 from torch.utils.data import DataLoader, Sampler
 
 from resnext.device import Compute
+from resnext.errors import InputError, TrainingError
 from resnext.images import Picture, PictureSet
 from resnext.recipe import Recipe, learning_rate
 
@@ -70,10 +71,6 @@ class Unwatched:
 
     def on_epoch(self, row: EpochRow) -> None:
         """Pass over it."""
-
-
-class DivergedError(RuntimeError):
-    """The loss of an epoch is not finite."""
 
 
 class EpochOrder(Sampler[list[tuple[int, int]]]):
@@ -125,7 +122,7 @@ def fit(
         accuracy, of equals with the lowest loss, or of the last one where the recipe says so.
 
     Raises:
-        DivergedError: the loss of an epoch is not finite.
+        TrainingError: the loss of an epoch is not finite.
         InputError: a picture changed since it was scanned.
     """
     watcher = watcher or Unwatched()
@@ -254,19 +251,16 @@ def _epoch(
     start = time.monotonic()
     steps.model.train()
     losses, right, seen = [], [], 0
-    for images, labels in loader:
+    for images, labels in _batches(loader):
         loss, correct = steps(images, labels)
         losses.append(loss)
         right.append(correct)
         seen += len(labels)
     train_loss = float(torch.stack(losses).mean())
     seconds = time.monotonic() - start
-    if not math.isfinite(train_loss):
-        raise DivergedError(
-            f"The training loss must stay finite, got {train_loss} in epoch {epoch + 1} at "
-            f"learning rate {steps.lr:g}. Lower --lr."
-        )
+    _require_finite("training", train_loss, epoch, steps.lr)
     val_loss, val_accuracy = _validate(steps, val, workers)
+    _require_finite("validation", val_loss or 0.0, epoch, steps.lr)
     return EpochRow(
         epoch=epoch + 1,
         lr=steps.lr,
@@ -278,6 +272,14 @@ def _epoch(
         images_per_second=seen / seconds,
         finished_at=datetime.now(UTC).isoformat(timespec="seconds"),
     )
+
+
+def _require_finite(name: str, loss: float, epoch: int, lr: float) -> None:
+    if not math.isfinite(loss):
+        raise TrainingError(
+            f"The {name} loss must stay finite, got {loss} in epoch {epoch + 1} at learning rate "
+            f"{lr:g}. Lower --lr, or start from other --weights."
+        )
 
 
 @torch.inference_mode()
@@ -311,7 +313,7 @@ def _forward(
     model.to(memory_format=MEMORY_FORMATS[compute.memory_format])
     model.to(torch.device(compute.device)).eval()
     loader = _loader(PictureSet(pictures, size), compute, workers, batch_size=batch_size)
-    for step, (images, labels) in enumerate(loader, start=1):
+    for step, (images, labels) in enumerate(_batches(loader), start=1):
         moved, _ = to_device(images, labels, compute)
         with _autocast(compute):
             logits = model(moved)  # (B, C)
@@ -331,6 +333,14 @@ def _loader(
         persistent_workers=workers > 0,
         **batching,  # type: ignore[arg-type]
     )
+
+
+def _batches(loader: "DataLoader[Any]") -> Iterator[tuple[Tensor, Tensor]]:
+    """Yield the batches; what a worker process says of wrong input comes out as one line."""
+    try:
+        yield from loader
+    except InputError as error:
+        raise InputError(str(error).rpartition(f"{InputError.__name__}: ")[2].strip()) from None
 
 
 def _autocast(compute: Compute) -> AbstractContextManager[object]:

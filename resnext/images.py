@@ -42,7 +42,13 @@ def read_picture(picture: Picture) -> Image.Image:
         InputError: its bytes are not those that were scanned.
         OSError: it can't be read or decoded.
     """
-    data = picture.path.read_bytes()
+    try:
+        data = picture.path.read_bytes()
+    except FileNotFoundError:
+        raise InputError(
+            f"Picture '{picture.path}' must be as it was scanned, got nothing. "
+            "It was removed while the pipeline ran. Run it again."
+        ) from None
     if hashlib.sha256(data).hexdigest() != picture.sha256:
         raise InputError(
             f"Picture '{picture.path}' must be as it was scanned, got other bytes. "

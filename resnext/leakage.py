@@ -139,8 +139,11 @@ def _leak_lines(report: dict[str, Any]) -> list[str]:
             f"{_leaks(drawn)}. Only --split grouped keeps them apart"
         ]
     if random["any"]["count"]:
-        return [f"Nothing crosses from train to test. In a random split, {_leaks(random)}"]
-    return ["Nothing crosses from train to test, and nothing known would in a random split"]
+        return [
+            "No test picture has a relative in train. Of the "
+            f"{random['test_pictures']:,} test pictures of a random split, {_leaks(random)}"
+        ]
+    return ["No test picture has a known relative in train, nor would in a random split"]
 
 
 def _leaks(counts: dict[str, Any]) -> str:

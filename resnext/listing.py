@@ -204,5 +204,5 @@ def _note_empty_classes(listing: Listing, classes: list[str]) -> None:
     found = {path.split("/", 1)[0] for path, *_ in listing.files}
     found |= {path.split("/", 1)[0] for path in listing.faults}
     for name in classes:
-        if name not in found:
-            listing.faults[name] = "class folder without a picture"
+        if name not in found and _shown(name) not in found:
+            listing.faults[_shown(name)] = "class folder without a picture"

@@ -6,9 +6,13 @@ Imports no torch, so that a command line and a cache key can be made without it.
 import math
 from typing import Annotated, Literal
 
-from pydantic import BaseModel, ConfigDict, Field, field_validator
+from pydantic import BaseModel, ConfigDict, Field, field_validator, model_validator
 
 from resnext import zoo
+from resnext.errors import InputError
+
+# From here on a channel of the last layer has more than one value for a single picture.
+SMALLEST_FOR_ONE = 64
 
 Optimizer = Literal["adamw", "adam", "sgd"]
 Schedule = Literal["cosine", "constant"]
@@ -54,6 +58,15 @@ class Recipe(BaseModel):
         "loss) or last epoch's",
     )
     seed: int = Field(0, ge=0, lt=2**32, description="seed of weights, order and augmentation")
+
+    @model_validator(mode="after")
+    def _batches_can_be_normalised(self) -> "Recipe":
+        if self.batch_size == 1 and self.image_size < SMALLEST_FOR_ONE:
+            raise InputError(
+                f"--batch-size must be at least 2 below {SMALLEST_FOR_ONE} px, got 1. Batch "
+                "normalisation can't train on one value. Raise it or --image-size."
+            )
+        return self
 
     @field_validator("arch")
     @classmethod

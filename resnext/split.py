@@ -73,7 +73,7 @@ class SplitSettings(BaseModel):
             return None
         try:
             groups = re.compile(pattern).groupindex
-        except re.error as error:
+        except (re.error, OverflowError, RecursionError) as error:
             raise ValueError(
                 f"group_pattern must be a regular expression, got {pattern!r}: {error}."
             ) from error

@@ -8,6 +8,7 @@ from __future__ import annotations
 
 from collections.abc import Sequence
 from pathlib import Path
+from typing import BinaryIO
 
 import pandas as pd
 
@@ -33,7 +34,7 @@ def write_table(table: pd.DataFrame, path: Path) -> None:
     table.to_csv(path, index=False, lineterminator="\n", encoding="utf-8")
 
 
-def read_table(path: Path) -> pd.DataFrame:
+def read_table(path: Path | BinaryIO) -> pd.DataFrame:
     """Read a CSV that `write_table` wrote: text stays text, even a class named NA or 001."""
     table = pd.read_csv(path, dtype=str, keep_default_na=False, encoding="utf-8")
     return typed(table)

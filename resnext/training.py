@@ -12,8 +12,9 @@ from resnext import device, engine, zoo
 from resnext.card import ModelCard
 from resnext.checkpoint import load_pretrained, save_model
 from resnext.device import Compute
+from resnext.errors import InputError
 from resnext.images import MEAN, STD, Picture
-from resnext.recipe import Recipe
+from resnext.recipe import SMALLEST_FOR_ONE, Recipe
 from resnext.tables import read_manifest, read_table, write_table
 
 CLOCK_COLUMNS = ["epoch", "seconds", "images_per_second", "finished_at"]
@@ -88,7 +89,8 @@ def write_summary(model: nn.Module, recipe: Recipe, path: Path) -> None:
         device="cpu",
         verbose=0,
     )
-    path.write_text(f"{table}\n", encoding="utf-8")
+    text = str(table).replace("Units.MEGABYTES", "M").replace("Units.GIGABYTES", "G")
+    path.write_text(f"{text}\n", encoding="utf-8")
 
 
 def train(
@@ -106,9 +108,14 @@ def train(
     chosen by it then: the last epoch's weights are kept.
 
     Raises:
-        DivergedError: the loss of an epoch is not finite.
+        TrainingError: the loss of an epoch is not finite.
         InputError: a picture changed since it was scanned.
     """
+    if len(parts.train) < 2 and recipe.image_size < SMALLEST_FOR_ONE:
+        raise InputError(
+            f"--shares must leave at least 2 training pictures below {SMALLEST_FOR_ONE} px, got "
+            f"{len(parts.train)}. Batch normalisation can't train on one. Add pictures."
+        )
     if not parts.val:
         recipe = recipe.model_copy(update={"keep": "last"})
     watched = parts.val or parts.test

@@ -4,9 +4,13 @@ Runs at every call; unchanged files are known by size, time of change and inode 
 again. What is remembered of them lies beside the results, in a file that no key counts.
 """
 
+import hashlib
+import io
 import logging
 from collections.abc import Callable
 from pathlib import Path
+
+import pandas as pd
 
 from resnext import manifest, tables
 from tasks.stage.artifact import Runtime, Work
@@ -36,12 +40,29 @@ def scan_pictures(work: Work) -> None:
 
 def _scan(work: Work, how: Callable[..., manifest.Scan]) -> manifest.Scan:
     memory = _memory_file(work)
-    remembered = tables.read_table(memory) if memory.is_file() and not work.verify else None
+    remembered = None if work.verify else _recall(memory)
     with counting("picture", "scan", shown=work.progress_bar) as progress:
         found = how(work.pictures, workers=work.workers, remembered=remembered, progress=progress)
-    replace_file(memory, found.memory.to_csv(index=False, lineterminator="\n").encode())
+    _remember(found.memory, memory)
     log.info(manifest.describe(found))
     return found
+
+
+def _remember(read: pd.DataFrame, memory: Path) -> None:
+    """Write down what was read, with a digest in front: a damaged memory must not be believed."""
+    table = read.to_csv(index=False, lineterminator="\n").encode()
+    replace_file(memory, f"{hashlib.sha256(table).hexdigest()}\n".encode() + table)
+
+
+def _recall(memory: Path) -> pd.DataFrame | None:
+    try:
+        digest, _, table = memory.read_bytes().partition(b"\n")
+    except OSError:
+        return None
+    if hashlib.sha256(table).hexdigest().encode() != digest:
+        log.warning("what was remembered of the last scan is damaged: reading every picture again")
+        return None
+    return tables.read_table(io.BytesIO(table))
 
 
 def _memory_file(runtime: Runtime) -> Path:

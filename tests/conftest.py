@@ -12,6 +12,14 @@ from tasks.stage.artifact import Runtime
 REPOSITORY = Path(__file__).resolve().parents[1]
 
 
+def pytest_collection_modifyitems(items: list[pytest.Item]) -> None:
+    """Put the tests that start Prefect last.
+
+    Its threads draw from `random`, which hypothesis takes for draws of the strategy under test.
+    """
+    items.sort(key=lambda item: "prefect_server" in getattr(item, "fixturenames", ()))
+
+
 @pytest.fixture
 def tree(tmp_path: Path) -> Path:
     """Two class folders, told apart by colour: 6 patients a class, 2 pictures each, 16 px."""

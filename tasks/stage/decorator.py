@@ -6,6 +6,7 @@ stage runs as a Prefect task and gives an `Artifact`, whose state is "Cached" wh
 computed. `.fn()` does the same without Prefect.
 """
 
+import errno
 import inspect
 import logging
 import shutil
@@ -28,6 +29,8 @@ P = ParamSpec("P")
 
 RETRIES = 2
 RETRY_DELAY = 1.0  # seconds
+# Trying again doesn't help where the disk or a quota is full or a file is gone.
+LASTING = frozenset({errno.ENOSPC, errno.EDQUOT, errno.EFBIG, errno.ENOENT, errno.EROFS})
 
 current_stage: ContextVar[str] = ContextVar("current_stage", default="")
 
@@ -193,5 +196,6 @@ def _use(runtime: Runtime, artifact: Artifact) -> None:
 
 
 def _worth_retrying(_task: object, _run: object, state: State[Any]) -> bool:
-    """Tell whether a stage failed for a reason that may pass: only input and output can."""
-    return isinstance(state.result(raise_on_failure=False), OSError)
+    """Tell whether a stage failed for a reason that may pass: some input and output can."""
+    error = state.result(raise_on_failure=False)
+    return isinstance(error, OSError) and error.errno not in LASTING

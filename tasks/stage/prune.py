@@ -4,6 +4,7 @@ Nothing under a lock is touched: neither a run that lives nor a key that is bein
 """
 
 import contextlib
+import re
 import shutil
 from collections.abc import Iterator
 from contextlib import contextmanager
@@ -12,8 +13,11 @@ from pathlib import Path
 
 from filelock import BaseFileLock, Timeout
 
-from tasks.stage.run import LATEST, RUNS, run_lock, runs, used_by
+from tasks.stage.key import KEY_LENGTH
+from tasks.stage.run import LATEST, MODEL, RUNS, run_lock, runs, used_by
 from tasks.stage.store import DAMAGED, PARTIAL, lock_of
+
+KEY_FOLDER = re.compile(rf"[0-9a-f]{{{KEY_LENGTH}}}({re.escape(PARTIAL)}|{re.escape(DAMAGED)}-.*)?")
 
 
 @dataclass(frozen=True)
@@ -48,10 +52,17 @@ def entries(store: Path) -> list[Entry]:
     found = []
     for folder in sorted(store.glob("*/*")):
         stage, name = folder.parent.name, folder.name
-        if folder.is_dir() and stage not in (RUNS, LATEST):
+        if _is_ours(folder):
             used_here = tuple(users.get(f"{stage}/{name}", ()))
             found.append(Entry(stage, name, folder, _size(folder), used_here))
     return found
+
+
+def _is_ours(folder: Path) -> bool:
+    """Tell an artifact's folder from anything else that somebody keeps in there."""
+    if not KEY_FOLDER.fullmatch(folder.name) or folder.is_symlink() or not folder.is_dir():
+        return False
+    return folder.parent.name not in (RUNS, LATEST) and not folder.parent.is_symlink()
 
 
 def prune(store: Path, *, keep_runs: int, dry_run: bool = False) -> list[Path]:
@@ -59,17 +70,29 @@ def prune(store: Path, *, keep_runs: int, dry_run: bool = False) -> list[Path]:
 
     Args:
         store: Root of the store.
-        keep_runs: How many of the newest runs to keep; `latest` is kept besides.
+        keep_runs: How many of the newest runs that hold a model to keep. Every run since the
+            oldest of them is kept too, and the one that `latest` names.
         dry_run: Remove nothing, only tell.
 
     Returns:
         The folders that were, or would be, removed.
     """
-    old = [run for run in runs(store)[: -keep_runs or None] if not _is_latest(store, run)]
+    old = [run for run in _older(store, keep_runs) if not _is_latest(store, run)]
     doomed = [run for run in old if _remove_run(run, dry_run)]
     gone = {run.name for run in doomed}
     unused = [entry for entry in entries(store) if set(entry.used_by) <= gone]
     return doomed + [entry.folder for entry in unused if _remove_entry(store, entry, dry_run)]
+
+
+def _older(store: Path, keep_runs: int) -> list[Path]:
+    """Give the runs before the newest `keep_runs` that hold a model, those being fewer none."""
+    everything = runs(store)
+    if keep_runs == 0:
+        return everything
+    trained = [run for run in everything if (run / MODEL).exists()]
+    if len(trained) < keep_runs:
+        return []
+    return everything[: everything.index(trained[-keep_runs])]
 
 
 def _remove_run(run: Path, dry_run: bool) -> bool:

@@ -8,6 +8,7 @@ pruned. `<store>/latest` points at the newest finished run of the full pipeline.
 import contextlib
 import json
 import os
+import re
 from collections.abc import Iterator, Mapping
 from contextlib import contextmanager
 from datetime import UTC, datetime
@@ -23,6 +24,7 @@ RUNS = "runs"
 LATEST = "latest"
 RUN_RECORD = "run.json"
 MODEL = "model.safetensors"
+RUN_NAME = re.compile(r"\d{8}T\d{6}Z-.{1,8}")
 
 
 @contextmanager
@@ -36,14 +38,17 @@ def open_run(store: Path, run_id: str, asked: Mapping[str, Any]) -> Iterator[Pat
     """
     name = f"{datetime.now(UTC):%Y%m%dT%H%M%SZ}-{run_id[:8]}"
     folder = store / RUNS / name
-    folder.mkdir(parents=True)
+    folder.parent.mkdir(parents=True, exist_ok=True)
     record = {"run_id": run_id, "asked": dict(asked), "started": _now(), "status": "running"}
-    with run_lock(folder):
+    with run_lock(folder):  # before the folder is there, so that nothing prunes it
+        folder.mkdir()
         _write(folder, record)
         try:
             yield folder
         except BaseException as error:
-            _write(folder, record | _ending(folder, f"failed: {error or type(error).__name__}"))
+            reason = str(error) or type(error).__name__
+            with contextlib.suppress(OSError):  # a full disk, say: the error itself matters more
+                _write(folder, record | _ending(folder, f"failed: {reason}"))
             raise
         _write(folder, record | _ending(folder, "finished"))
 
@@ -79,8 +84,9 @@ def point_latest(store: Path, run: Path) -> None:
 
 
 def runs(store: Path) -> list[Path]:
-    """Give the run folders, oldest first."""
-    return sorted(path for path in (store / RUNS).glob("*") if path.is_dir())
+    """Give the run folders, oldest first; anything else that lies there is none."""
+    found = (path for path in (store / RUNS).glob("*") if RUN_NAME.fullmatch(path.name))
+    return sorted(path for path in found if path.is_dir() and not path.is_symlink())
 
 
 def run_record(run: Path) -> dict[str, Any]:
@@ -101,8 +107,9 @@ def newest_model(store: Path) -> Path | None:
 def _link(link: Path, target: Path) -> None:
     """Put a relative link in place, whatever stood there; a hard link where there are no others."""
     fresh = link.with_name(f"{link.name}.{os.getpid()}.new")
-    with contextlib.suppress(FileNotFoundError):
-        fresh.unlink()
+    fresh.unlink(missing_ok=True)
+    if link.is_dir() and not link.is_symlink():  # not ours: a link can't take its place
+        link.rename(link.with_name(f"{link.name}.aside-{os.getpid()}"))
     try:
         fresh.symlink_to(os.path.relpath(target, link.parent), target_is_directory=target.is_dir())
     except OSError:

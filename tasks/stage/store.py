@@ -6,6 +6,7 @@ finished folder is flushed to disk and renamed into place. The lock is the opera
 so a killed process can't leave it held.
 """
 
+import hashlib
 import json
 import logging
 import os
@@ -66,11 +67,14 @@ def load(store: Path, stage: str, key: str, *, verify: bool = False) -> Artifact
     aside. Both are said, so that the caller can simply compute it again.
     """
     folder = store / stage / key
-    if not folder.is_dir():
+    if not os.path.lexists(folder):
         return None
     record = _record(folder)
-    missing = [name for name in record.get("files", {}) if not (folder / name).is_file()]
-    missing += [name for name in record.get("clock_files", ()) if not (folder / name).is_file()]
+    missing = [
+        name
+        for name in [*record.get("files", ()), *record.get("clock_files", ())]
+        if not (folder / name).is_file()
+    ]
     if missing:
         log.warning("%s/%s lacks %s: computing it again", stage, key, _some(missing))
         shutil.rmtree(folder)
@@ -112,7 +116,7 @@ def finish(
         "clock_files": [name for name in names if name not in facts],
         "ingredients": ingredients,
     }
-    write_json(partial / RECORD, record)
+    write_json(partial / RECORD, record | {"seal": _seal(record)})
     for path in [*(partial / name for name in [*names, RECORD]), *_folders(partial)]:
         _flush(path)
     folder = partial.parent / key
@@ -138,13 +142,21 @@ def replace_file(path: Path, data: bytes) -> None:
 
 
 def _record(folder: Path) -> dict[str, Any]:
-    """Read artifact.json; a damaged or absent one is an empty record."""
+    """Read artifact.json; an absent, damaged or edited one is an empty record."""
+    if folder.is_symlink():
+        return {}
     try:
         record = json.loads((folder / RECORD).read_text(encoding="utf-8"))
-    except (OSError, ValueError):
+        seal = record.pop("seal")
+    except (OSError, ValueError, KeyError, AttributeError, TypeError):
         return {}
-    complete = isinstance(record, dict) and isinstance(record.get("files"), dict)
-    return record if complete else {}
+    own = (record.get("stage"), record.get("key")) == (folder.parent.name, folder.name)
+    return record if own and seal == _seal(record) else {}
+
+
+def _seal(record: Mapping[str, Any]) -> str:
+    """Hash a record, so that a changed one is known."""
+    return hashlib.sha256(json.dumps(record, sort_keys=True).encode()).hexdigest()
 
 
 def _artifact(folder: Path, record: Mapping[str, Any]) -> Artifact:

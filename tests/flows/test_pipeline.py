@@ -275,11 +275,23 @@ def test_a_picture_that_cannot_be_read_is_told_apart_from_the_rest(
     words = ["--store", str(project.store), "--model", str(model), str(tmp_path)]
     said = finish(project.start(*words, program="predict.py"))
     assert "bad.png: no prediction" in said
-    table = pd.read_csv(re.findall(r"All 2 predictions: (.*)$", said, re.MULTILINE)[0])
+    table = pd.read_csv(re.findall(r"^Predictions \(2\): (.*)$", said, re.MULTILINE)[0])
     assert dict(zip(table["path"], table["status"], strict=True)) == {
         "bad.png": "error",
         "good.png": "ok",
     }
+
+
+def test_altered_weights_are_not_used_to_predict(project: Project) -> None:
+    model = (project.store / "latest" / "model.safetensors").resolve()
+    good = model.read_bytes()
+    model.write_bytes(good[:-1] + bytes([good[-1] ^ 1]))
+    picture = str(project.data / "Blue" / "B00_01_00.png")
+    process = project.start("--store", str(project.store), picture, program="predict.py")
+    _, err = process.communicate(timeout=120)
+    assert process.returncode == 2
+    assert "error: --model must be as it was written" in err
+    project.run()
 
 
 def test_the_store_is_listed_and_pruned(project: Project) -> None:

@@ -7,6 +7,7 @@ from pathlib import Path
 import pytest
 
 from flows import server
+from resnext.errors import InputError
 
 CLIENT = """
 import sys, time, pathlib
@@ -61,6 +62,7 @@ def test_a_server_that_is_named_is_used(monkeypatch: pytest.MonkeyPatch) -> None
     from prefect.settings import PREFECT_API_URL, temporary_settings
 
     monkeypatch.setattr(server, "_shared", pytest.fail)
+    monkeypatch.setattr(server, "_healthy", lambda *_, **__: True)
     with (
         temporary_settings(updates={PREFECT_API_URL: "http://127.0.0.1:9/api"}),
         server.connected() as url,
@@ -74,3 +76,23 @@ def test_a_stale_record_is_not_believed(tmp_path: Path) -> None:
     assert not server._healthy("http://127.0.0.1:9/api")
     (tmp_path / "pipeline-server.json").write_text("{")
     assert server._address(tmp_path) is None
+
+
+def test_a_named_server_that_does_not_answer_is_told_in_words() -> None:
+    from prefect.settings import PREFECT_API_URL, temporary_settings
+
+    with (
+        temporary_settings(updates={PREFECT_API_URL: "http://127.0.0.1:9/api"}),
+        pytest.raises(InputError, match="PREFECT_API_URL must name a server that answers"),
+        server.connected(),
+    ):
+        pytest.fail("connected to nothing")
+
+
+def test_loopback_is_reached_without_a_proxy(monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setenv("NO_PROXY", "example.org")
+    monkeypatch.delenv("no_proxy", raising=False)
+    server._reach_loopback_directly()
+    assert os.environ["NO_PROXY"] == "example.org,127.0.0.1,localhost"
+    assert os.environ["no_proxy"] == "127.0.0.1,localhost"
+    monkeypatch.undo()

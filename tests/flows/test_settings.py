@@ -1,3 +1,4 @@
+import errno
 from pathlib import Path
 
 import pytest
@@ -121,6 +122,8 @@ def test_an_unknown_key_in_a_config_file_is_refused(
         ("--weights /no/such.pth", "--weights must be none, imagenet or a"),
         ("--config /no/such.toml", "--config must be a TOML file"),
         ("--workers -1", "--workers must be at least 0"),
+        ("--group-pattern (?P<group>a{99999999999})", "--group-pattern must be a regular"),
+        ("--batch-size 1 --image-size 32", "--batch-size must be at least 2 below 64 px"),
         ("--store /dev/null/store", "--store must be a folder that can be written to"),
         ("--predict /no/such", "--predict must be a picture or a folder"),
         ("--no-such-flag", "--no-such-flag"),
@@ -138,6 +141,27 @@ def test_a_device_that_is_not_there_is_refused(
 ) -> None:
     monkeypatch.setattr("resnext.device.probe_driver", lambda: None)
     assert "got 'cuda'" in complaint(["--device", "cuda"], capsys)
+
+
+def test_a_store_inside_the_pictures_is_refused(
+    tmp_path: Path, capsys: pytest.CaptureFixture[str]
+) -> None:
+    words = ["--data", str(tmp_path), "--store", str(tmp_path / "artifacts")]
+    assert "--store must lie outside --data" in complaint(words, capsys)
+
+
+def test_a_folder_to_predict_that_is_empty_is_refused_at_once(
+    tmp_path: Path, capsys: pytest.CaptureFixture[str]
+) -> None:
+    assert "--predict must hold pictures" in complaint(["--predict", str(tmp_path)], capsys)
+
+
+def test_a_full_disk_is_told_in_words(capsys: pytest.CaptureFixture[str]) -> None:
+    def write() -> None:
+        raise OSError(errno.ENOSPC, "No space left on device")
+
+    assert terminal.run_command(write, name="x", arguments=[]) == 1
+    assert "The disk or a quota is full" in capsys.readouterr().err
 
 
 def test_bounds_hold_for_the_form_too() -> None:

@@ -213,6 +213,8 @@ def test_undefined_values_read_na_and_never_zero() -> None:
 def test_leaks_are_a_warning_beside_what_a_random_split_leaks() -> None:
     assert "another copy of the same photograph 0 (0.0 %) 9 (90.0 %)" in render().text
     assert "No test picture is known to have a relative in train." in render().text
+    unknown = {**LEAKAGE, "scheme": {"name": None}}
+    assert "the file names follow no known scheme" in render(leakage=unknown).text
     leakage = {"drawn": {"any": {"count": 1, "share": 0.1}}, "random": None}
     assert "1 test picture (10.0 %) has a relative in train: the score is too good" in (
         render(leakage=leakage).text

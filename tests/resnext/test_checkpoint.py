@@ -94,3 +94,23 @@ def test_offline_the_file_to_fetch_is_named(monkeypatch: pytest.MonkeyPatch) -> 
     model = torch.nn.Linear(1, 1)
     with pytest.raises(InputError, match=r"Fetch \S+resnext50_32x4d\S+\.pth .* put it into"):
         load_pretrained(model, "resnext50_32x4d", "imagenet", None)
+
+
+def test_weights_of_a_bigger_network_are_refused(tmp_path: Path) -> None:
+    save_file(zoo.build("resnext50_32x4d", 2).state_dict(), tmp_path / "w.safetensors")
+    with pytest.raises(InputError, match=r"0 of its \d+ tensors are not in there and \d+ others"):
+        load_pretrained(zoo.build(ARCH, 2), ARCH, "file", tmp_path / "w.safetensors")
+
+
+@pytest.mark.parametrize("content", [[1], {"conv1.weight": 3}, torch.zeros(2)])
+def test_a_file_without_a_dict_of_tensors_is_refused(tmp_path: Path, content: object) -> None:
+    torch.save(content, tmp_path / "w.pth")
+    with pytest.raises(InputError, match="can't be read"):
+        load_pretrained(zoo.build(ARCH, 2), ARCH, "file", tmp_path / "w.pth")
+
+
+def test_weights_that_do_not_fit_their_own_card_are_refused(tmp_path: Path) -> None:
+    card = CARD.model_copy(update={"classes": ("a", "b", "c")})
+    save_model(tmp_path / "m.safetensors", zoo.build(ARCH, 2).state_dict(), card)
+    with pytest.raises(InputError, match="weights that its own description names"):
+        load_model(tmp_path / "m.safetensors")

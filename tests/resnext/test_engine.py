@@ -10,8 +10,9 @@ from torch import Tensor, nn
 from torch.nn.functional import cross_entropy
 from torch.utils.data import DataLoader
 
-from resnext import engine
+from resnext import engine, training
 from resnext.device import Compute
+from resnext.errors import InputError, TrainingError
 from resnext.images import Picture, PictureSet
 from resnext.recipe import Recipe
 
@@ -182,8 +183,24 @@ def test_a_loss_that_is_not_finite_stops_the_training(pictures: list[Picture]) -
     model = seeded()
     with torch.no_grad():
         next(model.parameters()).fill_(float("inf"))
-    with pytest.raises(engine.DivergedError, match=r"must stay finite, got nan in epoch 1 .*--lr"):
+    with pytest.raises(TrainingError, match=r"must stay finite, got nan in epoch 1 .*--lr"):
         engine.fit(model, pictures, [], recipe(), CPU)
+
+
+@pytest.mark.parametrize("workers", [0, 1])
+def test_a_picture_that_vanished_is_told_in_one_line(pictures: list[Picture], workers: int) -> None:
+    pictures[3].path.unlink()
+    with pytest.raises(InputError, match=r"^Picture '.*B01_01_01.png' must be as it was") as caught:
+        engine.predict(seeded(), pictures, 32, CPU, workers=workers)
+    assert "\n" not in str(caught.value)
+
+
+def test_one_training_picture_is_refused_where_it_cannot_be_normalised(
+    pictures: list[Picture],
+) -> None:
+    parts = training.Parts(("Blue", "Red"), (pictures[0],), (), tuple(pictures[1:]))
+    with pytest.raises(InputError, match="at least 2 training pictures below 64 px, got 1"):
+        training.train(tiny(), parts, recipe(), CPU)
 
 
 def test_probabilities_are_in_the_pictures_order_and_sum_to_one(pictures: list[Picture]) -> None:
@@ -222,6 +239,7 @@ from dataclasses import replace
 from pathlib import Path
 from resnext import training
 from resnext.device import Compute
+from resnext.errors import InputError, TrainingError
 from resnext.recipe import Recipe
 root, out = Path(sys.argv[1]), Path(sys.argv[2])
 compute = Compute(device="cpu", threads=2, precision="fp32", memory_format="channels_last",

@@ -79,7 +79,7 @@ def test_the_description_names_scheme_parts_and_what_random_would_leak() -> None
         "Macular 21 (7), Pustular 21 (7)"
     )
     assert lines[4] == "unused: 12 pictures: 12 (copy of a held-out photograph)"
-    assert lines[5].startswith("Nothing crosses from train to test. In a random split, ")
+    assert lines[5].startswith("No test picture has a relative in train. Of the ")
 
 
 def test_a_leak_is_warned_of() -> None:
@@ -108,7 +108,7 @@ def test_no_scheme_is_said() -> None:
     drawn = split(manifest, SplitSettings())
     text = describe_split(drawn, leakage_report(manifest, SplitSettings(), drawn))
     assert text.startswith("Groups: no naming scheme fits 95 % of 20 names, so every picture is ")
-    assert text.endswith("nothing known would in a random split")
+    assert text.endswith("nor would in a random split")
 
 
 # ---------------------------------------------------------------- the real thing

@@ -38,6 +38,7 @@ def test_a_warm_up_longer_than_the_training_stays_below_the_peak() -> None:
         {"arch": "vgg"},
         {"label_smoothing": 1.0},
         {"unknown": 1},
+        {"batch_size": 1, "image_size": 32},
     ],
 )
 def test_values_out_of_bounds_are_refused(wrong: dict[str, object]) -> None:

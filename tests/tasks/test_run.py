@@ -25,7 +25,7 @@ def write(work: Work, name: str, text: str) -> None:
     (work.out / name).write_text(text)
 
 
-def one_run(runtime: Runtime, run_id: str, text: str, name: str = "a.txt") -> tuple[Path, Artifact]:
+def one_run(runtime: Runtime, run_id: str, text: str, name: str = MODEL) -> tuple[Path, Artifact]:
     with open_run(runtime.store, run_id, {"text": text}) as run:
         made = write.fn(runtime.model_copy(update={"run": run}), name, text)
     return run, made
@@ -58,13 +58,13 @@ def test_latest_points_at_a_run_and_moves(runtime: Runtime) -> None:
     for number in range(2):
         run, _ = one_run(runtime, f"run{number}-----", str(number))
         point_latest(runtime.store, run)
-        assert (runtime.store / "latest" / "a.txt").read_text() == str(number)
+        assert (runtime.store / "latest" / MODEL).read_text() == str(number)
 
 
 def test_links_are_relative_so_that_a_store_can_be_moved(runtime: Runtime, tmp_path: Path) -> None:
     run, _ = one_run(runtime, "0123456789", "x")
     moved = runtime.store.rename(tmp_path / "moved")
-    assert (moved / "runs" / run.name / "a.txt").read_text() == "x"
+    assert (moved / "runs" / run.name / MODEL).read_text() == "x"
 
 
 def test_files_in_folders_get_no_link(runtime: Runtime, tmp_path: Path) -> None:
@@ -76,8 +76,8 @@ def test_files_in_folders_get_no_link(runtime: Runtime, tmp_path: Path) -> None:
 
 def test_the_newest_run_that_holds_a_model_is_found(runtime: Runtime) -> None:
     assert newest_model(runtime.store) is None
-    old, _ = one_run(runtime, "aaaaaaaa", "old", MODEL)
-    one_run(runtime, "zzzzzzzz", "no model")
+    old, _ = one_run(runtime, "aaaaaaaa", "old")
+    one_run(runtime, "zzzzzzzz", "no model", "a.txt")
     assert newest_model(runtime.store) == old / MODEL
 
 
@@ -86,7 +86,7 @@ def test_an_artifact_that_a_kept_run_uses_is_never_pruned(runtime: Runtime) -> N
     removed = pruning.prune(runtime.store, keep_runs=1)
     assert set(removed) == {old, gone.folder}
     assert not gone.folder.exists()
-    assert (new / "a.txt").read_text() == "1"
+    assert (new / MODEL).read_text() == "1"
     assert kept.folder.exists()
 
 
@@ -103,6 +103,20 @@ def test_the_run_that_latest_names_is_kept(runtime: Runtime) -> None:
     pruning.prune(runtime.store, keep_runs=0)
     assert runs(runtime.store) == [old]
     assert not new.exists()
+
+
+def test_runs_without_a_model_push_no_model_out(runtime: Runtime) -> None:
+    trained, _ = one_run(runtime, "aaaaaaaa", "model")
+    for number in range(3):
+        one_run(runtime, f"z{number}------", str(number), "a.txt")
+    assert pruning.prune(runtime.store, keep_runs=1) == []
+    assert (trained / MODEL).exists()
+
+
+def test_a_run_that_was_interrupted_says_so(runtime: Runtime) -> None:
+    with pytest.raises(KeyboardInterrupt), open_run(runtime.store, "0123456789", {}) as run:
+        raise KeyboardInterrupt
+    assert run_record(run)["status"] == "failed: KeyboardInterrupt"
 
 
 def test_nothing_under_a_lock_is_pruned(runtime: Runtime) -> None:
@@ -130,5 +144,40 @@ def test_partial_and_damaged_folders_of_dead_builders_are_pruned(runtime: Runtim
 def test_the_record_of_an_artifact_tells_what_went_into_it(runtime: Runtime) -> None:
     _, made = one_run(runtime, "0123456789", "x")
     record = json.loads((made.folder / "artifact.json").read_text())
-    assert record["ingredients"]["inputs"] == {"name": "a.txt", "text": "x"}
-    assert record["files"]["a.txt"]["sha256"] == made.files["a.txt"]
+    assert record["ingredients"]["inputs"] == {"name": MODEL, "text": "x"}
+    assert record["files"][MODEL]["sha256"] == made.files[MODEL]
+
+
+def test_prune_touches_nothing_that_is_not_the_stores(runtime: Runtime) -> None:
+    one_run(runtime, "0123456789", "x")
+    foreign = [
+        runtime.store / "photographs" / "2024",
+        runtime.store / "runs" / "backup",
+        runtime.store / "write" / "notes",
+        runtime.store / "data" / "Monkeypox",
+    ]
+    for folder in foreign:
+        folder.mkdir(parents=True)
+        (folder / "mine.jpg").write_bytes(b"mine")
+    pruning.prune(runtime.store, keep_runs=0)
+    assert all((folder / "mine.jpg").exists() for folder in foreign)
+    assert runs(runtime.store) == []
+
+
+def test_prune_follows_no_link(runtime: Runtime, tmp_path: Path) -> None:
+    _, made = one_run(runtime, "0123456789", "x")
+    kept = tmp_path / "kept"
+    kept.mkdir()
+    made.folder.with_name("0" * 20).symlink_to(kept)
+    pruning.prune(runtime.store, keep_runs=0)
+    assert kept.exists()
+
+
+def test_latest_that_is_a_folder_is_moved_aside_not_lost(runtime: Runtime) -> None:
+    (runtime.store / "latest").mkdir(parents=True)
+    (runtime.store / "latest" / "mine.txt").write_text("mine")
+    run, _ = one_run(runtime, "0123456789", "x")
+    point_latest(runtime.store, run)
+    assert (runtime.store / "latest" / MODEL).read_text() == "x"
+    (aside,) = runtime.store.glob("latest.aside-*")
+    assert (aside / "mine.txt").read_text() == "mine"

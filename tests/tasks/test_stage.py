@@ -1,3 +1,5 @@
+import errno
+import json
 import multiprocessing
 import os
 import signal
@@ -8,6 +10,7 @@ from typing import Annotated, Any
 import pytest
 
 from resnext.errors import InputError
+from tasks.orchestrator import Failed, State
 from tasks.stage import decorator
 from tasks.stage.artifact import Artifact, Reads, Runtime, Work
 from tasks.stage.decorator import stage
@@ -168,6 +171,50 @@ def test_a_damaged_record_is_no_hit(runtime: Runtime, text: str) -> None:
     (made.folder / RECORD).write_text(text)
     assert make.fn(runtime, "x").path("a.txt").read_text() == "x"
     assert CALLS == ["x", "x"]
+
+
+@pytest.mark.parametrize(
+    "edit",
+    [
+        {"key": "../../../x"},
+        {"files": {}},
+        {"files": {"../../x": {}}},
+        {"clock_files": 3},
+        {"stage": "other"},
+        {"seal": "0"},
+    ],
+)
+def test_an_edited_record_is_no_hit(runtime: Runtime, edit: dict[str, object]) -> None:
+    record = make.fn(runtime, "x").folder / RECORD
+    record.write_text(json.dumps(json.loads(record.read_text()) | edit))
+    assert make.fn(runtime, "x").path("a.txt").read_text() == "x"
+    assert CALLS == ["x", "x"]
+
+
+@pytest.mark.parametrize("kind", ["file", "link", "broken link"])
+def test_what_stands_in_the_place_of_a_folder_is_moved_aside(
+    runtime: Runtime, tmp_path: Path, kind: str
+) -> None:
+    folder = make.fn(runtime, "x").folder
+    moved = folder.rename(tmp_path / "moved")
+    if kind == "file":
+        folder.write_text("rubbish")
+    else:
+        folder.symlink_to(moved if kind == "link" else tmp_path / "nowhere")
+    again = make.fn(runtime, "x")
+    assert again.path("a.txt").read_text() == "x"
+    assert not again.folder.is_symlink()
+    assert CALLS == ["x", "x"]
+
+
+def test_a_full_disk_and_a_lost_file_are_not_tried_again() -> None:
+    def worth(number: int) -> bool:
+        failed: State[Any] = Failed(data=OSError(number, "message"))
+        return decorator._worth_retrying(None, None, failed)
+
+    assert worth(errno.EIO)
+    assert not worth(errno.ENOSPC)
+    assert not worth(errno.ENOENT)
 
 
 def test_a_store_that_was_moved_is_still_full_of_hits(runtime: Runtime, tmp_path: Path) -> None:
