@@ -81,7 +81,9 @@ def run_pipeline(plan: Plan, name: str) -> str:
             progress_bar=terminal.is_watched(),
         )
         if plan.data is None:
-            pictures = draw(runtime, DemoSettings()).folder / PICTURES
+            cores = {"workers": reading_processes(plan, scanning=True)}
+            drawn = draw(runtime.model_copy(update=cores), DemoSettings())
+            pictures = drawn.folder / PICTURES
             runtime = runtime.model_copy(update={"data": pictures})
         for artifact in pipeline_stages(plan, runtime):
             if artifact.stage == plan.only:

@@ -18,6 +18,7 @@ from __future__ import annotations
 
 import io
 from collections.abc import Iterator
+from concurrent.futures import ThreadPoolExecutor
 from functools import cache
 from pathlib import Path
 from typing import NamedTuple, TypeAlias
@@ -77,13 +78,21 @@ class _Patient(NamedTuple):
     tan: float  # how strongly the skin is mottled
 
 
-def draw(folder: Path, settings: DemoSettings) -> None:
-    """Draw the set into a folder, one folder a class; nothing else is touched."""
-    numbers = dict.fromkeys(CLASSES, 0)
-    for index in range(settings.patients):
-        name = list(CLASSES)[index % len(CLASSES)]
-        numbers[name] += 1
-        _draw_patient(folder / name, name, numbers[name], settings)
+def draw(folder: Path, settings: DemoSettings, *, workers: int = 1) -> None:
+    """Draw the set into a folder, one folder a class; nothing else is touched.
+
+    `workers` threads draw; NumPy and Pillow let them run side by side. Their number changes
+    nothing, since each patient has a random stream of its own.
+    """
+    names = list(CLASSES)
+    patients = [(names[n % len(names)], n // len(names) + 1) for n in range(settings.patients)]
+    with ThreadPoolExecutor(max(1, workers)) as threads:
+        drawn = [
+            threads.submit(_draw_patient, folder / name, name, number, settings)
+            for name, number in patients
+        ]
+        for patient in drawn:
+            patient.result()
     _add_duplicate(folder / "Pustular")
     _add_truncated(folder / "Macular")
 

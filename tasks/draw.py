@@ -10,4 +10,4 @@ PICTURES = "pictures"
 @stage(run_name="draw the synthetic demonstration set")
 def draw(work: Work, settings: demo.DemoSettings) -> None:
     """Draw class folders of synthetic pictures below `pictures/`."""
-    demo.draw(work.out / PICTURES, settings)
+    demo.draw(work.out / PICTURES, settings, workers=work.workers)

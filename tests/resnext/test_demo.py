@@ -84,6 +84,12 @@ def test_equal_settings_give_equal_bytes(tmp_path: Path) -> None:
     assert first == digests(tmp_path / "one")
 
 
+def test_threads_change_no_byte(tmp_path: Path) -> None:
+    for workers in (1, 3):
+        draw(tmp_path / str(workers), SMALL, workers=workers)
+    assert digests(tmp_path / "1") == digests(tmp_path / "3")
+
+
 def test_another_seed_gives_other_pictures(tmp_path: Path) -> None:
     draw(tmp_path / "one", SMALL)
     draw(tmp_path / "two", SMALL.model_copy(update={"seed": 1}))
