@@ -14,17 +14,9 @@ from typing import Annotated, Any
 
 from cyclopts import Group, Parameter
 
-from flows import server, terminal
-from flows.settings import (
-    DataFlags,
-    Plan,
-    RunFlags,
-    SplitFlags,
-    TrainingFlags,
-    name_of,
-    reading_processes,
-    resolve,
-)
+from flows import command, server, terminal
+from flows.flags import DataFlags, RunFlags, SplitFlags, TrainingFlags
+from flows.plan import Plan, name_of, reading_processes, resolve
 from resnext.demo import DemoSettings
 from resnext.device import describe
 from tasks.draw import PICTURES, draw
@@ -100,7 +92,7 @@ def full_pipeline(
     run: RunFlags = RunFlags(),
 ) -> State[Any]:
     """Train a classifier on class folders and report how good it is."""
-    with terminal.wrong_input_fails_in_words() as outcome:
+    with command.wrong_input_fails_in_words() as outcome:
         plan = resolve(data, split, training, run)
         outcome.state = Completed(message=run_pipeline(plan, run_id()))
     return outcome.state
@@ -163,8 +155,8 @@ def main(
     terminal.show_only_our_lines()
     terminal.say_what_runs(plan)
     with server.connected(), tags(*plan.tags):
-        terminal.end(full_pipeline(data, split, training, run, return_state=True))
+        command.end(full_pipeline(data, split, training, run, return_state=True))
 
 
 if __name__ == "__main__":
-    sys.exit(terminal.run_command(main, name="full_pipeline.py"))
+    sys.exit(command.run_command(main, name="full_pipeline.py"))

@@ -12,8 +12,9 @@ from typing import Annotated, Any
 
 from cyclopts import Parameter
 
-from flows import server, terminal
-from flows.settings import PredictFlags, store_folder
+from flows import command, server, terminal
+from flows.flags import PredictFlags
+from flows.plan import store_folder
 from resnext.card import ModelCard, describe, read_card
 from resnext.device import count_cpus, plan_compute
 from resnext.errors import InputError
@@ -34,7 +35,7 @@ SHOWN = 20  # pictures, on the terminal
 @flow(name="batch-predict", flow_run_name="predict {source.name}", persist_result=False)
 def batch_predict(source: Path, settings: PredictFlags = PredictFlags()) -> State[Any]:
     """Predict pictures that have no class yet."""
-    with terminal.wrong_input_fails_in_words() as outcome:
+    with command.wrong_input_fails_in_words() as outcome:
         outcome.state = Completed(message=run_prediction(source, settings, run_id()))
     return outcome.state
 
@@ -130,8 +131,8 @@ def main(
     find_model(settings.model, store_folder(settings.store))
     terminal.show_only_our_lines()
     with server.connected(), tags("predict"):
-        terminal.end(batch_predict(source.absolute(), settings, return_state=True))
+        command.end(batch_predict(source.absolute(), settings, return_state=True))
 
 
 if __name__ == "__main__":
-    sys.exit(terminal.run_command(main, name="predict.py"))
+    sys.exit(command.run_command(main, name="predict.py"))

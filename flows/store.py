@@ -10,8 +10,8 @@ from typing import Annotated, Literal
 
 from cyclopts import Parameter
 
-from flows import terminal
-from flows.settings import REPOSITORY
+from flows import command
+from flows.flags import REPOSITORY
 from resnext.errors import InputError
 from tasks.stage import prune as pruning
 from tasks.stage.run import run_record, runs
@@ -76,4 +76,4 @@ def size(count: int) -> str:
 
 
 if __name__ == "__main__":
-    sys.exit(terminal.run_command(main, name="store.py"))
+    sys.exit(command.run_command(main, name="store.py"))

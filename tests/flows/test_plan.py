@@ -4,8 +4,10 @@ from pathlib import Path
 import pytest
 from pydantic import ValidationError
 
-from flows import full_pipeline, settings, terminal
-from flows.settings import DataFlags, RunFlags, SplitFlags, TrainingFlags, resolve
+from flows import command, full_pipeline
+from flows import plan as plans
+from flows.flags import DataFlags, RunFlags, SplitFlags, TrainingFlags
+from flows.plan import Plan, resolve
 from resnext.errors import InputError
 
 # The flags that scripts rely on.
@@ -21,12 +23,12 @@ def plan(
     split: SplitFlags = SplitFlags(),
     training: TrainingFlags = TrainingFlags(),
     run: RunFlags = RunFlags(),
-) -> settings.Plan:
+) -> Plan:
     return resolve(DataFlags(data=data), split, training, run)
 
 
 def complaint(words: list[str], capsys: pytest.CaptureFixture[str]) -> str:
-    code = terminal.run_command(full_pipeline.main, name="full_pipeline.py", arguments=words)
+    code = command.run_command(full_pipeline.main, name="full_pipeline.py", arguments=words)
     error = capsys.readouterr().err
     assert code == 2
     assert error.startswith("error: ")
@@ -35,7 +37,7 @@ def complaint(words: list[str], capsys: pytest.CaptureFixture[str]) -> str:
 
 
 def test_help_names_every_flag(capsys: pytest.CaptureFixture[str]) -> None:
-    code = terminal.run_command(full_pipeline.main, name="full_pipeline.py", arguments=["--help"])
+    code = command.run_command(full_pipeline.main, name="full_pipeline.py", arguments=["--help"])
     shown = capsys.readouterr().out
     assert code == 0
     assert [flag for flag in CONTRACT.split() if flag not in shown] == []
@@ -160,7 +162,7 @@ def test_a_full_disk_is_told_in_words(capsys: pytest.CaptureFixture[str]) -> Non
     def write() -> None:
         raise OSError(errno.ENOSPC, "No space left on device")
 
-    assert terminal.run_command(write, name="x", arguments=[]) == 1
+    assert command.run_command(write, name="x", arguments=[]) == 1
     assert "The disk or a quota is full" in capsys.readouterr().err
 
 
@@ -201,11 +203,11 @@ def test_weights_from_a_file_are_known_by_their_bytes(tmp_path: Path) -> None:
 def test_an_unnamed_data_set_is_called_synthetic(
     monkeypatch: pytest.MonkeyPatch, tmp_path: Path
 ) -> None:
-    monkeypatch.setattr(settings, "USUAL_DATA", tmp_path / "absent")
+    monkeypatch.setattr(plans, "USUAL_DATA", tmp_path / "absent")
     made = plan()
     assert made.data is None
     assert "synthetic" in made.data_name
-    assert "synthetic" in settings.name_of(DataFlags(), TrainingFlags())
+    assert "synthetic" in plans.name_of(DataFlags(), TrainingFlags())
 
 
 def test_wrong_input_has_no_traceback_and_other_faults_have_one() -> None:
@@ -213,9 +215,9 @@ def test_wrong_input_has_no_traceback_and_other_faults_have_one() -> None:
         raise RuntimeError("a fault of the program")
 
     with pytest.raises(RuntimeError, match="a fault of the program"):
-        terminal.run_command(broken, name="x", arguments=[])
+        command.run_command(broken, name="x", arguments=[])
 
     def wrong() -> None:
         raise InputError("--x must be 1,\n got 2.")
 
-    assert terminal.run_command(wrong, name="x", arguments=[]) == 2
+    assert command.run_command(wrong, name="x", arguments=[]) == 2

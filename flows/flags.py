@@ -1,0 +1,157 @@
+"""What a pipeline run is told: one set of models behind flags, TOML file and the UI's form.
+
+A field that is left empty takes its value from the preset. The bounds are those of the models
+that the values end up in (`Recipe`, `SplitSettings`), which `flows.plan.resolve` builds.
+"""
+
+from collections.abc import Mapping
+from pathlib import Path
+from typing import Annotated, Any, Literal
+
+from pydantic import BaseModel, ConfigDict, Field
+
+from resnext.recipe import Optimizer, Recipe
+from resnext.split import SplitSettings
+
+REPOSITORY = Path(__file__).resolve().parents[1]
+SYNTHETIC = "synthetic demonstration set"
+USUAL_DATA = REPOSITORY / "data" / "45-data"
+
+Store = Annotated[
+    Path | None,
+    Field(description="folder of all results [default: artifacts in the repository]"),
+]
+Device = Annotated[
+    Literal["auto", "cpu", "cuda", "mps"], Field(description="where to compute [default: auto]")
+]
+Preset = Literal["default", "seed", "quick"]
+Stop = Literal["scan", "split", "train", "predict", "evaluate", "plot", "report"]
+Strategy = Literal["grouped", "stratified", "random"]
+
+PRESETS: Mapping[str, Mapping[str, Any]] = {
+    "default": {},
+    # The script that this project began as, exactly.
+    "seed": {
+        "arch": "resnext38_32x4d",
+        "epochs": 20,
+        "lr": 1e-4,
+        "optimizer": "sgd",
+        "momentum": 0.0,
+        "weight_decay": 0.0,
+        "schedule": "constant",
+        "warmup_epochs": 0,
+        "label_smoothing": 0.0,
+        "augment": "none",
+        "keep": "last",
+        "strategy": "random",
+        "shares": (80, 0, 20),
+    },
+    # Ends within two minutes on two cores with the demonstration set.
+    "quick": {
+        "arch": "resnext38_32x4d",
+        "image_size": 64,
+        "epochs": 8,
+        "batch_size": 16,
+        "lr": 2e-3,
+        "warmup_epochs": 1,
+        "label_smoothing": 0.0,
+        "augment": "flips",
+    },
+}
+
+
+def _from_preset(model: type[BaseModel], name: str) -> Any:
+    """Describe a flag that is empty until the preset fills it, with the values it can take."""
+    field = model.model_fields[name]
+    values = {preset: given.get(name, field.default) for preset, given in PRESETS.items()}
+    default = values.pop("default")
+    others = "".join(f"; {preset}: {_plain(v)}" for preset, v in values.items() if v != default)
+    text = f"{field.description} [default: {_plain(default)}{others}]"
+    return Field(default=None, description=text)
+
+
+def _plain(value: object) -> str:
+    return ",".join(f"{item:g}" for item in value) if isinstance(value, tuple) else str(value)
+
+
+class Flags(BaseModel):
+    """Base of the flags: nothing unknown, and no change after they were read."""
+
+    model_config = ConfigDict(frozen=True, extra="forbid")
+
+
+class DataFlags(Flags):
+    """Which pictures."""
+
+    data: Annotated[
+        Path | None,
+        Field(
+            description="folder of class folders [default: data/45-data where it exists, else a "
+            "synthetic demonstration set that the program draws]"
+        ),
+    ] = None
+    predict: Annotated[
+        Path | None,
+        Field(description="folder of new pictures to predict with the new model [default: none]"),
+    ] = None
+
+
+class SplitFlags(Flags):
+    """How the pictures are divided."""
+
+    split: Strategy | None = _from_preset(SplitSettings, "strategy")
+    shares: str | None = _from_preset(SplitSettings, "shares")
+    group_pattern: str | None = _from_preset(SplitSettings, "group_pattern")
+    split_seed: int | None = _from_preset(SplitSettings, "seed")
+
+
+class TrainingFlags(Flags):
+    """How the network is trained."""
+
+    preset: Annotated[
+        Preset,
+        Field(
+            description="what the empty settings are taken from: default (a recipe that learns), "
+            "seed (the script that the project began as), quick (minutes on a laptop)"
+        ),
+    ] = "default"
+    arch: str | None = _from_preset(Recipe, "arch")
+    weights: str | None = _from_preset(Recipe, "weights")
+    image_size: int | None = _from_preset(Recipe, "image_size")
+    epochs: int | None = _from_preset(Recipe, "epochs")
+    batch_size: int | None = _from_preset(Recipe, "batch_size")
+    lr: float | None = _from_preset(Recipe, "lr")
+    optimizer: Optimizer | None = _from_preset(Recipe, "optimizer")
+    seed: int | None = _from_preset(Recipe, "seed")
+
+
+class RunFlags(Flags):
+    """Where and how to compute, and what to keep."""
+
+    store: Store = None
+    only: Annotated[Stop | None, Field(description="stop after this stage [default: none]")] = None
+    device: Device = "auto"
+    workers: Annotated[
+        int | None,
+        Field(
+            ge=0, le=256,
+            description="processes that read pictures [default: none for training on a CPU, else "
+            "up to 4; as many as cores for the scan]",
+        ),
+    ] = None  # fmt: skip
+    deterministic: Annotated[
+        bool, Field(description="the same bytes on CUDA too, a little slower [default: off]")
+    ] = False
+    verify: Annotated[
+        bool, Field(description="hash every picture and cached file again [default: off]")
+    ] = False
+
+
+class PredictFlags(Flags):
+    """With which model and where."""
+
+    model: Annotated[
+        Path | None, Field(description="a model.safetensors [default: that of the newest run]")
+    ] = None
+    store: Store = None
+    device: Device = "auto"
