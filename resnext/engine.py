@@ -4,8 +4,8 @@ The loops don't print, log or draw; they tell a `Watcher` what happened. Nothing
 for the device but where a number is shown. Which picture is met when, and what random draw it
 gets, follow from (seed, epoch, picture).
 
-The loss of an epoch is the mean of its batches' means, as in the user's own script, so that a
-last, smaller batch weighs as much as the others.
+The loss of an epoch is the mean of its batches' means, as in the script that the project began
+as, so that a last, smaller batch weighs as much as the others.
 """
 
 import math

@@ -55,11 +55,11 @@ def leakage_report(
         "strategy": settings.strategy,
         "scheme": scheme,
         "drawn": leakage(manifest, split, settings.group_pattern),
-        "random": leakage(manifest, _user_split(manifest, settings), settings.group_pattern),
+        "random": leakage(manifest, _script_split(manifest, settings), settings.group_pattern),
     }
 
 
-def _user_split(manifest: pd.DataFrame, settings: SplitSettings) -> pd.DataFrame:
+def _script_split(manifest: pd.DataFrame, settings: SplitSettings) -> pd.DataFrame:
     """Draw the random split over all pictures that a plain script draws."""
     plain = {"strategy": "random", "shares": USER_SHARES}
     return split(manifest, settings.model_copy(update=plain))

@@ -104,8 +104,8 @@ def train(
 ) -> Trained:
     """Train on the train part, watching the val part.
 
-    Without a val part the test part is watched, as the user's own script does; nothing is
-    chosen by it then: the last epoch's weights are kept.
+    Without a val part the test part is watched, as in the script that the project began as;
+    nothing is chosen by it then: the last epoch's weights are kept.
 
     Raises:
         TrainingError: the loss of an epoch is not finite.

@@ -69,10 +69,10 @@ def message(root: Path) -> str:
 
 
 def users_scan() -> Scan:
-    """Scan the user's own pictures, where they are."""
+    """Scan the monkeypox pictures, where they are."""
     root = next((path for path in DATA if path.is_dir()), None)
     if root is None:
-        pytest.skip("the user's data set is not here")
+        pytest.skip("the monkeypox data set is not here")
     return scan(root)
 
 

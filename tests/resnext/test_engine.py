@@ -88,8 +88,8 @@ def test_a_last_batch_of_one_picture_joins_the_one_before(
     assert len(order) == len(sizes)
 
 
-def test_training_equals_the_users_loop(pictures: list[Picture]) -> None:
-    """The seed preset's loop against one written as the user's script has it."""
+def test_training_equals_the_scripts_loop(pictures: list[Picture]) -> None:
+    """The seed preset's loop against one written as the script has it."""
     made = recipe(
         optimizer="sgd", lr=0.01, momentum=0.0, weight_decay=0.0, schedule="constant",
         label_smoothing=0.0, augment="none", keep="last",
