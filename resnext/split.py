@@ -1,8 +1,8 @@
 """Split a manifest into train, val and test parts.
 
-The default split keeps whole groups together and measures on photographs only. The way of
-the script that the project began as, a random split over all pictures, is here too, so that the difference can be shown. It opens
-no picture and writes no file.
+The default split keeps whole groups together and measures on photographs only. The way of the
+script that the project began as, a random split over all pictures, is here too, so that the
+difference can be shown. It opens no picture and writes no file.
 
 Every split is a function of the rows, sorted by path, and the seed: neither the order of the
 rows nor the date shows.
