@@ -93,7 +93,7 @@ def resolve(data: DataFlags, split: SplitFlags, training: TrainingFlags, run: Ru
     split_settings = SplitSettings(**_chosen(SplitSettings, preset, asked_split))
     asked_recipe = _given(training) | ({"weights": start} if start else {})
     recipe = Recipe(**_chosen(Recipe, preset, asked_recipe))
-    pictures = _folder("--data", data.data or (USUAL_DATA if USUAL_DATA.is_dir() else None))
+    pictures = _folder("--data", _asked_folder(data))
     store = store_folder(run.store)
     if pictures is not None and store.resolve().is_relative_to(pictures):
         raise InputError(
@@ -137,9 +137,13 @@ def store_folder(path: Path | None) -> Path:
 
 def name_of(data: DataFlags, training: TrainingFlags) -> str:
     """Name a run by its pictures and its network, before anything is checked."""
-    folder = data.data or (USUAL_DATA if USUAL_DATA.is_dir() else None)
+    folder = _asked_folder(data)
     arch = training.arch or PRESETS[training.preset].get("arch", Recipe().arch)
     return f"{folder.resolve().name if folder else SYNTHETIC}, {arch}"
+
+
+def _asked_folder(data: DataFlags) -> Path | None:
+    return data.data or (USUAL_DATA if USUAL_DATA.is_dir() else None)
 
 
 def _weights(text: str | None) -> tuple[str | None, Artifact | None]:

@@ -24,7 +24,7 @@ from tasks.predict import predict_pictures
 from tasks.scan import scan_pictures
 from tasks.stage.artifact import Artifact, Runtime
 from tasks.stage.run import newest_model, open_run
-from tasks.stage.store import RECORD, load, locked
+from tasks.stage.store import RECORD, faults
 
 log = logging.getLogger("flows.predict")  # also where this file is the program
 
@@ -65,11 +65,20 @@ def find_model(path: Path | None, store: Path) -> tuple[Artifact, ModelCard]:
     """Give the weights to use, known by their bytes, and what they say about themselves.
 
     Raises:
-        InputError: there are none, or the file is no model of this project.
+        InputError: there are none, they were altered, or the file is no model of this project.
+    """
+    found = choose_model(path, store)
+    _require_unaltered(found)
+    return Artifact.of_file(found), read_card(found)
+
+
+def choose_model(path: Path | None, store: Path) -> Path:
+    """Give the file of weights to use.
+
+    Raises:
+        InputError: there is none.
     """
     found = path or newest_model(store)
-    if found is not None:
-        _require_unaltered(found)
     if found is None:
         raise InputError(
             f"--store must hold a finished model, got '{store}' with none. "
@@ -80,7 +89,7 @@ def find_model(path: Path | None, store: Path) -> tuple[Artifact, ModelCard]:
             f"--model must be a model.safetensors, got '{found}'. "
             "There is no such file. Check the path."
         )
-    return Artifact.of_file(found.absolute()), read_card(found)
+    return found.absolute()
 
 
 def _require_unaltered(model: Path) -> None:
@@ -89,15 +98,13 @@ def _require_unaltered(model: Path) -> None:
     Raises:
         InputError: they were altered since.
     """
-    folder = model.resolve().parent
-    if not (folder / RECORD).is_file():
-        return
-    with locked(folder.parent.parent, folder.parent.name, folder.name):
-        if load(folder.parent.parent, folder.parent.name, folder.name) is None:
-            raise InputError(
-                f"--model must be as it was written, got '{model}', which was altered since. "
-                "Run flows/full_pipeline.py again, or name another file."
-            )
+    real = model.resolve()
+    _, altered = faults(real.parent) if (real.parent / RECORD).is_file() else ([], [])
+    if {real.name, RECORD} & set(altered):
+        raise InputError(
+            f"--model must be as it was written, got '{model}', which was altered since. "
+            "Run flows/full_pipeline.py again, or name another file."
+        )
 
 
 def show(predictions: Path, link: Path) -> None:
@@ -128,7 +135,7 @@ def main(
         raise InputError(
             f"PICTURE_OR_FOLDER must be there, got '{source}'. Nothing is there. Check the path."
         )
-    find_model(settings.model, store_folder(settings.store))
+    choose_model(settings.model, store_folder(settings.store))  # said before a server is started
     terminal.show_only_our_lines()
     with server.connected(), tags("predict"):
         command.end(batch_predict(source.absolute(), settings, return_state=True))

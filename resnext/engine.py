@@ -162,7 +162,6 @@ def predict(
     *,
     batch_size: int = 32,
     workers: int = 0,
-    watcher: Watcher | None = None,
 ) -> Tensor:
     """Give class probabilities (N, C), float64 on the CPU, a row a picture; (0, 0) for none.
 
@@ -171,7 +170,7 @@ def predict(
     """
     batches = [
         torch.log_softmax(logits.double(), dim=1)
-        for logits, _ in _forward(model, pictures, size, compute, batch_size, workers, watcher)
+        for logits, _ in _forward(model, pictures, size, compute, batch_size, workers)
     ]
     return torch.cat(batches).exp() if batches else torch.empty(0, 0, dtype=torch.float64)
 
@@ -307,18 +306,15 @@ def _forward(
     compute: Compute,
     batch_size: int,
     workers: int,
-    watcher: Watcher | None = None,
 ) -> Iterator[tuple[Tensor, Tensor]]:
     """Yield logits (B, C) in float32 and labels (B,), on the CPU, in the pictures' order."""
     model.to(memory_format=MEMORY_FORMATS[compute.memory_format])
     model.to(torch.device(compute.device)).eval()
     loader = _loader(PictureSet(pictures, size), compute, workers, batch_size=batch_size)
-    for step, (images, labels) in enumerate(_batches(loader), start=1):
+    for images, labels in _batches(loader):
         moved, _ = to_device(images, labels, compute)
         with _autocast(compute):
             logits = model(moved)  # (B, C)
-        if watcher is not None:
-            watcher.on_step(step, len(labels), logits)
         yield logits.float().cpu(), labels
 
 

@@ -11,7 +11,7 @@ from resnext.checkpoint import load_model
 from resnext.device import Compute
 from resnext.errors import InputError
 from resnext.images import Picture
-from resnext.tables import read_manifest, read_table
+from resnext.tables import read_manifest, read_split_pictures, read_table
 
 
 def predict_split(
@@ -22,7 +22,7 @@ def predict_split(
     Raises:
         InputError: the model was trained on other classes, or a picture changed.
     """
-    rows = read_table(split).merge(read_manifest(manifest)[["path", "sha256"]], on="path")
+    rows = read_split_pictures(split, manifest)
     rows = rows[rows["split"].isin(["val", "test"])].reset_index(drop=True)
     columns = rows[["path", "label", "group", "split"]]
     return pd.concat([columns, _predict(rows, root, model, compute, workers)], axis=1)

@@ -69,6 +69,15 @@ def read_columns(path: Path, what: str, columns: Sequence[str], *, stage: str) -
     return table
 
 
+def read_split_pictures(split: Path, manifest: Path) -> pd.DataFrame:
+    """Read a split's rows, in its order, each with its picture's sha256 from the manifest.
+
+    Raises:
+        InputError: the manifest can't be read.
+    """
+    return read_table(split).merge(read_manifest(manifest)[["path", "sha256"]], on="path")
+
+
 def typed(table: pd.DataFrame) -> pd.DataFrame:
     """Give every known number int64 and every other column text, empty tables included."""
     types = {name: "int64" if name in NUMBERS else "str" for name in table.columns}

@@ -15,7 +15,7 @@ from resnext.device import Compute
 from resnext.errors import InputError
 from resnext.images import MEAN, STD, Picture
 from resnext.recipe import SMALLEST_FOR_ONE, Recipe
-from resnext.tables import read_manifest, read_table, write_table
+from resnext.tables import read_split_pictures, write_table
 
 CLOCK_COLUMNS = ["epoch", "seconds", "images_per_second", "finished_at"]
 HISTORY_COLUMNS = ["epoch", "lr", "train_loss", "train_accuracy", "val_loss", "val_accuracy"]
@@ -49,7 +49,7 @@ def read_parts(root: Path, manifest: Path, split: Path) -> Parts:
     Raises:
         InputError: the manifest can't be read.
     """
-    table = read_table(split).merge(read_manifest(manifest)[["path", "sha256"]], on="path")
+    table = read_split_pictures(split, manifest)
     classes = tuple(sorted(table["label"].unique()))
     number = {name: place for place, name in enumerate(classes)}
     parts = {

@@ -1,12 +1,9 @@
 """Evaluate predictions: per-class figures, the confusion matrix and the summary."""
 
-import logging
 from typing import Annotated
 
 from tasks.stage.artifact import Artifact, Reads, Work
 from tasks.stage.decorator import stage
-
-log = logging.getLogger(__name__)
 
 
 @stage(run_name="evaluate on test")

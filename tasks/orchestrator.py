@@ -19,7 +19,7 @@ _SETTINGS = {
 for _name, _value in _SETTINGS.items():
     os.environ.setdefault(_name, _value)
 
-from prefect import Flow, Task, flow, tags, task  # noqa: E402 - see above
+from prefect import Task, flow, tags, task  # noqa: E402 - see above
 from prefect import runtime as running  # noqa: E402
 from prefect.artifacts import (  # noqa: E402
     create_image_artifact,
@@ -50,7 +50,6 @@ __all__ = [
     "PREFECT_HOME",
     "Completed",
     "Failed",
-    "Flow",
     "State",
     "Task",
     "TaskRunContext",

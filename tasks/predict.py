@@ -1,14 +1,11 @@
 """Predict with a trained network: the held-out parts of a split, or new pictures."""
 
-import logging
 from typing import Annotated
 
 from resnext.device import Compute
 from resnext.tables import write_table
 from tasks.stage.artifact import Artifact, Reads, Work
 from tasks.stage.decorator import stage
-
-log = logging.getLogger(__name__)
 
 
 @stage(run_name="predict val and test")

@@ -69,17 +69,11 @@ def load(store: Path, stage: str, key: str, *, verify: bool = False) -> Artifact
     folder = store / stage / key
     if not os.path.lexists(folder):
         return None
-    record = _record(folder)
-    missing = [
-        name
-        for name in [*record.get("files", ()), *record.get("clock_files", ())]
-        if not (folder / name).is_file()
-    ]
+    missing, altered = faults(folder, verify=verify)
     if missing:
         log.warning("%s/%s lacks %s: computing it again", stage, key, _some(missing))
         shutil.rmtree(folder)
         return None
-    altered = [RECORD] if not record else _altered(folder, record["files"], verify=verify)
     if altered:
         aside = _move_aside(folder)
         log.warning(
@@ -87,7 +81,18 @@ def load(store: Path, stage: str, key: str, *, verify: bool = False) -> Artifact
             stage, key, _some(altered), aside.name,
         )  # fmt: skip
         return None
-    return _artifact(folder, record)
+    return _artifact(folder, _record(folder))
+
+
+def faults(folder: Path, *, verify: bool = False) -> tuple[list[str], list[str]]:
+    """Name the files of a finished folder that are missing, and those that were altered."""
+    record = _record(folder)
+    if not record:
+        return [], [RECORD]
+    names = [*record["files"], *record["clock_files"]]
+    missing = [name for name in names if not (folder / name).is_file()]
+    there = {name: facts for name, facts in record["files"].items() if name not in missing}
+    return missing, _altered(folder, there, verify=verify)
 
 
 def facts_of(partial: Path, clock_files: tuple[str, ...]) -> dict[str, dict[str, Any]]:

@@ -15,7 +15,7 @@ from tasks.stage import decorator
 from tasks.stage.artifact import Artifact, Reads, Runtime, Work
 from tasks.stage.decorator import stage
 from tasks.stage.run import link, open_run, used_by
-from tasks.stage.store import HASH_BELOW, RECORD, locked
+from tasks.stage.store import HASH_BELOW, RECORD, faults, locked
 
 CALLS: list[str] = []
 
@@ -142,6 +142,16 @@ def test_one_flipped_byte_is_found_kept_aside_and_computed_again(
     assert "altered after it was written (a.txt)" in caplog.text
     (aside,) = made.folder.parent.glob("*.damaged-*")
     assert (aside / "a.txt").read_text() == "y"
+
+
+def test_looking_for_faults_throws_nothing_away(runtime: Runtime) -> None:
+    made = make.fn(runtime, "x")
+    assert faults(made.folder) == ([], [])
+    flip_quietly(made.path("a.txt"))
+    assert faults(made.folder) == ([], ["a.txt"])
+    made.path("b.txt").unlink()
+    assert faults(made.folder) == (["b.txt"], ["a.txt"])
+    assert made.path("a.txt").exists()
 
 
 def test_a_big_file_is_hashed_when_asked(runtime: Runtime, monkeypatch: pytest.MonkeyPatch) -> None:
