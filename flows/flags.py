@@ -11,7 +11,7 @@ from typing import Annotated, Any, Literal
 from pydantic import BaseModel, ConfigDict, Field
 
 from resnext.recipe import Optimizer, Recipe
-from resnext.split import SplitSettings
+from resnext.split.draw import SplitSettings
 
 REPOSITORY = Path(__file__).resolve().parents[1]
 SYNTHETIC = "synthetic demonstration set"

@@ -24,7 +24,7 @@ from flows.flags import (
 from resnext.device import Compute, plan_compute
 from resnext.errors import InputError
 from resnext.recipe import Recipe
-from resnext.split import SplitSettings
+from resnext.split.draw import SplitSettings
 from tasks.stage.artifact import Artifact
 
 

@@ -12,7 +12,8 @@ from pathlib import Path
 
 import pandas as pd
 
-from resnext import manifest, tables
+from resnext import tables
+from resnext.manifest import scan as manifest
 from tasks.stage.artifact import Runtime, Work
 from tasks.stage.decorator import stage
 from tasks.stage.key import digest_of

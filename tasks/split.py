@@ -3,8 +3,8 @@
 import logging
 from typing import Annotated
 
-from resnext import leakage as leaks
-from resnext import split as splits
+from resnext.split import draw as splits
+from resnext.split import leakage as leaks
 from resnext.tables import read_manifest, write_table
 from tasks.stage.artifact import Artifact, Reads, Work
 from tasks.stage.decorator import stage

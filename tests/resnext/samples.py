@@ -9,8 +9,8 @@ import pytest
 from PIL import Image, ImageDraw
 
 from resnext.errors import InputError
-from resnext.manifest import Scan, scan
-from resnext.split import SplitSettings, split
+from resnext.manifest.scan import Scan, scan
+from resnext.split.draw import SplitSettings, split
 
 DATA = [
     Path(__file__).parents[2] / "data" / "45-data",

@@ -12,10 +12,10 @@ from PIL import Image, ImageFilter
 from pydantic import ValidationError
 
 from resnext.demo import DemoSettings, draw
-from resnext.groups import read_names
-from resnext.leakage import leakage_report
-from resnext.manifest import scan
-from resnext.split import SplitSettings, split
+from resnext.manifest.scan import scan
+from resnext.split.draw import SplitSettings, split
+from resnext.split.groups import read_names
+from resnext.split.leakage import leakage_report
 
 SMALL = DemoSettings(patients=8, size=32)
 

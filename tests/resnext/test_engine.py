@@ -252,8 +252,8 @@ training.write_result(training.train(model, parts, recipe, compute), parts.class
 
 
 def test_two_processes_write_the_same_model_byte_for_byte(tree: Path, tmp_path: Path) -> None:
-    from resnext.manifest import scan
-    from resnext.split import SplitSettings, split
+    from resnext.manifest.scan import scan
+    from resnext.split.draw import SplitSettings, split
     from resnext.tables import write_table
 
     manifest = scan(tree).manifest

@@ -6,8 +6,8 @@ import pandas as pd
 import pytest
 
 from resnext.errors import InputError
-from resnext.manifest import scan
-from resnext.split import SplitSettings, split
+from resnext.manifest.scan import scan
+from resnext.split.draw import SplitSettings, split
 from resnext.tables import read_manifest, read_table, write_table
 from tests.resnext.samples import cats_and_dogs, save, table
 

@@ -2,7 +2,7 @@ from pathlib import Path
 
 import pytest
 
-from resnext import reading
+from resnext.manifest import reading
 from tasks.scan import scan, scan_pictures
 from tasks.stage.artifact import Runtime
 

@@ -11,8 +11,8 @@ from hypothesis import strategies as st
 from pydantic import ValidationError
 
 from resnext.errors import InputError
-from resnext.leakage import leakage
-from resnext.split import SplitSettings, read_split, split
+from resnext.split.draw import SplitSettings, read_split, split
+from resnext.split.leakage import leakage
 from resnext.tables import write_table
 from tests.resnext.samples import count, msld, parts, plain, refused, table, users_scan
 

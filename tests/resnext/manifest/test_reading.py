@@ -12,8 +12,9 @@ import pandas as pd
 import pytest
 from PIL import Image
 
-from resnext import pictures, reading
-from resnext.manifest import scan
+from resnext import pictures
+from resnext.manifest import reading
+from resnext.manifest.scan import scan
 from tests.resnext.samples import (
     assert_quarantined,
     cats_and_dogs,

@@ -5,8 +5,8 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from resnext.groups import join_groups, read_names
-from resnext.split import SplitSettings, split
+from resnext.split.draw import SplitSettings, split
+from resnext.split.groups import join_groups, read_names
 from tests.resnext.samples import plain, refused, table, users_scan
 
 # ---------------------------------------------------------------- what names say

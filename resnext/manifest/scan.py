@@ -14,8 +14,8 @@ from pathlib import Path
 import pandas as pd
 
 from resnext.errors import InputError
-from resnext.listing import FILE_COLUMNS, Listing, list_classes, list_pictures
-from resnext.reading import READ_COLUMNS, READER, Progress, Reading, read_files
+from resnext.manifest.listing import FILE_COLUMNS, Listing, list_classes, list_pictures
+from resnext.manifest.reading import READ_COLUMNS, READER, Progress, Reading, read_files
 from resnext.tables import MANIFEST_COLUMNS, typed
 
 OFFENDERS = 5  # named in a message before the total

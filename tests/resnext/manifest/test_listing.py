@@ -6,8 +6,8 @@ from pathlib import Path
 
 import pytest
 
-from resnext import listing
-from resnext.manifest import scan
+from resnext.manifest import listing
+from resnext.manifest.scan import scan
 from tests.resnext.samples import assert_quarantined, cats_and_dogs, message, reasons, row, save
 
 FAULTS: dict[str, tuple[Callable[[Path], object], str]] = {

@@ -11,8 +11,8 @@ from typing import Any
 
 import pandas as pd
 
-from resnext.groups import read_names
-from resnext.split import OFFENDERS, PARTS, UNUSED, SplitSettings, split
+from resnext.split.draw import OFFENDERS, PARTS, UNUSED, SplitSettings, split
+from resnext.split.groups import read_names
 
 USER_SHARES = (80.0, 0.0, 20.0)  # percent; what a plain random split takes
 

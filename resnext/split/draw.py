@@ -19,8 +19,8 @@ import pandas as pd
 from pydantic import BaseModel, ConfigDict, Field, field_validator
 
 from resnext.errors import InputError
-from resnext.groups import read_names
-from resnext.placing import gather_units, place
+from resnext.split.groups import read_names
+from resnext.split.placing import gather_units, place
 from resnext.tables import read_columns
 
 COLUMNS = ["path", "label", "group", "copy", "split", "reason"]

@@ -8,9 +8,9 @@ import pandas as pd
 import pytest
 from PIL import Image
 
-from resnext import reading
 from resnext.errors import InputError
-from resnext.manifest import describe, scan, scan_pictures
+from resnext.manifest import reading
+from resnext.manifest.scan import describe, scan, scan_pictures
 from resnext.tables import MANIFEST_COLUMNS, read_table, write_table
 from tests.resnext.samples import (
     cats_and_dogs,

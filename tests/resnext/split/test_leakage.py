@@ -4,8 +4,8 @@ import re
 
 import pandas as pd
 
-from resnext.leakage import describe_split, leakage, leakage_report
-from resnext.split import SplitSettings, split
+from resnext.split.draw import SplitSettings, split
+from resnext.split.leakage import describe_split, leakage, leakage_report
 from tests.resnext.samples import msld, plain, table, users_scan
 
 
