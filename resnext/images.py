@@ -16,8 +16,7 @@ from torch import Tensor
 from torch.utils.data import Dataset
 from torchvision.transforms import v2
 
-from resnext.errors import InputError
-from resnext.pictures import decode, quiet, to_rgb
+from resnext.pictures import read_scanned
 from resnext.recipe import Augment
 
 # Channel means and deviations of ImageNet, for pixels in 0..1.
@@ -42,20 +41,7 @@ def read_picture(picture: Picture) -> Image.Image:
         InputError: its bytes are not those that were scanned.
         OSError: it can't be read or decoded.
     """
-    try:
-        data = picture.path.read_bytes()
-    except FileNotFoundError:
-        raise InputError(
-            f"Picture '{picture.path}' must be as it was scanned, got nothing. "
-            "It was removed while the pipeline ran. Run it again."
-        ) from None
-    if hashlib.sha256(data).hexdigest() != picture.sha256:
-        raise InputError(
-            f"Picture '{picture.path}' must be as it was scanned, got other bytes. "
-            "It changed while the pipeline ran. Run it again."
-        )
-    with quiet():
-        return to_rgb(decode(data).upright)
+    return read_scanned(picture.path, picture.sha256)
 
 
 def transform(size: int, augment: Augment) -> v2.Compose:

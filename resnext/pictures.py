@@ -4,15 +4,19 @@ The scan and the network see a picture through this one door, so that what the o
 other can read. Knows no torch.
 """
 
+import hashlib
 import io
 import logging
 import warnings
 from collections.abc import Iterator
 from contextlib import contextmanager
 from dataclasses import dataclass
+from pathlib import Path
 
 import numpy as np
 from PIL import Image
+
+from resnext.errors import InputError
 
 # Formats that Pillow decodes by itself: no EPS, which runs a program. JPEG opens MPO as well.
 FORMATS = ["JPEG", "PNG", "GIF", "BMP", "PPM", "TIFF", "WEBP", "DIB", "AVIF", "JPEG2000"]
@@ -56,6 +60,29 @@ def decode(data: bytes) -> Decoded:
             width, height = height, width
         upright = _upright(image, 1 if turned else orientation)
         return Decoded(upright, width, height, image.mode, str(image.format), orientation)
+
+
+def read_scanned(path: Path, sha256: str) -> Image.Image:
+    """Decode a picture that was scanned, upright and in RGB.
+
+    Raises:
+        InputError: its bytes are not those that were scanned.
+        OSError: it can't be read or decoded.
+    """
+    try:
+        data = path.read_bytes()
+    except FileNotFoundError:
+        raise InputError(
+            f"Picture '{path}' must be as it was scanned, got nothing. "
+            "It was removed while the pipeline ran. Run it again."
+        ) from None
+    if hashlib.sha256(data).hexdigest() != sha256:
+        raise InputError(
+            f"Picture '{path}' must be as it was scanned, got other bytes. "
+            "It changed while the pipeline ran. Run it again."
+        )
+    with quiet():
+        return to_rgb(decode(data).upright)
 
 
 def to_rgb(image: Image.Image) -> Image.Image:

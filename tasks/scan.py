@@ -10,6 +10,7 @@ import logging
 from collections.abc import Callable
 from pathlib import Path
 
+import numpy as np
 import pandas as pd
 
 from resnext import tables
@@ -25,9 +26,10 @@ log = logging.getLogger(__name__)
 
 @stage(always=True)
 def scan(work: Work) -> None:
-    """Write manifest.csv and quarantine.csv of a folder of class folders."""
+    """Write manifest.csv, hashes.npy and quarantine.csv of a folder of class folders."""
     found = _scan(work, manifest.scan)
     tables.write_table(found.manifest, work.out / "manifest.csv")
+    np.save(work.out / "hashes.npy", found.words)
     tables.write_table(found.quarantine, work.out / "quarantine.csv")
 
 
@@ -44,7 +46,8 @@ def _scan(work: Work, how: Callable[..., manifest.Scan]) -> manifest.Scan:
     remembered = None if work.verify else _recall(memory)
     with counting("picture", "scan", shown=work.progress_bar) as progress:
         found = how(work.pictures, workers=work.workers, remembered=remembered, progress=progress)
-    _remember(found.memory, memory)
+    if remembered is None or not found.memory.equals(remembered):
+        _remember(found.memory, memory)
     log.info(manifest.describe(found))
     return found
 

@@ -3,8 +3,6 @@
 Every file is opened once, hashed and fully decoded, since only a full decode finds a picture that
 was cut short. Many files are read in several processes. It does not look for files, remember
 them or raise: a bad file is a `Reading` with a reason.
-
-Source: the perceptual hash is `imagehash.phash` (8 x 8 low frequencies of a 32 x 32 DCT).
 """
 
 from __future__ import annotations
@@ -20,11 +18,12 @@ from typing import NamedTuple
 import PIL
 from PIL import Image, UnidentifiedImageError
 
-from resnext.pictures import decode, quiet, to_8_bit
+from resnext.manifest.hashing import hash_picture
+from resnext.pictures import decode, quiet
 
 CHUNK = 32  # pictures handed to a process at a time
 WORTH_A_POOL = 32 << 20  # bytes to read from which starting processes pays
-READER = f"1 Pillow {PIL.__version__}"  # what was read by another reader is read again
+READER = f"2 Pillow {PIL.__version__}"  # what was read by another reader is read again
 
 Progress = Callable[[int, int], None]
 
@@ -36,7 +35,7 @@ class Reading(NamedTuple):
     """
 
     sha256: str = ""
-    phash: str = ""
+    hashes: str = ""
     width: int = 0
     height: int = 0
     mode: str = ""
@@ -122,20 +121,13 @@ def _decode(data: bytes) -> Reading:
     picture = decode(data)
     return Reading(
         hashlib.sha256(data).hexdigest(),
-        _phash(picture.upright),
+        hash_picture(picture.upright),
         picture.width,
         picture.height,
         picture.mode,
         picture.format,
         picture.orientation,
     )
-
-
-def _phash(image: Image.Image) -> str:
-    """Return the perceptual hash, 64 bits as 16 hexadecimal digits."""
-    import imagehash  # a scan that reads nothing does not need it
-
-    return str(imagehash.phash(to_8_bit(image)))
 
 
 def _line(error: BaseException) -> str:

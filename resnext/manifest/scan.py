@@ -14,6 +14,7 @@ from pathlib import Path
 import pandas as pd
 
 from resnext.errors import InputError
+from resnext.manifest.hashing import Words, to_words
 from resnext.manifest.listing import FILE_COLUMNS, Listing, list_classes, list_pictures
 from resnext.manifest.reading import READ_COLUMNS, READER, Progress, Reading, read_files
 from resnext.tables import MANIFEST_COLUMNS, typed
@@ -25,11 +26,13 @@ OFFENDERS = 5  # named in a message before the total
 class Scan:
     """Hold the outcome of a scan.
 
-    `memory` is given back as `remembered` at the next scan; `left_out` counts hidden and system
-    entries; `opened` counts the files that were read this time.
+    `words` (N, 8) are the perceptual hashes of the manifest's pictures, see
+    `resnext.manifest.hashing`. `memory` is given back as `remembered` at the next scan; `left_out`
+    counts hidden and system entries; `opened` counts the files that were read this time.
     """
 
     manifest: pd.DataFrame
+    words: Words
     quarantine: pd.DataFrame
     memory: pd.DataFrame
     left_out: int = 0
@@ -110,7 +113,11 @@ def _read_listing(
     listing.faults.update(zip(bad["path"], bad["reason"], strict=True))
     forgotten = fresh["path"][[not one for one in lasting]]
     memory = table[~table["path"].isin(forgotten)].reset_index(drop=True)
-    return Scan(_manifest(table), _quarantine(listing), memory, listing.left_out, len(fresh))
+    usable = table[table["reason"] == ""]
+    words = to_words(usable["hashes"].tolist())
+    return Scan(
+        _manifest(usable), words, _quarantine(listing), memory, listing.left_out, len(fresh)
+    )
 
 
 def _recall(files: pd.DataFrame, remembered: pd.DataFrame | None) -> pd.DataFrame:
@@ -126,10 +133,11 @@ def _recall(files: pd.DataFrame, remembered: pd.DataFrame | None) -> pd.DataFram
     return known[same]
 
 
-def _manifest(table: pd.DataFrame) -> pd.DataFrame:
-    """Keep the usable pictures and the manifest's columns, labels empty."""
-    usable = table[table["reason"] == ""]
-    return typed(usable.rename(columns={"size": "bytes"}).assign(label="")[MANIFEST_COLUMNS])
+def _manifest(usable: pd.DataFrame) -> pd.DataFrame:
+    """Keep the manifest's columns, labels empty."""
+    renamed = usable.rename(columns={"size": "bytes"})
+    manifest = renamed.assign(label="", phash=usable["hashes"].str[:16])
+    return typed(manifest[MANIFEST_COLUMNS])
 
 
 def _quarantine(listing: Listing) -> pd.DataFrame:
@@ -137,9 +145,9 @@ def _quarantine(listing: Listing) -> pd.DataFrame:
     return typed(pd.DataFrame(sorted(listing.faults.items()), columns=["path", "reason"]))
 
 
-def _parts(done: Scan) -> tuple[pd.DataFrame, pd.DataFrame, int, int]:
+def _parts(done: Scan) -> tuple[Words, pd.DataFrame, pd.DataFrame, int, int]:
     """Return all of a scan but its manifest."""
-    return done.quarantine, done.memory, done.left_out, done.opened
+    return done.words, done.quarantine, done.memory, done.left_out, done.opened
 
 
 # ---------------------------------------------------------------- words

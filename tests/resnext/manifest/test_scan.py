@@ -117,7 +117,7 @@ def test_memory_survives_a_table_on_disk(tree: Path, tmp_path: Path) -> None:
 def test_memory_of_another_reader_is_not_trusted(tree: Path) -> None:
     first = scan(tree)
     assert scan(tree, remembered=first.memory.assign(reader="0")).opened == 4
-    assert scan(tree, remembered=first.memory.drop(columns="phash")).opened == 4
+    assert scan(tree, remembered=first.memory.drop(columns="hashes")).opened == 4
 
 
 # ---------------------------------------------------------------- one line for wrong input
