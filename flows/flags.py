@@ -11,7 +11,7 @@ from typing import Annotated, Any, Literal
 from pydantic import BaseModel, ConfigDict, Field
 
 from resnext.recipe import Optimizer, Recipe
-from resnext.split.draw import SplitSettings
+from resnext.split.settings import SplitSettings
 
 REPOSITORY = Path(__file__).resolve().parents[1]
 SYNTHETIC = "synthetic demonstration set"
@@ -26,7 +26,7 @@ Device = Annotated[
 ]
 Preset = Literal["default", "seed", "quick"]
 Stop = Literal["scan", "split", "train", "predict", "evaluate", "plot", "report"]
-Strategy = Literal["grouped", "stratified", "random"]
+Strategy = Literal["grouped", "stratified", "random", "given"]
 
 PRESETS: Mapping[str, Mapping[str, Any]] = {
     "default": {},
@@ -71,6 +71,8 @@ def _from_preset(model: type[BaseModel], name: str) -> Any:
 
 
 def _plain(value: object) -> str:
+    if value is None or isinstance(value, bool):
+        return {None: "none", False: "off", True: "on"}[value]
     return ",".join(f"{item:g}" for item in value) if isinstance(value, tuple) else str(value)
 
 
@@ -86,8 +88,9 @@ class DataFlags(Flags):
     data: Annotated[
         Path | None,
         Field(
-            description="folder of class folders [default: data/45-data where it exists, else a "
-            "synthetic demonstration set that the program draws]"
+            description="folder of class folders, or of train, val and test folders that hold them "
+            "[default: data/45-data where it exists, else a synthetic demonstration set that the "
+            "program draws]"
         ),
     ] = None
     predict: Annotated[
@@ -101,7 +104,30 @@ class SplitFlags(Flags):
 
     split: Strategy | None = _from_preset(SplitSettings, "strategy")
     shares: str | None = _from_preset(SplitSettings, "shares")
+    fold: str | None = _from_preset(SplitSettings, "fold")
     group_pattern: str | None = _from_preset(SplitSettings, "group_pattern")
+    groups: Annotated[
+        Path | None,
+        Field(
+            description="CSV of path,group: the patient of each picture, by its path below --data; "
+            "it wins over what names say [default: none]"
+        ),
+    ] = None
+    use_split: Annotated[
+        Path | None,
+        Field(
+            description="CSV of path,split (train, val, test or unused): used as it is, and "
+            "audited [default: none]"
+        ),
+    ] = None
+    keep_split: Annotated[
+        Path | None,
+        Field(
+            description="split.csv of an earlier run: its groups stay where they are, so that "
+            "scores stay comparable; new ones are drawn [default: none]"
+        ),
+    ] = None
+    hold_out_copies: bool | None = _from_preset(SplitSettings, "hold_out_copies")
     split_seed: int | None = _from_preset(SplitSettings, "seed")
 
 

@@ -19,6 +19,7 @@ from flows.flags import DataFlags, RunFlags, SplitFlags, TrainingFlags
 from flows.plan import Plan, name_of, reading_processes, resolve
 from resnext.demo import DemoSettings
 from resnext.device import describe
+from tasks.audit import audit
 from tasks.draw import PICTURES, draw
 from tasks.evaluate import evaluate
 from tasks.orchestrator import Completed, State, flow, run_id, running, tags
@@ -42,11 +43,16 @@ def pipeline_stages(plan: Plan, runtime: Runtime) -> Iterator[Artifact]:
     """Run the stages one after the other, giving each artifact as it is finished."""
     scanning = runtime.model_copy(update={"workers": reading_processes(plan, scanning=True)})
     yield (manifest := scan(scanning))
-    yield (parts := split(runtime, manifest, plan.split))
+    tables = plan.tables
+    parts = split(scanning, manifest, plan.split, tables.groups, tables.given, tables.earlier)
+    if plan.only == "split":
+        command_line = f"{plan.command} --only split"
+        audit(runtime, manifest, parts, plan.data_name, plan.data is None, command_line)
+    yield parts
     yield (model := train(runtime, manifest, parts, plan.recipe, plan.compute, plan.weights))
     yield (predictions := predict(runtime, manifest, parts, model, plan.compute))
     yield (scores := evaluate(runtime, predictions))
-    yield (figures := plot(runtime, model, scores, plan.validation_name, plan.preset == "seed"))
+    yield (figures := plot(runtime, parts, model, scores, plan.preset == "seed"))
     page = report(runtime, manifest, parts, model, scores, figures, about(plan))
     publish(plan.name, scores, figures, page)
     yield page
@@ -122,7 +128,6 @@ def about(plan: Plan) -> About:
             ("Python", ".".join(map(str, sys.version_info[:3]))),
             *((name, version(name)) for name in packages),
         ),
-        notes=plan.notes,
     )
 
 

@@ -23,9 +23,19 @@ from flows.flags import (
 )
 from resnext.device import Compute, plan_compute
 from resnext.errors import InputError
+from resnext.manifest.listing import part_folders
 from resnext.recipe import Recipe
-from resnext.split.draw import SplitSettings
+from resnext.split.settings import SplitSettings
 from tasks.stage.artifact import Artifact
+
+
+@dataclass(frozen=True)
+class SplitTables:
+    """The tables that a split is made with, each known by its bytes."""
+
+    groups: Artifact | None
+    given: Artifact | None
+    earlier: Artifact | None
 
 
 @dataclass(frozen=True)
@@ -38,6 +48,7 @@ class Plan:
     only: Stop | None
     preset: Preset
     split: SplitSettings
+    tables: SplitTables
     recipe: Recipe
     weights: Artifact | None
     compute: Compute
@@ -60,21 +71,6 @@ class Plan:
         """Tag the run in the Prefect UI."""
         return (self.data_name, self.recipe.arch, f"preset: {self.preset}")
 
-    @property
-    def validation_name(self) -> str:
-        """Name the part that is watched during training."""
-        return "validation" if self.split.shares[1] else "test"
-
-    @property
-    def notes(self) -> tuple[str, ...]:
-        """Say what a reader of the score must know."""
-        if self.split.shares[1]:
-            return ()
-        return (
-            "There is no validation part: the curves named test were measured on the test part "
-            "after each epoch. Nothing was chosen by them.",
-        )
-
 
 def resolve(data: DataFlags, split: SplitFlags, training: TrainingFlags, run: RunFlags) -> Plan:
     """Fill in what was left empty, check everything, and find the device.
@@ -86,14 +82,10 @@ def resolve(data: DataFlags, split: SplitFlags, training: TrainingFlags, run: Ru
     preset = PRESETS[training.preset]
     given = _given(training) | _given(split)
     start, weights = _weights(training.weights)
-    renamed = {"split": "strategy", "split_seed": "seed"}
-    asked_split = {renamed.get(name, name): value for name, value in _given(split).items()}
-    if "shares" in asked_split:
-        asked_split["shares"] = _shares(asked_split["shares"])
-    split_settings = SplitSettings(**_chosen(SplitSettings, preset, asked_split))
+    pictures = _folder("--data", _asked_folder(data))
+    split_settings = _split_settings(split, preset, pictures)
     asked_recipe = _given(training) | ({"weights": start} if start else {})
     recipe = Recipe(**_chosen(Recipe, preset, asked_recipe))
-    pictures = _folder("--data", _asked_folder(data))
     store = store_folder(run.store)
     if pictures is not None and store.resolve().is_relative_to(pictures):
         raise InputError(
@@ -107,6 +99,7 @@ def resolve(data: DataFlags, split: SplitFlags, training: TrainingFlags, run: Ru
         only=run.only,
         preset=training.preset,
         split=split_settings,
+        tables=_tables(split),
         recipe=recipe,
         weights=weights,
         compute=plan_compute(run.device, recipe.arch, run.deterministic),
@@ -158,6 +151,65 @@ def _weights(text: str | None) -> tuple[str | None, Artifact | None]:
     return "file", Artifact.of_file(Path(text).absolute())
 
 
+def _split_settings(
+    flags: SplitFlags, preset: Mapping[str, Any], pictures: Path | None
+) -> SplitSettings:
+    """Fill in how the pictures are divided; a folder that comes divided is taken as it is."""
+    _require_one_way(flags)
+    renamed = {"split": "strategy", "split_seed": "seed"}
+    asked = {renamed.get(name, name): value for name, value in _given(flags).items()}
+    divided = pictures is not None and bool(part_folders(pictures))
+    chooses = asked.keys() & {"strategy", "shares", "fold", "keep_split"} or "strategy" in preset
+    if flags.use_split or (divided and not chooses):
+        asked["strategy"] = "given"
+    if "shares" in asked:
+        asked["shares"] = _shares(asked["shares"])
+    if "fold" in asked:
+        asked["fold"] = _fold(asked["fold"])
+    return SplitSettings(**_chosen(SplitSettings, preset, asked))
+
+
+def _require_one_way(flags: SplitFlags) -> None:
+    """Raise an InputError where two flags say how to divide and can't both be followed."""
+    chosen = _given(flags)
+    if flags.use_split is not None:
+        against = ["keep_split", "fold", "shares"]
+        against += ["split"] if flags.split not in (None, "given") else []
+    elif flags.keep_split is not None:
+        against = ["fold"] + (["split"] if flags.split in ("random", "given") else [])
+    else:
+        return
+    for name in against:
+        if name in chosen:
+            first = "--use-split" if flags.use_split is not None else "--keep-split"
+            raise InputError(
+                f"{first} must not go with --{name.replace('_', '-')}, got both. Leave one out."
+            )
+
+
+def _tables(flags: SplitFlags) -> SplitTables:
+    """Find the tables that the split is made with.
+
+    Raises:
+        InputError: one of them is not there.
+    """
+    return SplitTables(
+        groups=_table("--groups", flags.groups),
+        given=_table("--use-split", flags.use_split),
+        earlier=_table("--keep-split", flags.keep_split),
+    )
+
+
+def _table(flag: str, path: Path | None) -> Artifact | None:
+    if path is None:
+        return None
+    if not path.is_file():
+        raise InputError(
+            f"{flag} must be a CSV file, got '{path}'. There is no such file. Check the path."
+        )
+    return Artifact.of_file(path.absolute())
+
+
 def _given(flags: BaseModel) -> dict[str, Any]:
     """Give the flags that were set."""
     return {name: value for name, value in flags if value is not None}
@@ -180,6 +232,16 @@ def _shares(text: str) -> tuple[float, ...]:
             "Write the percentages of train, val and test as in 70,10,20."
         ) from error
     return train, val, test
+
+
+def _fold(text: str) -> tuple[int, ...]:
+    try:
+        number, folds = (int(part) for part in text.split("/"))
+    except ValueError as error:
+        raise InputError(
+            f"--fold must be two whole numbers, got {text!r}. Write I/K as in 1/5."
+        ) from error
+    return number, folds
 
 
 def _folder(flag: str, path: Path | None) -> Path | None:

@@ -80,6 +80,8 @@ def conclusion(run: Path, plan: Plan) -> str:
     latest = plan.store / LATEST
     if not (run / "metrics.json").exists():
         log.info("Stopped after %s. Results: %s", plan.only, latest)
+        if (run / "audit.html").exists():
+            log.info("Audit: %s", latest / "audit.html", extra={"plain": True})
         return f"{plan.name}: stopped after {plan.only}"
     from reports.html import format_per_class
     from reports.tables import read_json, read_table

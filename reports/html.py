@@ -2,7 +2,7 @@
 
 Everything that comes from the data is escaped, a policy in the file forbids scripts and requests,
 and equal contents give equal text. The numbers come from the tables as they are: this module
-counts pictures and groups, but computes no metric and draws no figure.
+computes no metric, counts nothing in the folder and draws no figure.
 
 What is undefined (NaN, None) reads "n/a", never 0.
 """
@@ -10,8 +10,6 @@ What is undefined (NaN, None) reads "n/a", never 0.
 from __future__ import annotations
 
 import base64
-import math
-import unicodedata
 from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import dataclass
 from pathlib import Path
@@ -20,11 +18,32 @@ from typing import Any
 import jinja2
 import pandas as pd
 
-CARRIED_FILES = ("report.html.j2", "report.css")
+from reports.division import (
+    PARTS,
+    cautions,
+    crossings,
+    division_facts,
+    label_conflicts,
+    leak_verdict,
+    random_verdict,
+    split_rows,
+    unused_reasons,
+    validation_name,
+)
+from reports.folder import folder_facts
+from reports.pairs import sheets
+from reports.words import count, decimal, display_width, percent, plural, printable, undefined
 
-NOT_AVAILABLE = "n/a"
-PARTS = {"train": "Train", "val": "Validation", "test": "Test", "unused": "Unused"}
-"""The parts of a split and what a reader calls them."""
+CARRIED_FILES = (
+    "pages/audit.html.j2",
+    "pages/data.html.j2",
+    "pages/macros.html.j2",
+    "pages/page.css",
+    "pages/page.html.j2",
+    "pages/report.html.j2",
+    "pages/reproduce.html.j2",
+)
+
 SHOWN = 20
 """So many rows of a long list are shown; the rest is counted."""
 PERCENT_COLUMNS = {
@@ -50,26 +69,36 @@ CAPTIONS = {
 
 
 @dataclass(frozen=True)
-class ReportContent:
-    """Hold what a report is made from: tables, figures and texts, nothing computed."""
+class AuditContent:
+    """Hold what is known of the pictures and how they were divided, nothing computed."""
 
     title: str
     data_name: str
     synthetic: bool
     classes: Sequence[str]
-    settings: Mapping[str, Mapping[str, str]]
-    """By section, each setting's name and value."""
+    manifest: pd.DataFrame
+    """The readable pictures."""
     split: pd.DataFrame
     quarantine: pd.DataFrame
     leakage: Mapping[str, Any] | None
+    pairs: Mapping[str, Sequence[Mapping[str, Any]]]
+    """Lists of pairs to look at: crossing, random, joined, listed."""
+    command: str
+    """What to type to get this page again."""
+
+
+@dataclass(frozen=True)
+class ReportContent(AuditContent):
+    """Hold what a report is made from besides: tables, figures and texts."""
+
+    settings: Mapping[str, Mapping[str, str]]
+    """By section, each setting's name and value."""
     per_class: pd.DataFrame
     metrics: Mapping[str, Any]
     confusion: pd.DataFrame
     history: pd.DataFrame
     figures: Mapping[str, bytes | str]
     """By stem, a PNG file's bytes or an SVG file's text, in the order of the report."""
-    command: str
-    """What to type to get this report again."""
     environment: Mapping[str, str]
     notes: Sequence[str] = ()
 
@@ -95,15 +124,6 @@ class ShownFigure:
 
 
 @dataclass(frozen=True)
-class Crossing:
-    """Hold one kind of leak: test pictures that have such a relative in train."""
-
-    name: str
-    drawn: str
-    random: str
-
-
-@dataclass(frozen=True)
 class Mistake:
     """Hold one pair of classes that is confused, with count and share of the true class."""
 
@@ -115,23 +135,22 @@ class Mistake:
 
 def render_report(content: ReportContent) -> str:
     """Render the whole report as one HTML text."""
-    template = _environment().get_template(CARRIED_FILES[0])
-    text = template.render(
-        content=content,
+    return _render(
+        "report.html.j2",
+        content,
         verdict=verdict(content),
         bars=_bars(content),
         validation_name=validation_name(content.split),
-        split_rows=split_rows(content.split, content.classes),
-        unused=unused_reasons(content.split),
-        crossings=crossings(content.leakage),
-        leak_verdict=leak_verdict(content.leakage),
-        quarantine=content.quarantine.head(SHOWN).to_dict("records"),
         scores=content.per_class.to_dict("records"),
         mistakes=mistakes(content.confusion),
         figures=[_shown(stem, data, content) for stem, data in content.figures.items()],
         history=content.history.to_dict("records"),
     )
-    return text.encode("utf-8", errors="replace").decode("utf-8")
+
+
+def render_audit(content: AuditContent) -> str:
+    """Render what is known before any training as one HTML text."""
+    return _render("audit.html.j2", content)
 
 
 def format_per_class(per_class: pd.DataFrame) -> str:
@@ -150,45 +169,11 @@ def format_per_class(per_class: pd.DataFrame) -> str:
     return "\n".join(_line(row, widths) for row in [header, *rows])
 
 
-def percent(share: float | None, space: str = "\u00a0") -> str:
-    """Write a share 0..1 in percent with one decimal; "n/a" where it is undefined."""
-    return NOT_AVAILABLE if _undefined(share) else f"{100 * float(share or 0):.1f}{space}%"
-
-
-def decimal(value: float | None) -> str:
-    """Write a number with three decimals; "n/a" where it is undefined."""
-    return NOT_AVAILABLE if _undefined(value) else f"{float(value or 0):.3f}"
-
-
-def count(value: float | None) -> str:
-    """Write a whole number with thousands apart; "n/a" where it is undefined."""
-    return NOT_AVAILABLE if _undefined(value) else f"{float(value or 0):,.0f}"
-
-
-def plural(number: float, noun: str, nouns: str | None = None) -> str:
-    """Write a number with its noun, in the plural unless it is 1."""
-    return f"{count(number)} {noun if number == 1 else nouns or noun + 's'}"
-
-
-def printable(text: str) -> str:
-    """Write control characters as escapes, so that a name cannot steer a terminal."""
-    return "".join(
-        character if character.isprintable() else character.encode("unicode_escape").decode()
-        for character in text
-    )
-
-
-def display_width(text: str) -> int:
-    """Count the columns that a terminal gives a text: wide characters 2, combining ones 0."""
-    wide = sum(unicodedata.east_asian_width(character) in "WF" for character in text)
-    return len(text) + wide - sum(unicodedata.combining(character) > 0 for character in text)
-
-
 def verdict(content: ReportContent) -> str:
     """Say in a sentence how the score compares with always answering the commonest class."""
     accuracy = content.metrics.get("accuracy")
     baseline = content.metrics.get("majority_accuracy")
-    if accuracy is None or baseline is None or _undefined(accuracy) or _undefined(baseline):
+    if accuracy is None or baseline is None or undefined(accuracy) or undefined(baseline):
         return "No test picture could be evaluated, so there is no score."
     answer = f"always answering “{commonest(content.per_class)}” ({percent(baseline)})"
     points = round(100 * accuracy, 1) - round(100 * baseline, 1)  # as they are shown
@@ -198,71 +183,9 @@ def verdict(content: ReportContent) -> str:
     return f"{abs(points):.1f} percentage points {side} {answer}."
 
 
-def validation_name(split: pd.DataFrame) -> str:
-    """Name the part that the history's val columns measure: test where there is no val part."""
-    return PARTS["val" if (split["split"] == "val").any() else "test"]
-
-
 def commonest(per_class: pd.DataFrame) -> str:
     """Name the class with the most pictures, the first one of equals."""
     return str(per_class["class"].iloc[int(per_class["support"].to_numpy().argmax())])
-
-
-def split_rows(split: pd.DataFrame, classes: Sequence[str]) -> list[tuple[str, dict[str, int]]]:
-    """Count the pictures of each class by part, then all pictures and all groups."""
-    known = [*classes, *sorted(set(split["label"]) - set(classes))]
-    table = pd.crosstab(split["label"], split["split"])
-    table = table.reindex(index=pd.Index(known), columns=pd.Index(list(PARTS)), fill_value=0)
-    groups = split.groupby("split")["group"].nunique()
-    rows = [(str(name), _counts(row)) for name, row in table.iterrows()]
-    return [*rows, ("All pictures", _counts(table.sum())), ("Groups", _counts(groups))]
-
-
-def unused_reasons(split: pd.DataFrame) -> list[tuple[str, int]]:
-    """Count the unused pictures by reason, the commonest first, without the names in them."""
-    unused = split.loc[split["split"] == "unused", "reason"]
-    kinds = unused.str.replace(r":.*$", "", regex=True).value_counts()
-    rows = [(str(kind), int(number)) for kind, number in kinds.items()]
-    return sorted(rows, key=lambda row: (-row[1], row[0]))
-
-
-def crossings(leakage: Mapping[str, Any] | None) -> list[Crossing]:
-    """Set the leaks of the split drawn beside those of a random one; nothing where not counted."""
-    if leakage is None:
-        return []
-    names = {
-        "copy": "another copy of the same photograph",
-        "exact": "an identical file",
-        "near": "a near duplicate",
-        "group": "a picture of the same group",
-        "any": "any of these",
-    }
-    drawn, random = leakage.get("drawn") or {}, leakage.get("random") or {}
-    return [
-        Crossing(name, _crossing(drawn.get(key)), _crossing(random.get(key)))
-        for key, name in names.items()
-        if key in drawn or key in random
-    ]
-
-
-def leak_verdict(leakage: Mapping[str, Any] | None) -> tuple[bool, str]:
-    """Say whether something of the test part was in train, and if so that the score is too good."""
-    leaks = ((leakage or {}).get("drawn") or {}).get("any")
-    if leaks is None:
-        return False, "Whether test pictures have relatives in train was not counted."
-    if leaks["count"]:
-        have = "has a relative" if leaks["count"] == 1 else "have relatives"
-        return True, (
-            f"{plural(leaks['count'], 'test picture')} ({percent(leaks['share'])}) {have} "
-            "in train: the score is too good to be believed for new patients."
-        )
-    if "name" in (scheme := (leakage or {}).get("scheme") or {}) and not scheme["name"]:
-        return True, (
-            "No test picture is known to have a relative in train, but the file names follow no "
-            "known scheme: each picture counts as a patient of its own, and pictures of one "
-            "patient may stand on both sides unseen."
-        )
-    return False, "No test picture is known to have a relative in train."
 
 
 def mistakes(confusion: pd.DataFrame, most: int = 5) -> list[Mistake]:
@@ -281,10 +204,17 @@ def mistakes(confusion: pd.DataFrame, most: int = 5) -> list[Mistake]:
     ]
 
 
+def _render(page: str, content: AuditContent, **shown: Any) -> str:
+    """Render one page with the section on the data; what is no UTF-8 becomes question marks."""
+    template = _environment().get_template(page)
+    text = template.render(content=content, **_data_and_split(content), **shown)
+    return text.encode("utf-8", errors="replace").decode("utf-8")
+
+
 def _environment() -> jinja2.Environment:
     """Build the template engine: everything is escaped, a missing name is an error."""
     environment = jinja2.Environment(
-        loader=jinja2.FileSystemLoader(Path(__file__).parent),
+        loader=jinja2.FileSystemLoader(Path(__file__).parent / "pages"),
         autoescape=True,
         undefined=jinja2.StrictUndefined,
         trim_blocks=True,
@@ -294,6 +224,23 @@ def _environment() -> jinja2.Environment:
     environment.filters |= {writer.__name__: writer for writer in writers}
     environment.globals |= {"SHOWN": SHOWN, "PARTS": PARTS, "SCORES": PERCENT_COLUMNS}
     return environment
+
+
+def _data_and_split(content: AuditContent) -> dict[str, Any]:
+    """Give what the section on the data shows, by the names of its template."""
+    return {
+        "leak_verdict": leak_verdict(content.leakage),
+        "random_verdict": random_verdict(content.leakage),
+        "cautions": cautions(content.leakage),
+        "folder_facts": folder_facts(content.manifest, len(content.quarantine)),
+        "quarantine": content.quarantine.head(SHOWN).to_dict("records"),
+        "division_facts": division_facts(content.leakage),
+        "crossings": crossings(content.leakage),
+        "split_rows": split_rows(content.split, content.classes),
+        "unused": unused_reasons(content.split),
+        "conflicts": label_conflicts(content.split),
+        "sheets": sheets(content.pairs, (content.leakage or {}).get("near")),
+    }
 
 
 def _bars(content: ReportContent) -> list[tuple[str, float | None]]:
@@ -306,29 +253,12 @@ def _bars(content: ReportContent) -> list[tuple[str, float | None]]:
     ]
 
 
-def _undefined(value: float | None) -> bool:
-    """Tell whether a number is missing."""
-    return value is None or math.isnan(value)
-
-
 def _line(cells: Sequence[str], widths: Sequence[int]) -> str:
     """Align one line of a terminal table: the name to the left, numbers to the right."""
     pads = [" " * (width - display_width(cell)) for cell, width in zip(cells, widths, strict=True)]
     first = cells[0] + pads[0]
     rest = (pad + cell for cell, pad in zip(cells[1:], pads[1:], strict=True))
     return "  ".join([first, *rest])
-
-
-def _counts(row: pd.Series[Any]) -> dict[str, int]:
-    """Give the count of each part, 0 where there is none."""
-    return {part: int(row.get(part, 0)) for part in PARTS}
-
-
-def _crossing(counts: Mapping[str, Any] | None) -> str:
-    """Write the count and share of one kind of leak."""
-    if counts is None:
-        return NOT_AVAILABLE
-    return f"{count(counts['count'])} ({percent(counts['share'])})"
 
 
 def _shown(stem: str, data: bytes | str, content: ReportContent) -> ShownFigure:
@@ -345,7 +275,7 @@ def _describe_curves(content: ReportContent) -> str:
         return "Learning curves without an epoch."
     last = content.history.iloc[-1]
     ends = f"train accuracy {percent(last['train_accuracy'])}"
-    if not _undefined(last["val_accuracy"]):
+    if not undefined(last["val_accuracy"]):
         name = validation_name(content.split).lower()
         ends += f", {name} accuracy {percent(last['val_accuracy'])}"
     return f"Learning curves over {plural(len(content.history), 'epoch')}. At the end: {ends}."

@@ -31,6 +31,10 @@ TEXT_COLUMNS = frozenset(
         "error",
         "class",
         "finished_at",
+        "sha256",
+        "phash",
+        "mode",
+        "format",
     }
 )
 """The columns that hold text; every other column holds numbers."""

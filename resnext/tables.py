@@ -36,8 +36,7 @@ def write_table(table: pd.DataFrame, path: Path) -> None:
 
 def read_table(path: Path | BinaryIO) -> pd.DataFrame:
     """Read a CSV that `write_table` wrote: text stays text, even a class named NA or 001."""
-    table = pd.read_csv(path, dtype=str, keep_default_na=False, encoding="utf-8")
-    return typed(table)
+    return typed(_read_text(path))
 
 
 def read_manifest(path: Path) -> pd.DataFrame:
@@ -46,27 +45,31 @@ def read_manifest(path: Path) -> pd.DataFrame:
     Raises:
         InputError: the file is missing or lacks a column.
     """
-    return read_columns(path, "manifest", MANIFEST_COLUMNS, stage="scan")
+    return read_columns(path, "manifest", MANIFEST_COLUMNS, remedy="Scan the data again.")
 
 
-def read_columns(path: Path, what: str, columns: Sequence[str], *, stage: str) -> pd.DataFrame:
-    """Read a table that must hold some columns; `stage` is what makes it.
+def read_columns(path: Path, what: str, columns: Sequence[str], *, remedy: str) -> pd.DataFrame:
+    """Read some columns of a table that must hold them; `what` and `remedy` are words for an error.
 
     Raises:
-        InputError: the file is missing or lacks a column.
+        InputError: the file is missing, no table in UTF-8, or lacks a column.
     """
     if not path.is_file():
+        raise InputError(f"{what} must be a file, got {str(path)!r}. No such file. {remedy}")
+    try:
+        table = _read_text(path)
+    except (UnicodeDecodeError, pd.errors.ParserError, pd.errors.EmptyDataError) as error:
         raise InputError(
-            f"{what} must be a file, got {str(path)!r}. No such file. {stage.capitalize()} first."
-        )
-    table = read_table(path)
+            f"{what} must be a CSV table in UTF-8, got {str(path)!r}: "
+            f"{' '.join(str(error).split())}. {remedy}"
+        ) from error
     missing = [name for name in columns if name not in table.columns]
     if missing:
         raise InputError(
             f"{what} must hold the columns {', '.join(columns)}, got none named "
-            f"{', '.join(missing)}. File {str(path)!r}. {stage.capitalize()} the data again."
+            f"{', '.join(missing)}. File {str(path)!r}. {remedy}"
         )
-    return table
+    return typed(table[list(columns)])
 
 
 def read_split_pictures(split: Path, manifest: Path) -> pd.DataFrame:
@@ -76,6 +79,11 @@ def read_split_pictures(split: Path, manifest: Path) -> pd.DataFrame:
         InputError: the manifest can't be read.
     """
     return read_table(split).merge(read_manifest(manifest)[["path", "sha256"]], on="path")
+
+
+def _read_text(path: Path | BinaryIO) -> pd.DataFrame:
+    """Read a CSV with every cell as text; a byte-order mark, as Excel writes it, is passed over."""
+    return pd.read_csv(path, dtype=str, keep_default_na=False, encoding="utf-8-sig")
 
 
 def typed(table: pd.DataFrame) -> pd.DataFrame:

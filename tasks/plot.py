@@ -12,22 +12,23 @@ log = logging.getLogger(__name__)
 @stage(run_name="plot curves and confusion")
 def plot(
     work: Work,
+    split: Annotated[Artifact, Reads("split.csv")],
     model: Annotated[Artifact, Reads("history.csv", "timing.csv")],
     scores: Annotated[Artifact, Reads("confusion.csv")],
-    validation_name: str,
     show_time: bool,
 ) -> None:
     """Write curves.png, curves.svg, confusion.png and confusion.svg.
 
     The curves carry the time when the training ended, if wanted.
     """
-    from reports import figures, tables
+    from reports import division, figures, tables
 
     history = tables.read_table(model.path("history.csv"))
     confusion = tables.read_confusion(scores.path("confusion.csv"))
     ended = tables.read_table(model.path("timing.csv"))["finished_at"].iloc[-1]
     caption = f"Training ended {ended}" if show_time else None
-    curves = figures.plot_curves(history, validation_name=validation_name, caption=caption)
+    watched = division.validation_name(tables.read_table(split.path("split.csv"))).lower()
+    curves = figures.plot_curves(history, validation_name=watched, caption=caption)
     figures.save_figure(curves, work.out, "curves")
     figures.save_figure(figures.plot_confusion(confusion), work.out, "confusion")
     if note := figures.font_note(confusion.index):

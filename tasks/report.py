@@ -4,6 +4,7 @@ from typing import Annotated
 
 from pydantic import BaseModel, ConfigDict
 
+from tasks.audit import Divided, Found, data_and_split
 from tasks.stage.artifact import Artifact, Reads, Work
 from tasks.stage.decorator import stage
 
@@ -21,22 +22,22 @@ class About(BaseModel):
     command: str
     settings: tuple[tuple[str, Facts], ...]
     environment: Facts
-    notes: tuple[str, ...]
 
 
 @stage(run_name="report on {about.data_name}")
 def report(
     work: Work,
-    manifest: Annotated[Artifact, Reads("quarantine.csv")],
-    split: Annotated[Artifact, Reads("split.csv", "leakage.json")],
+    manifest: Found,
+    split: Divided,
     model: Annotated[Artifact, Reads("history.csv")],
     scores: Annotated[Artifact, Reads("per_class.csv", "confusion.csv", "metrics.json")],
     figures: Annotated[Artifact, Reads("curves.png", "confusion.png")],
     about: About,
 ) -> None:
     """Write report.html."""
-    from reports import html, tables
+    from reports import division, html, tables
 
+    known = data_and_split(manifest, split)
     confusion = tables.read_confusion(scores.path("confusion.csv"))
     content = html.ReportContent(
         title=f"Image classification report: {about.data_name}",
@@ -44,9 +45,6 @@ def report(
         synthetic=about.synthetic,
         classes=tuple(confusion.index),
         settings={section: dict(facts) for section, facts in about.settings},
-        split=tables.read_table(split.path("split.csv")),
-        quarantine=tables.read_table(manifest.path("quarantine.csv")),
-        leakage=tables.read_json(split.path("leakage.json")),
         per_class=tables.read_table(scores.path("per_class.csv")),
         metrics=tables.read_json(scores.path("metrics.json")),
         confusion=confusion,
@@ -54,6 +52,7 @@ def report(
         figures={stem: figures.path(f"{stem}.png").read_bytes() for stem in FIGURES},
         command=about.command,
         environment=dict(about.environment),
-        notes=about.notes,
+        notes=division.notes(known["split"]),
+        **known,
     )
     (work.out / "report.html").write_text(html.render_report(content), encoding="utf-8")

@@ -15,6 +15,7 @@ import pandas as pd
 
 from resnext import tables
 from resnext.manifest import scan as manifest
+from resnext.manifest.describe import describe_scan
 from tasks.stage.artifact import Runtime, Work
 from tasks.stage.decorator import stage
 from tasks.stage.key import digest_of
@@ -48,7 +49,7 @@ def _scan(work: Work, how: Callable[..., manifest.Scan]) -> manifest.Scan:
         found = how(work.pictures, workers=work.workers, remembered=remembered, progress=progress)
     if remembered is None or not found.memory.equals(remembered):
         _remember(found.memory, memory)
-    log.info(manifest.describe(found))
+    log.info(describe_scan(found.manifest, found.quarantine, found.left_out))
     return found
 
 

@@ -1,10 +1,9 @@
-"""Draw the split and measure what leaks across it."""
+"""Divide the pictures and measure what leaks across the parts."""
 
 import logging
 from typing import Annotated
 
-from resnext.split import draw as splits
-from resnext.split import leakage as leaks
+from resnext.split import settings as splits
 from resnext.tables import read_manifest, write_table
 from tasks.stage.artifact import Artifact, Reads, Work
 from tasks.stage.decorator import stage
@@ -12,17 +11,32 @@ from tasks.stage.store import write_json
 
 log = logging.getLogger(__name__)
 
+UserTable = Annotated[Artifact | None, Reads()]
+
 
 @stage(run_name="split {settings.strategy}")
 def split(
     work: Work,
-    manifest: Annotated[Artifact, Reads("manifest.csv")],
+    manifest: Annotated[Artifact, Reads("manifest.csv", "hashes.npy")],
     settings: splits.SplitSettings,
+    groups: UserTable = None,
+    given: UserTable = None,
+    earlier: UserTable = None,
 ) -> None:
-    """Write split.csv and leakage.json."""
+    """Write split.csv, leakage.json, near.csv and, with thumbnails, pairs.json."""
+    import numpy as np
+
+    from resnext.split.describe import describe_split
+    from resnext.split.division import Sources, divide
+
+    tables = (table.single_path() if table else None for table in (groups, given, earlier))
     pictures = read_manifest(manifest.path("manifest.csv"))
-    drawn = splits.split(pictures, settings)
-    leakage = leaks.leakage_report(pictures, settings, drawn)
-    write_table(drawn, work.out / "split.csv")
-    write_json(work.out / "leakage.json", leakage)
-    log.info(leaks.describe_split(drawn, leakage))
+    words = np.load(manifest.path("hashes.npy"))
+    division = divide(
+        work.pictures, pictures, words, settings, Sources(*tables), workers=work.workers
+    )
+    write_table(division.split, work.out / "split.csv")
+    write_json(work.out / "leakage.json", division.leakage)
+    write_table(division.pairs, work.out / "near.csv")
+    write_json(work.out / "pairs.json", division.cards)
+    log.info(describe_split(division.split, division.leakage))

@@ -17,6 +17,11 @@ from resnext.errors import InputError
 
 FILE_COLUMNS = ["path", "size", "mtime_ns", "inode"]
 SYSTEM_NAMES = frozenset({"__MACOSX", "thumbs.db", "desktop.ini"})
+PART_NAMES = {  # what its makers call the folders of a divided data set, and what we do
+    "train": "train", "training": "train",
+    "val": "val", "valid": "val", "validation": "val",
+    "test": "test", "testing": "test",
+}  # fmt: skip
 LARGEST_FILE = 512 << 20  # bytes; a bigger file is no photograph and is not read into memory
 
 
@@ -24,26 +29,44 @@ LARGEST_FILE = 512 << 20  # bytes; a bigger file is no photograph and is not rea
 class Listing:
     """Collect what a walk finds: files to read, faults by path, and the entries left out.
 
-    A file is what `FILE_COLUMNS` names.
+    A file is what `FILE_COLUMNS` names. `depth` says how many folders deep the class folders lie.
     """
 
     root: str
     files: list[tuple[str, int, int, int]] = field(default_factory=list)
     faults: dict[str, str] = field(default_factory=dict)
     left_out: int = 0
+    depth: int = 1
 
 
 def list_classes(root: Path) -> Listing:
-    """List a folder of class folders; a file in the root itself and an empty class are faults.
+    """List a folder of class folders; a file outside of them and an empty class are faults.
+
+    The class folders may also lie in folders named train, val and test.
 
     Raises:
-        InputError: root is no folder, or holds fewer than two folders.
+        InputError: root is no folder, or holds fewer than two class folders.
     """
-    classes = _class_folders(root)
+    _require_folder(root)
+    parts = part_folders(root)
+    classes = [f"{part}/{name}" for part in parts for name in _folders(root / part)]
     listing = _walk(root)
+    listing.depth = 2 if parts else 1
     _set_aside_loose_files(listing)
-    _note_empty_classes(listing, classes)
+    _note_empty_classes(listing, classes if parts else _class_folders(root))
     return listing
+
+
+def part_folders(root: Path) -> list[str]:
+    """Name the folders of a data set that comes divided, such as train, val and test.
+
+    Empty where there are other folders beside them, no training folder or nothing else, or where
+    one of them holds no folder.
+    """
+    names = _folders(root) if root.is_dir() and os.access(root, os.R_OK | os.X_OK) else []
+    parts = [PART_NAMES.get(name.lower(), "") for name in names]
+    divided = len(set(parts)) == len(parts) >= 2 and "train" in parts and "" not in parts
+    return names if divided and all(_folders(root / name) for name in names) else []
 
 
 def list_pictures(source: Path) -> Listing:
@@ -158,25 +181,39 @@ def _link_fault(path: str, root: str) -> str:
 # ---------------------------------------------------------------- class folders
 
 
+def _require_folder(root: Path) -> None:
+    """Raise an InputError where root is no folder that can be read."""
+    if root.is_dir() and os.access(root, os.R_OK | os.X_OK):
+        return
+    what = "No such folder"
+    if root.exists():
+        what = "Permission denied" if root.is_dir() else "This is a file"
+    raise InputError(
+        f"data must name a folder, got {str(root)!r}. {what}. "
+        "Give the folder that holds one folder per class."
+    )
+
+
+def _folders(root: Path) -> list[str]:
+    """Name the folders in a folder that are not left out, sorted; none where it can't be read."""
+    try:
+        entries = list(os.scandir(root))
+    except OSError:
+        return []
+    return sorted(
+        entry.name
+        for entry in entries
+        if entry.is_dir(follow_symlinks=False) and not _is_left_out(entry.name)
+    )
+
+
 def _class_folders(root: Path) -> list[str]:
     """Return the names of the class folders.
 
     Raises:
-        InputError: root is no folder, or holds fewer than two folders.
+        InputError: root holds fewer than two folders.
     """
-    if not (root.is_dir() and os.access(root, os.R_OK | os.X_OK)):
-        what = "No such folder"
-        if root.exists():
-            what = "Permission denied" if root.is_dir() else "This is a file"
-        raise InputError(
-            f"data must name a folder, got {str(root)!r}. {what}. "
-            "Give the folder that holds one folder per class."
-        )
-    names = sorted(
-        entry.name
-        for entry in os.scandir(root)
-        if entry.is_dir(follow_symlinks=False) and not _is_left_out(entry.name)
-    )
+    names = _folders(root)
     if len(names) < 2:
         raise InputError(_too_few_folders(root, names))
     return names
@@ -186,23 +223,22 @@ def _too_few_folders(root: Path, names: list[str]) -> str:
     """Say what is missing, and where the class folders may be."""
     got = f"1 ({names[0]!r})" if names else "none"
     remedy = "Put the pictures of each class into a folder of their own"
-    if names and sum(entry.is_dir() for entry in os.scandir(root / names[0])) >= 2:
+    if names and len(_folders(root / names[0])) >= 2:
         remedy = f"Give {str(root / names[0])!r} if the class folders lie there"
     return f"data must hold at least 2 class folders, got {got}. Folder {str(root)!r}. {remedy}."
 
 
 def _set_aside_loose_files(listing: Listing) -> None:
-    """Quarantine the files that lie in the root itself: they have no class."""
-    for path, *_ in listing.files:
-        if "/" not in path:
-            listing.faults[path] = "lies outside the class folders"
-    listing.files = [entry for entry in listing.files if "/" in entry[0]]
+    """Quarantine the files that lie outside the class folders: they have no class."""
+    loose = [path for path, *_ in listing.files if path.count("/") < listing.depth]
+    listing.faults.update(dict.fromkeys(loose, "lies outside the class folders"))
+    listing.files = [entry for entry in listing.files if entry[0].count("/") >= listing.depth]
 
 
 def _note_empty_classes(listing: Listing, classes: list[str]) -> None:
     """Quarantine class folders in which nothing was found, so that they are not lost silently."""
-    found = {path.split("/", 1)[0] for path, *_ in listing.files}
-    found |= {path.split("/", 1)[0] for path in listing.faults}
+    paths = [path for path, *_ in listing.files] + list(listing.faults)
+    found = {"/".join(path.split("/")[: listing.depth]) for path in paths}
     for name in classes:
         if name not in found and _shown(name) not in found:
             listing.faults[_shown(name)] = "class folder without a picture"

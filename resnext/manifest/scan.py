@@ -14,12 +14,11 @@ from pathlib import Path
 import pandas as pd
 
 from resnext.errors import InputError
+from resnext.manifest.describe import name_faults
 from resnext.manifest.hashing import Words, to_words
 from resnext.manifest.listing import FILE_COLUMNS, Listing, list_classes, list_pictures
 from resnext.manifest.reading import READ_COLUMNS, READER, Progress, Reading, read_files
 from resnext.tables import MANIFEST_COLUMNS, typed
-
-OFFENDERS = 5  # named in a message before the total
 
 
 @dataclass(frozen=True, eq=False)
@@ -48,14 +47,18 @@ def scan(
 ) -> Scan:
     """Scan a folder of class folders: the class of a picture is the first folder below root.
 
+    Where root holds the folders train, val and test, it is the second.
+
     `workers` processes decode, where there is enough to read; `progress` is called with files
     read and files to read.
 
     Raises:
         InputError: root is no folder, or holds fewer than two classes with a readable picture.
     """
-    done = _read_listing(list_classes(root), workers, remembered, progress)
-    manifest = done.manifest.assign(label=done.manifest["path"].str.split("/", n=1).str[0])
+    listing = list_classes(root)
+    done = _read_listing(listing, workers, remembered, progress)
+    folders = done.manifest["path"].str.split("/", n=listing.depth)
+    manifest = done.manifest.assign(label=folders.str[listing.depth - 1])
     found = Scan(typed(manifest[MANIFEST_COLUMNS]), *_parts(done))
     _require_two_classes(root, found)
     return found
@@ -78,19 +81,6 @@ def scan_pictures(
     done = _read_listing(list_pictures(source), workers, remembered, progress)
     _require_pictures("source", source, done)
     return done
-
-
-def describe(found: Scan) -> str:
-    """Tell in a few lines what a scan found: classes, quarantined files, entries left out."""
-    counts = found.manifest["label"].value_counts().sort_index()
-    lines = [f"{len(found.manifest):,} pictures in {len(counts)} classes: {_classes(counts)}"]
-    if counts.index.tolist() in ([], [""]):
-        lines = [f"{len(found.manifest):,} pictures"]
-    if len(found.quarantine):
-        lines.append(f"{len(found.quarantine):,} quarantined: {_faults(found.quarantine)}")
-    if found.left_out:
-        lines.append(f"{found.left_out:,} hidden or system files and folders left out")
-    return "\n".join(lines)
 
 
 # ---------------------------------------------------------------- reading, from memory first
@@ -150,30 +140,14 @@ def _parts(done: Scan) -> tuple[Words, pd.DataFrame, pd.DataFrame, int, int]:
     return done.words, done.quarantine, done.memory, done.left_out, done.opened
 
 
-# ---------------------------------------------------------------- words
-
-
-def _classes(counts: pd.Series[int]) -> str:
-    """Name classes with their counts, the first twenty of them."""
-    named = [f"{label} {count:,}" for label, count in list(counts.items())[:20]]
-    more = len(counts) - len(named)
-    return ", ".join(named) + (f" and {more} more" if more else "")
-
-
-def _faults(quarantine: pd.DataFrame) -> str:
-    """Name the first five quarantined paths with their reasons, then the total."""
-    first = quarantine.head(OFFENDERS)
-    rows = zip(first["path"], first["reason"], strict=True)
-    named = [f"{path} ({reason})" for path, reason in rows]
-    more = len(quarantine) - len(named)
-    return "; ".join(named) + (f"; {len(quarantine):,} in total" if more else "")
+# ---------------------------------------------------------------- what a scan needs
 
 
 def _require_pictures(argument: str, root: Path, found: Scan) -> None:
     """Raise an InputError where no picture could be read."""
     if len(found.manifest):
         return
-    got = _faults(found.quarantine) if len(found.quarantine) else "no file at all"
+    got = name_faults(found.quarantine) if len(found.quarantine) else "no file at all"
     raise InputError(
         f"{argument} must hold a readable picture, got {got}. "
         f"{str(root)!r}. Add pictures, or give another path."
@@ -185,7 +159,7 @@ def _require_two_classes(root: Path, found: Scan) -> None:
     _require_pictures("data", root, found)
     labels = sorted(set(found.manifest["label"]))
     if len(labels) < 2:
-        bad = f": {_faults(found.quarantine)}" if len(found.quarantine) else ""
+        bad = f": {name_faults(found.quarantine)}" if len(found.quarantine) else ""
         raise InputError(
             f"data must hold readable pictures of at least 2 classes, got only {labels[0]!r}{bad}. "
             f"Folder {str(root)!r}. Add pictures of a second class."

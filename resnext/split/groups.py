@@ -1,17 +1,17 @@
 """Read from the names of pictures which show one patient and which are copies of one photograph.
 
-A patient is a group; augmented copies go with their photograph; identical files join groups. A
-pattern of the caller's decides, else a built-in scheme that fits nearly all names. It opens no
-picture: near-duplicates, which have other bytes, are not looked for.
+A patient is a group; augmented copies go with their photograph. A table or a pattern of the
+caller's decides, else a built-in scheme that fits nearly all names. Groups that hold a picture in
+common are joined. It opens no picture.
 
-Source: the naming scheme is that of the Monkeypox Skin Lesion Dataset v1 (Ali et al. 2022,
-arXiv:2207.03342), with any letters in front.
+Source: the naming schemes are those of the Monkeypox Skin Lesion Dataset v1 (Ali et al. 2022,
+arXiv:2207.03342) and v2 (Ali et al. 2023, arXiv:2306.14169), with any letters in front.
 """
 
 from __future__ import annotations
 
 import re
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from pathlib import Path
 from typing import NamedTuple
@@ -19,6 +19,7 @@ from typing import NamedTuple
 import pandas as pd
 
 from resnext.errors import InputError
+from resnext.tables import read_columns
 
 FIT = 0.95  # share of names that a built-in scheme must fit
 PHOTOGRAPHS = 0.1  # share of photographs that must be there themselves, not as copies alone
@@ -36,6 +37,10 @@ SCHEMES = (
         "patient_photograph_copy (MSLD v1)",
         r"(?:^|/)(?P<group>[A-Za-z]+\d{1,4})_\d{1,3}(?:_(?P<copy>\d{1,3}))?(?:\.[^./]*)?$",
     ),
+    Scheme(
+        "class_patient_photograph (MSLD v2)",
+        r"(?:^|/)(?P<group>[A-Za-z]+_\d{1,4})_\d{1,3}(?:_(?P<copy>\d{1,3}))?(?:\.[^./]*)?$",
+    ),
 )
 
 
@@ -52,49 +57,87 @@ class _Name(NamedTuple):
 class Naming:
     """Hold the scheme that was taken, its evidence, and the pictures with what their names say.
 
-    `pictures` is sorted by path: path, label, sha256, group, copy, photograph; `ids` counts the
-    groups before identical files joined them. `scheme` is empty where none fits.
+    `pictures` is sorted by path: path, label, sha256, group, copy, photograph; its groups are not
+    joined yet. `scheme` is empty where none fits; `listed` counts the pictures whose group stands
+    in the caller's table.
     """
 
     scheme: str
     fits: int
-    ids: int
+    listed: int
     pictures: pd.DataFrame
 
+    @property
+    def ids(self) -> int:
+        """Count the groups before any are joined."""
+        return int(self.pictures["group"].nunique())
 
-def read_names(manifest: pd.DataFrame, group_pattern: str | None = None) -> Naming:
-    """Read groups and copies from the paths and join the groups that share identical files.
+
+def read_names(
+    manifest: pd.DataFrame,
+    group_pattern: str | None = None,
+    groups: Mapping[str, str] | None = None,
+) -> Naming:
+    """Read groups and copies from the paths.
 
     The pattern decides, else the first built-in scheme that fits, else every picture is a group.
+    `groups`, by path, wins over all of them where it names a picture.
 
     Raises:
-        InputError: the pattern fits no path, or its `copy` is no number.
+        InputError: the pattern fits no path, its `copy` is no number, or `groups` names no picture.
     """
     pictures = manifest[["path", "label", "sha256"]].sort_values("path", ignore_index=True)
     paths = pictures["path"].tolist()
     scheme, names = _choose_scheme(paths, group_pattern)
-    groups = [name.group for name in names]
-    joined = join_groups(groups, pictures["sha256"].tolist())
-    copies = pd.array([name.copy for name in names], dtype="Int64")
+    listed = _listed(paths, groups or {})
     pictures = pictures.assign(
-        group=pd.Series(joined, dtype="str"),
-        copy=copies,
+        group=pd.Series(
+            [listed.get(path, name.group) for path, name in zip(paths, names, strict=True)],
+            dtype="str",
+        ),
+        copy=pd.array([name.copy for name in names], dtype="Int64"),
         photograph=pd.Series([name.photograph for name in names], dtype="str"),
     )
-    return Naming(scheme, sum(name.fits for name in names), len(set(groups)), pictures)
+    return Naming(scheme, sum(name.fits for name in names), len(listed), pictures)
 
 
-def join_groups(groups: Sequence[str], keys: Sequence[str]) -> list[str]:
-    """Join groups that hold an equal key, directly or through others.
+def read_groups(path: Path) -> dict[str, str]:
+    """Read a table of `path,group`: the group of each picture, by path.
 
-    A joined group is called by its ids in order, `A=B`; of more than three, by the first three
-    and the number of the others.
+    Raises:
+        InputError: the file lacks a column, a group is empty, or a path has two groups.
+    """
+    remedy = "Write a line path,group at the top and one for each picture."
+    table = read_columns(path, "groups", ["path", "group"], remedy=remedy)
+    empty = table.loc[table["group"].str.strip() == "", "path"]
+    if len(empty):
+        raise InputError(
+            f"groups must name a group for each path, got none for {empty.iloc[0]!r}. "
+            f"File {str(path)!r}. Fill it in or remove the row."
+        )
+    found = table.drop_duplicates(["path", "group"])
+    twice = found.loc[found["path"].duplicated(), "path"]
+    if len(twice):
+        raise InputError(
+            f"groups must name one group for each path, got two for {twice.iloc[0]!r}. "
+            f"File {str(path)!r}. Remove one."
+        )
+    return dict(zip(found["path"], found["group"], strict=True))
+
+
+def join_groups(groups: Sequence[str], *keys: Sequence[str]) -> list[str]:
+    """Join groups that hold an equal key, directly or through others; an empty key joins none.
+
+    `keys` are columns, each with a key for every entry of `groups`. A joined group is called by
+    its ids in order, `A=B`; of more than three, by the first three and the number of the others.
     """
     parents = {group: group for group in groups}
-    first: dict[str, str] = {}
-    for group, key in zip(groups, keys, strict=True):
-        one, other = _root(parents, group), _root(parents, first.setdefault(key, group))
-        parents[max(one, other)] = min(one, other)  # the smallest id is the root
+    for column in keys:
+        first: dict[str, str] = {}
+        for group, key in zip(groups, column, strict=True):
+            if key:
+                one, other = _root(parents, group), _root(parents, first.setdefault(key, group))
+                parents[max(one, other)] = min(one, other)  # the smallest id is the root
     members: dict[str, list[str]] = {}
     for group in sorted(parents):
         members.setdefault(_root(parents, group), []).append(group)
@@ -117,6 +160,21 @@ def _joined_name(ids: list[str]) -> str:
 
 
 # ---------------------------------------------------------------- what names say
+
+
+def _listed(paths: list[str], groups: Mapping[str, str]) -> dict[str, str]:
+    """Keep the groups of the pictures that are here.
+
+    Raises:
+        InputError: there are groups, and none is of a picture that is here.
+    """
+    listed = {path: groups[path] for path in paths if path in groups}
+    if groups and not listed:
+        raise InputError(
+            f"groups must name pictures by their paths below the data folder, got "
+            f"{next(iter(groups))!r}, where a picture is {paths[0]!r}. Correct the paths."
+        )
+    return listed
 
 
 def _choose_scheme(paths: list[str], pattern: str | None) -> tuple[str, list[_Name]]:

@@ -12,7 +12,7 @@ its share.
 from __future__ import annotations
 
 from collections import Counter
-from collections.abc import Iterable
+from collections.abc import Iterable, Mapping
 from dataclasses import dataclass, field
 from typing import NamedTuple
 
@@ -38,22 +38,37 @@ def gather_units(photographs: pd.DataFrame) -> list[Unit]:
     return [Unit(name, int(weights[name]), tuple(found)) for name, found in gathered.items()]
 
 
-def place(units: list[Unit], shares: dict[str, float], seed: int) -> dict[str, str]:
+def place(
+    units: list[Unit],
+    shares: Mapping[str, float],
+    seed: int,
+    fixed: Mapping[str, str] | None = None,
+) -> dict[str, str]:
     """Place units class by class, the smallest class first; return the part of each unit.
 
-    `shares` holds the share of each part, above 0 and in sum 1.
+    `shares` holds the share of each part, in sum 1. `fixed` names the part of units that stay
+    where they are; only they can be in a part whose share is 0.
 
     What one class leaves owed is carried into the next, so that the rounding of many classes
     does not add up. No part misses its share by more than the largest unit, but where a class
-    has so few units that having it in every part forces more.
+    has so few units that having it in every part forces more, or where units are fixed.
     """
+    fixed = fixed or {}
+    smallest = min(share for share in shares.values() if share)
     ledger = _Ledger(shares, Counter(label for unit in units for label in unit.labels))
+    for unit in units:
+        if unit.name in fixed:
+            ledger.note(unit, fixed[unit.name])
     shuffled = [units[i] for i in np.random.default_rng(seed).permutation(len(units))]
     placed: dict[str, str] = {}
     for stratum in _strata(shuffled):
         total = sum(unit.weight for unit in stratum)
         ledger.expect(total)
-        for unit in _giants_first(stratum, total * min(shares.values())):
+        new = [unit for unit in stratum if unit.name not in fixed]
+        for unit in stratum:
+            if unit.name in fixed:
+                placed[unit.name] = ledger.charge(unit, fixed[unit.name])
+        for unit in _giants_first(new, total * smallest):
             placed[unit.name] = ledger.place(unit)
     return placed
 
@@ -62,7 +77,7 @@ def place(units: list[Unit], shares: dict[str, float], seed: int) -> dict[str, s
 class _Ledger:
     """Keep what each part is owed, in photographs, and which classes it has seen."""
 
-    shares: dict[str, float]
+    shares: Mapping[str, float]
     to_come: Counter[str]
     owed: dict[str, float] = field(default_factory=dict)
     seen: dict[str, set[str]] = field(default_factory=dict)
@@ -75,19 +90,28 @@ class _Ledger:
     def place(self, unit: Unit) -> str:
         """Give a unit to the part that is owed most, first in order where two are owed as much."""
         part = max(self._choices(unit), key=lambda name: self.owed[name])
-        self.owed[part] -= unit.weight
+        self.note(unit, part)
+        return self.charge(unit, part)
+
+    def note(self, unit: Unit, part: str) -> None:
+        """Take down that a part has the classes of a unit."""
         self.seen.setdefault(part, set()).update(unit.labels)
         self.to_come.subtract(unit.labels)
+
+    def charge(self, unit: Unit, part: str) -> str:
+        """Take a unit off what its part is owed, and give the part."""
+        self.owed[part] -= unit.weight
         return part
 
     def _choices(self, unit: Unit) -> list[str]:
         """Return all parts, or those that lack a class of which just enough units are left."""
+        open_parts = [part for part, share in self.shares.items() if share]
         urgent: set[str] = set()
         for label in unit.labels:
-            lacking = {part for part in self.shares if label not in self.seen.get(part, ())}
+            lacking = {part for part in open_parts if label not in self.seen.get(part, ())}
             if self.to_come[label] <= len(lacking):
                 urgent |= lacking
-        return [part for part in self.shares if part in urgent] or list(self.shares)
+        return [part for part in open_parts if part in urgent] or open_parts
 
 
 def _strata(units: Iterable[Unit]) -> list[list[Unit]]:

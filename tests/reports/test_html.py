@@ -34,6 +34,33 @@ def split_table(classes: list[str]) -> pd.DataFrame:
     return pd.DataFrame(rows, columns=["path", "label", "group", "copy", "split", "reason"])
 
 
+MANIFEST = pd.DataFrame(
+    {
+        "path": ["a.jpg", "b.jpg", "c.jpg"],
+        "label": ["Monkeypox", "Others", "Others"],
+        "sha256": ["s1", "s2", "s2"],
+        "phash": ["0" * 16] * 3,
+        "bytes": [100, 200, 300],
+        "width": [224] * 3,
+        "height": [224] * 3,
+        "mode": ["RGB"] * 3,
+        "format": ["JPEG"] * 3,
+        "orientation": [1] * 3,
+    }
+)
+THUMBNAIL = "data:image/jpeg;base64,/9j/4AAQ"
+PAIR = {
+    "kind": "near",
+    "path": "Monkeypox/M01_01.jpg",
+    "label": "Monkeypox",
+    "part": "test",
+    "picture": THUMBNAIL,
+    "other": "Monkeypox/M01_02.jpg",
+    "other_label": "Monkeypox",
+    "other_part": "train",
+    "other_picture": THUMBNAIL,
+    "detail": "correlation 0.998, mirrored left to right",
+}
 HISTORY = pd.DataFrame(
     {
         "epoch": [1],
@@ -70,9 +97,11 @@ def content(classes: list[str] | None = None, **changes: Any) -> html.ReportCont
         synthetic=False,
         classes=classes,
         settings={"Training": {"epochs": "30"}},
+        manifest=MANIFEST,
         split=split_table(classes),
         quarantine=pd.DataFrame({"path": ["x.jpg"], "reason": ["truncated"]}),
         leakage=LEAKAGE,
+        pairs={},
         per_class=scores(classes),
         metrics=METRICS,
         confusion=confusion_table(np.eye(len(classes), dtype=int) + 1, classes, classes),
@@ -169,7 +198,16 @@ def test_names_from_the_data_are_text_and_never_markup() -> None:
         command=EVIL + '" onload="alert(1)',
         notes=[EVIL],
         figures={EVIL: PNG, 'x" onerror="alert(1)': SVG},
-        leakage={"strategy": EVIL, "drawn": {}, "random": {}},
+        manifest=MANIFEST.assign(path=EVIL, label=EVIL, mode=EVIL, format=EVIL),
+        leakage={
+            "strategy": EVIL,
+            "scheme": {"name": EVIL, "evidence": EVIL},
+            "largest_group": {"name": EVIL, "photographs": 1, "share": 1.0},
+            "drawn": {},
+            "random": {},
+            "warnings": [EVIL],
+        },
+        pairs={name: [dict.fromkeys(PAIR, EVIL)] for name in ("crossing", "joined", "listed")},
     )
     assert {tag for tag, _ in page.tags}.isdisjoint({"script", "iframe", "object", "embed", "link"})
     assert [found["src"] for tag, found in page.tags if tag == "img" and "src" in found]
@@ -222,13 +260,66 @@ def test_leaks_are_a_warning_beside_what_a_random_split_leaks() -> None:
     assert "was not counted" in render(leakage=None).text
 
 
-def test_pictures_and_groups_are_counted_by_class_and_part() -> None:
-    rows = dict(html.split_rows(content().split, ["Monkeypox", "Others"]))
-    assert rows["Monkeypox"] == {"train": 2, "val": 0, "test": 0, "unused": 0}
-    assert rows["Others"] == {"train": 0, "val": 1, "test": 1, "unused": 1}
-    assert rows["All pictures"] == {"train": 2, "val": 1, "test": 1, "unused": 1}
-    assert rows["Groups"] == {"train": 1, "val": 1, "test": 1, "unused": 1}
-    assert "1 (augmented copy)" in render().text
+def test_unused_pictures_are_counted_by_reason() -> None:
+    assert "Unused: 1 (augmented copy)." in render().text
+
+
+def test_the_folder_and_the_split_are_told_in_facts() -> None:
+    text = render(leakage={**LEAKAGE, "scheme": {"evidence": "Names tell patients."}}).text
+    assert "Imbalance “Others” is 2.0 times as large as “Monkeypox” (2 against 1)" in text
+    assert "Identical files 1 surplus file in 1 set" in text
+    assert "Unusable files 1" in text
+    assert "Strategy grouped: by class" in text
+    assert "How groups were found Names tell patients." in text
+
+
+def test_what_a_random_split_hides_stands_beside_the_verdict() -> None:
+    text = render().text
+    assert "A random split would have tested on 9 of 10 pictures (90.0 %) whose copies" in text
+    assert "Warnings about the split" not in text
+    warned = render(leakage={**LEAKAGE, "warnings": ["Group 'M01' holds a tenth."]}).text
+    assert "Warnings about the split Group 'M01' holds a tenth." in warned
+
+
+def test_label_conflicts_are_shown_by_name_and_cut() -> None:
+    reasons = [f"label conflict: identical to x{place:02d}.jpg" for place in range(25)]
+    split = pd.DataFrame({"path": "a.jpg", "label": "Others", "group": "g", "reason": reasons})
+    text = render(split=split.assign(copy=0, split="unused")).text
+    assert "25 pictures left out because the same picture stands under two classes" in text
+    assert "a.jpg identical to x19.jpg" in text
+    assert "x20.jpg" not in text
+    assert "The first 20 of 25; all are in split.csv." in text
+    assert "two classes" not in render().text
+
+
+def test_pairs_are_shown_side_by_side_with_their_names_and_what_they_are() -> None:
+    page = render(pairs={"joined": [PAIR]}, figures={})
+    images = [found for tag, found in page.tags if tag == "img"]
+    assert [found["src"] for found in images] == [THUMBNAIL] * 2
+    assert [found["alt"] for found in images] == [
+        "Thumbnail of M01_01.jpg, class Monkeypox, part Test",
+        "Thumbnail of M01_02.jpg, class Monkeypox, part Train",
+    ]
+    assert (
+        "M01_01.jpg Monkeypox · Test M01_02.jpg Monkeypox · Train "
+        "near-duplicate , correlation 0.998, mirrored left to right"
+    ) in page.text
+
+
+def test_pairs_that_cross_are_a_warning_and_none_are_said_to_be_none() -> None:
+    assert "Warning: on both sides of this split" in render(pairs={"crossing": [PAIR]}).text
+    text = render(pairs={"crossing": [], "joined": []}).text
+    assert "find every augmented, cropped or recoloured copy" in text
+    assert "No pair was found that is worth a look." in text
+
+
+def test_a_picture_that_is_no_thumbnail_is_not_shown() -> None:
+    pair = {**PAIR, "picture": "https://example.org/x.jpg", "other_picture": f"{THUMBNAIL}{EVIL}"}
+    text = html.render_report(content(pairs={"listed": [pair]}, figures={}))
+    assert not [tag for tag, _ in Page(text).tags if tag == "img"]
+    assert "example.org" not in text
+    assert "/9j/4AAQ" not in text
+    assert Page(text).text.count("no thumbnail") == 2
 
 
 def test_a_long_quarantine_is_cut_and_counted() -> None:

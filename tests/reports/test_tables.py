@@ -32,6 +32,13 @@ def test_numbers_read_back_as_the_same_numbers(tmp_path: Path) -> None:
     assert list(tables.read_table(tmp_path / "t.csv")["p_a"]) == numbers
 
 
+def test_hashes_of_a_manifest_are_text_even_where_they_look_like_numbers(tmp_path: Path) -> None:
+    text = "path,sha256,phash,mode,format,width\n1.jpg,0012,9e99,1,JPEG,8\n"
+    (tmp_path / "m.csv").write_text(text, encoding="utf-8")
+    row = tables.read_table(tmp_path / "m.csv").iloc[0].tolist()
+    assert row == ["1.jpg", "0012", "9e99", "1", "JPEG", 8]
+
+
 def test_an_undefined_number_is_an_empty_field(tmp_path: Path) -> None:
     table = pd.DataFrame({"class": ["a", "b"], "support": [0, 3], "recall": [math.nan, 1.0]})
     tables.write_table(table, tmp_path / "t.csv")

@@ -10,12 +10,18 @@ from PIL import Image, ImageDraw
 
 from resnext.errors import InputError
 from resnext.manifest.scan import Scan, scan
-from resnext.split.draw import SplitSettings, split
+from resnext.split import duplicates
+from resnext.split.division import join
+from resnext.split.draw import draw
+from resnext.split.duplicates import NearDuplicates
+from resnext.split.groups import read_names
+from resnext.split.settings import SplitSettings
 
 DATA = [
     Path(__file__).parents[2] / "data" / "45-data",
     Path(__file__).parents[3] / "shared" / "data" / "45-data",
 ]
+NOTHING_NEAR = NearDuplicates(pd.DataFrame(columns=duplicates.COLUMNS), {})
 
 
 # ---------------------------------------------------------------- pictures
@@ -102,6 +108,21 @@ def msld(patients: int, photographs: int = 1, copies: int = 2) -> pd.DataFrame:
             for copy in range(copies + 1)
         ]
     )
+
+
+def prepared(
+    manifest: pd.DataFrame, settings: SplitSettings | None = None, **groups: str
+) -> pd.DataFrame:
+    """Read the names and join groups, with no near-duplicate found."""
+    pattern = settings.group_pattern if settings else None
+    return join(read_names(manifest, pattern, groups), NOTHING_NEAR)
+
+
+def split(
+    manifest: pd.DataFrame, settings: SplitSettings, earlier: pd.DataFrame | None = None
+) -> pd.DataFrame:
+    """Draw a split of a manifest in which no near-duplicate was found."""
+    return draw(prepared(manifest, settings), settings, earlier=earlier)
 
 
 def plain(per_class: int) -> pd.DataFrame:

@@ -13,9 +13,10 @@ from pydantic import ValidationError
 
 from resnext.demo import DemoSettings, draw
 from resnext.manifest.scan import scan
-from resnext.split.draw import SplitSettings, split
 from resnext.split.groups import read_names
-from resnext.split.leakage import leakage_report
+from resnext.split.leakage import count_leaks, script_split
+from resnext.split.settings import SplitSettings
+from tests.resnext.samples import prepared, split
 
 SMALL = DemoSettings(patients=8, size=32)
 
@@ -65,14 +66,15 @@ def test_one_file_is_cut_short_and_one_photograph_has_two_patients(
     assert quarantine["reason"].str.startswith("truncated").all()
     same = manifest[manifest.duplicated("sha256", keep=False)]
     assert same["path"].tolist() == ["Pustular/P02_01_00.jpg", "Pustular/P03_10_00.jpg"]
-    assert "P02=P03" in set(read_names(manifest).pictures["group"])
+    assert "P02=P03" in set(prepared(manifest)["group"])
 
 
 def test_a_random_split_of_it_leaks_and_a_grouped_one_does_not(manifest: pd.DataFrame) -> None:
-    chosen = SplitSettings()
-    report = leakage_report(manifest, chosen, split(manifest, chosen))
-    assert report["drawn"]["any"]["count"] == 0
-    assert report["random"]["copy"]["share"] > 0.85
+    pictures = prepared(manifest)
+    drawn = split(manifest, SplitSettings())
+    assert count_leaks(pictures, drawn)["any"]["count"] == 0
+    random = count_leaks(pictures, script_split(pictures, SplitSettings()))
+    assert random["copy"]["share"] > 0.85
 
 
 def test_equal_settings_give_equal_bytes(tmp_path: Path) -> None:

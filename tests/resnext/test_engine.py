@@ -253,8 +253,9 @@ training.write_result(training.train(model, parts, recipe, compute), parts.class
 
 def test_two_processes_write_the_same_model_byte_for_byte(tree: Path, tmp_path: Path) -> None:
     from resnext.manifest.scan import scan
-    from resnext.split.draw import SplitSettings, split
+    from resnext.split.settings import SplitSettings
     from resnext.tables import write_table
+    from tests.resnext.samples import split
 
     manifest = scan(tree).manifest
     write_table(manifest, tmp_path / "manifest.csv")

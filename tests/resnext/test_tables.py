@@ -7,9 +7,9 @@ import pytest
 
 from resnext.errors import InputError
 from resnext.manifest.scan import scan
-from resnext.split.draw import SplitSettings, split
+from resnext.split.settings import SplitSettings
 from resnext.tables import read_manifest, read_table, write_table
-from tests.resnext.samples import cats_and_dogs, save, table
+from tests.resnext.samples import cats_and_dogs, save, split, table
 
 
 @pytest.fixture

@@ -1,8 +1,10 @@
 """The listing: links, odd entries, what is left out, and folders that hold no classes."""
 
 import os
+import stat
+import sys
 from collections.abc import Callable
-from pathlib import Path
+from pathlib import Path, PurePath
 
 import pytest
 
@@ -10,12 +12,28 @@ from resnext.manifest import listing
 from resnext.manifest.scan import scan
 from tests.resnext.samples import assert_quarantined, cats_and_dogs, message, reasons, row, save
 
+
+def sparse(path: Path) -> None:
+    """Take no room on the disk but more than is read."""
+    path.touch()
+    os.truncate(path, listing.LARGEST_FILE + 1)
+
+
+def as_shown(path: PurePath) -> str:
+    """Escape what a name holds that a table can't, as backslashes and hexadecimal digits."""
+    text = path.as_posix().replace("\n", "\\x0a").replace("\t", "\\x09")
+    return text.replace("\udcff", "\\udcff")
+
+
 FAULTS: dict[str, tuple[Callable[[Path], object], str]] = {
     "broken": (lambda path: path.symlink_to("nowhere"), "broken link"),
     "loop": (lambda path: path.symlink_to("loop"), "link loop"),
     "outside": (lambda path: path.symlink_to(__file__), "outside the folder"),
+    "device": (lambda path: path.symlink_to("/dev/null"), "outside the folder"),
     "turn": (lambda path: path.symlink_to("../dog"), "link to a folder"),
     "pipe": (os.mkfifo, "not a regular file"),
+    "socket": (lambda path: os.mknod(path, stat.S_IFSOCK | 0o600), "not a regular file"),
+    "sparse.png": (sparse, "536,870,913 bytes, more than 536,870,912"),
     "a\nb.png": (save, "control character"),
 }
 
@@ -28,7 +46,20 @@ def tree(tmp_path: Path) -> Path:
 
 @pytest.mark.parametrize("name", FAULTS)
 def test_a_bad_entry_is_quarantined_with_its_reason(tree: Path, name: str) -> None:
+    if name == "socket" and sys.platform != "linux":
+        pytest.skip("only Linux lets any user make one this way")
     assert_quarantined(tree, name, *FAULTS[name])
+
+
+@pytest.mark.parametrize("name", ["a\tb.png", "\udcff.png"], ids=["tab", "not UTF-8"])
+def test_a_name_that_no_table_can_hold_is_shown_escaped(tree: Path, name: str) -> None:
+    try:
+        save(tree / "cat" / "1.png").rename(tree / "cat" / name)
+    except OSError:
+        pytest.skip("this file system refuses such a name")
+    assert reasons(scan(tree)) == {
+        as_shown(PurePath("cat", name)): "its name is not UTF-8 or holds a control character"
+    }
 
 
 def test_a_link_to_a_file_inside_is_followed(tree: Path) -> None:

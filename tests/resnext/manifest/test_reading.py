@@ -1,20 +1,29 @@
 """Reading: every kind of picture is kept, a bad file gets a reason, and nothing is changed."""
 
+import gzip
 import hashlib
+import io
 import os
+import signal
+import stat
+import struct
 import warnings
-from collections.abc import Callable
+import zipfile
+import zlib
+from collections.abc import Callable, Iterable
 from pathlib import Path
+from typing import NamedTuple
 
 import imagehash
 import numpy as np
 import pandas as pd
 import pytest
-from PIL import Image
+from PIL import Image, features
 
 from resnext import pictures
 from resnext.manifest import reading
-from resnext.manifest.scan import scan
+from resnext.manifest.scan import Scan, scan
+from tests.resnext.manifest import test_listing as of_listing
 from tests.resnext.samples import (
     assert_quarantined,
     cats_and_dogs,
@@ -25,6 +34,9 @@ from tests.resnext.samples import (
     save,
 )
 
+Make = Callable[[Path], object]
+BUILT_IN = {".avif": "avif", ".webp": "webp", ".jp2": "jpg_2000"}  # not into every Pillow
+
 
 @pytest.fixture
 def tree(tmp_path: Path) -> Path:
@@ -32,47 +44,234 @@ def tree(tmp_path: Path) -> Path:
     return cats_and_dogs(tmp_path / "data")
 
 
-def snapshot(root: Path) -> dict[str, tuple[str, int]]:
-    return {
-        str(path.relative_to(root)): (
-            hashlib.sha256(path.read_bytes()).hexdigest(),
-            path.stat().st_mtime_ns,
-        )
-        for path in sorted(root.rglob("*"))
-        if path.is_file()
-    }
+def snapshot(root: Path) -> dict[str, tuple[object, ...]]:
+    """Note each entry below root: its kind and rights, time of change, bytes or target."""
+    found: dict[str, tuple[object, ...]] = {}
+    for path in sorted(root.rglob("*")):
+        fact = path.lstat()
+        data = path.read_bytes() if stat.S_ISREG(fact.st_mode) else b""
+        target = str(path.readlink()) if path.is_symlink() else ""
+        digest = hashlib.sha256(data).hexdigest()
+        found[str(path)] = (fact.st_mode, fact.st_mtime_ns, fact.st_size, digest, target)
+    return found
+
+
+def require_pillow_to_write(name: str) -> None:
+    feature = BUILT_IN.get(Path(name).suffix)
+    if feature and not features.check(feature):
+        pytest.skip(f"this Pillow is built without {feature}")
+
+
+# ---------------------------------------------------------------- files made by hand
+
+
+def encoded(image: Image.Image, kind: str, **options: object) -> bytearray:
+    buffer = io.BytesIO()
+    image.save(buffer, kind, **options)
+    return bytearray(buffer.getvalue())
+
+
+def noise() -> Image.Image:
+    """Pixels that no format makes small, so that half of a file is half of the picture."""
+    return Image.fromarray(
+        np.random.default_rng(0).integers(0, 255, (80, 90, 3), dtype=np.uint8), "RGB"
+    )
+
+
+def holding(data: bytes) -> Make:
+    return lambda path: path.write_bytes(data)
+
+
+def cut(kind: str, **options: object) -> Make:
+    """Write the first half of a picture's file."""
+
+    def make(path: Path) -> None:
+        data = encoded(noise(), kind, **options)
+        path.write_bytes(data[: len(data) // 2])
+
+    return make
+
+
+def chunk(kind: bytes, data: bytes) -> bytes:
+    return struct.pack(">I", len(data)) + kind + data + struct.pack(">I", zlib.crc32(kind + data))
+
+
+def png(
+    size: tuple[int, int],
+    rows: Iterable[bytes] = (),
+    depth: int = 8,
+    colour: int = 2,
+    lace: int = 0,
+) -> bytes:
+    """Lay out a PNG; every row begins with a byte that names its filter, here none."""
+    header = struct.pack(">IIBBBBB", *size, depth, colour, 0, 0, lace)
+    pixels = zlib.compress(b"".join(b"\0" + line for line in rows))
+    parts = chunk(b"IHDR", header) + chunk(b"IDAT", pixels) + chunk(b"IEND", b"")
+    return b"\x89PNG\r\n\x1a\n" + parts
+
+
+def interlaced(side: int) -> bytes:
+    """Lay out a black interlaced PNG, whose seven passes hold ever more of its pixels."""
+    passes = [(0, 8, 0, 8), (4, 8, 0, 8), (0, 4, 4, 8), (2, 4, 0, 4), (0, 2, 2, 4), (1, 2, 0, 2)]
+    rows = [
+        bytes(3 * len(range(x, side, across)))
+        for x, across, y, down in [*passes, (0, 1, 1, 2)]
+        for _ in range(y, side, down)
+    ]
+    return png((side, side), rows, lace=1)
+
+
+def png_with_damaged_pixels(kind: str) -> bytes:
+    """Change a byte of the pixels, which keep their length, or of the checksum behind them."""
+    data = encoded(noise(), "PNG")
+    start = data.index(b"IDAT") + 4
+    length = int.from_bytes(data[start - 8 : start - 4])
+    data[start + (length // 2 if kind == "pixels" else length)] ^= 0x10
+    return data
+
+
+def announcing(kind: str, width: int, height: int) -> bytes:
+    """Write a size into the header of a small GIF or JPEG."""
+    data = encoded(picture(), kind)
+    if kind == "GIF":
+        data[6:10] = struct.pack("<HH", width, height)
+    else:
+        place = data.index(b"\xff\xc0") + 5
+        data[place : place + 4] = struct.pack(">HH", height, width)
+    return data
+
+
+def zipped() -> bytes:
+    buffer = io.BytesIO()
+    with zipfile.ZipFile(buffer, "w") as archive:
+        archive.writestr("1.png", encoded(picture(), "PNG"))
+    return buffer.getvalue()
+
+
+def ycck() -> bytes:
+    """Mark a CMYK JPEG as YCCK, which only the Adobe marker's last byte tells."""
+    data = encoded(picture(mode="CMYK"), "JPEG")
+    data[data.index(b"Adobe") + 11] = 2
+    return data
+
+
+def jpeg_with_thumbnail() -> bytes:
+    """Put a small JPEG into the EXIF block, where it comes before the picture itself."""
+    small = encoded(picture(16, 12), "JPEG")
+    first = struct.pack("<HHHIII", 1, pictures.ORIENTATION, 3, 1, 6, 26)  # then the second's place
+    second = struct.pack("<HHHIIHHIII", 2, 0x0201, 4, 1, 56, 0x0202, 4, 1, len(small), 0)
+    return encoded(
+        picture(), "JPEG", exif=b"Exif\0\0II*\0\x08\0\0\0" + first + second + bytes(small)
+    )
+
+
+def box(brand: bytes, *others: bytes) -> bytes:
+    """Begin a file of the family of MP4, HEIC and AVIF."""
+    inner = b"ftyp" + brand + bytes(4) + b"".join(others)
+    return struct.pack(">I", len(inner) + 4) + inner + bytes(64)
 
 
 # ---------------------------------------------------------------- bad files
 
-
-def png_cut(path: Path) -> None:
-    noise = np.random.default_rng(0).integers(0, 255, (80, 80, 3), dtype=np.uint8)
-    data = save(path, Image.fromarray(noise), format="PNG").read_bytes()
-    path.write_bytes(data[: len(data) // 2])
-
-
-def bmp_cut(path: Path) -> None:
-    data = save(path, picture(), format="BMP").read_bytes()
-    path.write_bytes(data[: len(data) // 2])
+TRUNCATED = "truncated or damaged: image file is truncated"
+BOMB = "decompression bomb: Image size ({} pixels) exceeds limit of "
+HTML = b"\n<!DOCTYPE html>\n<html><head><title>404</title></head></html>\n"
+SVG = b'<?xml version="1.0"?>\n<!-- drawn -->\n<svg xmlns="http://www.w3.org/2000/svg"/>\n'
+LFS = b"version https://git-lfs.github.com/spec/v1\noid sha256:4d7a\nsize 12345\n"
 
 
-FAULTS: dict[str, tuple[Callable[[Path], object], str]] = {
-    "cut.jpg": (jpeg_cut, "truncated"),
-    "cut.png": (png_cut, "truncated"),
-    "cut.bmp": (bmp_cut, "truncated"),
+def unopened(name: str) -> str:
+    return f"{name} picture that can't be opened: cut short, damaged or of a rare kind"
+
+
+def not_read(name: str) -> str:
+    return f"{name}, which is not read here: convert it to JPEG or PNG"
+
+
+FAULTS: dict[str, tuple[Make, str]] = {
+    # cut short or damaged
+    "cut.jpg": (cut("JPEG"), TRUNCATED),
+    "cut.png": (cut("PNG"), TRUNCATED),
+    "cut.gif": (cut("GIF"), TRUNCATED),
+    "cut.webp": (cut("WEBP"), "truncated or damaged: could not create decoder object"),
+    "cut.tif": (cut("TIFF"), TRUNCATED),
+    "cut-lzw.tif": (cut("TIFF", compression="tiff_lzw"), unopened("TIFF or camera raw")),
+    "cut.bmp": (cut("BMP"), TRUNCATED),
+    "cut.ppm": (cut("PPM"), TRUNCATED),
+    "cut.jp2": (cut("JPEG2000"), "truncated or damaged: broken data stream"),
+    "cut.avif": (cut("AVIF"), unopened("AVIF")),
     "empty.jpg": (lambda path: path.touch(), "empty file"),
-    "text.jpg": (lambda path: path.write_text("I am no picture\n"), "not a picture"),
-    "header.jpg": (lambda path: path.write_bytes(b"\xff\xd8\xff\xe0"), "not a picture"),
-    "table.csv": (lambda path: path.write_text("a,b\n1,2\n"), "not a picture"),
-    "page.eps": (lambda path: path.write_text("%!PS-Adobe-3.0 EPSF-3.0\n"), "not a picture"),
-    "lab.tif": (lambda path: Image.new("LAB", (20, 20)).save(path), "can't be used"),
+    "header.jpg": (holding(b"\xff\xd8\xff\xe0"), unopened("JPEG")),
+    "header.png": (holding(b"\x89PNG\r\n\x1a\n"), unopened("PNG")),
+    "checksum.png": (holding(png_with_damaged_pixels("checksum")), "checksum of its pixels"),
+    "pixels.png": (holding(png_with_damaged_pixels("pixels")), "checksum of its pixels"),
+    "no-width.png": (holding(png((0, 5))), unopened("PNG")),
+    "no-size.jpg": (holding(announcing("JPEG", 0, 0)), unopened("JPEG")),
+    "few-values.ppm": (holding(b"P3\n2 2\n255\n1 2 3"), "can't be used: not enough image data"),
+    "lab.tif": (lambda path: Image.new("LAB", (20, 20)).save(path), "can't be used: conversion"),
+    # greater than any photograph
+    "bomb.png": (holding(png((100_000, 100_000))), BOMB.format(10**10)),
+    "bomb.gif": (holding(announcing("GIF", 65_535, 65_535)), BOMB.format(65_535**2)),
+    "bomb.jpg": (holding(announcing("JPEG", 65_000, 64_000)), BOMB.format(65_000 * 64_000)),
+    "bomb.pgm": (holding(b"P5\n20000 20000\n255\n"), BOMB.format(20_000**2)),
+    # pictures of kinds that are not read
+    "phone.heic": (holding(box(b"heic", b"mif1", b"heic")), not_read("HEIC picture")),
+    "phone.jpg": (holding(box(b"mif1", b"mif1", b"heic")), not_read("HEIC picture")),
+    "new.jxl": (holding(b"\xff\x0a" + bytes(range(90, 190))), not_read("JPEG XL picture")),
+    "site.ico": (lambda path: noise().save(path, "ICO"), not_read("Windows icon")),
+    "layers.psd": (holding(b"8BPS\0\1" + bytes(64)), not_read("Photoshop file")),
+    "page.eps": (holding(b"%!PS-Adobe-3.0 EPSF-3.0\n"), not_read("PostScript drawing")),
+    "drawing.svg": (holding(SVG), not_read("SVG drawing")),
+    "x-ray.dcm": (holding(bytes(128) + b"DICM" + bytes(64)), not_read("DICOM picture")),
+    "camera.cr3": (holding(box(b"crx ", b"isom")), not_read("camera raw picture")),
+    # no pictures at all
+    "text.jpg": (holding(b"I am no picture\n"), "not a picture, but text"),
+    "notes.jpg": (holding(b"P1 patient notes, page 1\n"), "not a picture, but text"),
+    "bmw.bmp": (holding("BMW is a car, \u00e9h\n".encode()), "not a picture, but text"),
+    "table.csv": (holding(b"a,b\n1,2\n"), "not a picture, but text"),
+    "page.jpg": (holding(HTML), "not a picture, but an HTML page"),
+    "feed.xml": (holding(b'<?xml version="1.0"?><rss/>'), "not a picture, but an XML file"),
+    "pointer.jpg": (holding(LFS), "not a picture, but a Git LFS pointer"),
+    "paper.pdf": (holding(b"%PDF-1.4\n%\xe2\xe3\xcf\xd3\n"), "not a picture, but a PDF document"),
+    "zip.png": (holding(zipped()), "not a picture, but a zip archive"),
+    "gzip.png": (holding(gzip.compress(b"x" * 99)), "not a picture, but an archive"),
+    "film.mp4": (holding(box(b"isom", b"mp41")), "not a picture, but a video or sound"),
+    "film.avi": (holding(b"RIFF\x40\0\0\0AVI LIST" + bytes(52)), "but a video or sound"),
+    "array.npy": (holding(b"\x93NUMPY\1\0v\0"), "not a picture, but a file of numbers"),
+    "zeros.jpg": (holding(bytes(5000)), "not a picture, but zero bytes only"),
+    "random.jpg": (holding(bytes(range(200, 90, -1))), "not a picture, or its header is damaged"),
 }
 
 
 @pytest.mark.parametrize("name", FAULTS)
 def test_a_bad_file_is_quarantined_with_its_reason(tree: Path, name: str) -> None:
+    require_pillow_to_write(name)
     assert_quarantined(tree, name, *FAULTS[name])
+
+
+@pytest.mark.parametrize("name", ["WebP", "AVIF", "JPEG 2000"])
+def test_a_pillow_that_lacks_a_decoder_is_not_blamed_on_the_file(
+    name: str, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr(features, "check", lambda _: False)
+    begins = {"WebP": b"RIFF\0\0\0\0WEBP", "AVIF": box(b"avif")}
+    data = begins.get(name, b"\0\0\0\x0cjP  \r\n\x87\n")
+    assert pictures.why_unopened(data).startswith(f"{name} picture, which the installed Pillow")
+
+
+@pytest.mark.parametrize("kind", ["JPEG", "PNG", "GIF", "WEBP", "TIFF", "BMP", "JPEG2000", "AVIF"])
+def test_a_picture_cut_anywhere_in_its_header_is_never_taken_for_another_kind(
+    tree: Path, kind: str
+) -> None:
+    require_pillow_to_write({"WEBP": ".webp", "JPEG2000": ".jp2", "AVIF": ".avif"}.get(kind, ""))
+    data = encoded(noise(), kind)
+    for length in range(4, 64):
+        (tree / "cat" / f"{length}.x").write_bytes(data[:length])
+    found = reasons(scan(tree))
+    assert len(found) == 60
+    named = {"WEBP": "WebP", "JPEG2000": "JPEG 2000", "TIFF": "TIFF or camera raw"}.get(kind, kind)
+    begin = (unopened(named), "truncated or damaged: ", "not a picture, or its header is damaged")
+    assert [reason for reason in found.values() if not reason.startswith(begin)] == []
 
 
 def test_a_decompression_bomb_is_a_reason_and_no_warning(
@@ -100,57 +299,135 @@ def test_a_file_without_permission_is_quarantined(tree: Path) -> None:
 # ---------------------------------------------------------------- odd pictures
 
 
-ODD: dict[str, tuple[Image.Image, dict[str, object], tuple[str, str]]] = {
-    "cmyk.jpg": (picture(mode="CMYK"), {}, ("CMYK", "JPEG")),
-    "grey.jpg": (picture(mode="L"), {}, ("L", "JPEG")),
-    "palette.png": (picture(mode="P"), {}, ("P", "PNG")),
-    "clear.png": (picture(mode="P"), {"transparency": b"\x00\x80\xff"}, ("P", "PNG")),
-    "alpha.png": (picture(mode="RGBA"), {}, ("RGBA", "PNG")),
-    "grey-alpha.png": (picture(mode="LA"), {}, ("LA", "PNG")),
-    "bits.png": (picture(mode="1"), {}, ("1", "PNG")),
-    "16bit.png": (
-        Image.fromarray(np.arange(1200, dtype=np.uint16).reshape(30, 40) * 50),
-        {},
-        ("I;16", "PNG"),
+class Kept(NamedTuple):
+    """What the manifest is to say of a picture."""
+
+    mode: str
+    format: str
+    width: int = 40
+    height: int = 30
+    orientation: int = 1
+
+
+def drawn(mode: str = "RGB", size: tuple[int, int] = (40, 30), **options: object) -> Make:
+    return lambda path: save(path, picture(*size, mode), **options)
+
+
+def moving(mode: str = "RGB", **options: object) -> Make:
+    others = [picture(mode=mode, seed=90)]
+    return lambda path: save(
+        path, picture(mode=mode), save_all=True, append_images=others, **options
+    )
+
+
+def numbers(first: float, last: float, kind: type[np.generic]) -> Make:
+    pixels = np.linspace(first, last, 1200).reshape(30, 40).astype(kind)
+    return lambda path: Image.fromarray(pixels).save(path)
+
+
+def hard_link(path: Path) -> None:
+    save(path.with_name("linked-to.png"))
+    path.hardlink_to(path.with_name("linked-to.png"))
+
+
+RGB16 = [np.arange(120, dtype=">u2").tobytes()] * 30  # rows of 40 pixels
+LONG = "l" * 236 + ".png"  # 240 bytes
+
+ODD: dict[str, tuple[Make, Kept]] = {
+    # modes
+    "cmyk.jpg": (drawn("CMYK"), Kept("CMYK", "JPEG")),
+    "ycck.jpg": (holding(ycck()), Kept("CMYK", "JPEG")),
+    "grey.jpg": (drawn("L"), Kept("L", "JPEG")),
+    "palette.png": (drawn("P"), Kept("P", "PNG")),
+    "clear.png": (drawn("P", transparency=b"\x00\x80\xff"), Kept("P", "PNG")),
+    "alpha.png": (drawn("RGBA"), Kept("RGBA", "PNG")),
+    "grey-alpha.png": (drawn("LA"), Kept("LA", "PNG")),
+    "bits.png": (drawn("1"), Kept("1", "PNG")),
+    "16bit.png": (numbers(0, 60_000, np.uint16), Kept("I;16", "PNG")),
+    "16bit-colour.png": (holding(png((40, 30), RGB16, depth=16)), Kept("RGB", "PNG")),
+    "32bit.tif": (numbers(0, 120_000, np.int32), Kept("I", "TIFF")),
+    "float.tif": (numbers(-1, 1, np.float32), Kept("F", "TIFF")),
+    "alpha.webp": (drawn("RGBA"), Kept("RGBA", "WEBP")),
+    # formats and their varieties
+    "progressive.jpg": (drawn(progressive=True), Kept("RGB", "JPEG")),
+    "interlaced.png": (holding(interlaced(30)), Kept("RGB", "PNG", 30, 30)),
+    "lzw.tiff": (drawn(compression="tiff_lzw"), Kept("RGB", "TIFF")),
+    "moving.gif": (moving("P"), Kept("P", "GIF")),
+    "moving.webp": (moving(), Kept("RGB", "WEBP")),
+    "moving.png": (moving(), Kept("RGB", "PNG")),
+    "two.mpo": (moving(), Kept("RGB", "MPO")),
+    "pages.tif": (moving(), Kept("RGB", "TIFF")),
+    "web.webp": (drawn(), Kept("RGB", "WEBP")),
+    "web.avif": (drawn(), Kept("RGB", "AVIF")),
+    "web.jp2": (drawn(), Kept("RGB", "JPEG2000")),
+    "plain.ppm": (drawn(), Kept("RGB", "PPM")),
+    "old.BMP": (drawn(), Kept("RGB", "BMP")),
+    # sizes, and what stands around the pixels
+    "one-pixel.png": (drawn(size=(1, 1)), Kept("RGB", "PNG", 1, 1)),
+    "thread.png": (drawn(size=(1, 2000)), Kept("RGB", "PNG", 1, 2000)),
+    "ribbon.jpg": (drawn(size=(2000, 1)), Kept("RGB", "JPEG", 2000, 1)),
+    "garbage-behind.jpg": (
+        holding(encoded(picture(), "JPEG") + b"garbage" * 99),
+        Kept("RGB", "JPEG"),
     ),
-    "32bit.tif": (
-        Image.fromarray(np.arange(1200, dtype=np.int32).reshape(30, 40) * 99),
-        {},
-        ("I", "TIFF"),
-    ),
-    "float.tif": (
-        Image.fromarray(np.linspace(-1, 1, 1200, dtype=np.float32).reshape(30, 40)),
-        {},
-        ("F", "TIFF"),
-    ),
-    "lzw.tiff": (picture(), {"compression": "tiff_lzw"}, ("RGB", "TIFF")),
-    "moving.gif": (
-        picture(mode="P"),
-        {"save_all": True, "append_images": [picture(mode="P", seed=90)]},
-        ("P", "GIF"),
-    ),
-    "web.webp": (picture(), {}, ("RGB", "WEBP")),
-    "old.BMP": (picture(), {}, ("RGB", "BMP")),
-    "UPPER.JPG": (picture(), {}, ("RGB", "JPEG")),
-    "mobile.jfif": (picture(), {}, ("RGB", "JPEG")),
-    "lies.png": (picture(), {"format": "JPEG"}, ("RGB", "JPEG")),
-    "no-ending": (picture(), {"format": "PNG"}, ("RGB", "PNG")),
-    "two words é 图.png": (picture(), {}, ("RGB", "PNG")),
-    "nested/deeper/one.png": (picture(), {}, ("RGB", "PNG")),
-    'comma, quote".png': (picture(), {}, ("RGB", "PNG")),
+    "thumbnail.jpg": (holding(jpeg_with_thumbnail()), Kept("RGB", "JPEG", orientation=6)),
+    # names
+    "UPPER.JPG": (drawn(), Kept("RGB", "JPEG")),
+    "mobile.jfif": (drawn(), Kept("RGB", "JPEG")),
+    "lies.png": (drawn(format="JPEG"), Kept("RGB", "JPEG")),
+    "no-ending": (drawn(format="PNG"), Kept("RGB", "PNG")),
+    "trailing-dot.": (drawn(format="PNG"), Kept("RGB", "PNG")),
+    "   ": (drawn(format="PNG"), Kept("RGB", "PNG")),
+    "--help.png": (drawn(), Kept("RGB", "PNG")),
+    "two words \u00e9 \u56fe.png": (drawn(), Kept("RGB", "PNG")),
+    "\U0001f63a.png": (drawn(), Kept("RGB", "PNG")),
+    LONG: (drawn(), Kept("RGB", "PNG")),
+    'comma, quote".png': (drawn(), Kept("RGB", "PNG")),
+    "=1+1.png": (drawn(), Kept("RGB", "PNG")),
+    "nested/deeper/one.png": (drawn(), Kept("RGB", "PNG")),
+    "folder.jpg/inside.png": (drawn(), Kept("RGB", "PNG")),
 }
 
 
 @pytest.mark.parametrize("name", ODD)
 def test_an_odd_picture_is_kept(tree: Path, name: str) -> None:
-    image, options, (mode, real_format) = ODD[name]
-    save(tree / "cat" / name, image, **options)
+    require_pillow_to_write(name)
+    make, expected = ODD[name]
+    path = tree / "cat" / name
+    path.parent.mkdir(parents=True, exist_ok=True)
+    make(path)
     found = scan(tree)
     assert found.quarantine.empty
+    assert len(found.manifest) == 5
     kept = row(found, f"cat/{name}")
-    assert (kept["mode"], kept["format"]) == (mode, real_format)
-    assert (kept["width"], kept["height"], kept["label"]) == (40, 30, "cat")
-    assert len(kept["phash"]) == 16
+    assert Kept(*(kept[field] for field in Kept._fields)) == expected
+    assert (kept["label"], kept["bytes"], len(kept["phash"])) == ("cat", path.stat().st_size, 16)
+
+
+def test_names_that_differ_only_in_case_are_two_pictures(tree: Path) -> None:
+    save(tree / "cat" / "Same.png", picture(10, 20))
+    save(tree / "cat" / "same.PNG", picture(30, 40))
+    if len(list((tree / "cat").iterdir())) < 4:
+        pytest.skip("this file system takes them for one name")
+    found = scan(tree)
+    assert row(found, "cat/Same.png")["width"] == 10
+    assert row(found, "cat/same.PNG")["width"] == 30
+
+
+def test_a_hard_link_is_a_picture_of_its_own(tree: Path) -> None:
+    hard_link(tree / "cat" / "hard.png")
+    found = scan(tree)
+    assert len(found.manifest) == 6
+    assert row(found, "cat/hard.png")["sha256"] == row(found, "cat/linked-to.png")["sha256"]
+
+
+def test_an_interlaced_picture_made_by_hand_is_interlaced() -> None:
+    assert Image.open(io.BytesIO(interlaced(30))).info["interlace"] == 1
+
+
+def test_the_thumbnail_made_by_hand_is_one() -> None:
+    exif = Image.open(io.BytesIO(jpeg_with_thumbnail())).getexif()
+    assert exif.get_ifd(1)[0x0201] == 56  # where the EXIF standard keeps a thumbnail's place
 
 
 def test_a_16_bit_picture_has_the_hash_of_its_8_bit_self(tree: Path) -> None:
@@ -198,20 +475,56 @@ def test_an_orientation_out_of_range_counts_as_none(tree: Path) -> None:
 # ---------------------------------------------------------------- how it is read
 
 
-def test_nothing_in_the_folder_changes(tree: Path) -> None:
-    for name, (image, options, _) in ODD.items():
-        save(tree / "cat" / name, image, **options)
-    jpeg_cut(tree / "dog" / "cut.jpg")
+def plant_all(root: Path) -> int:
+    """Make every kind of file that this platform can, in one class, and count them."""
+    makers = {
+        name: make for table in (FAULTS, of_listing.FAULTS) for name, (make, _) in table.items()
+    }
+    makers |= {name: make for name, (make, _) in ODD.items()} | {"hard.png": hard_link}
+    for name, make in list(makers.items()):
+        feature = BUILT_IN.get(Path(name).suffix)
+        if feature and not features.check(feature):
+            del makers[name]
+            continue
+        (root / name).parent.mkdir(parents=True, exist_ok=True)
+        make(root / name)
+    return len(makers) + 1  # a hard link has another name
+
+
+def test_the_kinds_are_many_and_none_hides_another() -> None:
+    names = [*FAULTS, *ODD, *of_listing.FAULTS]
+    assert len(FAULTS) + len(of_listing.FAULTS) >= 40
+    assert len(ODD) >= 40
+    assert len(names) == len({name.lower() for name in names})
+
+
+def test_all_kinds_at_once_change_nothing_and_each_is_accounted_for_once(tree: Path) -> None:
+    planted = plant_all(tree / "cat")
+    save(tree / "cat" / ".hidden.png")
     before = snapshot(tree)
-    scan(tree)
+    found = scan(tree)
     assert snapshot(tree) == before
+    files = [path for path in tree.rglob("*") if path.is_symlink() or not path.is_dir()]
+    assert len(files) == planted + 4 + 1
+    accounted = [*found.manifest["path"], *found.quarantine["path"]]
+    shown = [of_listing.as_shown(path.relative_to(tree)) for path in files]
+    assert sorted([*accounted, "cat/.hidden.png"]) == sorted(shown)
+    assert found.left_out == 1
+    assert_told_as_alone(found)
+
+
+def assert_told_as_alone(found: Scan) -> None:
+    """Every kind among all others is told as it is by itself."""
+    told = reasons(found)
+    for name, (_, reason) in {**FAULTS, **of_listing.FAULTS}.items():
+        if not (BUILT_IN.get(Path(name).suffix) and f"cat/{name}" not in told):
+            assert reason in told[of_listing.as_shown(Path("cat") / name)]
+    kept = {f"cat/{name}" for name in ODD}
+    assert not kept & set(told)
 
 
 def test_no_warning_escapes(tree: Path, capfd: pytest.CaptureFixture[str]) -> None:
-    for name, (image, options, _) in ODD.items():
-        save(tree / "cat" / name, image, **options)
-    for name in ("cut.jpg", "text.jpg", "cut.png"):
-        FAULTS[name][0](tree / "dog" / name)
+    plant_all(tree / "cat")
     with warnings.catch_warnings(record=True) as caught:
         warnings.simplefilter("always")
         scan(tree)
@@ -229,3 +542,30 @@ def test_processes_give_the_same_tables(tree: Path, monkeypatch: pytest.MonkeyPa
     pd.testing.assert_frame_equal(apart.manifest, alone.manifest)
     pd.testing.assert_frame_equal(apart.quarantine, alone.quarantine)
     assert seen == [(2, 5), (4, 5), (5, 5)]
+
+
+def read_but_crash(paths: list[str]) -> list[reading.Reading]:
+    """Read as the scan does, but be killed by a file that is named so."""
+    if any("crash" in path for path in paths):
+        os.kill(os.getpid(), signal.SIGKILL)
+    return reading._read_chunk(paths)
+
+
+def test_a_crash_of_the_decoder_costs_that_file_and_no_other(
+    tree: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    for number in range(8):
+        save(tree / "dog" / f"{number}.jpg")
+    alone = scan(tree)
+    save(tree / "cat" / "crash.png")
+    monkeypatch.setattr(reading, "WORTH_A_POOL", 0)
+    monkeypatch.setattr(reading, "CHUNK", 4)
+    seen: list[tuple[int, int]] = []
+    with monkeypatch.context() as patch:
+        patch.setattr(reading, "_read_chunk", read_but_crash)
+        found = scan(tree, workers=2, progress=lambda done, total: seen.append((done, total)))
+    assert reasons(found) == {"cat/crash.png": "its decoder crashed or ran out of memory"}
+    pd.testing.assert_frame_equal(found.manifest, alone.manifest)
+    assert seen == [(4, 13), (8, 13), (12, 13), (13, 13)]
+    again = scan(tree, remembered=found.memory)
+    assert (again.opened, len(again.manifest)) == (1, 13)

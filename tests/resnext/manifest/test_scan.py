@@ -1,6 +1,7 @@
 """The scan: its rows, what it remembers, what it refuses, and how it is told."""
 
 import hashlib
+import shutil
 from pathlib import Path
 
 import imagehash
@@ -10,7 +11,8 @@ from PIL import Image
 
 from resnext.errors import InputError
 from resnext.manifest import reading
-from resnext.manifest.scan import describe, scan, scan_pictures
+from resnext.manifest.describe import describe_scan
+from resnext.manifest.scan import Scan, scan, scan_pictures
 from resnext.tables import MANIFEST_COLUMNS, read_table, write_table
 from tests.resnext.samples import (
     cats_and_dogs,
@@ -161,7 +163,7 @@ def test_pictures_of_any_layout_have_no_label(tree: Path) -> None:
 def test_one_picture_is_a_scan_of_its_own(tree: Path) -> None:
     found = scan_pictures(tree / "cat" / "1.png")
     assert found.manifest["path"].tolist() == ["1.png"]
-    assert describe(found) == "1 pictures"
+    assert told(found) == ["1 pictures", "PNG 1; 40 x 30 px"]
 
 
 def test_pictures_that_are_not_there_are_said(tmp_path: Path) -> None:
@@ -177,15 +179,33 @@ def test_pictures_that_are_not_there_are_said(tmp_path: Path) -> None:
 # ---------------------------------------------------------------- words, and the real thing
 
 
+def told(found: Scan) -> list[str]:
+    return describe_scan(found.manifest, found.quarantine, found.left_out).split("\n")
+
+
 def test_the_description_counts_classes_faults_and_what_was_left_out(tree: Path) -> None:
     for number in range(6):
         (tree / "cat" / f"e{number}.png").touch()
     (tree / ".DS_Store").touch()
-    lines = describe(scan(tree)).split("\n")
+    lines = told(scan(tree))
     assert lines[0] == "4 pictures in 2 classes: cat 2, dog 2"
-    assert lines[1].startswith("6 quarantined: cat/e0.png (empty file); ")
-    assert lines[1].endswith("cat/e4.png (empty file); 6 in total")
-    assert lines[2] == "1 hidden or system files and folders left out"
+    assert lines[1] == "PNG 4; 40 x 30 px; identical files: 2 sets, 2 surplus"
+    assert lines[2].startswith("6 quarantined: cat/e0.png (empty file); ")
+    assert lines[2].endswith("cat/e4.png (empty file); 6 in total")
+    assert lines[3] == "1 hidden or system files and folders left out"
+
+
+def test_the_description_says_what_is_unequal_turned_and_there_twice(tree: Path) -> None:
+    save(tree / "cat" / "grey.jpg", picture(20, 10, mode="L"))
+    exif = Image.Exif()
+    exif[0x0112] = 6
+    save(tree / "cat" / "turned.jpg", picture(200, 100), exif=exif)
+    shutil.copy(tree / "cat" / "1.png", tree / "cat" / "again.png")
+    assert told(scan(tree)) == [
+        "7 pictures in 2 classes: cat 5, dog 2 (the largest is 2.5 times the smallest)",
+        "PNG 5, JPEG 2; RGB 6, L 1; 20 x 10 to 200 x 100 px; 1 turned upright by their EXIF data; "
+        "identical files: 2 sets, 3 surplus",
+    ]
 
 
 def test_the_users_pictures_are_all_found() -> None:

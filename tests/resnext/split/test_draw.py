@@ -11,10 +11,21 @@ from hypothesis import strategies as st
 from pydantic import ValidationError
 
 from resnext.errors import InputError
-from resnext.split.draw import SplitSettings, read_split, split
-from resnext.split.leakage import leakage
+from resnext.split.draw import read_split
+from resnext.split.leakage import count_leaks
+from resnext.split.settings import SplitSettings
 from resnext.tables import write_table
-from tests.resnext.samples import count, msld, parts, plain, refused, table, users_scan
+from tests.resnext.samples import (
+    count,
+    msld,
+    parts,
+    plain,
+    prepared,
+    refused,
+    split,
+    table,
+    users_scan,
+)
 
 PERCENT = {"train": 0, "val": 1, "test": 2}
 
@@ -203,7 +214,7 @@ def test_no_group_straddles_and_nothing_leaks(
         held_out = used[used["split"].isin(["val", "test"])]
         assert not held_out["copy"].any()
         assert not held_out.duplicated("sha256").any()
-        assert leakage(manifest, drawn)["any"]["count"] == 0
+        assert count_leaks(prepared(manifest), drawn)["any"]["count"] == 0
 
 
 @settings(max_examples=60, deadline=None)
@@ -307,7 +318,8 @@ def test_too_few_patients_are_counted_in_groups() -> None:
     manifest = pd.concat([msld(5), table([f"c/C{n}_{k}_00.jpg" for n in "12" for k in "123"])])
     assert refused(manifest) == (
         "Class folder 'c' holds 2 groups, but a split into 3 parts needs at least 3. Add pictures "
-        "of other patients, remove the folder, or use --split stratified."
+        "of other patients, remove the folder, say with --groups or --group-pattern who is who, "
+        "or use --split stratified."
     )
     split(manifest, SplitSettings(strategy="stratified"))
 

@@ -5,9 +5,9 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from resnext.split.draw import SplitSettings, split
 from resnext.split.groups import join_groups, read_names
-from tests.resnext.samples import plain, refused, table, users_scan
+from resnext.split.settings import SplitSettings
+from tests.resnext.samples import plain, prepared, refused, split, table, users_scan
 
 # ---------------------------------------------------------------- what names say
 
@@ -120,8 +120,9 @@ def test_a_copy_that_is_no_number_is_said() -> None:
 
 
 def test_the_users_patients_are_found() -> None:
-    naming = read_names(users_scan().manifest)
-    assert (naming.fits, naming.ids, naming.pictures["group"].nunique()) == (2142, 113, 112)
-    joined = naming.pictures[naming.pictures["group"].str.contains("=")]
+    manifest = users_scan().manifest
+    naming, pictures = read_names(manifest), prepared(manifest)
+    assert (naming.fits, naming.ids, pictures["group"].nunique()) == (2142, 113, 112)
+    joined = pictures[pictures["group"].str.contains("=")]
     assert set(joined["group"]) == {"NM110=NM68"}
-    assert naming.pictures["photograph"].nunique() == 153
+    assert pictures["photograph"].nunique() == 153

@@ -1,0 +1,140 @@
+"""Lay out pairs of pictures that resemble each other as contact sheets for a person to look at.
+
+Thumbnails come as data: URIs; anything else in their place is dropped, so that no text from the
+data becomes an address. It compares no pictures and opens none.
+"""
+
+from __future__ import annotations
+
+import re
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass
+from typing import Any, NamedTuple
+
+from reports.division import PARTS
+from reports.words import count, plural
+
+THUMBNAIL = re.compile(r"data:image/(?:jpeg|png);base64,[A-Za-z0-9+/]+={0,2}")
+KINDS = {
+    "exact": "identical file",
+    "near": "near-duplicate",
+    "copy": "copy of one photograph",
+    "group": "same group",
+    "weak": "weak resemblance",
+}
+"""What makes two pictures a pair, in words."""
+
+Rows = Mapping[str, Sequence[Mapping[str, Any]]]
+
+
+class Heading(NamedTuple):
+    """Hold the title of a sheet and what a reader should know of it."""
+
+    title: str
+    explanation: str
+
+
+HEADINGS = {
+    "crossing": Heading(
+        "Warning: on both sides of this split",
+        "One picture of each pair was trained on, the other one is held out. The network knows the "
+        "answer, so that being right about that one proves nothing.",
+    ),
+    "random": Heading(
+        "What a random split would have hidden",
+        "Dealt out one by one, these pictures would have stood on both sides, in the parts that "
+        "are named below them. In this split no such pair stands in train and in a held-out part.",
+    ),
+    "joined": Heading(
+        "Taken for one photograph",
+        "These near-duplicates count as one photograph and were joined into one group. Please "
+        "check: if pairs show different things, the hashes were deceived.",
+    ),
+    "listed": Heading(
+        "For you to judge",
+        "These pairs resemble each other, but not enough to be joined. If two pictures show one "
+        "patient, say so with --groups FILE.",
+    ),
+}
+"""The sheets in the order of the report."""
+
+
+@dataclass(frozen=True)
+class Shown:
+    """Hold one picture of a pair as the page shows it."""
+
+    name: str
+    label: str
+    part: str
+    source: str
+    """A data: URI, empty where there is no thumbnail."""
+
+    @property
+    def alternative(self) -> str:
+        """Say in words what the thumbnail is."""
+        return f"Thumbnail of {self.name}, class {self.label}, part {self.part}"
+
+
+@dataclass(frozen=True)
+class Pair:
+    """Hold two pictures and why they are set side by side."""
+
+    kind: str
+    detail: str
+    pictures: tuple[Shown, Shown]
+
+    @property
+    def disagree(self) -> bool:
+        """Tell whether the two stand under different classes."""
+        return self.pictures[0].label != self.pictures[1].label
+
+
+@dataclass(frozen=True)
+class Sheet:
+    """Hold one list of pairs with its heading."""
+
+    name: str
+    heading: Heading
+    pairs: Sequence[Pair]
+    extent: str
+    """How many of how many pairs are shown."""
+
+
+def sheets(rows: Rows, near: Mapping[str, Any] | None = None) -> list[Sheet]:
+    """Lay out the lists that hold something; a random split counts only where nothing crosses.
+
+    `near` may know how many pairs were found, `joined_pairs` and `listed_pairs`.
+    """
+    names = [name for name in HEADINGS if rows.get(name)]
+    if "crossing" in names and "random" in names:
+        names.remove("random")
+    return [_sheet(name, rows[name], (near or {}).get(f"{name}_pairs")) for name in names]
+
+
+def thumbnail(source: object) -> str:
+    """Give a thumbnail's data: URI back, and nothing for anything else."""
+    return source if isinstance(source, str) and THUMBNAIL.fullmatch(source) else ""
+
+
+def _sheet(name: str, rows: Sequence[Mapping[str, Any]], found: int | None) -> Sheet:
+    """Lay out one list."""
+    extent = plural(len(rows), "pair")
+    if found and found > len(rows):
+        extent = f"{count(len(rows))} of {count(found)} pairs; all are in near.csv"
+    return Sheet(name, HEADINGS[name], [_pair(row) for row in rows], extent)
+
+
+def _pair(row: Mapping[str, Any]) -> Pair:
+    """Prepare one pair for the page."""
+    kind = str(row.get("kind") or "")
+    pictures = (_shown(row, ""), _shown(row, "other"))
+    return Pair(KINDS.get(kind, kind), str(row.get("detail") or ""), pictures)
+
+
+def _shown(row: Mapping[str, Any], side: str) -> Shown:
+    """Prepare one picture of a pair; its name leaves out the class folder."""
+    prefix = f"{side}_" if side else ""
+    label, part = str(row.get(f"{prefix}label") or ""), str(row.get(f"{prefix}part") or "")
+    path = str(row.get(side or "path") or "")
+    source = thumbnail(row.get(f"{prefix}picture"))
+    return Shown(path.removeprefix(f"{label}/"), label, PARTS.get(part, part), source)

@@ -1,0 +1,50 @@
+"""Write numbers and names for a reader: shares, counts, nouns, what a terminal can show.
+
+What is undefined (NaN, None) reads "n/a", never 0.
+"""
+
+from __future__ import annotations
+
+import math
+import unicodedata
+
+NOT_AVAILABLE = "n/a"
+
+
+def percent(share: float | None, space: str = "\u00a0") -> str:
+    """Write a share 0..1 in percent with one decimal; "n/a" where it is undefined."""
+    return NOT_AVAILABLE if undefined(share) else f"{100 * float(share or 0):.1f}{space}%"
+
+
+def decimal(value: float | None) -> str:
+    """Write a number with three decimals; "n/a" where it is undefined."""
+    return NOT_AVAILABLE if undefined(value) else f"{float(value or 0):.3f}"
+
+
+def count(value: float | None) -> str:
+    """Write a whole number with thousands apart; "n/a" where it is undefined."""
+    return NOT_AVAILABLE if undefined(value) else f"{float(value or 0):,.0f}"
+
+
+def plural(number: float, noun: str, nouns: str | None = None) -> str:
+    """Write a number with its noun, in the plural unless it is 1."""
+    return f"{count(number)} {noun if number == 1 else nouns or noun + 's'}"
+
+
+def undefined(value: float | None) -> bool:
+    """Tell whether a number is missing."""
+    return value is None or math.isnan(value)
+
+
+def printable(text: str) -> str:
+    """Write control characters as escapes, so that a name cannot steer a terminal."""
+    return "".join(
+        character if character.isprintable() else character.encode("unicode_escape").decode()
+        for character in text
+    )
+
+
+def display_width(text: str) -> int:
+    """Count the columns that a terminal gives a text: wide characters 2, combining ones 0."""
+    wide = sum(unicodedata.east_asian_width(character) in "WF" for character in text)
+    return len(text) + wide - sum(unicodedata.combining(character) > 0 for character in text)

@@ -1,0 +1,72 @@
+"""Tell in words what a scan found: classes, formats, sizes, duplicates, and what can't be used."""
+
+from __future__ import annotations
+
+import pandas as pd
+
+OFFENDERS = 5  # named in a message before the total
+SHOWN = 20  # classes that are named
+UPRIGHT = 1  # EXIF orientation
+
+
+def describe_scan(manifest: pd.DataFrame, quarantine: pd.DataFrame, left_out: int) -> str:
+    """Tell in a few lines what was found; labels may be empty."""
+    counts = manifest["label"].value_counts().sort_index()
+    lines = [f"{len(manifest):,} pictures"]
+    if counts.index.tolist() not in ([], [""]):
+        lines = [f"{len(manifest):,} pictures in {len(counts)} classes: {_classes(counts)}"]
+    if len(manifest):
+        lines.append("; ".join(fact for fact in _facts(manifest) if fact))
+    if len(quarantine):
+        lines.append(f"{len(quarantine):,} quarantined: {name_faults(quarantine)}")
+    if left_out:
+        lines.append(f"{left_out:,} hidden or system files and folders left out")
+    return "\n".join(lines)
+
+
+def name_faults(quarantine: pd.DataFrame) -> str:
+    """Name the first five quarantined paths with their reasons, then the total."""
+    first = quarantine.head(OFFENDERS)
+    rows = zip(first["path"], first["reason"], strict=True)
+    named = [f"{path} ({reason})" for path, reason in rows]
+    more = len(quarantine) - len(named)
+    return "; ".join(named) + (f"; {len(quarantine):,} in total" if more else "")
+
+
+def _classes(counts: pd.Series[int]) -> str:
+    """Name classes with their counts, the first twenty of them, and how unequal they are."""
+    named = [f"{label} {count:,}" for label, count in list(counts.items())[:SHOWN]]
+    more = len(counts) - len(named)
+    ratio = counts.max() / counts.min()
+    unequal = f" (the largest is {ratio:.1f} times the smallest)" if ratio >= 1.05 else ""
+    return ", ".join(named) + (f" and {more} more" if more else "") + unequal
+
+
+def _facts(manifest: pd.DataFrame) -> list[str]:
+    """Say which formats and sizes there are, and what is turned or there twice."""
+    turned = int((manifest["orientation"] != UPRIGHT).sum())
+    copies = manifest["sha256"].value_counts()
+    sets, surplus = int((copies > 1).sum()), int(len(manifest) - len(copies))
+    return [
+        _counted(manifest["format"]),
+        _counted(manifest["mode"]) if set(manifest["mode"]) != {"RGB"} else "",
+        _sizes(manifest),
+        f"{turned:,} turned upright by their EXIF data" if turned else "",
+        f"identical files: {sets:,} sets, {surplus:,} surplus" if surplus else "",
+    ]
+
+
+def _counted(values: pd.Series[str]) -> str:
+    """Count values, the commonest first."""
+    counts = sorted(values.value_counts().items(), key=lambda item: (-item[1], str(item[0])))
+    return ", ".join(f"{value} {count:,}" for value, count in counts)
+
+
+def _sizes(manifest: pd.DataFrame) -> str:
+    """Name the one size in pixels, or the smallest and the largest by area."""
+    sizes = manifest[["width", "height"]].drop_duplicates()
+    sizes = sizes.assign(area=sizes["width"] * sizes["height"]).sort_values(["area", "width"])
+    ends = [
+        f"{width} x {height}" for width, height in zip(sizes["width"], sizes["height"], strict=True)
+    ]
+    return f"{ends[0]} px" if len(ends) == 1 else f"{ends[0]} to {ends[-1]} px"

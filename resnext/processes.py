@@ -1,0 +1,105 @@
+"""Share work out to processes, so that one that dies takes no other's results with it.
+
+Every process is spawned, and none outlives the call. It does not know what the work is: functions
+and what they are given and give back must pickle.
+"""
+
+from __future__ import annotations
+
+import multiprocessing
+import os
+import signal
+from collections import deque
+from collections.abc import Callable, Iterator, Sequence
+from concurrent.futures import Future, ProcessPoolExecutor
+from concurrent.futures.process import BrokenProcessPool
+from contextlib import contextmanager
+from typing import TypeVar
+
+Item = TypeVar("Item")
+Result = TypeVar("Result")
+Hand = deque[tuple[Sequence[Item], "Future[list[Result]]"]]
+
+AHEAD = 2  # chunks handed out for each process: none waits, and few are done again after a crash
+
+
+def map_apart(
+    work: Callable[[Sequence[Item]], list[Result]],
+    chunks: Sequence[Sequence[Item]],
+    workers: int,
+    crashed: Callable[[Item], Result],
+) -> Iterator[list[Result]]:
+    """Do chunks of work in processes and yield their results, in order.
+
+    What was in hand when a process died is done again in processes of its own, and only the item
+    that kills its process even when it is alone there is given up to `crashed`. An interruption
+    ends the processes after their chunk.
+
+    Raises:
+        BrokenProcessPool: processes die before any work is given to them.
+        Exception: whatever `work` raises.
+    """
+    waiting = deque(chunks)
+    while waiting:
+        in_hand: Hand[Item, Result] = deque()
+        yield from _until_a_crash(work, waiting, in_hand, workers)
+        for chunk, future in in_hand:
+            survived = not future.cancelled() and future.exception() is None
+            yield future.result() if survived else _in_isolation(work, chunk, crashed)
+
+
+def _until_a_crash(
+    work: Callable[[Sequence[Item]], list[Result]],
+    waiting: deque[Sequence[Item]],
+    in_hand: Hand[Item, Result],
+    workers: int,
+) -> Iterator[list[Result]]:
+    """Yield results in order until all is done or a process dies, and leave what was in hand."""
+    with _pool(min(workers, len(waiting))) as pool:
+        while waiting or in_hand:
+            try:
+                while waiting and len(in_hand) < AHEAD * workers:
+                    in_hand.append((waiting[0], pool.submit(work, waiting[0])))
+                    waiting.popleft()
+                results = in_hand[0][1].result()
+            except BrokenProcessPool:
+                return
+            in_hand.popleft()
+            yield results
+
+
+def _in_isolation(
+    work: Callable[[Sequence[Item]], list[Result]],
+    chunk: Sequence[Item],
+    crashed: Callable[[Item], Result],
+) -> list[Result]:
+    """Do a chunk in a process of its own, and where that dies too, each half of it so."""
+    with _pool(1) as pool:
+        pool.submit(os.getpid).result()  # a process that can't even start is no item's fault
+        try:
+            return pool.submit(work, chunk).result()
+        except BrokenProcessPool:
+            if len(chunk) == 1:
+                return [crashed(chunk[0])]
+    middle = len(chunk) // 2
+    halves = chunk[:middle], chunk[middle:]
+    return [result for half in halves for result in _in_isolation(work, half, crashed)]
+
+
+@contextmanager
+def _pool(workers: int) -> Iterator[ProcessPoolExecutor]:
+    """Start processes on demand and end them in any case."""
+    pool = ProcessPoolExecutor(
+        workers,
+        mp_context=multiprocessing.get_context("spawn"),
+        initializer=_leave_interrupts_to_the_parent,
+    )
+    try:
+        yield pool
+    finally:
+        pool.shutdown(cancel_futures=True)
+
+
+def _leave_interrupts_to_the_parent() -> None:
+    """Ignore Ctrl-C in a worker, where it would only print a traceback."""
+    signal.signal(signal.SIGINT, signal.SIG_IGN)

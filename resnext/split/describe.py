@@ -1,0 +1,202 @@
+"""Tell in words how pictures were divided, on what evidence, and what leaks."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+from typing import Any
+
+import pandas as pd
+
+from resnext.split.given import NOT_GIVEN
+from resnext.split.groups import Naming
+from resnext.split.settings import OFFENDERS, PARTS, UNUSED
+
+LARGE = 0.1  # share of all photographs above which one group is warned about
+ENOUGH_TO_SAY = 20  # photographs from which such a share means something
+SHOWN_CLASSES = 20
+
+
+def evidence_of(naming: Naming) -> str:
+    """Say which scheme was taken and on what evidence."""
+    names = len(naming.pictures)
+    if naming.scheme:
+        said = f"{naming.scheme} fits {naming.fits:,} of {names:,} names"
+    else:
+        said = (
+            f"no naming scheme fits 95 % of {names:,} names, so every picture is a group of its own"
+        )
+    if naming.listed:
+        return f"--groups names the group of {naming.listed:,} of {names:,} pictures; else {said}"
+    return said
+
+
+def warnings_of(
+    pictures: pd.DataFrame,
+    drawn: pd.DataFrame,
+    report: Mapping[str, Any],
+    tables: Mapping[str, Mapping[str, str]],
+) -> list[str]:
+    """List what else than its leaks a person must know before believing the split.
+
+    `report` is leakage.json without its warnings; `tables` are the user's, by flag and path.
+    """
+    here = set(pictures["path"])
+    warnings = [_absent(flag, [path for path in named if path not in here], len(named))
+                for flag, named in tables.items()]  # fmt: skip
+    warnings += [_not_given(drawn), _conflicts(pictures), _large_group(report)]
+    return [warning for warning in warnings if warning]
+
+
+def describe_split(drawn: pd.DataFrame, report: Mapping[str, Any]) -> str:
+    """Tell in a few lines how pictures were shared out, on what evidence, and what leaks.
+
+    `report` is what leakage.json holds. Lines that start with WARNING stand last.
+    """
+    lines = _group_lines(report)
+    lines += [_part_line(drawn, part) for part in PARTS if (drawn["split"] == part).any()]
+    lines += _unused_line(drawn)
+    if not report["drawn"]["any"]["count"]:
+        lines.append(_clean_line(report["random"]))
+    warnings = [*report["warnings"], _val_leaks(report), _leaks(report)]
+    return "\n".join([*lines, *(f"WARNING: {warning}" for warning in warnings if warning)])
+
+
+# ---------------------------------------------------------------- groups and parts
+
+
+def _group_lines(report: Mapping[str, Any]) -> list[str]:
+    """Say how groups were found, and what joined them."""
+    scheme, near = report["scheme"], report["near"]
+    joined = scheme["ids"] - scheme["groups"]
+    by_itself = "" if scheme["name"] or scheme["listed"] else (
+        ". If names tell patients, say how with --group-pattern, or list them with --groups"
+    )  # fmt: skip
+    lines = [f"Groups: {scheme['evidence']}{by_itself}"]
+    lines.append(
+        f"{scheme['ids']:,} ids, {scheme['groups']:,} groups: identical files and "
+        f"near-duplicates joined {joined:,}"
+    )
+    if near["listed_pairs"]:
+        lines.append(
+            f"{near['listed_pairs']:,} pairs look alike but were not joined: near.csv and the "
+            "report list them for you to judge"
+        )
+    return lines
+
+
+def _part_line(drawn: pd.DataFrame, part: str) -> str:
+    """Count pictures, photographs and groups of one part, and pictures and groups per class."""
+    rows = drawn[drawn["split"] == part]
+    photographs = int((rows["copy"].fillna(0) == 0).sum())
+    counts = rows.groupby("label")["group"].agg(["size", "nunique"]).head(SHOWN_CLASSES)
+    named = [
+        f"{label} {size:,} ({groups:,})"
+        for label, size, groups in counts.itertuples(index=True, name=None)
+    ]
+    more = rows["label"].nunique() - len(named)
+    return (
+        f"{part}: {len(rows):,} pictures ({photographs:,} photographs) of "
+        f"{rows['group'].nunique():,} groups; pictures (groups) by class: {', '.join(named)}"
+        + (f" and {more} more" if more else "")
+    )
+
+
+def _unused_line(drawn: pd.DataFrame) -> list[str]:
+    """Count the unused pictures by reason, without the names in it."""
+    unused = drawn[drawn["split"] == UNUSED]
+    if unused.empty:
+        return []
+    kinds = unused["reason"].str.replace(r":.*$", "", regex=True).value_counts()
+    named = ", ".join(f"{count:,} ({kind})" for kind, count in sorted(kinds.items()))
+    return [f"unused: {len(unused):,} pictures: {named}"]
+
+
+def _clean_line(random: Mapping[str, Any]) -> str:
+    """Say that nothing leaks, and what a random split would have leaked."""
+    if not random["any"]["count"]:
+        return "No test picture has a known relative in train, nor would in a random split"
+    return (
+        "No test picture has a relative in train. Of the "
+        f"{random['test_pictures']:,} test pictures of a random split, {_counted(random)}"
+    )
+
+
+# ---------------------------------------------------------------- warnings
+
+
+def _absent(flag: str, paths: list[str], total: int) -> str:
+    """Warn of paths in a user's table that are not in the folder."""
+    if not paths:
+        return ""
+    return f"{len(paths):,} of {total:,} paths of {flag} are not in the folder: {_first(paths)}"
+
+
+def _not_given(drawn: pd.DataFrame) -> str:
+    """Warn of pictures that a given split does not name."""
+    paths = drawn.loc[drawn["reason"] == NOT_GIVEN, "path"].tolist()
+    if not paths:
+        return ""
+    return f"{len(paths):,} pictures are in no part of the given split: {_first(paths)}"
+
+
+def _conflicts(pictures: pd.DataFrame) -> str:
+    """Warn of pictures that stand under two classes, by name."""
+    found = pictures[pictures["conflict"] != ""]
+    if found.empty:
+        return ""
+    reasons = found["conflict"].str.removeprefix("label conflict: ")
+    named = [f"{p} ({r})" for p, r in zip(found["path"], reasons, strict=True)]
+    return f"{len(named):,} pictures stand under two classes: {_first(named)}"
+
+
+def _large_group(report: Mapping[str, Any]) -> str:
+    """Warn of a group that holds more than a tenth of the photographs."""
+    group = report["largest_group"]
+    total = round(group["photographs"] / group["share"])
+    if group["share"] <= LARGE or total < ENOUGH_TO_SAY:
+        return ""
+    return (
+        f"group {group['name']} holds {group['photographs']:,} of {total:,} photographs "
+        f"({group['share']:.0%}): if these are not one patient's, correct it with --groups"
+    )
+
+
+def _leaks(report: Mapping[str, Any]) -> str:
+    """Warn of test pictures with relatives in train."""
+    drawn = report["drawn"]
+    if not drawn["any"]["count"]:
+        return ""
+    return (
+        f"the score will be too good. Of {drawn['test_pictures']:,} test pictures, "
+        f"{_counted(drawn)}. Only --split grouped keeps them apart"
+    )
+
+
+def _val_leaks(report: Mapping[str, Any]) -> str:
+    """Warn of validation pictures with relatives in train, by which the best epoch is chosen."""
+    val = report["drawn_val"]
+    if not val or not val["any"]["count"]:
+        return ""
+    return f"of {val['val_pictures']:,} val pictures, {_counted(val)}"
+
+
+def _counted(counts: Mapping[str, Any]) -> str:
+    """Put the crossings of a split into words."""
+    words = {
+        "copy": "a copy of the same photograph",
+        "exact": "an identical file",
+        "near": "a near-duplicate",
+        "group": "the same group",
+    }
+    said = [
+        f"{counts[key]['count']:,} ({counts[key]['share']:.1%}) have {what}"
+        for key, what in words.items()
+        if counts[key]["count"]
+    ]
+    return ", ".join(said) + " in train"
+
+
+def _first(names: list[str]) -> str:
+    """Name the first five, then the total."""
+    more = len(names) > OFFENDERS
+    return "; ".join(names[:OFFENDERS]) + (f"; {len(names):,} in total" if more else "")

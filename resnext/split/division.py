@@ -1,0 +1,161 @@
+"""Divide a scanned folder: find who is who, join what belongs together, draw, and count leaks."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+import pandas as pd
+
+from resnext.manifest.hashing import Words
+from resnext.split.conflicts import label_conflicts
+from resnext.split.contact import Cards, pairs_to_look_at
+from resnext.split.describe import evidence_of, warnings_of
+from resnext.split.draw import draw, read_split
+from resnext.split.duplicates import (
+    JOINED,
+    TO_JUDGE,
+    NearDuplicates,
+    find_near_duplicates,
+    grey_reader,
+)
+from resnext.split.given import read_parts
+from resnext.split.groups import Naming, join_groups, read_groups, read_names
+from resnext.split.leakage import count_leaks, script_split
+from resnext.split.settings import SplitSettings
+
+
+@dataclass(frozen=True)
+class Sources:
+    """Name the tables that a user may give: groups, a split to use, an earlier split to keep."""
+
+    groups: Path | None = None
+    given: Path | None = None
+    earlier: Path | None = None
+
+
+@dataclass(frozen=True, eq=False)
+class Division:
+    """Hold a split with what it was drawn by and what leaks.
+
+    `pairs` are all near-duplicates found, `cards` the pairs of pictures that a person should see.
+    """
+
+    split: pd.DataFrame
+    leakage: dict[str, Any]
+    pairs: pd.DataFrame
+    cards: Cards
+
+
+def divide(
+    root: Path,
+    manifest: pd.DataFrame,
+    words: Words,
+    settings: SplitSettings,
+    sources: Sources = Sources(),
+    *,
+    workers: int = 1,
+) -> Division:
+    """Divide the pictures of a manifest, below root, with hashes (N, 8) in the manifest's order.
+
+    Raises:
+        InputError: a class is too small, the pattern or a table fits nothing, or a picture changed
+            since the scan.
+    """
+    groups = read_groups(sources.groups) if sources.groups else {}
+    given = read_parts(sources.given, "--use-split") if sources.given else None
+    earlier = read_split(sources.earlier) if sources.earlier else None
+    naming = read_names(manifest, settings.group_pattern, groups)
+    near = _find_near(root, naming, words[np.argsort(manifest["path"].to_numpy())], workers)
+    pictures = join(naming, near)
+    drawn = draw(pictures, settings, given=given, earlier=earlier)
+    random = script_split(pictures, settings)
+    report = _report(pictures, naming, near, settings, drawn, random)
+    tables = {"--groups": groups, "--use-split": given or {}}
+    report["warnings"] = warnings_of(pictures, drawn, report, tables)
+    cards = pairs_to_look_at(root, pictures, near.pairs, drawn, random)
+    return Division(drawn, report, near.pairs, cards)
+
+
+def join(naming: Naming, near: NearDuplicates) -> pd.DataFrame:
+    """Join the groups that share a file, a photograph or a near-duplicate, and find conflicts.
+
+    Returns what `draw` and `count_leaks` take: path, label, sha256, id, group, copy, photograph,
+    look (empty where nothing is near), conflict.
+    """
+    named = naming.pictures
+    look = pd.Series([near.looks.get(digest, "") for digest in named["sha256"]], dtype="str")
+    keys = (named["sha256"], named["photograph"], look)
+    joined = join_groups(named["group"].tolist(), *(key.tolist() for key in keys))
+    return named.rename(columns={"group": "id"}).assign(
+        group=pd.Series(joined, dtype="str"),
+        look=look,
+        conflict=label_conflicts(named, near.pairs),
+    )
+
+
+def _find_near(root: Path, naming: Naming, words: Words, workers: int) -> NearDuplicates:
+    """Look for near-duplicates among the photographs; where names tell copies, these are left out.
+
+    Of a photograph that is there in copies alone, the first copy stands for it.
+    """
+    copy = naming.pictures["copy"].fillna(0)
+    ordered = naming.pictures.assign(rank=copy).sort_values(["photograph", "rank", "path"])
+    alone = ordered.index[~ordered["photograph"].duplicated()]
+    rows = np.flatnonzero((copy == 0) | copy.index.isin(alone))
+    photographs = naming.pictures.iloc[rows].reset_index(drop=True)
+    return find_near_duplicates(photographs, words[rows], grey_reader(root, photographs, workers))
+
+
+def _report(
+    pictures: pd.DataFrame,
+    naming: Naming,
+    near: NearDuplicates,
+    settings: SplitSettings,
+    drawn: pd.DataFrame,
+    random: pd.DataFrame,
+) -> dict[str, Any]:
+    """Lay out leakage.json, but for its warnings."""
+    has_val = bool((drawn["split"] == "val").any())
+    verdicts = near.pairs["verdict"].value_counts()
+    return {
+        "strategy": settings.strategy,
+        "fold": "{}/{}".format(*settings.fold) if settings.fold else None,
+        "scheme": _scheme(pictures, naming),
+        "near": {
+            "joined_pairs": int(verdicts.get(JOINED, 0)),
+            "listed_pairs": int(verdicts.get(TO_JUDGE, 0)),
+        },
+        "largest_group": _largest_group(pictures),
+        "drawn": count_leaks(pictures, drawn),
+        "drawn_val": count_leaks(pictures, drawn, "val", "train") if has_val else None,
+        "drawn_test_val": count_leaks(pictures, drawn, "test", "val") if has_val else None,
+        "random": count_leaks(pictures, random),
+    }
+
+
+def _scheme(pictures: pd.DataFrame, naming: Naming) -> dict[str, Any]:
+    """Say by which names groups were found, and how many there are."""
+    return {
+        "name": naming.scheme or None,
+        "evidence": evidence_of(naming),
+        "fits": naming.fits,
+        "listed": naming.listed,
+        "names": len(pictures),
+        "ids": naming.ids,
+        "groups": int(pictures["group"].nunique()),
+    }
+
+
+def _largest_group(pictures: pd.DataFrame) -> dict[str, Any]:
+    """Name the group with the most photographs (copies and identical files apart)."""
+    photographs = pictures.drop_duplicates(["group", "photograph"]).drop_duplicates("sha256")
+    sizes = photographs["group"].value_counts().sort_index()
+    name = str(sizes.idxmax())
+    return {
+        "name": name,
+        "photographs": int(sizes.max()),
+        "share": float(sizes.max() / sizes.sum()),
+    }

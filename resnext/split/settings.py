@@ -1,0 +1,104 @@
+"""Say how a manifest is divided: the settings of a split, and the names of its parts."""
+
+from __future__ import annotations
+
+import re
+from typing import Literal
+
+from pydantic import BaseModel, ConfigDict, Field, field_validator, model_validator
+
+PARTS = ("train", "val", "test")
+UNUSED = "unused"
+COLUMNS = ["path", "label", "group", "copy", "split", "reason"]
+OFFENDERS = 5  # named in a message before the total
+
+
+class SplitSettings(BaseModel):
+    """Say how pictures are shared out."""
+
+    model_config = ConfigDict(frozen=True)
+
+    strategy: Literal["grouped", "stratified", "random", "given"] = Field(
+        default="grouped",
+        description=(
+            "grouped: whole patients, by class, val and test hold photographs only; stratified: "
+            "photographs by class, patients may cross; random: every file on its own, copies too; "
+            "given: as the folders train, val and test in --data or the file of --use-split say"
+        ),
+    )
+    shares: tuple[float, float, float] = Field(
+        default=(70.0, 10.0, 20.0),
+        description="train, val and test shares in percent; sum 100, val may be 0",
+    )
+    fold: tuple[int, int] | None = Field(
+        default=None,
+        description=(
+            "I/K: test on fold I of K, train and validate on the others in the ratio of --shares; "
+            "over the K folds every photograph is tested once"
+        ),
+    )
+    group_pattern: str | None = Field(
+        default=None,
+        description=(
+            "regular expression searched in each path (relative, with /): named group 'group' is "
+            "the patient, optional named group 'copy' the copy's number (0 or none = photograph)"
+        ),
+    )
+    hold_out_copies: bool = Field(
+        default=False,
+        description="let val and test hold augmented copies too, not photographs only",
+    )
+    seed: int = Field(default=0, ge=0, description="seed of the draw, an integer from 0")
+
+    @property
+    def parts(self) -> list[str]:
+        """Name the parts that have a share."""
+        return [part for part, share in zip(PARTS, self.shares, strict=True) if share > 0]
+
+    @field_validator("shares")
+    @classmethod
+    def _shares_are_percent(cls, shares: tuple[float, ...]) -> tuple[float, ...]:
+        train, val, test = shares
+        if not (train > 0 and val >= 0 and test > 0 and abs(sum(shares) - 100) < 1e-6):
+            raise ValueError(
+                "shares must be three percentages that sum to 100, train and test above 0, got "
+                f"{train:g},{val:g},{test:g}. Give for example 70,10,20."
+            )
+        return shares
+
+    @field_validator("fold")
+    @classmethod
+    def _fold_is_one_of_k(cls, fold: tuple[int, int] | None) -> tuple[int, int] | None:
+        if fold is not None and not (fold[1] >= 2 and 1 <= fold[0] <= fold[1]):
+            raise ValueError(
+                f"fold must be I/K with K at least 2 and I from 1 to K, got {fold[0]}/{fold[1]}. "
+                "Give for example 1/5."
+            )
+        return fold
+
+    @field_validator("group_pattern")
+    @classmethod
+    def _pattern_names_a_group(cls, pattern: str | None) -> str | None:
+        if pattern is None:
+            return None
+        try:
+            groups = re.compile(pattern).groupindex
+        except (re.error, OverflowError, RecursionError) as error:
+            raise ValueError(
+                f"group_pattern must be a regular expression, got {pattern!r}: {error}."
+            ) from error
+        if "group" not in groups:
+            raise ValueError(
+                f"group_pattern must hold the named group 'group', got {pattern!r}. "
+                "Write for example (?P<group>P\\d+)_\\d+_(?P<copy>\\d+)."
+            )
+        return pattern
+
+    @model_validator(mode="after")
+    def _folds_are_of_units(self) -> SplitSettings:
+        if self.fold is not None and self.strategy not in ("grouped", "stratified"):
+            raise ValueError(
+                "fold must go with the strategy grouped or stratified, got "
+                f"{self.strategy}. Leave one of them out."
+            )
+        return self

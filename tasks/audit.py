@@ -1,0 +1,41 @@
+"""Render the audit: what was found and how it was divided, before anything is trained."""
+
+from typing import Annotated, Any
+
+from tasks.stage.artifact import Artifact, Reads, Work
+from tasks.stage.decorator import stage
+
+Found = Annotated[Artifact, Reads("manifest.csv", "quarantine.csv")]
+Divided = Annotated[Artifact, Reads("split.csv", "leakage.json", "pairs.json")]
+
+
+@stage(run_name="audit {data_name}")
+def audit(
+    work: Work, manifest: Found, split: Divided, data_name: str, synthetic: bool, command: str
+) -> None:
+    """Write audit.html."""
+    from reports import html
+
+    known = data_and_split(manifest, split)
+    content = html.AuditContent(
+        title=f"Audit of a data set: {data_name}",
+        data_name=data_name,
+        synthetic=synthetic,
+        classes=sorted(set(known["split"]["label"])),
+        command=command,
+        **known,
+    )
+    (work.out / "audit.html").write_text(html.render_audit(content), encoding="utf-8")
+
+
+def data_and_split(manifest: Artifact, split: Artifact) -> dict[str, Any]:
+    """Read what a page shows of the pictures and their parts."""
+    from reports import tables
+
+    return {
+        "manifest": tables.read_table(manifest.path("manifest.csv")),
+        "quarantine": tables.read_table(manifest.path("quarantine.csv")),
+        "split": tables.read_table(split.path("split.csv")),
+        "leakage": tables.read_json(split.path("leakage.json")),
+        "pairs": tables.read_json(split.path("pairs.json")),
+    }
