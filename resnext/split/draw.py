@@ -18,6 +18,7 @@ import pandas as pd
 
 from resnext.errors import InputError
 from resnext.split.given import NOT_GIVEN, kept_parts, parts_of_folders
+from resnext.split.groups import join_groups
 from resnext.split.placing import gather_units, place
 from resnext.split.settings import COLUMNS, OFFENDERS, PARTS, UNUSED, SplitSettings
 from resnext.tables import read_columns
@@ -34,10 +35,10 @@ def draw(
 ) -> pd.DataFrame:
     """Share pictures out to train, val and test.
 
-    `pictures` holds path, label, sha256, id, group, copy, photograph and conflict (why it can't be
-    measured on, or empty), sorted by path. `given` names the part of each path for the strategy
-    "given", else the folders do; `earlier` is a split whose pictures stay where they are. Returns
-    one row a picture; those that take part in nothing are `unused` with a reason.
+    `pictures` holds path, label, sha256, id, group, copy, photograph, look and conflict (why it
+    can't be measured on, or empty), sorted by path. `given` names the part of each path for the
+    strategy "given", else the folders do; `earlier` is a split whose pictures stay where they are.
+    Returns one row a picture; those that take part in nothing are `unused` with a reason.
 
     Raises:
         InputError: a class is too small for the parts, or a part is empty.
@@ -99,7 +100,7 @@ def _draw_units(
     Returns the part and the reason of each picture.
     """
     grouped = settings.strategy == "grouped"
-    pictures = pictures.assign(unit=pictures["group" if grouped else "photograph"])
+    pictures = pictures.assign(unit=pictures["group"] if grouped else _photographs(pictures))
     is_photograph = pictures["copy"].fillna(0) == 0
     counted = pictures[is_photograph & (pictures["conflict"] == "")]
     counted = counted.drop_duplicates(["unit", "sha256"])
@@ -111,6 +112,13 @@ def _draw_units(
     known = set() if earlier is None else set(earlier.loc[earlier["split"] != UNUSED, "path"])
     reasons = _reasons(pictures.assign(part=part, new=~pictures["path"].isin(known)), measurable)
     return part.where(reasons == "", UNUSED).tolist(), reasons.tolist()
+
+
+def _photographs(pictures: pd.DataFrame) -> pd.Series[str]:
+    """Name the photograph of each picture, one name for all that are identical or nearly so."""
+    same = (pictures[column].tolist() for column in ("sha256", "look"))
+    joined = join_groups(pictures["photograph"].tolist(), *same)
+    return pd.Series(joined, index=pictures.index, dtype="str")
 
 
 def _fixed(pictures: pd.DataFrame, grouped: bool, earlier: pd.DataFrame | None) -> dict[str, str]:

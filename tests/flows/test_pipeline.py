@@ -19,8 +19,11 @@ AFTER_SCAN = {"split", "train", "predict", "evaluate", "plot", "report"}
 FILES = {
     "manifest.csv",
     "quarantine.csv",
+    "hashes.npy",
     "split.csv",
     "leakage.json",
+    "near.csv",
+    "pairs.json",
     "model.safetensors",
     "history.csv",
     "timing.csv",
@@ -177,7 +180,7 @@ def test_a_line_of_reports_leaves_the_training_alone(project: Project) -> None:
 
 
 def test_the_style_sheet_of_the_report_counts_in_the_report_alone(project: Project) -> None:
-    with (project.code / "reports" / "report.css").open("a") as style:
+    with (project.code / "reports" / "pages" / "page.css").open("a") as style:
         style.write("\n/* a change */\n")
     assert computed(project.run()) == {"scan", "report"}
 
@@ -245,10 +248,55 @@ def test_a_cached_run_imports_no_heavy_library(project: Project) -> None:
 
 def test_only_stops_after_a_stage_and_latest_points_there(project: Project) -> None:
     said = project.run("--only", "split", "--split-seed", "9")
-    assert computed(said) == {"scan", "split"}
+    assert computed(said) == {"scan", "split", "audit"}
     latest = project.store / "latest"
     assert (latest / "split.csv").exists()
+    assert f"Audit: {latest / 'audit.html'}" in said
+    assert "Blue" in (latest / "audit.html").read_text(encoding="utf-8")
     assert not (latest / "model.safetensors").exists()
+    project.run()
+
+
+def split_of(project: Project) -> dict[str, str]:
+    table = pd.read_csv(project.store / "latest" / "split.csv")
+    return dict(zip(table["path"], table["split"], strict=True))
+
+
+def test_an_earlier_split_is_kept_when_pictures_are_added(project: Project, tmp_path: Path) -> None:
+    project.run("--only", "split")
+    before = split_of(project)
+    earlier = shutil.copy(project.store / "latest" / "split.csv", tmp_path / "earlier.csv")
+    added = [project.data / "Blue" / f"B{n}_01_00.png" for n in (97, 98, 99)]
+    for number, path in enumerate(added):
+        draw_one(path, np.random.default_rng(1000 + number))
+    try:
+        project.run("--only", "split", "--keep-split", str(earlier), "--split-seed", "3")
+        after = split_of(project)
+    finally:
+        for path in added:
+            path.unlink()
+    assert {path: after[path] for path in before} == before
+    assert len(after) == len(before) + 3
+
+
+def test_a_folder_that_comes_divided_is_audited_as_it_is(project: Project, tmp_path: Path) -> None:
+    random = np.random.default_rng(7)
+    for part in ("train", "test"):
+        for label in ("Blue", "Red"):
+            (tmp_path / "data" / part / label).mkdir(parents=True)
+            for number in range(3):
+                draw_one(tmp_path / "data" / part / label / f"{part}-{number}.png", random)
+    train, test = (tmp_path / "data" / part / "Red" for part in ("train", "test"))
+    shutil.copy(train / "train-0.png", test / "leaked.png")
+    words = ["--data", str(tmp_path / "data"), "--store", str(project.store), *TINY]
+    said = finish(project.start(*words, "--only", "split"))
+    assert "12 pictures" not in said
+    assert "13 pictures in 2 classes: Blue 6, Red 7" in said
+    assert "WARNING: the score will be too good. Of 7 test pictures, 1 (14.3%) have an iden" in said
+    assert set(split_of(project).values()) == {"train", "test"}
+    assert "the split that came with the data" in (
+        project.store / "latest" / "audit.html"
+    ).read_text(encoding="utf-8")
     project.run()
 
 

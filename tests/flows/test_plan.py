@@ -120,6 +120,14 @@ def test_an_unknown_key_in_a_config_file_is_refused(
             "--split folds",
             "--split must be 'grouped', 'stratified', 'random' or 'given'",
         ),
+        ("--fold 6/5", "--fold must be I/K with K at least 2"),
+        ("--fold five", "--fold must be two whole numbers, got 'five'"),
+        ("--fold 1/5 --split random", "fold must go with the strategy grouped or stratified"),
+        ("--fold 1/5 --keep-split /no/such.csv", "--keep-split must not go with --fold"),
+        ("--use-split a.csv --shares 60,20,20", "--use-split must not go with --shares"),
+        ("--use-split a.csv --split grouped", "--use-split must not go with --split"),
+        ("--keep-split a.csv --split random", "--keep-split must not go with --split"),
+        ("--groups /no/such.csv", "--groups must be a CSV file, got '/no/such.csv'"),
         ("--split-seed -1", "--split-seed must be at least 0"),
         ("--only nothing", "--only must be 'scan', 'split'"),
         ("--weights /no/such.pth", "--weights must be none, imagenet or a"),
@@ -157,6 +165,39 @@ def test_a_folder_to_predict_that_is_empty_is_refused_at_once(
     tmp_path: Path, capsys: pytest.CaptureFixture[str]
 ) -> None:
     assert "--predict must hold pictures" in complaint(["--predict", str(tmp_path)], capsys)
+
+
+def divided(root: Path) -> Path:
+    for part in ("train", "Validation", "test"):
+        for label in ("cat", "dog"):
+            (root / part / label).mkdir(parents=True)
+    return root
+
+
+def test_a_folder_that_comes_divided_is_taken_as_it_is_unless_asked(tmp_path: Path) -> None:
+    data = divided(tmp_path)
+    assert plan(data).split.strategy == "given"
+    for asked in (
+        SplitFlags(split="stratified"),
+        SplitFlags(shares="60,20,20"),
+        SplitFlags(fold="2/5"),
+    ):
+        assert plan(data, asked).split.strategy != "given"
+    assert plan(data, training=TrainingFlags(preset="seed")).split.strategy == "random"
+    (tmp_path / "another" / "x").mkdir(parents=True)
+    assert plan(data).split.strategy == "grouped"
+
+
+def test_a_table_is_known_by_its_bytes(tmp_path: Path) -> None:
+    (tmp_path / "one.csv").write_text("path,split\n")
+    (tmp_path / "two.csv").write_text("path,split\n")
+    chosen = plan(split=SplitFlags(use_split=tmp_path / "one.csv"))
+    assert chosen.split.strategy == "given"
+    given = chosen.tables.given
+    other = plan(split=SplitFlags(use_split=tmp_path / "two.csv")).tables.given
+    assert given is not None
+    assert other is not None
+    assert list(given.files.values()) == list(other.files.values())
 
 
 def test_a_full_disk_is_told_in_words(capsys: pytest.CaptureFixture[str]) -> None:

@@ -111,7 +111,9 @@ def msld(patients: int, photographs: int = 1, copies: int = 2) -> pd.DataFrame:
 
 
 def prepared(
-    manifest: pd.DataFrame, settings: SplitSettings | None = None, **groups: str
+    manifest: pd.DataFrame,
+    settings: SplitSettings | None = None,
+    groups: dict[str, str] | None = None,
 ) -> pd.DataFrame:
     """Read the names and join groups, with no near-duplicate found."""
     pattern = settings.group_pattern if settings else None

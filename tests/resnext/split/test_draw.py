@@ -11,7 +11,7 @@ from hypothesis import strategies as st
 from pydantic import ValidationError
 
 from resnext.errors import InputError
-from resnext.split.draw import read_split
+from resnext.split.draw import draw, read_split
 from resnext.split.leakage import count_leaks
 from resnext.split.settings import SplitSettings
 from resnext.tables import write_table
@@ -292,6 +292,199 @@ def test_a_split_without_a_column_is_refused(tmp_path: Path) -> None:
         read_split(tmp_path / "split.csv")
     with pytest.raises(InputError, match="No such file"):
         read_split(tmp_path / "nowhere.csv")
+
+
+# ---------------------------------------------------------------- folds
+
+
+def fold(number: int, folds: int, **chosen: Any) -> SplitSettings:
+    return SplitSettings.model_validate({"fold": (number, folds), **chosen})
+
+
+def times_tested(manifest: pd.DataFrame, folds: int, **chosen: Any) -> dict[str, int]:
+    """Count how often each photograph is tested over all folds."""
+    drawn = [split(manifest, fold(number + 1, folds, **chosen)) for number in range(folds)]
+    held_out = pd.concat([one.loc[one["split"] == "test", "path"] for one in drawn])
+    return {str(path): int(times) for path, times in held_out.value_counts().items()}
+
+
+def test_a_fold_by_hand() -> None:
+    drawn = split(msld(10, copies=1), fold(2, 5))  # 20 patients: 4 a fold, the rest 7 to 1
+    photographs = drawn[drawn["copy"] == 0]
+    assert [count(photographs, part) for part in ("train", "val", "test")] == [14, 2, 4]
+    assert parts(drawn) != parts(split(msld(10, copies=1), fold(3, 5)))
+
+
+def test_a_fold_without_val_trains_on_all_others() -> None:
+    drawn = split(msld(10, copies=0), fold(1, 4, shares=(80, 0, 20)))
+    assert [count(drawn, part) for part in ("train", "val", "test")] == [15, 0, 5]
+
+
+@settings(max_examples=30, deadline=None)
+@given(manifests(fewest=6), st.integers(2, 5), st.sampled_from(["grouped", "stratified"]))
+def test_over_all_folds_every_photograph_is_tested_once(
+    manifest: pd.DataFrame, folds: int, strategy: str
+) -> None:
+    manifest = manifest.assign(sha256=manifest["path"])
+    photographs = manifest.loc[manifest["path"].str.endswith("_00.jpg"), "path"]
+    counts = times_tested(manifest, folds, strategy=strategy)
+    assert counts == dict.fromkeys(photographs, 1)
+
+
+@settings(max_examples=30, deadline=None)
+@given(manifests(fewest=6), st.integers(2, 5))
+def test_a_fold_keeps_groups_whole(manifest: pd.DataFrame, folds: int) -> None:
+    manifest = manifest.assign(sha256=manifest["path"])
+    drawn = split(manifest, fold(1, folds))
+    used = drawn[drawn["split"] != "unused"]
+    assert used.groupby("group")["split"].nunique().max() == 1
+    assert count_leaks(prepared(manifest), drawn)["any"]["count"] == 0
+
+
+def test_too_few_groups_for_the_folds_are_said() -> None:
+    assert "a split into 6 parts needs at least 6" in refused(msld(5), fold=(1, 6))
+
+
+@pytest.mark.parametrize("wrong", [(0, 5), (6, 5), (1, 1)])
+def test_a_fold_is_one_of_k(wrong: tuple[int, int]) -> None:
+    with pytest.raises(ValidationError, match="fold must be I/K"):
+        SplitSettings(fold=wrong)
+
+
+def test_a_random_split_has_no_folds() -> None:
+    with pytest.raises(ValidationError, match="fold must go with the strategy grouped"):
+        SplitSettings(strategy="random", fold=(1, 5))
+
+
+# ---------------------------------------------------------------- copies held out
+
+
+def test_copies_are_held_out_where_they_are_asked_for() -> None:
+    drawn = split(msld(10, copies=2), SplitSettings(hold_out_copies=True))
+    assert [count(drawn, part) for part in ("train", "val", "test", "unused")] == [42, 6, 12, 0]
+
+
+# ---------------------------------------------------------------- an earlier split is kept
+
+
+def grown(manifest: pd.DataFrame, random: Any, patients: int) -> pd.DataFrame:
+    """Add patients, and photographs of known ones, in any order."""
+    paths = [f"class {c}/{c}{n:02d}_01_00.jpg" for c in "KL" for n in range(50, 50 + patients)]
+    paths += [f"class {c}/{c}00_77_00.jpg" for c in "KL"]
+    both = pd.concat([manifest, table(paths)], ignore_index=True)
+    order = list(range(len(both)))
+    random.shuffle(order)
+    return both.iloc[order]
+
+
+@settings(max_examples=60, deadline=None)
+@given(manifests(fewest=5), choices(), st.integers(0, 9), st.randoms(use_true_random=False))
+def test_adding_pictures_moves_no_group(
+    manifest: pd.DataFrame, chosen: SplitSettings, patients: int, random: Any
+) -> None:
+    manifest = manifest.assign(sha256=manifest["path"])
+    grouped = chosen.model_copy(update={"strategy": "grouped"})
+    first = split(manifest, grouped)
+    other_seed = grouped.model_copy(update={"seed": grouped.seed + 1})
+    second = split(grown(manifest, random, patients), other_seed, first)
+    now = parts(second)
+    assert {path: now[path] for path in parts(first)} == parts(first)
+    used = second[second["split"] != "unused"]
+    assert used.groupby("group")["split"].nunique().max() == 1
+
+
+def test_new_groups_fill_the_largest_deficit() -> None:
+    first = split(msld(10, copies=0), SplitSettings(shares=(80, 0, 20)))
+    assert [count(first, part) for part in ("train", "test")] == [16, 4]
+    # 20 patients more, of 40 in all: 28, 4 and 8 are due
+    second = split(msld(20, copies=0), SplitSettings(), first)
+    assert [count(second, part) for part in ("train", "val", "test")] == [28, 4, 8]
+
+
+@pytest.mark.parametrize(
+    ("stood", "goes_to"),
+    [(("train", "test"), "train"), (("val", "test"), "val"), (("train", "val"), "train")],
+)
+def test_groups_that_merge_go_to_the_most_used_part(stood: tuple[str, str], goes_to: str) -> None:
+    manifest = msld(10, copies=0)
+    first = split(manifest, SplitSettings())
+    mine = first[first["label"] == "Macular"]
+    pair = [str(mine.loc[mine["split"] == part, "path"].iloc[0]) for part in stood]
+    merged = manifest.assign(sha256=["x" if path in pair else path for path in manifest["path"]])
+    second = split(merged, SplitSettings(), first).set_index("path")
+    kept = second.loc[pair]
+    assert set(kept["split"]) - {"unused"} == {goes_to}
+    assert kept["group"].nunique() == 1
+    others = first[~first["path"].isin(pair)].set_index("path")["split"]
+    assert second.loc[others.index, "split"].tolist() == others.tolist()
+
+
+def test_a_renamed_file_of_a_known_patient_stays_with_it() -> None:
+    manifest = msld(10, copies=0)
+    first = split(manifest, SplitSettings())
+    names = manifest["path"].str.replace("_01_00", "_09_00")
+    second = split(manifest.assign(path=names, sha256=names), SplitSettings(seed=5), first)
+    assert second["split"].tolist() == first["split"].tolist()
+
+
+def test_of_identical_photographs_the_one_that_was_tested_on_stays() -> None:
+    manifest = table([f"{c}/{c.upper()}{n:02d}_01_00.jpg" for c in "ab" for n in range(10, 20)])
+    first = split(manifest, SplitSettings())
+    old = str(first.loc[first["split"] == "test", "path"].iloc[0])
+    new = old.replace("_01_00", "_00_00")  # the same patient, and first by name
+    assert new < old
+    more = pd.concat([manifest, table([new], {new: old})], ignore_index=True)
+    second = parts(split(more, SplitSettings(), first))
+    assert (second[old], second[new]) == ("test", "unused")
+
+
+def test_a_photograph_stays_where_patients_may_cross() -> None:
+    chosen = SplitSettings(strategy="stratified")
+    first = split(msld(4, photographs=5), chosen)
+    second = parts(split(msld(4, photographs=9), chosen.model_copy(update={"seed": 9}), first))
+    assert {path: second[path] for path in parts(first)} == parts(first)
+
+
+# ---------------------------------------------------------------- a given split
+
+
+def draw_given(manifest: pd.DataFrame, given: dict[str, str] | None) -> pd.DataFrame:
+    return draw(prepared(manifest), SplitSettings(strategy="given"), given=given)
+
+
+def test_a_given_split_is_used_as_it_is() -> None:
+    manifest = msld(3, copies=1)
+    given = dict.fromkeys(manifest["path"], "train")
+    copy_held_out, left_out, not_named = list(given)[1], list(given)[2], list(given)[3]
+    given |= {copy_held_out: "test", left_out: ""}
+    del given[not_named]
+    drawn = draw_given(manifest, given).set_index("path")
+    assert drawn.loc[copy_held_out, "split"] == "test"
+    for path in (left_out, not_named):
+        said = drawn.loc[path, ["split", "reason"]].tolist()
+        assert said == ["unused", "not in the given split"]
+    assert (drawn["split"] == "train").sum() == len(manifest) - 3
+
+
+def test_folders_give_the_parts_and_val_stands_in_for_test() -> None:
+    paths = [f"{part}/a/{n}.jpg" for part in ("Training", "valid") for n in range(4)]
+    drawn = draw_given(table(paths).assign(label="a"), None)
+    assert drawn["split"].tolist() == ["train"] * 4 + ["test"] * 4
+    paths += ["testing/a/1.jpg"]
+    drawn = draw_given(table(paths).assign(label="a"), None)
+    assert drawn["split"].tolist() == ["train"] * 4 + ["test"] + ["val"] * 4
+
+
+def test_a_given_split_without_a_part_that_is_needed_is_refused() -> None:
+    manifest = msld(3)
+    for part, missing in (("train", "test"), ("test", "train")):
+        with pytest.raises(InputError, match=f"got no {missing} picture among 18"):
+            draw_given(manifest, dict.fromkeys(manifest["path"], part))
+
+
+def test_given_without_folders_or_a_table_is_refused() -> None:
+    with pytest.raises(InputError, match="split must not be 'given' where the data folder holds"):
+        draw_given(msld(3), None)
 
 
 # ---------------------------------------------------------------- one line for wrong input
