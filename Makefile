@@ -31,6 +31,7 @@ ui: $(VENV)/run.stamp
 		$(BIN)/prefect --no-prompt server start --host 127.0.0.1
 
 bench: $(VENV)/dev.stamp
+	$(BIN)/python tests/benchmarks/bench_data.py
 	$(BIN)/python tests/benchmarks/bench_model.py
 	$(BIN)/python tests/benchmarks/bench_cached_run.py
 
