@@ -18,7 +18,8 @@ import PIL
 from PIL import Image, UnidentifiedImageError
 
 from resnext.manifest.hashing import hash_picture
-from resnext.pictures import decode, quiet, what_else, why_unopened
+from resnext.manifest.signatures import what_else, why_unopened
+from resnext.pictures import decode, quiet
 from resnext.processes import map_apart
 
 CHUNK = 32  # pictures handed to a process at a time
@@ -102,7 +103,7 @@ def _read(path: str) -> Reading:
     except ValueError as error:
         return Reading(reason=what_else(data) or f"can't be used: {_line(error)}")
     except Exception as error:  # decoders raise all kinds on damaged bytes; none may end the scan
-        return Reading(reason=f"truncated or damaged: {_line(error)}")
+        return Reading(reason=what_else(data) or f"truncated or damaged: {_line(error)}")
 
 
 def _decode(data: bytes) -> Reading:

@@ -20,6 +20,7 @@ from collections.abc import Callable
 from concurrent.futures import ProcessPoolExecutor
 from datetime import date
 from pathlib import Path
+from unittest.mock import patch
 
 import imagehash
 import numpy as np
@@ -170,13 +171,13 @@ def memory() -> None:
 
 def divide_rows(rows: int) -> None:
     """Write a manifest and divide it; print the peak memory in MiB and the seconds it took."""
-    from resnext.split import contact
     from resnext.split.division import divide
     from resnext.split.settings import SplitSettings
     from resnext.tables import read_manifest, write_table
 
-    contact.read_scanned = lambda *_: Image.new("RGB", (224, 224))  # the rows have no files
-    with tempfile.TemporaryDirectory() as folder:
+    blank = Image.new("RGB", (224, 224))  # the rows have no files
+    thumbnails = patch("resnext.split.contact.read_scanned", return_value=blank)
+    with thumbnails, tempfile.TemporaryDirectory() as folder:
         place = Path(folder) / "manifest.csv"
         write_manifest(rows, place)
         start = time.perf_counter()
