@@ -6,6 +6,7 @@ the rows mean, and it does not choose where a file lies.
 
 from __future__ import annotations
 
+from collections import defaultdict
 from collections.abc import Sequence
 from pathlib import Path
 from typing import BinaryIO
@@ -36,7 +37,8 @@ def write_table(table: pd.DataFrame, path: Path) -> None:
 
 def read_table(path: Path | BinaryIO) -> pd.DataFrame:
     """Read a CSV that `write_table` wrote: text stays text, even a class named NA or 001."""
-    return typed(_read_text(path))
+    kinds = defaultdict(lambda: "str", dict.fromkeys(NUMBERS, "int64"))
+    return pd.read_csv(path, dtype=kinds, keep_default_na=False, encoding="utf-8")
 
 
 def read_manifest(path: Path) -> pd.DataFrame:
@@ -81,7 +83,7 @@ def read_split_pictures(split: Path, manifest: Path) -> pd.DataFrame:
     return read_table(split).merge(read_manifest(manifest)[["path", "sha256"]], on="path")
 
 
-def _read_text(path: Path | BinaryIO) -> pd.DataFrame:
+def _read_text(path: Path) -> pd.DataFrame:
     """Read a CSV with every cell as text; a byte-order mark, as Excel writes it, is passed over."""
     return pd.read_csv(path, dtype=str, keep_default_na=False, encoding="utf-8-sig")
 

@@ -45,8 +45,9 @@ def _classes(counts: pd.Series[int]) -> str:
 def _facts(manifest: pd.DataFrame) -> list[str]:
     """Say which formats and sizes there are, and what is turned or there twice."""
     turned = int((manifest["orientation"] != UPRIGHT).sum())
-    copies = manifest["sha256"].value_counts()
-    sets, surplus = int((copies > 1).sum()), int(len(manifest) - len(copies))
+    surplus = int(manifest["sha256"].duplicated().sum())
+    alike = manifest.loc[manifest["sha256"].duplicated(keep=False), "sha256"]
+    sets = alike.nunique()
     return [
         _counted(manifest["format"]),
         _counted(manifest["mode"]) if set(manifest["mode"]) != {"RGB"} else "",

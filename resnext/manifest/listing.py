@@ -10,6 +10,7 @@ from __future__ import annotations
 
 import errno
 import os
+from bisect import bisect_left
 from dataclasses import dataclass, field
 from pathlib import Path
 
@@ -153,7 +154,7 @@ def _one_file(source: Path) -> Listing:
 
 def _is_left_out(name: str) -> bool:
     """Tell hidden and system entries, such as .DS_Store, __MACOSX and Thumbs.db."""
-    return name.startswith(".") or name in SYSTEM_NAMES or name.lower() in SYSTEM_NAMES
+    return name[0] == "." or name in SYSTEM_NAMES or name.lower() in SYSTEM_NAMES
 
 
 def _is_bad_name(name: str) -> bool:
@@ -230,15 +231,21 @@ def _too_few_folders(root: Path, names: list[str]) -> str:
 
 def _set_aside_loose_files(listing: Listing) -> None:
     """Quarantine the files that lie outside the class folders: they have no class."""
-    loose = [path for path, *_ in listing.files if path.count("/") < listing.depth]
-    listing.faults.update(dict.fromkeys(loose, "lies outside the class folders"))
-    listing.files = [entry for entry in listing.files if entry[0].count("/") >= listing.depth]
+    loose = {entry[0] for entry in listing.files if entry[0].count("/") < listing.depth}
+    if loose:
+        listing.faults.update(dict.fromkeys(sorted(loose), "lies outside the class folders"))
+        listing.files = [entry for entry in listing.files if entry[0] not in loose]
 
 
 def _note_empty_classes(listing: Listing, classes: list[str]) -> None:
     """Quarantine class folders in which nothing was found, so that they are not lost silently."""
-    paths = [path for path, *_ in listing.files] + list(listing.faults)
-    found = {"/".join(path.split("/")[: listing.depth]) for path in paths}
+    faulty = {"/".join(path.split("/")[: listing.depth]) for path in listing.faults}
     for name in classes:
-        if name not in found and _shown(name) not in found:
+        if not _holds_a_file(listing, name) and not {name, _shown(name)} & faulty:
             listing.faults[_shown(name)] = "class folder without a picture"
+
+
+def _holds_a_file(listing: Listing, folder: str) -> bool:
+    """Tell whether a file below a folder was listed; the files are sorted by path."""
+    place = bisect_left(listing.files, (f"{folder}/", 0, 0, 0))
+    return place < len(listing.files) and listing.files[place][0].startswith(f"{folder}/")

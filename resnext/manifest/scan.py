@@ -57,8 +57,9 @@ def scan(
     """
     listing = list_classes(root)
     done = _read_listing(listing, workers, remembered, progress)
-    folders = done.manifest["path"].str.split("/", n=listing.depth)
-    manifest = done.manifest.assign(label=folders.str[listing.depth - 1])
+    depth = listing.depth
+    labels = [path.split("/", depth)[depth - 1] for path in done.manifest["path"].tolist()]
+    manifest = done.manifest.assign(label=pd.Series(labels, dtype="str"))
     found = Scan(typed(manifest[MANIFEST_COLUMNS]), *_parts(done))
     _require_two_classes(root, found)
     return found
@@ -98,7 +99,7 @@ def _read_listing(
     lasting = [reading.lasting for reading in readings]
     read = pd.DataFrame(readings, columns=list(Reading._fields), index=fresh.index)
     new = pd.concat([fresh, read[READ_COLUMNS]], axis=1).assign(reader=READER)
-    table = typed(pd.concat([known, new]).sort_index())
+    table = typed(pd.concat([known, new]).sort_index() if len(new) else known)
     bad = table[table["reason"] != ""]
     listing.faults.update(zip(bad["path"], bad["reason"], strict=True))
     forgotten = fresh["path"][[not one for one in lasting]]
@@ -116,6 +117,8 @@ def _recall(files: pd.DataFrame, remembered: pd.DataFrame | None) -> pd.DataFram
     if remembered is None or not set(columns) <= set(remembered.columns):
         return pd.DataFrame(columns=columns, index=files.index[:0])
     old = remembered[remembered["reader"] == READER][columns].drop_duplicates("path")
+    if len(old) == len(files) and (old[FILE_COLUMNS].to_numpy() == files.to_numpy()).all():
+        return old.set_index(files.index)  # the rule, which needs no search
     rows = pd.Index(old["path"]).get_indexer(pd.Index(files["path"]))
     seen = files[rows >= 0]  # taken row by row: a join would turn mtime_ns into floats
     known: pd.DataFrame = old.iloc[rows[rows >= 0]].set_index(seen.index)
@@ -157,7 +160,7 @@ def _require_pictures(argument: str, root: Path, found: Scan) -> None:
 def _require_two_classes(root: Path, found: Scan) -> None:
     """Raise an InputError where fewer than two classes hold a readable picture."""
     _require_pictures("data", root, found)
-    labels = sorted(set(found.manifest["label"]))
+    labels = sorted(found.manifest["label"].unique())
     if len(labels) < 2:
         bad = f": {name_faults(found.quarantine)}" if len(found.quarantine) else ""
         raise InputError(
