@@ -126,10 +126,11 @@ class _Search:
         """Join the pairs that are close and agree; give them, with their correlations."""
         close = (found.phash <= CLOSE) & (found.dhash <= CLOSE)
         self._note_weak(found.take(~close))
-        found = found.take(close)
-        for start in range(0, len(found.one), AT_ONCE):
-            part = found.take(np.arange(start, min(start + AT_ONCE, len(found.one))))
-            part = part.take(self._is_open(part))
+        waiting = found.take(close)
+        while len(waiting.one):
+            waiting = waiting.take(self._is_open(waiting))
+            now = self._one_for_each(waiting)
+            part, waiting = waiting.take(now), waiting.take(~now)
             correlations = self.copies.correlate(part)
             agree = correlations >= AGREE
             self._note_weak(part.take(~agree))
@@ -158,6 +159,12 @@ class _Search:
         """Tell the pairs that are not joined yet, or are of two classes."""
         apart = self._root(pairs.one) != self._root(pairs.other)
         return np.asarray(apart | (self.labels[pairs.one] != self.labels[pairs.other]))
+
+    def _one_for_each(self, pairs: Candidates) -> npt.NDArray[np.bool_]:
+        """Choose the pairs to compare next: one a picture, and all that are of two classes."""
+        chosen = self.labels[pairs.one] != self.labels[pairs.other]
+        chosen[np.unique(pairs.other, return_index=True)[1]] = True
+        return np.asarray(chosen & (np.cumsum(chosen) <= AT_ONCE))
 
     def _unite(self, pairs: Candidates) -> None:
         for one, other in zip(self._root(pairs.one), self._root(pairs.other), strict=True):
