@@ -195,11 +195,24 @@ def _require_enough(
         raise InputError(_too_few(sizes, "picture", parts, "Add pictures or remove the folder"))
     if settings.strategy == "grouped":
         remedy = (
-            "Add pictures of other patients, remove the folder, say with --groups or "
-            "--group-pattern who is who, or use --split stratified"
+            f"{_why_few(pictures, few)}Add pictures of other patients, remove the folder, say with "
+            "--groups or --group-pattern who is who, or use --split stratified"
         )
         raise InputError(_too_few(few, "group", parts, remedy))
     raise InputError(_too_few(few, "photograph", parts, "Add photographs or remove the folder"))
+
+
+def _why_few(pictures: pd.DataFrame, few: Mapping[str, int]) -> str:
+    """Say what else than too few patients leaves classes with too few groups."""
+    mine = pictures[pictures["label"].isin(list(few))]
+    if conflicts := int((mine["conflict"] != "").sum()):
+        return (
+            f"{conflicts:,} of their {len(mine):,} pictures are left out, since the same picture "
+            "stands under another class. "
+        )
+    if mine["id"].nunique() > mine["group"].nunique():
+        return "Identical and nearly identical pictures are one group. "
+    return ""
 
 
 def _too_few(counts: dict[str, int], noun: str, parts: int, remedy: str) -> str:

@@ -128,6 +128,24 @@ def test_a_near_duplicate_under_two_classes_is_left_out_and_named(tmp_path: Path
     assert told(division)[-1].startswith("WARNING: 2 pictures stand under two classes: Macular/M00")
 
 
+def test_a_class_of_one_picture_many_times_is_told_why(tmp_path: Path) -> None:
+    for number in range(8):
+        for label in "ab":
+            (tmp_path / label).mkdir(exist_ok=True)
+            seed = 0 if label == "a" else number
+            drawn(seed + 5).resize((60 + number, 50)).save(tmp_path / label / f"x {number}.png")
+    told = (
+        r"holds 1 group, but .* \d of their 8 pictures are left out, since the same picture stands"
+    )
+    with pytest.raises(InputError, match=told):
+        divided(tmp_path)
+    for path in (tmp_path / "b").iterdir():
+        drawn(100 + int(path.stem[-1])).save(path)
+    with pytest.raises(InputError, match="holds 1 group, but") as caught:
+        divided(tmp_path)
+    assert "Identical and nearly identical pictures are one group." in str(caught.value)
+
+
 def test_a_split_that_comes_with_the_data_is_used_and_audited(tmp_path: Path) -> None:
     for number in range(12):
         part = "train" if number < 8 else "test"
