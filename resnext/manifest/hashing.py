@@ -20,7 +20,7 @@ import numpy as np
 import numpy.typing as npt
 from PIL import Image
 
-from resnext.pictures import to_8_bit
+from resnext.pictures import to_8_bit, to_rgb
 
 SIDE = 32  # pixels of the copy that both hashes are made from
 ENOUGH = 256  # pixels that are left of a big picture's shorter side before it is resized
@@ -44,7 +44,8 @@ def hash_picture(image: Image.Image) -> str:
     The first 16 digits are its pHash, the next 48 that of its flips; then where it grows brighter
     to the right, darker to the right, brighter downwards and darker downwards.
     """
-    grey = _reduced(to_8_bit(image).convert("L"))
+    clear = image.has_transparency_data  # which the network sees laid on white
+    grey = _reduced((to_rgb(image) if clear else to_8_bit(image)).convert("L"))
     small = grey.resize((SIDE, SIDE), Image.Resampling.LANCZOS)
     words = np.concatenate([_frequencies(small), _gradients(small)])  # (8, 8, 8)
     return np.packbits(words.reshape(WORDS, 64), axis=1).tobytes().hex()

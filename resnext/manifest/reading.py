@@ -24,7 +24,7 @@ from resnext.processes import map_apart
 
 CHUNK = 32  # pictures handed to a process at a time
 WORTH_A_POOL = 32 << 20  # bytes to read from which starting processes pays
-READER = f"3 Pillow {PIL.__version__}"  # what was read by another reader is read again
+READER = f"4 Pillow {PIL.__version__}"  # what was read by another reader is read again
 
 Progress = Callable[[int, int], None]
 

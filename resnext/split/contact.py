@@ -63,8 +63,10 @@ def _crossing(
     for part in held_out:
         here = rows[rows["split"] == part]
         for kind in WORST:
-            fresh = here[~here["path"].isin([pair["path"] for pair in found])]
-            crossing = fresh[crosses(fresh, train, kind)]
+            mark = crosses(here, train, kind)
+            crossing = here[mark & ~here["path"].isin([pair["path"] for pair in found])]
+            if kind in ("exact", "near"):
+                here = here[~mark]  # not to be shown by weaker evidence than there is
             for _, row in crossing.drop_duplicates(KINDS[kind]).head(EACH).iterrows():
                 found.append(_pair(kind, row, _relative(row, train, kind)))
         if found:

@@ -89,11 +89,10 @@ def join(naming: Naming, near: NearDuplicates) -> pd.DataFrame:
     look = pd.Series([near.looks.get(digest, "") for digest in named["sha256"]], dtype="str")
     keys = (named["sha256"], named["photograph"], look)
     joined = join_groups(named["group"].tolist(), *(key.tolist() for key in keys))
-    return named.rename(columns={"group": "id"}).assign(
-        group=pd.Series(joined, dtype="str"),
-        look=look,
-        conflict=label_conflicts(named, near.pairs),
+    pictures = named.rename(columns={"group": "id"}).assign(
+        group=pd.Series(joined, dtype="str"), look=look
     )
+    return pictures.assign(conflict=label_conflicts(pictures))
 
 
 def _find_near(root: Path, naming: Naming, words: Words, workers: int) -> NearDuplicates:

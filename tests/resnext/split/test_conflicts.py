@@ -5,25 +5,26 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from resnext.split.conflicts import label_conflicts
-from resnext.split.duplicates import COLUMNS
 from tests.resnext.samples import table
 
 
-def near_pairs(*rows: tuple[str, str, str]) -> pd.DataFrame:
-    """Lay out near-duplicates by path, other and verdict."""
-    found = pd.DataFrame(rows, columns=["path", "other", "verdict"])
-    labels = {
-        label: found[column].str.split("/").str[0]
-        for label, column in (("label", "path"), ("other_label", "other"))
-    }
-    return found.assign(**labels).reindex(columns=COLUMNS)
+def laid_out(
+    paths: list[str], looks: dict[str, str], same: dict[str, str] | None, shots: dict[str, str]
+) -> pd.DataFrame:
+    return table(paths, same).assign(
+        look=[looks.get(path, "") for path in paths],
+        photograph=[shots.get(path, path) for path in paths],
+    )
 
 
 def said(
-    paths: list[str], *pairs: tuple[str, str, str], same: dict[str, str] | None = None
+    paths: list[str],
+    looks: dict[str, str] | None = None,
+    same: dict[str, str] | None = None,
+    shots: dict[str, str] | None = None,
 ) -> dict[str, str]:
     """Give the conflicts by path, those that are none left out."""
-    found = label_conflicts(table(paths, same), near_pairs(*pairs))
+    found = label_conflicts(laid_out(paths, looks or {}, same, shots or {}))
     assert len(found) == len(paths)
     return {path: text for path, text in zip(paths, found, strict=True) if text}
 
@@ -51,27 +52,9 @@ def test_of_many_identical_files_each_names_the_first_of_another_class() -> None
     }
 
 
-def test_near_duplicates_of_two_classes_name_each_other() -> None:
-    assert said(["a/1", "a/2", "b/3"], ("a/1", "b/3", "joined")) == {
-        "a/1": "label conflict: nearly identical to b/3",
-        "b/3": "label conflict: nearly identical to a/1",
-    }
-
-
-def test_of_many_near_duplicates_the_first_pair_is_named() -> None:
-    pairs = [("a/1", "b/3", "joined"), ("a/2", "b/3", "joined"), ("a/2", "b/4", "joined")]
-    assert said(["a/1", "a/2", "b/3", "b/4"], *pairs) == {
-        "a/1": "label conflict: nearly identical to b/3",
-        "a/2": "label conflict: nearly identical to b/3",
-        "b/3": "label conflict: nearly identical to a/1",
-        "b/4": "label conflict: nearly identical to a/2",
-    }
-
-
-def test_files_identical_to_a_near_duplicate_are_in_conflict_too() -> None:
-    pairs = [("a/1", "b/3", "joined")]
-    same = {"a/1": "x", "a/2": "x", "b/3": "y", "b/4": "y"}
-    assert said(["a/1", "a/2", "b/3", "b/4"], *pairs, same=same) == {
+def test_near_duplicates_of_two_classes_name_the_first_of_the_other() -> None:
+    looks = dict.fromkeys(["a/1", "a/2", "b/3", "b/4"], "x") | {"a/5": "y", "a/6": "y"}
+    assert said(["a/1", "a/2", "a/5", "a/6", "b/3", "b/4", "b/7"], looks) == {
         "a/1": "label conflict: nearly identical to b/3",
         "a/2": "label conflict: nearly identical to b/3",
         "b/3": "label conflict: nearly identical to a/1",
@@ -80,22 +63,28 @@ def test_files_identical_to_a_near_duplicate_are_in_conflict_too() -> None:
 
 
 def test_identical_files_count_before_near_duplicates() -> None:
-    found = said(["a/1", "b/2", "b/3"], ("a/1", "b/3", "joined"), same={"a/1": "x", "b/2": "x"})
-    assert found == {
+    looks = dict.fromkeys(["a/1", "b/2", "b/3"], "look")
+    assert said(["a/1", "b/2", "b/3"], looks, same={"a/1": "x", "b/2": "x"}) == {
         "a/1": "label conflict: identical to b/2",
         "b/2": "label conflict: identical to a/1",
         "b/3": "label conflict: nearly identical to a/1",
     }
 
 
-def test_pairs_of_one_class_and_pairs_for_a_person_to_judge_are_no_conflict() -> None:
-    pairs = [("a/1", "a/2", "joined"), ("a/1", "b/3", "listed")]
-    assert said(["a/1", "a/2", "b/3"], *pairs) == {}
+def test_copies_of_a_photograph_in_conflict_are_in_it_too() -> None:
+    shots = {"a/1_0": "a/1", "a/1_1": "a/1", "b/2_0": "b/2", "b/2_1": "b/2", "b/3_0": "b/3"}
+    assert said(list(shots), same={"a/1_0": "x", "b/2_0": "x"}, shots=shots) == {
+        "a/1_0": "label conflict: identical to b/2_0",
+        "a/1_1": "label conflict: copy of a/1_0",
+        "b/2_0": "label conflict: identical to a/1_0",
+        "b/2_1": "label conflict: copy of b/2_0",
+    }
 
 
 def test_conflicts_keep_the_index_of_the_pictures() -> None:
-    pictures = table(["a/1", "b/2", "b/3"], {"a/1": "x", "b/3": "x"}).set_index(pd.Index([7, 2, 5]))
-    found = label_conflicts(pictures, near_pairs())
+    paths = ["a/1", "b/2", "b/3"]
+    pictures = laid_out(paths, {}, {"a/1": "x", "b/3": "x"}, {}).set_index(pd.Index([7, 2, 5]))
+    found = label_conflicts(pictures)
     assert found.index.tolist() == [7, 2, 5]
     assert (found != "").tolist() == [True, False, True]
 
