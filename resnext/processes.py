@@ -1,7 +1,7 @@
 """Share work out to processes, so that one that dies takes no other's results with it.
 
 Every process is spawned, and none outlives the call. It does not know what the work is: functions
-and what they are given and give back must pickle.
+must stand in a module that can be imported, and what they are given and give back must pickle.
 """
 
 from __future__ import annotations
@@ -9,6 +9,7 @@ from __future__ import annotations
 import multiprocessing
 import os
 import signal
+import sys
 from collections import deque
 from collections.abc import Callable, Iterator, Sequence
 from concurrent.futures import Future, ProcessPoolExecutor
@@ -59,7 +60,8 @@ def _until_a_crash(
         while waiting or in_hand:
             try:
                 while waiting and len(in_hand) < AHEAD * workers:
-                    in_hand.append((waiting[0], pool.submit(work, waiting[0])))
+                    with _program_left_out():
+                        in_hand.append((waiting[0], pool.submit(work, waiting[0])))
                     waiting.popleft()
                 results = in_hand[0][1].result()
             except BrokenProcessPool:
@@ -75,7 +77,9 @@ def _in_isolation(
 ) -> list[Result]:
     """Do a chunk in a process of its own, and where that dies too, each half of it so."""
     with _pool(1) as pool:
-        pool.submit(os.getpid).result()  # a process that can't even start is no item's fault
+        with _program_left_out():
+            started = pool.submit(os.getpid)
+        started.result()  # a process that can't even start is no item's fault
         try:
             return pool.submit(work, chunk).result()
         except BrokenProcessPool:
@@ -98,6 +102,21 @@ def _pool(workers: int) -> Iterator[ProcessPoolExecutor]:
         yield pool
     finally:
         pool.shutdown(cancel_futures=True)
+
+
+@contextmanager
+def _program_left_out() -> Iterator[None]:
+    """Keep new processes from importing the program that runs here, which costs seconds.
+
+    They need the modules of what they are given, and no more.
+    """
+    program = sys.modules["__main__"]
+    kept = {name: program.__dict__.pop(name, None) for name in ("__spec__", "__file__")}
+    program.__spec__ = None
+    try:
+        yield
+    finally:
+        program.__dict__.update({name: value for name, value in kept.items() if value is not None})
 
 
 def _leave_interrupts_to_the_parent() -> None:
