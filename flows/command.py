@@ -123,6 +123,8 @@ def in_words(error: Exception) -> str:
     if isinstance(cause, InputError):
         return in_words(cause)
     if first["type"] == "value_error":  # a sentence that begins with the field's name
+        if not first["loc"]:  # of several fields
+            return "--" + " ".join(str(cause).split())
         return flag + " ".join(str(cause).split()).removeprefix(name)
     rule = first["msg"].replace("Input should be", "must be").replace(AT_LEAST, "at least")
     return f"{flag} {rule.partition(', unable')[0]}, got {first['input']!r}."

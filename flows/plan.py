@@ -166,7 +166,13 @@ def _split_settings(
         asked["shares"] = _shares(asked["shares"])
     if "fold" in asked:
         asked["fold"] = _fold(asked["fold"])
-    return SplitSettings(**_chosen(SplitSettings, preset, asked))
+    settings = SplitSettings(**_chosen(SplitSettings, preset, asked))
+    if flags.keep_split is not None and settings.strategy not in ("grouped", "stratified"):
+        raise InputError(
+            f"--keep-split must go with --split grouped or stratified, got {settings.strategy}. "
+            "Name one of them, or leave it out."
+        )
+    return settings
 
 
 def _require_one_way(flags: SplitFlags) -> None:
@@ -176,7 +182,7 @@ def _require_one_way(flags: SplitFlags) -> None:
         against = ["keep_split", "fold", "shares"]
         against += ["split"] if flags.split not in (None, "given") else []
     elif flags.keep_split is not None:
-        against = ["fold"] + (["split"] if flags.split in ("random", "given") else [])
+        against = ["fold"]
     else:
         return
     for name in against:
@@ -272,8 +278,11 @@ def _command(data: DataFlags, given: Mapping[str, Any], preset: Preset, run: Run
     if preset != "default":
         words += ["--preset", preset]
     for name, value in given.items():
-        if name != "preset":
-            words += ["--" + name.replace("_", "-"), str(value)]
+        flag = "--" + name.replace("_", "-")
+        if isinstance(value, bool):
+            words += [flag] if value else []
+        elif name != "preset":
+            words += [flag, str(value.resolve() if isinstance(value, Path) else value)]
     if run.device != "auto":
         words += ["--device", run.device]
     return shlex.join([*words, *(["--deterministic"] if run.deterministic else [])])

@@ -71,7 +71,7 @@ def read_scanned(path: Path, sha256: str) -> Image.Image:
     """
     try:
         data = path.read_bytes()
-    except FileNotFoundError:
+    except (FileNotFoundError, IsADirectoryError, NotADirectoryError):
         raise InputError(
             f"Picture '{path}' must be as it was scanned, got nothing. "
             "It was removed while the pipeline ran. Run it again."

@@ -14,7 +14,7 @@ log = logging.getLogger(__name__)
 UserTable = Annotated[Artifact | None, Reads()]
 
 
-@stage(run_name="split {settings.strategy}")
+@stage(run_name="split {settings.strategy}", retold="division.txt")
 def split(
     work: Work,
     manifest: Annotated[Artifact, Reads("manifest.csv", "hashes.npy")],
@@ -23,7 +23,10 @@ def split(
     given: UserTable = None,
     earlier: UserTable = None,
 ) -> None:
-    """Write split.csv, leakage.json, near.csv and, with thumbnails, pairs.json."""
+    """Write split.csv, leakage.json, near.csv, division.txt and, with thumbnails, pairs.json.
+
+    What leaks is said at every run, cached or not.
+    """
     import numpy as np
 
     from resnext.split.describe import describe_split
@@ -39,4 +42,6 @@ def split(
     write_json(work.out / "leakage.json", division.leakage)
     write_table(division.pairs, work.out / "near.csv")
     write_json(work.out / "pairs.json", division.cards)
-    log.info(describe_split(division.split, division.leakage))
+    said = describe_split(division.split, division.leakage)
+    (work.out / "division.txt").write_text(f"{said}\n", encoding="utf-8")
+    log.info(said)

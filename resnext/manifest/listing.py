@@ -212,11 +212,18 @@ def _class_folders(root: Path) -> list[str]:
     """Return the names of the class folders.
 
     Raises:
-        InputError: root holds fewer than two folders.
+        InputError: root holds fewer than two folders, or parts that can't be used as such.
     """
     names = _folders(root)
     if len(names) < 2:
         raise InputError(_too_few_folders(root, names))
+    parts = [name for name in names if name.lower() in PART_NAMES]
+    if len(parts) >= 2:
+        raise InputError(
+            f"data must hold class folders, or train and test folders (val too, if there is one) "
+            f"with the class folders in each and nothing beside them, got {', '.join(names[:5])}. "
+            f"Folder {str(root)!r}. Move what is neither away, or give one of these folders."
+        )
     return names
 
 

@@ -2,11 +2,13 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
 from typing import Any
 
 import pandas as pd
 
+from resnext.manifest.listing import PART_NAMES
+from resnext.split.duplicates import TO_JUDGE
 from resnext.split.given import NOT_GIVEN
 from resnext.split.groups import Naming
 from resnext.split.settings import OFFENDERS, PARTS, UNUSED
@@ -34,17 +36,50 @@ def warnings_of(
     pictures: pd.DataFrame,
     drawn: pd.DataFrame,
     report: Mapping[str, Any],
-    tables: Mapping[str, Mapping[str, str]],
+    tables: Mapping[str, Sequence[str]],
 ) -> list[str]:
     """List what else than its leaks a person must know before believing the split.
 
-    `report` is leakage.json without its warnings; `tables` are the user's, by flag and path.
+    `report` is leakage.json without its warnings; `tables` are the paths in the user's, by flag.
     """
     here = set(pictures["path"])
     warnings = [_absent(flag, [path for path in named if path not in here], len(named))
                 for flag, named in tables.items()]  # fmt: skip
-    warnings += [_not_given(drawn), _conflicts(pictures), _large_group(report)]
+    warnings += [
+        _not_given(drawn),
+        _drawn_anew(pictures, report),
+        _val_as_test(report, pictures, drawn),
+    ]
+    warnings += [*_missing_classes(drawn), _conflicts(pictures), _large_group(report)]
     return [warning for warning in warnings if warning]
+
+
+def pair_warnings(drawn: pd.DataFrame, pairs: pd.DataFrame) -> list[str]:
+    """Warn of pairs that look alike, were not joined, and stand in train and a held-out part."""
+    part = dict(zip(drawn["path"], drawn["split"], strict=True))
+    weak = pairs[pairs["verdict"] == TO_JUDGE]
+    crossing = [
+        f"{one} and {other}"
+        for one, other in zip(weak["path"], weak["other"], strict=True)
+        if {part[one], part[other]} in ({"train", "test"}, {"train", "val"})
+    ]
+    return [] if not crossing else [
+        f"pairs that look alike but not enough to be joined stand in train and a held-out part: "
+        f"{_first(crossing)}. If they show one patient, say so with --groups"
+    ]  # fmt: skip
+
+
+def kept_warnings(drawn: pd.DataFrame, earlier: pd.DataFrame | None) -> list[str]:
+    """Warn of pictures that an earlier split held in another part than they are in now."""
+    if earlier is None:
+        return []
+    both = earlier.merge(drawn, on="path", suffixes=("", "_now"))
+    used = both["split"].isin(PARTS) & both["split_now"].isin(PARTS)
+    moved = both[used & (both["split"] != both["split_now"])]
+    named = zip(moved["path"], moved["split"], moved["split_now"], strict=True)
+    words = [f"{path} ({before} to {now})" for path, before, now in named]
+    return [f"pictures left the part that --keep-split has them in, since they belong to a group "
+            f"that stood in several: {_first(words)}"] if words else []  # fmt: skip
 
 
 def describe_split(drawn: pd.DataFrame, report: Mapping[str, Any]) -> str:
@@ -57,7 +92,7 @@ def describe_split(drawn: pd.DataFrame, report: Mapping[str, Any]) -> str:
     lines += _unused_line(drawn)
     if not report["drawn"]["any"]["count"]:
         lines.append(_clean_line(report["random"]))
-    warnings = [*report["warnings"], _val_leaks(report), _leaks(report)]
+    warnings = [*report["warnings"], _val_leaks(report), _test_val_leaks(report), _leaks(report)]
     return "\n".join([*lines, *(f"WARNING: {warning}" for warning in warnings if warning)])
 
 
@@ -73,8 +108,8 @@ def _group_lines(report: Mapping[str, Any]) -> list[str]:
     )  # fmt: skip
     lines = [f"Groups: {scheme['evidence']}{by_itself}"]
     lines.append(
-        f"{scheme['ids']:,} ids, {scheme['groups']:,} groups: identical files and "
-        f"near-duplicates joined {joined:,}"
+        f"{scheme['ids']:,} ids, {scheme['groups']:,} groups: shared photographs, identical files "
+        f"and near-duplicates joined {joined:,}"
     )
     if near["listed_pairs"]:
         lines.append(
@@ -139,6 +174,38 @@ def _not_given(drawn: pd.DataFrame) -> str:
     return f"{len(paths):,} pictures are in no part of the given split: {_first(paths)}"
 
 
+def _drawn_anew(pictures: pd.DataFrame, report: Mapping[str, Any]) -> str:
+    """Say that parts which came with the data were dissolved."""
+    firsts = {path.split("/", 1)[0].lower() for path in pictures["path"]}
+    if report["strategy"] == "given" or not firsts <= set(PART_NAMES):
+        return ""
+    return (
+        "the folder comes divided; its parts were put together and divided anew (--split given "
+        "keeps them)"
+    )
+
+
+def _val_as_test(report: Mapping[str, Any], pictures: pd.DataFrame, drawn: pd.DataFrame) -> str:
+    """Say that the val folder is the test part, since there is no other."""
+    if report["strategy"] != "given":
+        return ""
+    first = pictures["path"].str.split("/", n=1).str[0].str.lower().map(PART_NAMES)
+    if not ((first == "val") & (drawn["split"] == "test")).any() or (first == "test").any():
+        return ""
+    return "there is no test part: the val part is the test part, and nothing is chosen by it"
+
+
+def _missing_classes(drawn: pd.DataFrame) -> list[str]:
+    """Warn of classes that nothing can be learnt of, or that are not tested."""
+    labels = set(drawn["label"])
+    found = []
+    for part, what in (("train", "learnt"), ("test", "tested")):
+        missing = sorted(labels - set(drawn.loc[drawn["split"] == part, "label"]))
+        if missing:
+            found.append(f"no picture in {part} of {_first(missing)}: it can't be {what}")
+    return found
+
+
 def _conflicts(pictures: pd.DataFrame) -> str:
     """Warn of pictures that stand under two classes, by name."""
     found = pictures[pictures["conflict"] != ""]
@@ -178,6 +245,15 @@ def _val_leaks(report: Mapping[str, Any]) -> str:
     if not val or not val["any"]["count"]:
         return ""
     return f"of {val['val_pictures']:,} val pictures, {_counted(val)}"
+
+
+def _test_val_leaks(report: Mapping[str, Any]) -> str:
+    """Warn of test pictures with relatives in val, by which the best epoch is chosen."""
+    between = report["drawn_test_val"]
+    if not between or not between["any"]["count"]:
+        return ""
+    said = _counted(between).removesuffix("in train")
+    return f"of {between['test_pictures']:,} test pictures, {said}in val"
 
 
 def _counted(counts: Mapping[str, Any]) -> str:

@@ -12,8 +12,8 @@ import pandas as pd
 from resnext.manifest.hashing import Words
 from resnext.split.conflicts import label_conflicts
 from resnext.split.contact import Cards, pairs_to_look_at
-from resnext.split.describe import evidence_of, warnings_of
-from resnext.split.draw import draw, read_split
+from resnext.split.describe import evidence_of, kept_warnings, pair_warnings, warnings_of
+from resnext.split.draw import draw
 from resnext.split.duplicates import (
     JOINED,
     TO_JUDGE,
@@ -21,7 +21,7 @@ from resnext.split.duplicates import (
     find_near_duplicates,
     grey_reader,
 )
-from resnext.split.given import read_parts
+from resnext.split.given import read_earlier, read_parts
 from resnext.split.groups import Naming, join_groups, read_groups, read_names
 from resnext.split.leakage import count_leaks, script_split
 from resnext.split.settings import SplitSettings
@@ -66,15 +66,20 @@ def divide(
     """
     groups = read_groups(sources.groups) if sources.groups else {}
     given = read_parts(sources.given, "--use-split") if sources.given else None
-    earlier = read_split(sources.earlier) if sources.earlier else None
+    earlier = read_earlier(sources.earlier) if sources.earlier else None
     naming = read_names(manifest, settings.group_pattern, groups)
     near = _find_near(root, naming, words[np.argsort(manifest["path"].to_numpy())], workers)
     pictures = join(naming, near)
     drawn = draw(pictures, settings, given=given, earlier=earlier)
     random = script_split(pictures, settings)
     report = _report(pictures, naming, near, settings, drawn, random)
-    tables = {"--groups": groups, "--use-split": given or {}}
+    tables = {
+        "--groups": list(groups),
+        "--use-split": list(given or {}),
+        "--keep-split": [] if earlier is None else earlier["path"].tolist(),
+    }
     report["warnings"] = warnings_of(pictures, drawn, report, tables)
+    report["warnings"] += pair_warnings(drawn, near.pairs) + kept_warnings(drawn, earlier)
     cards = pairs_to_look_at(root, pictures, near.pairs, drawn, random)
     return Division(drawn, report, near.pairs, cards)
 

@@ -17,7 +17,7 @@ import numpy as np
 import pandas as pd
 
 from resnext.errors import InputError
-from resnext.split.given import NOT_GIVEN, kept_parts, parts_of_folders
+from resnext.split.given import GIVEN_UNUSED, NOT_GIVEN, kept_parts, parts_of_folders
 from resnext.split.groups import join_groups
 from resnext.split.placing import gather_units, place
 from resnext.split.settings import COLUMNS, OFFENDERS, PARTS, UNUSED, SplitSettings
@@ -46,11 +46,13 @@ def draw(
     if settings.strategy == "given":
         parts, reasons = _take_given(pictures["path"].tolist(), given)
     elif settings.strategy == "random":
-        parts, reasons = _draw_at_random(pictures, settings), [""] * len(pictures)
+        _require_enough(pictures, pictures["path"], len(settings.parts), settings)
+        parts = shuffled_parts(len(pictures), settings.shares, settings.seed)
+        reasons = [""] * len(pictures)
     else:
         parts, reasons = _draw_units(pictures, settings, earlier)
     drawn = pictures.assign(split=parts, reason=reasons)[COLUMNS]
-    _require_every_part(drawn, settings)
+    _require_every_part(drawn, settings, kept=earlier is not None)
     return drawn
 
 
@@ -74,18 +76,17 @@ def _take_given(paths: list[str], given: Mapping[str, str] | None) -> tuple[list
     parts = [known.get(path) or UNUSED for path in paths]
     if "test" not in parts:
         parts = ["test" if part == "val" else part for part in parts]
-    return parts, [NOT_GIVEN if part == UNUSED else "" for part in parts]
+    reasons = [GIVEN_UNUSED if path in known else NOT_GIVEN for path in paths]
+    used = zip(reasons, parts, strict=True)
+    return parts, [reason if part == UNUSED else "" for reason, part in used]
 
 
-def _draw_at_random(pictures: pd.DataFrame, settings: SplitSettings) -> list[str]:
-    """Shuffle all pictures and cut: `int(share * n)` to train, the rest to val and test."""
-    _require_enough(pictures, pictures["path"], len(settings.parts), settings)
-    n = len(pictures)
-    train = int(settings.shares[0] / 100 * n)
-    val = int(settings.shares[1] / 100 * n)
+def shuffled_parts(n: int, shares: tuple[float, float, float], seed: int) -> list[str]:
+    """Shuffle n pictures and cut: `int(share * n)` to train, the rest to val and test."""
+    train, val = (int(share / 100 * n) for share in shares[:2])
     parts = np.repeat(np.array(PARTS, dtype=object), [train, val, n - train - val])
     drawn = np.empty(n, dtype=object)
-    drawn[np.random.default_rng(settings.seed).permutation(n)] = parts
+    drawn[np.random.default_rng(seed).permutation(n)] = parts
     return [str(part) for part in drawn]
 
 
@@ -109,7 +110,7 @@ def _draw_units(
     # a unit without a photograph can only be trained on
     part = pictures["unit"].map({**fixed, **placed}).fillna("train")
     measurable = is_photograph | settings.hold_out_copies
-    known = set() if earlier is None else set(earlier.loc[earlier["split"] != UNUSED, "path"])
+    known = set() if earlier is None else set(earlier.loc[earlier["split"].isin(PARTS), "path"])
     reasons = _reasons(pictures.assign(part=part, new=~pictures["path"].isin(known)), measurable)
     return part.where(reasons == "", UNUSED).tolist(), reasons.tolist()
 
@@ -193,13 +194,15 @@ def _require_enough(
     sizes = {label: int(totals[label]) for label in few if totals[label] < parts}
     if sizes:
         raise InputError(_too_few(sizes, "picture", parts, "Add pictures or remove the folder"))
+    why = _why_few(pictures, few)
     if settings.strategy == "grouped":
         remedy = (
-            f"{_why_few(pictures, few)}Add pictures of other patients, remove the folder, say with "
-            "--groups or --group-pattern who is who, or use --split stratified"
+            f"{why}Add pictures of other patients, remove the folder, say with --groups or "
+            "--group-pattern who is who, or use --split stratified"
         )
         raise InputError(_too_few(few, "group", parts, remedy))
-    raise InputError(_too_few(few, "photograph", parts, "Add photographs or remove the folder"))
+    remedy = f"{why}Add photographs or remove the folder"
+    raise InputError(_too_few(few, "photograph", parts, remedy))
 
 
 def _why_few(pictures: pd.DataFrame, few: Mapping[str, int]) -> str:
@@ -228,7 +231,7 @@ def _too_few(counts: dict[str, int], noun: str, parts: int, remedy: str) -> str:
     )
 
 
-def _require_every_part(drawn: pd.DataFrame, settings: SplitSettings) -> None:
+def _require_every_part(drawn: pd.DataFrame, settings: SplitSettings, *, kept: bool) -> None:
     """Raise an InputError where a part that must not be empty got no picture."""
     given = settings.strategy == "given"
     empty = [
@@ -240,6 +243,12 @@ def _require_every_part(drawn: pd.DataFrame, settings: SplitSettings) -> None:
         raise InputError(
             f"The given split must hold train and test pictures, got no {empty[0]} picture among "
             f"{len(drawn):,}. Correct its paths or parts."
+        )
+    if empty and kept:
+        raise InputError(
+            f"keep_split must leave a picture to every part, got none for {empty[0]}. What it "
+            f"holds stays where it was. Give --shares without that part, add pictures, or leave "
+            "it out."
         )
     if empty:
         shares = ",".join(f"{share:g}" for share in settings.shares)

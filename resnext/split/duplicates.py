@@ -1,7 +1,8 @@
 """Find near-duplicates: pictures with other bytes that show the same photograph.
 
 Two pictures are taken for one photograph where both their perceptual hashes are close, flipped or
-turned, and small grey copies of them agree closely in that orientation. Weaker pairs are listed for
+turned, and small grey copies of them agree closely in that orientation; the less close the hashes,
+the more closely. Weaker pairs are listed for
 a person to judge, and change nothing. Cropped, sheared or recoloured copies can escape every
 hash: what the file names say of patients and copies finds more.
 
@@ -27,11 +28,12 @@ from resnext.pictures import read_scanned
 from resnext.split.neighbours import Candidates, Numbers, neighbours
 
 CLOSE = 4  # bits of each hash that may differ where two pictures are taken for one
-LISTED = 6  # bits of each hash that may differ where a pair is listed for a person
-AGREE = 0.95  # least correlation of the grey copies of two pictures that are taken for one
+AGREE = 0.95  # least correlation of their grey copies then
+LISTED = 6  # bits of each hash that may differ where a pair is looked at
+AGREE_WELL = 0.99  # least correlation of pictures taken for one beyond CLOSE
 WORTH_A_LOOK = 0.8  # least correlation of a pair that is listed
 MOST_LISTED = 200  # pairs
-MOST_WEAK = 500  # pairs, the closest ones, whose pictures are opened only to list them
+MOST_WEAK = 10_000  # pairs that are kept in mind to be listed
 AT_ONCE = 10_000  # pairs whose grey copies are compared at once
 JOINED, TO_JUDGE = "joined", "listed"
 COLUMNS = [
@@ -118,35 +120,29 @@ class _Search:
     def __init__(self, pictures: int, read_grey: GreyReader) -> None:
         self.parents = np.arange(pictures)
         self.copies = _GreyCopies(pictures, read_grey)
-        self.weak: Candidates | None = None
+        self.weak: list[tuple[Candidates, Correlations]] = []
 
     def join(self, found: Candidates) -> Iterator[tuple[Candidates, Correlations]]:
-        """Join the pairs that are close and agree; give them, with their correlations."""
-        close = (found.phash <= CLOSE) & (found.dhash <= CLOSE)
-        self._note_weak(found.take(~close))
-        waiting, share = found.take(close), 1
+        """Join the pairs that agree well enough; give them, with their correlations."""
+        waiting, share = found, 1
         while len(waiting.one):
             waiting = waiting.take(self._is_open(waiting))
             now = _some_of_each(waiting, share)
             part, waiting = waiting.take(now), waiting.take(~now)
             share *= 2  # so that pictures which agree with none take few rounds too
             correlations = self.copies.correlate(part)
-            agree = correlations >= AGREE
-            self._note_weak(part.take(~agree & (correlations >= WORTH_A_LOOK)))
+            close = (part.phash <= CLOSE) & (part.dhash <= CLOSE)
+            agree = correlations >= np.where(close, AGREE, AGREE_WELL)
+            self._note_weak(part.take(~agree), correlations[~agree])
             part = part.take(agree)
             self._unite(part)
             yield part, correlations[agree]
 
     def list_weak(self) -> list[tuple[Candidates, Correlations]]:
-        """Give the weak pairs that a person should see, those that agree most first."""
-        if self.weak is None:
-            return []
-        apart = self._root(self.weak.one) != self._root(self.weak.other)
-        weak = self.weak.take(apart)
-        correlations = self.copies.correlate(weak)
-        best = np.argsort(-correlations, kind="stable")
-        best = best[correlations[best] >= WORTH_A_LOOK][: 2 * MOST_LISTED]
-        return [(weak.take(best), correlations[best])]
+        """Give the pairs that a person should see and that were not joined through others."""
+        apart = [self._root(pairs.one) != self._root(pairs.other) for pairs, _ in self.weak]
+        kept = zip(self.weak, apart, strict=True)
+        return [(pairs.take(mark), correlations[mark]) for (pairs, correlations), mark in kept]
 
     def looks(self, names: list[str]) -> dict[str, str]:
         """Name, for every picture that was joined, the first one that it was joined with."""
@@ -170,12 +166,14 @@ class _Search:
             numbers, above = above, self.parents[above]
         return numbers
 
-    def _note_weak(self, pairs: Candidates) -> None:
-        """Remember pairs that may be listed, the closest ones where there are many."""
-        if self.weak is not None:
-            pairs = Candidates(*map(np.concatenate, zip(self.weak, pairs, strict=True)))
-        closest = np.argsort(pairs.phash + pairs.dhash, kind="stable")
-        self.weak = pairs.take(np.sort(closest[:MOST_WEAK]))
+    def _note_weak(self, pairs: Candidates, correlations: Correlations) -> None:
+        """Remember pairs that are worth a look, those that agree most where there are many."""
+        columns = [*self.weak, (pairs, correlations)]
+        every = Candidates(*map(np.concatenate, zip(*(found for found, _ in columns), strict=True)))
+        agreeing = np.concatenate([values for _, values in columns])
+        best = np.argsort(-agreeing, kind="stable")[:MOST_WEAK]
+        best = np.sort(best[agreeing[best] >= WORTH_A_LOOK])
+        self.weak = [(every.take(best), agreeing[best])]
 
 
 def _some_of_each(pairs: Candidates, share: int) -> npt.NDArray[np.bool_]:

@@ -17,6 +17,7 @@ from resnext.split.settings import PARTS
 from resnext.tables import read_columns
 
 NOT_GIVEN = "not in the given split"
+GIVEN_UNUSED = "unused in the given split"
 REMEDY = "Give a CSV such as the split.csv of a run."
 
 
@@ -28,7 +29,22 @@ def read_parts(path: Path, argument: str) -> dict[str, str]:
     Raises:
         InputError: the file lacks a column, names an unknown part, or names a picture twice.
     """
-    table = read_columns(path, argument, ["path", "split"], remedy=REMEDY)
+    table = _read_parts(path, argument, ["path", "split"])
+    return dict(zip(table["path"], table["split"], strict=True))
+
+
+def read_earlier(path: Path) -> pd.DataFrame:
+    """Read an earlier split: path, group and split, which is empty for what was not used.
+
+    Raises:
+        InputError: as `read_parts` does.
+    """
+    return _read_parts(path, "--keep-split", ["path", "group", "split"])
+
+
+def _read_parts(path: Path, argument: str, columns: list[str]) -> pd.DataFrame:
+    """Read a table whose column split names parts, and give them our names."""
+    table = read_columns(path, argument, columns, remedy=REMEDY)
     twice = table.loc[table["path"].duplicated(), "path"]
     if len(twice):
         raise InputError(
@@ -43,7 +59,7 @@ def read_parts(path: Path, argument: str) -> dict[str, str]:
             f"{argument} must name the parts train, val, test or unused, got {strange[0]!r}. "
             f"File {str(path)!r}. Correct it."
         )
-    return dict(zip(table["path"], names.map(known), strict=True))
+    return table.assign(split=names.map(known).astype("str"))
 
 
 def parts_of_folders(paths: Sequence[str]) -> dict[str, str]:

@@ -22,6 +22,7 @@ from resnext.errors import InputError
 from resnext.tables import read_columns
 
 FIT = 0.95  # share of names that a built-in scheme must fit
+NAMED_IDS = 12  # of a joined group that are in its name
 PHOTOGRAPHS = 0.1  # share of photographs that must be there themselves, not as copies alone
 
 
@@ -109,7 +110,16 @@ def read_groups(path: Path) -> dict[str, str]:
     """
     remedy = "Write a line path,group at the top and one for each picture."
     table = read_columns(path, "groups", ["path", "group"], remedy=remedy)
-    empty = table.loc[table["group"].str.strip() == "", "path"]
+    table["group"] = table["group"].str.strip()
+    odd = table.loc[[not group.isprintable() for group in table["group"]], "path"]
+    if len(odd):
+        raise InputError(
+            f"groups must be printable text, got a control character for {odd.iloc[0]!r}. "
+            f"File {str(path)!r}. Correct it."
+        )
+    if table.empty:
+        raise InputError(f"groups must name the group of a picture, got none. File {str(path)!r}.")
+    empty = table.loc[table["group"] == "", "path"]
     if len(empty):
         raise InputError(
             f"groups must name a group for each path, got none for {empty.iloc[0]!r}. "
@@ -129,7 +139,7 @@ def join_groups(groups: Sequence[str], *keys: Sequence[str]) -> list[str]:
     """Join groups that hold an equal key, directly or through others; an empty key joins none.
 
     `keys` are columns, each with a key for every entry of `groups`. A joined group is called by
-    its ids in order, `A=B`; of more than three, by the first three and the number of the others.
+    its ids in order, `A=B`; of very many, by the first ones and the number of the others.
     """
     parents = {group: group for group in groups}
     for column in keys:
@@ -155,8 +165,8 @@ def _root(parents: dict[str, str], group: str) -> str:
 
 def _joined_name(ids: list[str]) -> str:
     """Name a group by its sorted ids."""
-    more = len(ids) - 3
-    return "=".join(ids[:3]) + (f"=+{more}" if more > 0 else "")
+    more = len(ids) - NAMED_IDS
+    return "=".join(ids[:NAMED_IDS]) + (f"=+{more}" if more > 0 else "")
 
 
 # ---------------------------------------------------------------- what names say
@@ -197,7 +207,7 @@ def _choose_scheme(paths: list[str], pattern: str | None) -> tuple[str, list[_Na
 def _read_name(pattern: re.Pattern[str], path: str) -> _Name:
     """Read one path; its photograph is the path without ending and copy number."""
     match = pattern.search(path)
-    if match is None or match["group"] is None:
+    if match is None or not match["group"]:
         return _Name(path, None, path, False)
     if "copy" not in pattern.groupindex:
         return _Name(match["group"], None, path, True)

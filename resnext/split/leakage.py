@@ -10,7 +10,7 @@ from typing import Any
 
 import pandas as pd
 
-from resnext.split.draw import draw
+from resnext.split.draw import shuffled_parts
 from resnext.split.settings import SplitSettings
 
 USER_SHARES = (80.0, 0.0, 20.0)  # percent; what a plain random split takes
@@ -49,6 +49,10 @@ def crosses(here: pd.DataFrame, there: pd.DataFrame, kind: str) -> pd.Series[boo
 
 
 def script_split(pictures: pd.DataFrame, settings: SplitSettings) -> pd.DataFrame:
-    """Draw the random 80/20 split over all pictures that a plain script draws, by the same seed."""
-    plain = SplitSettings(strategy="random", shares=USER_SHARES, seed=settings.seed)
-    return draw(pictures, plain)
+    """Draw the random 80/20 split over all pictures that a plain script draws, by the same seed.
+
+    Like such a script it asks for nothing: a class may be missing from a part.
+    """
+    return pictures[["path"]].assign(
+        split=shuffled_parts(len(pictures), USER_SHARES, settings.seed)
+    )

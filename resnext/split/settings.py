@@ -34,7 +34,7 @@ class SplitSettings(BaseModel):
         default=None,
         description=(
             "I/K: test on fold I of K, train and validate on the others in the ratio of --shares; "
-            "over the K folds every photograph is tested once"
+            "over the K folds every photograph is tested once (of identical ones, one)"
         ),
     )
     group_pattern: str | None = Field(

@@ -45,12 +45,14 @@ class Stage(Generic[P]):
         run_name: str,
         clock_files: tuple[str, ...],
         always: bool,
+        retold: str,
     ) -> None:
         self.function = function
         self.name = function.__name__.replace("_", "-")
         self.module = function.__module__
         self.clock_files = clock_files
         self.always = always
+        self.retold = retold
         self.signature = inspect.signature(function, eval_str=True)
         self.task = self._task(run_name)
 
@@ -99,6 +101,8 @@ class Stage(Generic[P]):
             _use(runtime, artifact)  # under the lock, so that nothing prunes it first
         if cached:
             log.info("cached")
+            if self.retold:
+                log.info(artifact.path(self.retold).read_text(encoding="utf-8").rstrip())
         return artifact, cached
 
     def _compute_always(self, runtime: Runtime, inputs: dict[str, object]) -> tuple[Artifact, bool]:
@@ -174,7 +178,7 @@ class Stage(Generic[P]):
 
 
 def stage(
-    *, run_name: str = "", clock_files: tuple[str, ...] = (), always: bool = False
+    *, run_name: str = "", clock_files: tuple[str, ...] = (), always: bool = False, retold: str = ""
 ) -> Callable[[Callable[Concatenate[Work, P], None]], Stage[P]]:
     """Make a function a pipeline stage.
 
@@ -182,10 +186,13 @@ def stage(
         run_name: Name of its runs in Prefect; `{argument.field}` is filled in.
         clock_files: Files it writes that hold clock times, which no digest may cover.
         always: Compute at every call; the result is kept under the digest of what came out.
+        retold: File it writes that is logged again where nothing is computed.
     """
 
     def decorate(function: Callable[Concatenate[Work, P], None]) -> Stage[P]:
-        return Stage(function, run_name=run_name, clock_files=clock_files, always=always)
+        return Stage(
+            function, run_name=run_name, clock_files=clock_files, always=always, retold=retold
+        )
 
     return decorate
 

@@ -23,6 +23,7 @@ FILES = {
     "split.csv",
     "leakage.json",
     "near.csv",
+    "division.txt",
     "pairs.json",
     "model.safetensors",
     "history.csv",

@@ -122,11 +122,12 @@ def test_an_unknown_key_in_a_config_file_is_refused(
         ),
         ("--fold 6/5", "--fold must be I/K with K at least 2"),
         ("--fold five", "--fold must be two whole numbers, got 'five'"),
-        ("--fold 1/5 --split random", "fold must go with the strategy grouped or stratified"),
+        ("--fold 1/5 --split random", "--fold must go with the strategy grouped or stratified"),
         ("--fold 1/5 --keep-split /no/such.csv", "--keep-split must not go with --fold"),
         ("--use-split a.csv --shares 60,20,20", "--use-split must not go with --shares"),
         ("--use-split a.csv --split grouped", "--use-split must not go with --split"),
-        ("--keep-split a.csv --split random", "--keep-split must not go with --split"),
+        ("--keep-split a.csv --split random", "--keep-split must go with --split grouped or"),
+        ("--keep-split a.csv --preset seed", "--keep-split must go with --split grouped or"),
         ("--groups /no/such.csv", "--groups must be a CSV file, got '/no/such.csv'"),
         ("--split-seed -1", "--split-seed must be at least 0"),
         ("--only nothing", "--only must be 'scan', 'split'"),
@@ -186,6 +187,13 @@ def test_a_folder_that_comes_divided_is_taken_as_it_is_unless_asked(tmp_path: Pa
     assert plan(data, training=TrainingFlags(preset="seed")).split.strategy == "random"
     (tmp_path / "another" / "x").mkdir(parents=True)
     assert plan(data).split.strategy == "grouped"
+
+
+def test_the_command_that_reproduces_a_run_can_be_run(tmp_path: Path) -> None:
+    (tmp_path / "groups.csv").write_text("path,group\n")
+    flags = SplitFlags(hold_out_copies=True, groups=tmp_path / "groups.csv", fold="1/5")
+    words = plan(divided(tmp_path / "data"), flags).command
+    assert words.endswith(f"--fold 1/5 --groups {tmp_path / 'groups.csv'} --hold-out-copies")
 
 
 def test_a_table_is_known_by_its_bytes(tmp_path: Path) -> None:

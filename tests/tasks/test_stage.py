@@ -74,6 +74,23 @@ def test_the_second_call_computes_nothing_and_gives_the_same_artifact(runtime: R
     assert first.path("a.txt").read_text() == "hello"
 
 
+@stage(retold="said.txt")
+def tell(work: Work) -> None:
+    """Write what a reader must hear at every run."""
+    (work.out / "said.txt").write_text("WARNING: it leaks\n")
+
+
+def test_what_must_be_heard_is_said_again_where_nothing_is_computed(
+    runtime: Runtime, caplog: pytest.LogCaptureFixture
+) -> None:
+    caplog.set_level("INFO")
+    tell.fn(runtime)
+    assert "it leaks" not in caplog.text
+    tell.fn(runtime)
+    assert "cached" in caplog.text
+    assert caplog.messages[-1] == "WARNING: it leaks"
+
+
 def test_another_argument_is_another_artifact(runtime: Runtime) -> None:
     assert make.fn(runtime, "one").key != make.fn(runtime, "two").key
     assert CALLS == ["one", "two"]

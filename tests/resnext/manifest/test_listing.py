@@ -130,3 +130,29 @@ def test_one_class_is_not_enough(tmp_path: Path) -> None:
 
 def test_a_folder_around_the_class_folders_is_named(tree: Path) -> None:
     assert f"Give '{tree}' if the class folders lie there." in message(tree.parent)
+
+
+@pytest.mark.parametrize(
+    "folders",
+    [
+        ["train/a", "train/b", "val/a", "val/b", "test"],
+        ["train/a", "train/b", "test/a", "test/b", "masks"],
+        ["train/a", "val/a", "validation/a"],
+        ["val/a", "test/a"],
+    ],
+)
+def test_a_divided_folder_that_is_not_whole_is_refused_and_not_taken_for_classes(
+    folders: list[str], tmp_path: Path
+) -> None:
+    for folder in folders:
+        save(tmp_path / folder / "1.png")
+    assert message(tmp_path).startswith("data must hold class folders, or train and test folders")
+
+
+def test_the_classes_of_a_divided_folder_lie_one_deeper(tmp_path: Path) -> None:
+    for folder in ("train/a", "train/b", "Test/a"):
+        save(tmp_path / folder / "1.png")
+    save(tmp_path / "train" / "loose.png")
+    found = scan(tmp_path)
+    assert found.manifest["label"].tolist() == ["a", "a", "b"]
+    assert reasons(found) == {"train/loose.png": "lies outside the class folders"}

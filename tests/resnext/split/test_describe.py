@@ -30,11 +30,13 @@ def report(**changed: Any) -> dict[str, Any]:
     """Lay out a leakage.json of 20 patients in which nothing leaks."""
     scheme = {"name": V1, "evidence": f"{V1} fits 60 of 60 names", "listed": 0}
     return {
+        "strategy": "grouped",
         "scheme": scheme | {"ids": 20, "groups": 20},
         "near": {"joined_pairs": 0, "listed_pairs": 0},
         "largest_group": {"name": "M01", "photographs": 1, "share": 0.05},
         "drawn": leaks("test", 4),
         "drawn_val": None,
+        "drawn_test_val": None,
         "random": leaks("test", 12),
         "warnings": [],
     } | changed
@@ -82,7 +84,7 @@ def test_a_grouped_split_by_hand() -> None:
     drawn = split(msld(10), SplitSettings())
     assert lines(drawn, random=leaks("test", 12, copy=11, group=11)) == [
         f"Groups: {V1} fits 60 of 60 names",
-        "20 ids, 20 groups: identical files and near-duplicates joined 0",
+        "20 ids, 20 groups: shared photographs, identical files and near-duplicates joined 0",
         "train: 42 pictures (14 photographs) of 14 groups; pictures (groups) by class: "
         "Macular 21 (7), Pustular 21 (7)",
         "val: 2 pictures (2 photographs) of 2 groups; pictures (groups) by class: "
@@ -120,7 +122,7 @@ def test_without_a_scheme_the_remedy_is_said_and_no_relative_is_known() -> None:
     assert found[:2] == [
         f"Groups: {evidence}. If names tell patients, say how with --group-pattern, or list them "
         "with --groups",
-        "20 ids, 19 groups: identical files and near-duplicates joined 1",
+        "20 ids, 19 groups: shared photographs, identical files and near-duplicates joined 1",
     ]
     assert found[-1] == (
         "No test picture has a known relative in train, nor would in a random split"
@@ -180,20 +182,27 @@ def test_validation_pictures_that_leak_are_warned_of_before_the_test_pictures() 
 # ---------------------------------------------------------------- what else is warned of
 
 
+def in_both_parts(pictures: pd.DataFrame) -> pd.DataFrame:
+    """Put the first picture of each class into test, the others into train."""
+    first = ~pictures["label"].duplicated()
+    part = first.map({True: "test", False: "train"})
+    return pictures[["path", "label"]].assign(split=part, reason="")
+
+
 def warned(
     pictures: pd.DataFrame | None = None,
-    tables: dict[str, dict[str, str]] | None = None,
+    tables: dict[str, list[str]] | None = None,
     **group: Any,
 ) -> list[str]:
     pictures = prepared(msld(10)) if pictures is None else pictures
-    drawn = pd.DataFrame({"path": pictures["path"], "reason": ""})
+    drawn = in_both_parts(pictures)
     largest = {"name": "M01", "photographs": 1, "share": 0.05} | group
     return warnings_of(pictures, drawn, report(largest_group=largest), tables or {})
 
 
 def test_of_a_good_split_nothing_is_warned() -> None:
-    assert warned(tables={"--groups": {}, "--use-split": {}}) == []
-    assert warned(tables={"--groups": {"Macular/M01_01_00.jpg": "ann"}}) == []
+    assert warned(tables={"--groups": [], "--use-split": []}) == []
+    assert warned(tables={"--groups": ["Macular/M01_01_00.jpg"]}) == []
 
 
 @pytest.mark.parametrize(
@@ -214,11 +223,9 @@ def test_a_tenth_and_few_photographs_are_not_warned_of(photographs: int, total: 
 
 
 def test_paths_of_a_table_that_are_not_there_are_named_at_most_five() -> None:
-    gone = {f"a/{number}.jpg": "x" for number in range(7)}
-    here = {"Macular/M01_01_00.jpg": "x"}
-    assert warned(
-        tables={"--groups": dict(list(gone.items())[:1]) | here, "--use-split": gone}
-    ) == [
+    gone = [f"a/{number}.jpg" for number in range(7)]
+    here = ["Macular/M01_01_00.jpg"]
+    assert warned(tables={"--groups": gone[:1] + here, "--use-split": gone}) == [
         "1 of 2 paths of --groups are not in the folder: a/0.jpg",
         "7 of 7 paths of --use-split are not in the folder: a/0.jpg; a/1.jpg; a/2.jpg; a/3.jpg; "
         "a/4.jpg; 7 in total",
@@ -251,7 +258,7 @@ def test_of_many_pictures_under_two_classes_five_are_named_then_the_total() -> N
 
 def test_pictures_that_a_given_split_leaves_out_are_named() -> None:
     pictures = prepared(msld(10))
-    drawn = pd.DataFrame({"path": pictures["path"], "reason": ""})
+    drawn = in_both_parts(pictures)
     drawn.loc[[3, 4], "reason"] = "not in the given split"
     assert warnings_of(pictures, drawn, report(), {}) == [
         "2 pictures are in no part of the given split: Macular/M02_01_00.jpg; Macular/M02_01_01.jpg"
@@ -259,7 +266,7 @@ def test_pictures_that_a_given_split_leaves_out_are_named() -> None:
 
 
 def test_warnings_stand_in_one_order_tables_then_conflicts_then_groups() -> None:
-    found = warned(conflicting(1), {"--groups": {"gone": "x"}}, photographs=8, share=0.4)
+    found = warned(conflicting(1), {"--groups": ["gone"]}, photographs=8, share=0.4)
     words = ["paths of --groups", "stand under two classes", "holds 8 of 20 photographs"]
     assert len(found) == 3
     assert all(word in text for word, text in zip(words, found, strict=True))

@@ -173,6 +173,71 @@ def test_an_earlier_split_is_kept(tmp_path: Path) -> None:
     assert second.split.set_index("path").loc[before.index, "split"].equals(before)
 
 
+def test_classes_that_are_not_learnt_or_not_tested_are_warned_of(tmp_path: Path) -> None:
+    for number, (part, label) in enumerate([("train", "a"), ("train", "b"), ("test", "c")] * 2):
+        folder = tmp_path / part / label
+        folder.mkdir(parents=True, exist_ok=True)
+        drawn(number).save(folder / f"{number}.png")
+    assert divided(tmp_path, strategy="given").leakage["warnings"] == [
+        "no picture in train of c: it can't be learnt",
+        "no picture in test of a; b: it can't be tested",
+    ]
+
+
+def test_a_class_of_one_picture_can_be_given(tmp_path: Path) -> None:
+    for path in ("train/a/1", "train/b/2", "test/a/3"):
+        (tmp_path / path).parent.mkdir(parents=True, exist_ok=True)
+        drawn(int(path[-1])).save(tmp_path / f"{path}.png")
+    assert divided(tmp_path, strategy="given").split["split"].tolist() == ["test"] + ["train"] * 2
+
+
+def test_parts_that_came_with_the_data_are_not_dissolved_in_silence(tmp_path: Path) -> None:
+    for number in range(24):
+        folder = tmp_path / ("train", "val")[number % 3 == 0] / "ab"[number % 2]
+        folder.mkdir(parents=True, exist_ok=True)
+        drawn(number).save(folder / f"{number}.png")
+    (warning,) = divided(tmp_path).leakage["warnings"]
+    assert warning.startswith("the folder comes divided; its parts were put together and divided")
+    (warning,) = divided(tmp_path, strategy="given").leakage["warnings"]
+    assert warning.startswith("there is no test part: the val part is the test part")
+
+
+def test_what_a_kept_split_does_not_know_and_what_left_its_part_is_told(tmp_path: Path) -> None:
+    patients(tmp_path / "data", copies=0)
+    first = divided(tmp_path / "data").split
+    train = first.loc[first["split"] == "train", "path"].iloc[0]
+    test = first.loc[(first["split"] == "test") & first["path"].str.startswith("M"), "path"].iloc[0]
+    table = first.assign(group="", path=first["path"].replace(train, "gone.png"))
+    write_table(table, tmp_path / "split.csv")
+    one, other = (tmp_path / "data" / path for path in (test, "Macular/M00_01_00.png"))
+    drawn(int(one.stem[1:3])).resize((90, 66)).save(other.with_suffix(".jpg"), quality=92)
+    warnings = divided(tmp_path / "data", Sources(earlier=tmp_path / "split.csv")).leakage
+    assert "1 of 16 paths of --keep-split are not in the folder: gone.png" in warnings["warnings"]
+
+
+@pytest.mark.parametrize(
+    "wrong",
+    [
+        "path,group,split\na,,TRAIN \na,,test\n",
+        "path,split\na,train\n",
+        "path,group,split\na,,nonsense\n",
+    ],
+)
+def test_a_bad_split_to_keep_is_refused(wrong: str, tmp_path: Path) -> None:
+    patients(tmp_path / "data", copies=0)
+    (tmp_path / "split.csv").write_text(wrong)
+    with pytest.raises(InputError, match=r"^--keep-split must"):
+        divided(tmp_path / "data", Sources(earlier=tmp_path / "split.csv"))
+
+
+def test_a_kept_split_that_leaves_a_part_empty_is_told(tmp_path: Path) -> None:
+    patients(tmp_path / "data", copies=0)
+    first = divided(tmp_path / "data", shares=(80, 0, 20)).split
+    write_table(first, tmp_path / "split.csv")
+    with pytest.raises(InputError, match="keep_split must leave a picture to every part, got none"):
+        divided(tmp_path / "data", Sources(earlier=tmp_path / "split.csv"))
+
+
 def test_a_large_group_is_warned_of(tmp_path: Path) -> None:
     patients(tmp_path, count=9, copies=0)
     assert divided(tmp_path).leakage["warnings"] == []
@@ -259,7 +324,9 @@ def snapshot(root: Path) -> dict[str, Any]:
 def test_the_description_names_scheme_parts_and_what_random_would_leak(tmp_path: Path) -> None:
     lines = told(divided(patients(tmp_path, count=10, copies=2)))
     assert lines[0] == "Groups: patient_photograph_copy (MSLD v1) fits 60 of 60 names"
-    assert lines[1] == "20 ids, 20 groups: identical files and near-duplicates joined 0"
+    assert lines[1] == (
+        "20 ids, 20 groups: shared photographs, identical files and near-duplicates joined 0"
+    )
     assert lines[2] == (
         "train: 42 pictures (14 photographs) of 14 groups; pictures (groups) by class: "
         "Macular 21 (7), Pustular 21 (7)"

@@ -460,9 +460,11 @@ def test_a_given_split_is_used_as_it_is() -> None:
     del given[not_named]
     drawn = draw_given(manifest, given).set_index("path")
     assert drawn.loc[copy_held_out, "split"] == "test"
-    for path in (left_out, not_named):
-        said = drawn.loc[path, ["split", "reason"]].tolist()
-        assert said == ["unused", "not in the given split"]
+    for path, why in (
+        (left_out, "unused in the given split"),
+        (not_named, "not in the given split"),
+    ):
+        assert drawn.loc[path, ["split", "reason"]].tolist() == ["unused", why]
     assert (drawn["split"] == "train").sum() == len(manifest) - 3
 
 

@@ -108,7 +108,9 @@ def test_close_hashes_of_unlike_pictures_are_not_joined() -> None:
 def test_a_weak_pair_is_listed_and_joins_nothing() -> None:
     words = np.random.default_rng(0).integers(0, 2**63, (2, 8), dtype=np.uint64)
     words[1] = words[0] ^ np.uint64(0b111111)  # 6 bits
-    found, _ = made_up("aa", words, np.repeat(looks(1), 2, axis=0))
+    greys = np.repeat(looks(1), 2, axis=0)
+    greys[1, 0] = 0  # they correlate by about 0.93
+    found, _ = made_up("aa", words, greys)
     assert found.pairs["verdict"].tolist() == ["listed"]
     assert found.pairs[["phash_distance", "dhash_distance"]].to_numpy().tolist() == [[6, 6]]
     assert found.looks == {}
@@ -137,11 +139,10 @@ def test_pictures_that_only_hash_alike_cost_few_rounds_and_flat_ones_hide_no_wea
     words = np.full((303, 8), 12345, dtype=np.uint64)
     words[300:] = np.random.default_rng(1).integers(0, 2**63, (1, 8), dtype=np.uint64)
     words[301] ^= np.uint64(0b111111)
-    words[302] ^= np.uint64(0b11111)
-    greys = np.concatenate([np.full((300, 32, 32), 7, dtype=np.uint8), np.repeat(looks(1), 3, 0)])
-    found, _ = made_up("a" * 303, words, greys)
-    assert found.pairs["verdict"].tolist() == ["joined", "listed", "listed"][-len(found.pairs) :]
-    assert "listed" in set(found.pairs["verdict"])
+    greys = np.concatenate([np.full((300, 32, 32), 7, dtype=np.uint8), np.repeat(looks(1), 2, 0)])
+    greys[301, 0] = 0
+    found, _ = made_up("a" * 302, words[:302], greys)
+    assert found.pairs["verdict"].tolist() == ["listed"]
 
 
 def test_the_order_of_the_pictures_does_not_matter(tmp_path: Path) -> None:

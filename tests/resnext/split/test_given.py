@@ -54,6 +54,8 @@ def test_a_bad_table_of_parts_is_said(tmp_path: Path, text: str, words: str) -> 
     [
         ("path,patient\na,1\n", "got none named group"),
         ("path,group\na,1\na,2\n", "must name one group for each path, got two for 'a'"),
+        ("path,group\na,\x1b[31m\n", "must be printable text, got a control character for 'a'"),
+        ("path,group\n", "must name the group of a picture, got none"),
         ("path,group\na, \n", "must name a group for each path, got none for 'a'"),
     ],
 )
@@ -66,6 +68,10 @@ def test_a_bad_table_of_groups_is_said(tmp_path: Path, text: str, words: str) ->
 def test_another_encoding_is_said(tmp_path: Path) -> None:
     with pytest.raises(InputError, match="groups must be a CSV table in UTF-8"):
         read_groups(written(tmp_path, "path,group\n\xe9.jpg,1\n", "latin-1"))
+
+
+def test_spaces_around_a_group_make_no_other_group(tmp_path: Path) -> None:
+    assert read_groups(written(tmp_path, "path,group\na,P0\nb,P0 \n")) == {"a": "P0", "b": "P0"}
 
 
 def test_a_row_that_is_there_twice_does_no_harm(tmp_path: Path) -> None:

@@ -83,7 +83,9 @@ def test_groups_join_through_others_and_are_called_by_their_ids() -> None:
 
 
 def test_a_name_of_many_ids_is_cut() -> None:
-    assert set(join_groups(list("FEDCBA"), ["1"] * 6)) == {"A=B=C=+3"}
+    assert set(join_groups(list("FEDCBA"), ["1"] * 6)) == {"A=B=C=D=E=F"}
+    ids = [f"{number:02}" for number in range(15)]
+    assert set(join_groups(ids, ["1"] * 15)) == {"=".join(ids[:12]) + "=+3"}
 
 
 @given(st.lists(st.tuples(st.sampled_from("abcdefgh"), st.integers(0, 6)), max_size=30))

@@ -28,6 +28,8 @@ def searched(*rows: tuple[str, int, int, int, int]) -> NearDuplicates:
     ("phash", "dhash", "made_of", "verdict"),
     [  # correlations with (40, 0): 24/25, 12/13, 15/17 and 20/29
         (4, 4, (24, 7), "joined"),
+        (6, 6, (40, 0), "joined"),
+        (7, 6, (40, 0), None),
         (5, 0, (24, 7), "listed"),
         (0, 5, (24, 7), "listed"),
         (6, 6, (24, 7), "listed"),
@@ -54,7 +56,7 @@ def test_both_hashes_and_the_grey_copies_must_agree(
 
 
 def test_what_is_joined_through_others_is_not_listed() -> None:
-    found = searched(("a/1", 0, 0, 40, 0), ("a/2", 3, 0, 40, 0), ("a/3", 6, 0, 40, 0))
+    found = searched(("a/1", 0, 0, 40, 0), ("a/2", 3, 0, 24, 7), ("a/3", 6, 0, 15, 8))
     assert found.pairs["verdict"].tolist() == ["joined", "joined"]
 
 
