@@ -92,7 +92,11 @@ def describe_split(drawn: pd.DataFrame, report: Mapping[str, Any]) -> str:
     lines += _unused_line(drawn)
     if not report["drawn"]["any"]["count"]:
         lines.append(_clean_line(report["random"]))
-    warnings = [*report["warnings"], _val_leaks(report), _test_val_leaks(report), _leaks(report)]
+    others = [
+        _other_leaks(report["drawn_val"], "val", "train"),
+        _other_leaks(report["drawn_test_val"], "test", "val"),
+    ]
+    warnings = [*report["warnings"], *others, _leaks(report)]
     return "\n".join([*lines, *(f"WARNING: {warning}" for warning in warnings if warning)])
 
 
@@ -239,21 +243,12 @@ def _leaks(report: Mapping[str, Any]) -> str:
     )
 
 
-def _val_leaks(report: Mapping[str, Any]) -> str:
-    """Warn of validation pictures with relatives in train, by which the best epoch is chosen."""
-    val = report["drawn_val"]
-    if not val or not val["any"]["count"]:
+def _other_leaks(counts: Mapping[str, Any] | None, part: str, seen: str) -> str:
+    """Warn of pictures of a part with relatives in another, other than of test in train."""
+    if not counts or not counts["any"]["count"]:
         return ""
-    return f"of {val['val_pictures']:,} val pictures, {_counted(val)}"
-
-
-def _test_val_leaks(report: Mapping[str, Any]) -> str:
-    """Warn of test pictures with relatives in val, by which the best epoch is chosen."""
-    between = report["drawn_test_val"]
-    if not between or not between["any"]["count"]:
-        return ""
-    said = _counted(between).removesuffix("in train")
-    return f"of {between['test_pictures']:,} test pictures, {said}in val"
+    said = _counted(counts).removesuffix("train") + seen
+    return f"of {counts[f'{part}_pictures']:,} {part} pictures, {said}"
 
 
 def _counted(counts: Mapping[str, Any]) -> str:
