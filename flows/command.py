@@ -59,8 +59,8 @@ def run_command(
         return _complain(in_words(error))
     except KeyboardInterrupt:
         print(
-            "\nStopped. Every finished stage is kept; the same command starts the one that was "
-            "under way anew.",
+            "\nStopped. Every finished stage is kept, and the training's newest checkpoint; the "
+            "same command goes on from there.",
             file=sys.stderr,
         )
         return FAILED

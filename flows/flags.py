@@ -10,7 +10,16 @@ from typing import Annotated, Any, Literal
 
 from pydantic import BaseModel, ConfigDict, Field
 
-from resnext.recipe import Optimizer, Recipe
+from resnext.recipe import (
+    Augment,
+    ClassWeights,
+    Keep,
+    Metric,
+    Optimizer,
+    Recipe,
+    Sampler,
+    Schedule,
+)
 from resnext.split.settings import SplitSettings
 
 REPOSITORY = Path(__file__).resolve().parents[1]
@@ -25,7 +34,7 @@ Device = Annotated[
     Literal["auto", "cpu", "cuda", "mps"], Field(description="where to compute [default: auto]")
 ]
 Preset = Literal["default", "seed", "quick"]
-Stop = Literal["scan", "split", "train", "predict", "evaluate", "plot", "report"]
+Stop = Literal["scan", "split", "pack", "train", "predict", "evaluate", "plot", "report"]
 Strategy = Literal["grouped", "stratified", "random", "given"]
 
 PRESETS: Mapping[str, Mapping[str, Any]] = {
@@ -148,6 +157,25 @@ class TrainingFlags(Flags):
     batch_size: int | None = _from_preset(Recipe, "batch_size")
     lr: float | None = _from_preset(Recipe, "lr")
     optimizer: Optimizer | None = _from_preset(Recipe, "optimizer")
+    momentum: float | None = _from_preset(Recipe, "momentum")
+    weight_decay: float | None = _from_preset(Recipe, "weight_decay")
+    schedule: Schedule | None = _from_preset(Recipe, "schedule")
+    warmup_epochs: float | None = _from_preset(Recipe, "warmup_epochs")
+    step_epochs: int | None = _from_preset(Recipe, "step_epochs")
+    step_factor: float | None = _from_preset(Recipe, "step_factor")
+    accumulate: int | None = _from_preset(Recipe, "accumulate")
+    clip_norm: float | None = _from_preset(Recipe, "clip_norm")
+    ema_decay: float | None = _from_preset(Recipe, "ema_decay")
+    freeze_epochs: int | None = _from_preset(Recipe, "freeze_epochs")
+    label_smoothing: float | None = _from_preset(Recipe, "label_smoothing")
+    class_weights: ClassWeights | None = _from_preset(Recipe, "class_weights")
+    sampler: Sampler | None = _from_preset(Recipe, "sampler")
+    augment: Augment | None = _from_preset(Recipe, "augment")
+    mixup: float | None = _from_preset(Recipe, "mixup")
+    cutmix: float | None = _from_preset(Recipe, "cutmix")
+    keep: Keep | None = _from_preset(Recipe, "keep")
+    metric: Metric | None = _from_preset(Recipe, "metric")
+    patience: int | None = _from_preset(Recipe, "patience")
     seed: int | None = _from_preset(Recipe, "seed")
 
 

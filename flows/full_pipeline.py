@@ -18,13 +18,15 @@ from flows import command, server, terminal
 from flows.flags import DataFlags, RunFlags, SplitFlags, TrainingFlags
 from flows.plan import Plan, name_of, reading_processes, resolve
 from resnext.demo import DemoSettings
-from resnext.device import describe
+from resnext.device import describe, probe_memory
 from tasks.audit import audit
 from tasks.draw import PICTURES, draw
 from tasks.evaluate import evaluate
 from tasks.orchestrator import Completed, State, flow, run_id, running, tags
+from tasks.pack import pack
 from tasks.plot import plot
 from tasks.predict import predict, predict_pictures
+from tasks.probe import fitted, probe
 from tasks.publish import publish
 from tasks.report import About, report
 from tasks.scan import scan, scan_pictures
@@ -49,8 +51,14 @@ def pipeline_stages(plan: Plan, runtime: Runtime) -> Iterator[Artifact]:
         command_line = f"{plan.command} --only split"
         audit(runtime, manifest, parts, plan.data_name, plan.data is None, command_line)
     yield parts
-    yield (model := train(runtime, manifest, parts, plan.recipe, plan.compute, plan.weights))
-    yield (predictions := predict(runtime, manifest, parts, model, plan.compute))
+    yield (pixels := pack(scanning, manifest, plan.recipe.image_size))
+    recipe = plan.recipe
+    if plan.compute.device == "cuda":
+        found = probe(runtime, parts, recipe, plan.compute, probe_memory())
+        recipe = fitted(recipe, found)
+    model = train(runtime, manifest, parts, pixels, recipe, plan.compute, plan.weights)
+    yield model
+    yield (predictions := predict(runtime, manifest, parts, pixels, model, plan.compute))
     yield (scores := evaluate(runtime, predictions))
     yield (figures := plot(runtime, parts, model, scores, plan.preset == "seed"))
     page = report(runtime, manifest, parts, model, scores, figures, about(plan))

@@ -33,6 +33,9 @@ MEMORY_FORMATS: dict[tuple[Device, str], MemoryFormat] = {
     ("cpu", "resnext101_32x8d"): "contiguous",
     ("cpu", "resnext38_32x4d"): "channels_last",
 }
+# Pairs for which `torch.compile` pays, measured by `make bench` too. It needs a C++ compiler on a
+# CPU and takes a minute or more at the start of every process. CUDA was not measured.
+COMPILED: frozenset[tuple[Device, str]] = frozenset()
 # For pairs that are not in the table. CUDA was not measured: tensor cores read channels last.
 FALLBACK_FORMATS: dict[Device, MemoryFormat] = {
     "cpu": "contiguous",
@@ -54,6 +57,7 @@ class Compute(BaseModel, frozen=True):
     precision: Literal["fp32", "bf16"]
     memory_format: MemoryFormat
     deterministic: bool
+    compiled: bool = False
 
 
 def plan_compute(device: str, architecture: str, deterministic: bool) -> Compute:
@@ -77,6 +81,7 @@ def plan_compute(device: str, architecture: str, deterministic: bool) -> Compute
         precision="bf16" if bf16 else "fp32",
         memory_format=MEMORY_FORMATS.get((found, architecture), FALLBACK_FORMATS[found]),
         deterministic=deterministic,
+        compiled=(found, architecture) in COMPILED,
     )
 
 
@@ -105,11 +110,12 @@ def apply(compute: Compute) -> "torch.device":
 
 
 def describe(compute: Compute) -> str:
-    """Render one line for a person, e.g. "CPU, 2 threads, fp32, channels last"."""
+    """Render one line for a person, e.g. "CPU, 2 threads, fp32, channels last, not compiled"."""
     parts = [compute.device.upper()]
     if compute.device == "cpu":
         parts.append(f"{compute.threads} thread{'s' if compute.threads > 1 else ''}")
     parts += [compute.precision, compute.memory_format.replace("_", " ")]
+    parts.append("compiled" if compute.compiled else "not compiled")
     if compute.deterministic:
         parts.append("deterministic")
     return ", ".join(parts)
@@ -153,6 +159,24 @@ def probe_driver() -> int | None:
         or driver.cuDeviceGetAttribute(ctypes.byref(major), _COMPUTE_CAPABILITY_MAJOR, device)
     )
     return None if failed or count.value == 0 else major.value
+
+
+def probe_memory() -> int:
+    """Return the bytes of memory of the first CUDA device, 0 where there is none.
+
+    Source: CUDA driver API, section 6.5, https://docs.nvidia.com/cuda/cuda-driver-api/.
+    """
+    try:
+        driver = ctypes.CDLL("nvcuda.dll" if sys.platform == "win32" else "libcuda.so.1")
+    except OSError:
+        return 0
+    device, size = ctypes.c_int(), ctypes.c_size_t()
+    failed = (
+        driver.cuInit(0)
+        or driver.cuDeviceGet(ctypes.byref(device), 0)
+        or driver.cuDeviceTotalMem_v2(ctypes.byref(size), device)
+    )
+    return 0 if failed else size.value
 
 
 def probe_mps() -> bool:

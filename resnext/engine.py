@@ -1,57 +1,47 @@
 """Every loop over batches: training and prediction.
 
 The loops don't print, log or draw; they tell a `Watcher` what happened. Nothing in them waits
-for the device but where a number is shown. Which picture is met when, and what random draw it
-gets, follow from (seed, epoch, picture).
+for the device but where a number is needed by a person, and at the end of an epoch. A training
+that was stopped goes on from its newest checkpoint, to the same bytes.
 
 The loss of an epoch is the mean of its batches' means, as in the script that the project began
 as, so that a last, smaller batch weighs as much as the others.
 """
 
+from __future__ import annotations
+
 import math
 import time
-from collections.abc import Iterator, Sequence
-from contextlib import AbstractContextManager
-from dataclasses import dataclass, field
+from collections.abc import Iterator
+from contextlib import contextmanager
 from datetime import UTC, datetime
-from typing import Any, Protocol
+from typing import NamedTuple, Protocol
 
+import numpy as np
 import torch
 from torch import Tensor, nn
 from torch.nn.functional import cross_entropy
-from torch.utils.data import DataLoader, Sampler
 
+from resnext.batches import Batches, Part, count_batches, epoch_order
 from resnext.device import Compute
-from resnext.errors import InputError, TrainingError
-from resnext.images import Picture, PictureSet
-from resnext.recipe import Recipe, learning_rate
+from resnext.errors import TrainingError
+from resnext.images import PixelSource
+from resnext.optimise import MEMORY_FORMATS, Step, autocast, class_weights
+from resnext.progress import Checkpoints, EpochRow, Progress
+from resnext.recipe import Recipe
+from resnext.schedule import learning_rate
 
-MEMORY_FORMATS = {
-    "contiguous": torch.contiguous_format,
-    "channels_last": torch.channels_last,
-}
-
-
-@dataclass(frozen=True)
-class EpochRow:
-    """One line of history.csv, and the epoch's seconds, which no digest covers."""
-
-    epoch: int
-    lr: float
-    train_loss: float
-    train_accuracy: float
-    val_loss: float | None
-    val_accuracy: float | None
-    seconds: float = field(compare=False)
-    images_per_second: float = field(compare=False)
-    finished_at: str = field(compare=False)
+CHECKPOINT_EVERY = 300.0  # seconds, besides the end of each epoch
+LOOK_EVERY = 50  # steps between two looks for a loss that is not finite, off the CPU
+NAMED = 5  # files of a batch that are named in a message
+BATCH = 32  # pictures predicted at once
 
 
 class Watcher(Protocol):
-    """Told by the loops what happens."""
+    """Told by the loops what happens, and asked whether to stop."""
 
-    def on_start(self, total_steps: int, steps_per_epoch: int) -> None:
-        """The first of `total_steps` steps comes next."""
+    def on_start(self, total_steps: int, steps_per_epoch: int, done: int) -> None:
+        """Step `done`, from 0, of `total_steps` comes next."""
 
     def on_step(self, step: int, images: int, loss: Tensor) -> None:
         """Step `step`, from 1, is under way: `images` pictures, `loss` still on the device."""
@@ -59,11 +49,14 @@ class Watcher(Protocol):
     def on_epoch(self, row: EpochRow) -> None:
         """An epoch is over."""
 
+    def wants_to_stop(self) -> bool:
+        """Tell whether to save a checkpoint and stop, by KeyboardInterrupt."""
+
 
 class Unwatched:
     """A watcher that does nothing."""
 
-    def on_start(self, total_steps: int, steps_per_epoch: int) -> None:
+    def on_start(self, total_steps: int, steps_per_epoch: int, done: int) -> None:
         """Pass over it."""
 
     def on_step(self, step: int, images: int, loss: Tensor) -> None:
@@ -72,272 +65,233 @@ class Unwatched:
     def on_epoch(self, row: EpochRow) -> None:
         """Pass over it."""
 
+    def wants_to_stop(self) -> bool:
+        """Go on."""
+        return False
 
-class EpochOrder(Sampler[list[tuple[int, int]]]):
-    """Batches of (epoch, index) in an order that only (seed, epoch) decides.
 
-    A last batch of one picture joins the one before it: batch normalisation can't train on it.
-    """
+class Fitted(NamedTuple):
+    """Hold what a training gives: the history, and the weights to keep."""
 
-    def __init__(self, count: int, batch_size: int, seed: int) -> None:
-        self.count, self.batch_size, self.seed = count, batch_size, seed
-        self.epoch = 0
-
-    def __len__(self) -> int:
-        whole, rest = divmod(self.count, self.batch_size)
-        return max(1, whole + (rest > 1 or (rest == 1 and self.batch_size == 1)))
-
-    def __iter__(self) -> Iterator[list[tuple[int, int]]]:
-        generator = torch.Generator().manual_seed(self.seed * 1_000_003 + self.epoch)
-        order: list[int] = torch.randperm(self.count, generator=generator).tolist()
-        places = [(self.epoch, index) for index in order]
-        for batch in range(len(self)):
-            end = None if batch == len(self) - 1 else (batch + 1) * self.batch_size
-            yield places[batch * self.batch_size : end]
+    history: list[EpochRow]
+    weights: dict[str, Tensor]
 
 
 def fit(
     model: nn.Module,
-    train: Sequence[Picture],
-    val: Sequence[Picture],
+    source: PixelSource,
+    train: Part,
+    val: Part,
     recipe: Recipe,
     compute: Compute,
     *,
-    workers: int = 0,
+    classes: int,
     watcher: Watcher | None = None,
-) -> tuple[list[EpochRow], dict[str, Tensor]]:
+    checkpoints: Checkpoints | None = None,
+) -> Fitted:
     """Train a network.
 
     Args:
         model: The network, with its first weights.
+        source: Gives the pictures' pixels.
         train: Training pictures, in a fixed order.
         val: Validation pictures; may be empty.
         recipe: How to train.
         compute: Where and how to compute; `resnext.device.apply` must have been called.
-        workers: Processes that read pictures, 0 for this one. Changes no number.
+        classes: How many there are.
         watcher: Told what happens.
+        checkpoints: Where the state is kept, and found again after a stop.
 
     Returns:
-        The history, and the weights to keep: those of the epoch with the highest validation
-        accuracy, of equals with the lowest loss, or of the last one where the recipe says so.
+        The history, and the weights to keep: those of the best epoch by the recipe's metric, or
+        of the last one where the recipe says so; averaged ones where it averages.
 
     Raises:
-        TrainingError: the loss of an epoch is not finite.
+        TrainingError: a loss is not finite.
         InputError: a picture changed since it was scanned.
+        KeyboardInterrupt: the watcher wanted to stop; a checkpoint was saved.
     """
-    watcher = watcher or Unwatched()
-    device = torch.device(compute.device)
-    model.to(device=device, memory_format=MEMORY_FORMATS[compute.memory_format])  # type: ignore[call-overload]
-    order = EpochOrder(len(train), recipe.batch_size, recipe.seed)
-    pictures = PictureSet(train, recipe.image_size, augment=recipe.augment, seed=recipe.seed)
-    loader = _loader(pictures, compute, workers, batch_sampler=order)
-    watcher.on_start(recipe.epochs * len(order), len(order))
-    steps = _Steps(model, recipe, compute, recipe.epochs * len(order), len(order), watcher)
-    history: list[EpochRow] = []
-    best = (-math.inf, -math.inf)
-    kept: dict[str, Tensor] = {}
-    for order.epoch in range(recipe.epochs):
-        row = _epoch(steps, loader, val, order.epoch, workers)
-        history.append(row)
-        watcher.on_epoch(row)
-        if not kept or recipe.keep == "last" or _rank(row) > best:
-            best = _rank(row)
-            kept = {name: t.detach().cpu().clone() for name, t in model.state_dict().items()}
-    return history, kept
-
-
-def _rank(row: EpochRow) -> tuple[float, float]:
-    """Order epochs by validation accuracy, then loss; without a validation part by number."""
-    if row.val_accuracy is None or row.val_loss is None:
-        return float(row.epoch), 0.0
-    return row.val_accuracy, -row.val_loss
+    devices = [torch.device(compute.device)] if compute.device == "cuda" else []
+    with torch.random.fork_rng(devices=devices):
+        training = _Training(
+            model, source, train, val, recipe, compute, classes, watcher or Unwatched()
+        )
+        return training.run(checkpoints or Checkpoints(None))
 
 
 @torch.inference_mode()
 def predict(
     model: nn.Module,
-    pictures: Sequence[Picture],
-    size: int,
+    source: PixelSource,
+    part: Part,
     compute: Compute,
     *,
-    batch_size: int = 32,
-    workers: int = 0,
+    batch_size: int = BATCH,
 ) -> Tensor:
-    """Give class probabilities (N, C), float64 on the CPU, a row a picture; (0, 0) for none.
+    """Give class log-probabilities (N, C), float64 on the CPU, a row a picture; (0, 0) for none.
 
     Raises:
         InputError: a picture changed since it was scanned.
     """
-    batches = [
-        torch.log_softmax(logits.double(), dim=1)
-        for logits, _ in _forward(model, pictures, size, compute, batch_size, workers)
-    ]
-    return torch.cat(batches).exp() if batches else torch.empty(0, 0, dtype=torch.float64)
+    if not len(part):
+        return torch.empty(0, 0, dtype=torch.float64)
+    logits = _logits(model, Batches(source, part, compute, kind="none"), compute, batch_size)
+    return torch.log_softmax(logits.double().cpu(), dim=1)
 
 
-class _Steps:
-    """The training step, with what it needs from one to the next."""
+class _Training:
+    """Hold what a training needs from one step to the next."""
 
     def __init__(
         self,
         model: nn.Module,
+        source: PixelSource,
+        train: Part,
+        val: Part,
         recipe: Recipe,
         compute: Compute,
-        total_steps: int,
-        steps_per_epoch: int,
+        classes: int,
         watcher: Watcher,
     ) -> None:
-        self.model, self.recipe, self.compute, self.watcher = model, recipe, compute, watcher
-        self.total_steps, self.steps_per_epoch = total_steps, steps_per_epoch
-        self.optimizer = build_optimizer(model, recipe, compute)
-        self.loss = nn.CrossEntropyLoss(label_smoothing=recipe.label_smoothing)
-        self.done = 0
-        self.lr = 0.0
+        self.model = model.to(
+            device=torch.device(compute.device),
+            memory_format=MEMORY_FORMATS[compute.memory_format],
+        )  # type: ignore[call-overload]
+        if compute.compiled:
+            self.model.compile()
+        self.train, self.recipe, self.compute, self.watcher = train, recipe, compute, watcher
+        self.batches = Batches(source, train, compute, kind=recipe.augment, seed=recipe.seed)
+        self.held_out = Batches(source, val, compute, kind="none")
+        weights = class_weights(train.labels, classes, recipe)
+        self.step = Step(self.model, recipe, compute, weights, classes)
+        self.per_epoch = count_batches(len(train), recipe)
+        self.total = recipe.epochs * self.per_epoch
+        self.progress = Progress(torch.device(compute.device))
+        self.saved_at = time.monotonic()
 
-    def __call__(self, images: Tensor, labels: Tensor) -> tuple[Tensor, Tensor]:
-        """Take one step on (B, 3, H, W); give the loss and how many were right, on the device."""
-        self.lr = learning_rate(self.done, self.total_steps, self.steps_per_epoch, self.recipe)
-        for group in self.optimizer.param_groups:
-            group["lr"] = self.lr
-        images, labels = to_device(images, labels, self.compute)
-        with _autocast(self.compute):
-            logits = self.model(images)  # (B, C)
-            loss: Tensor = self.loss(logits, labels)
-        self.optimizer.zero_grad(set_to_none=True)
-        loss.backward()  # type: ignore[no-untyped-call]
-        self.optimizer.step()
-        self.done += 1
-        self.watcher.on_step(self.done, len(labels), loss.detach())
-        return loss.detach(), (logits.detach().argmax(1) == labels).sum()
+    def run(self, checkpoints: Checkpoints) -> Fitted:
+        """Train to the end, from the newest checkpoint if there is one."""
+        checkpoints.restore(self.progress, self.model, self.step)
+        self.watcher.on_start(self.total, self.per_epoch, self.progress.step)
+        while self.progress.epoch < self.recipe.epochs and not self._has_stalled():
+            self._epoch(checkpoints)
+        return Fitted(self.progress.history, self.progress.kept)
 
+    def _epoch(self, checkpoints: Checkpoints) -> None:
+        progress = self.progress
+        self.step.freeze(progress.epoch < self.recipe.freeze_epochs)
+        order = epoch_order(self.train.labels, self.recipe, progress.epoch)
+        started = time.monotonic()
+        for batch in self.batches.run(order[progress.batch :], progress.epoch):
+            progress.lr = learning_rate(progress.step, self.total, self.per_epoch, self.recipe)
+            loss, right = self.step(batch, progress.lr, progress.step)
+            progress.note(loss, right, len(batch.labels))
+            self.watcher.on_step(progress.step, len(batch.labels), loss)
+            self._between_steps(checkpoints, started)
+        progress.seconds += time.monotonic() - started
+        self._require_finite()
+        self._end_epoch()
+        checkpoints.save(progress, self.model, self.step)
+        self.saved_at = time.monotonic()
 
-def build_optimizer(model: nn.Module, recipe: Recipe, compute: Compute) -> torch.optim.Optimizer:
-    """Build the recipe's optimizer, fused where the device has that.
+    def _between_steps(self, checkpoints: Checkpoints, started: float) -> None:
+        """Look for trouble now and then, and save where it is time or asked for."""
+        every = 1 if self.compute.device == "cpu" else LOOK_EVERY
+        if self.progress.step % every == 0:
+            self._require_finite()
+        stopping = self.watcher.wants_to_stop()
+        if not stopping and time.monotonic() - self.saved_at < CHECKPOINT_EVERY:
+            return
+        self._require_finite()
+        before = self.progress.seconds
+        self.progress.seconds += time.monotonic() - started
+        checkpoints.save(self.progress, self.model, self.step)
+        self.progress.seconds = before
+        self.saved_at = time.monotonic()
+        if stopping:
+            raise KeyboardInterrupt
 
-    Weight decay acts on weights of two dimensions or more, not on biases and batch norms.
+    def _end_epoch(self) -> None:
+        """Measure the validation part, write the epoch down and keep its weights if best."""
+        with self._averaged_weights():
+            val_loss, val_accuracy = self._validate()
+            row = self._row(val_loss, val_accuracy)
+            self.progress.end_epoch(row, self.model, self.recipe)
+        self.watcher.on_epoch(row)
 
-    Source: He et al. 2019, arXiv:1812.01187, section 3.1 ("no bias decay").
-    """
-    parameters = [p for p in model.parameters() if p.requires_grad]
-    groups = [
-        {"params": [p for p in parameters if p.ndim > 1], "weight_decay": recipe.weight_decay},
-        {"params": [p for p in parameters if p.ndim <= 1], "weight_decay": 0.0},
-    ]
-    fused = compute.device in ("cpu", "cuda")
-    if recipe.optimizer == "sgd":
-        return torch.optim.SGD(groups, lr=recipe.lr, momentum=recipe.momentum, fused=fused)
-    kind = torch.optim.Adam if recipe.optimizer == "adam" else torch.optim.AdamW
-    return kind(groups, lr=recipe.lr, fused=fused)
+    @contextmanager
+    def _averaged_weights(self) -> Iterator[None]:
+        """Give the network its averaged weights for a while, where there are any."""
+        if not self.step.averaged:
+            yield
+            return
+        own = {name: tensor.clone() for name, tensor in self.model.state_dict().items()}
+        self.model.load_state_dict(own | self.step.averaged)
+        yield
+        self.model.load_state_dict(own)
 
+    def _row(self, val_loss: float | None, val_accuracy: float | None) -> EpochRow:
+        progress = self.progress
+        return EpochRow(
+            epoch=progress.epoch + 1,
+            lr=progress.lr,
+            train_loss=float(progress.losses) / self.per_epoch,
+            train_accuracy=int(progress.right) / progress.seen,
+            val_loss=val_loss,
+            val_accuracy=val_accuracy,
+            seconds=progress.seconds,
+            images_per_second=progress.seen / max(progress.seconds, 1e-9),
+            finished_at=datetime.now(UTC).isoformat(timespec="seconds"),
+        )
 
-def to_device(images: Tensor, labels: Tensor, compute: Compute) -> tuple[Tensor, Tensor]:
-    """Move a batch to the device, in its memory format, without waiting for it."""
-    device = torch.device(compute.device)
-    layout = MEMORY_FORMATS[compute.memory_format]
-    return (
-        images.to(device, non_blocking=True, memory_format=layout),
-        labels.to(device, non_blocking=True),
-    )
+    @torch.inference_mode()
+    def _validate(self) -> tuple[float | None, float | None]:
+        """Give loss (mean of the batches' means, without label smoothing) and accuracy."""
+        if not len(self.held_out.part):
+            return None, None
+        size = self.recipe.batch_size
+        logits = _logits(self.model, self.held_out, self.compute, size)
+        labels = self.held_out.labels.to(logits.device)
+        pairs = zip(torch.split(logits, size), torch.split(labels, size), strict=True)
+        losses = torch.stack([cross_entropy(guess, label) for guess, label in pairs])
+        loss = float(losses.double().mean() if losses.device.type != "mps" else losses.mean())
+        if not math.isfinite(loss):
+            raise self._not_finite("validation", loss, self.progress.step, [])
+        return loss, int((logits.argmax(1) == labels).sum()) / len(labels)
 
+    def _has_stalled(self) -> bool:
+        return 0 < self.recipe.patience <= self.progress.waited
 
-def _epoch(
-    steps: _Steps,
-    loader: "DataLoader[Any]",
-    val: Sequence[Picture],
-    epoch: int,
-    workers: int,
-) -> EpochRow:
-    start = time.monotonic()
-    steps.model.train()
-    losses, right, seen = [], [], 0
-    for images, labels in _batches(loader):
-        loss, correct = steps(images, labels)
-        losses.append(loss)
-        right.append(correct)
-        seen += len(labels)
-    train_loss = float(torch.stack(losses).mean())
-    seconds = time.monotonic() - start
-    _require_finite("training", train_loss, epoch, steps.lr)
-    val_loss, val_accuracy = _validate(steps, val, workers)
-    _require_finite("validation", val_loss or 0.0, epoch, steps.lr)
-    return EpochRow(
-        epoch=epoch + 1,
-        lr=steps.lr,
-        train_loss=train_loss,
-        train_accuracy=int(torch.stack(right).sum()) / seen,
-        val_loss=val_loss,
-        val_accuracy=val_accuracy,
-        seconds=seconds,
-        images_per_second=seen / seconds,
-        finished_at=datetime.now(UTC).isoformat(timespec="seconds"),
-    )
+    def _require_finite(self) -> None:
+        """Raise a TrainingError that names the first step with a loss that is not finite."""
+        if (step := int(self.progress.bad_step)) < 0:
+            return
+        epoch, batch = divmod(step, self.per_epoch)
+        order = epoch_order(self.train.labels, self.recipe, epoch)
+        files = [self.train.paths[index] for index in order[batch]]
+        raise self._not_finite("training", float(self.progress.bad_loss), step, files)
 
-
-def _require_finite(name: str, loss: float, epoch: int, lr: float) -> None:
-    if not math.isfinite(loss):
-        raise TrainingError(
-            f"The {name} loss must stay finite, got {loss} in epoch {epoch + 1} at learning rate "
-            f"{lr:g}. Lower --lr, or start from other --weights."
+    def _not_finite(self, name: str, loss: float, step: int, files: list[str]) -> TrainingError:
+        lr = learning_rate(min(step, self.total - 1), self.total, self.per_epoch, self.recipe)
+        named = ", ".join(files[:NAMED]) + (f" ({len(files)} in all)" if files[NAMED:] else "")
+        batch = f" The batch held {named}." if files else ""
+        return TrainingError(
+            f"The {name} loss must stay finite, got {loss} at step {step + 1} (epoch "
+            f"{step // self.per_epoch + 1}) at learning rate {lr:g}.{batch} Lower --lr, clip the "
+            "gradients by --clip-norm 1, or start from other --weights."
         )
 
 
 @torch.inference_mode()
-def _validate(
-    steps: _Steps, val: Sequence[Picture], workers: int
-) -> tuple[float | None, float | None]:
-    """Give loss (mean of the batches' means, without label smoothing) and accuracy on `val`."""
-    losses, right = [], 0
-    recipe = steps.recipe
-    batches = _forward(
-        steps.model, val, recipe.image_size, steps.compute, recipe.batch_size, workers
-    )
-    for logits, labels in batches:
-        losses.append(float(cross_entropy(logits, labels)))
-        right += int((logits.argmax(1) == labels).sum())
-    if not losses:
-        return None, None
-    return sum(losses) / len(losses), right / len(val)
-
-
-def _forward(
-    model: nn.Module,
-    pictures: Sequence[Picture],
-    size: int,
-    compute: Compute,
-    batch_size: int,
-    workers: int,
-) -> Iterator[tuple[Tensor, Tensor]]:
-    """Yield logits (B, C) in float32 and labels (B,), on the CPU, in the pictures' order."""
-    model.to(memory_format=MEMORY_FORMATS[compute.memory_format])
-    model.to(torch.device(compute.device)).eval()
-    loader = _loader(PictureSet(pictures, size), compute, workers, batch_size=batch_size)
-    for images, labels in _batches(loader):
-        moved, _ = to_device(images, labels, compute)
-        with _autocast(compute):
-            logits = model(moved)  # (B, C)
-        yield logits.float().cpu(), labels
-
-
-def _loader(
-    pictures: PictureSet, compute: Compute, workers: int, **batching: object
-) -> "DataLoader[Any]":
-    return DataLoader(
-        pictures,
-        num_workers=workers,
-        pin_memory=compute.device == "cuda",
-        multiprocessing_context="spawn" if workers else None,
-        persistent_workers=workers > 0,
-        **batching,  # type: ignore[arg-type]
-    )
-
-
-def _batches(loader: "DataLoader[Any]") -> Iterator[tuple[Tensor, Tensor]]:
-    """Yield the batches; what a worker process says of wrong input comes out as one line."""
-    try:
-        yield from loader
-    except InputError as error:
-        raise InputError(str(error).rpartition(f"{InputError.__name__}: ")[2].strip()) from None
-
-
-def _autocast(compute: Compute) -> AbstractContextManager[object]:
-    return torch.autocast(compute.device, dtype=torch.bfloat16, enabled=compute.precision == "bf16")
+def _logits(model: nn.Module, batches: Batches, compute: Compute, batch_size: int) -> Tensor:
+    """Give logits (N, C) in float32 on the device, in the part's order."""
+    layout = MEMORY_FORMATS[compute.memory_format]
+    model.to(device=torch.device(compute.device), memory_format=layout)  # type: ignore[call-overload]
+    model.eval()
+    cuts = range(batch_size, len(batches.part), batch_size)
+    order = np.split(np.arange(len(batches.part)), list(cuts))
+    found = []
+    for images, _ in batches.run(order):
+        with autocast(compute):
+            found.append(model(images.contiguous(memory_format=layout)).float())
+    return torch.cat(found)

@@ -1,108 +1,160 @@
-"""Pictures as tensors: reading one, and what training and evaluation do to it, side by side.
+"""Pictures as the network sees them: squares of uint8 pixels, from a packed file or as they lie.
 
 Every picture is turned upright, made RGB and resized to a square, as the script does that the
-project began as; nothing is cut off, so that a lesion at the edge is kept. Random
-choices are a function of (seed, epoch, picture), never of a worker or the clock.
+project began as; nothing is cut off, so that a lesion at the edge is kept. `to_pixels` is the one
+function that does it, for training, evaluation and prediction alike. What is done to a batch of
+pixels afterwards stands in `resnext.augment`. Knows no torch.
 """
 
-import hashlib
-from collections.abc import Sequence
-from dataclasses import dataclass
+from __future__ import annotations
+
+import shutil
+from collections.abc import Callable, Sequence
+from concurrent.futures import ThreadPoolExecutor
+from functools import partial
 from pathlib import Path
+from typing import NamedTuple, Protocol, TypeAlias
 
-import torch
+import numpy as np
+import numpy.typing as npt
 from PIL import Image
-from torch import Tensor
-from torch.utils.data import Dataset
-from torchvision.transforms import v2
 
+from resnext.errors import InputError
 from resnext.pictures import read_scanned
-from resnext.recipe import Augment
+from resnext.processes import map_apart
 
 # Channel means and deviations of ImageNet, for pixels in 0..1.
 # Source: https://docs.pytorch.org/vision/stable/models.html
 MEAN = (0.485, 0.456, 0.406)
 STD = (0.229, 0.224, 0.225)
 
+DETAIL = 2  # times the size that the network sees is what a big JPEG is decoded to at least
+CHUNK = 32  # pictures handed to a process at a time
+WORTH_A_POOL = 256  # pictures from which starting processes pays
 
-@dataclass(frozen=True)
-class Picture:
-    """One picture to be read: where it is, what its bytes hash to, and its class by number."""
+Pixels: TypeAlias = npt.NDArray[np.uint8]  # (N, S, S, 3)
+Rows: TypeAlias = npt.NDArray[np.int64]
+Progress: TypeAlias = Callable[[int, int], None]
+
+
+class Picture(NamedTuple):
+    """Name one picture: where it is and what its bytes hash to."""
 
     path: Path
     sha256: str
-    label: int
 
 
-def read_picture(picture: Picture) -> Image.Image:
-    """Decode a picture, upright and in RGB.
+class PixelSource(Protocol):
+    """What gives pixels by row number."""
+
+    size: int
+
+    def take(self, rows: Rows) -> Pixels:
+        """Give the pixels (N, S, S, 3) of some rows."""
+
+
+def to_pixels(picture: Picture, size: int) -> Pixels:
+    """Read a picture as the network sees it: (S, S, 3).
 
     Raises:
         InputError: its bytes are not those that were scanned.
         OSError: it can't be read or decoded.
     """
-    return read_scanned(picture.path, picture.sha256)
+    image = read_scanned(picture.path, picture.sha256, at_least=DETAIL * size)
+    return np.asarray(image.resize((size, size), Image.Resampling.BILINEAR))
 
 
-def transform(size: int, augment: Augment) -> v2.Compose:
-    """Resize to (size, size), change, normalise: PIL -> float32 (3, size, size).
+class PictureFiles:
+    """Pixels of pictures that are decoded when they are asked for."""
 
-    With `none` this is what evaluation and prediction do to a picture.
+    def __init__(self, pictures: Sequence[Picture], size: int, workers: int = 1) -> None:
+        self.pictures, self.size, self.workers = list(pictures), size, max(1, workers)
+
+    def take(self, rows: Rows) -> Pixels:
+        """Give the pixels (N, S, S, 3) of some rows.
+
+        Raises:
+            InputError: a picture changed since it was scanned.
+        """
+        wanted = [self.pictures[row] for row in rows]
+        with ThreadPoolExecutor(self.workers) as pool:
+            return np.stack(list(pool.map(partial(to_pixels, size=self.size), wanted)))
+
+
+class PackedPixels:
+    """Pixels that were packed into a file, which may be larger than memory."""
+
+    def __init__(self, file: Path, digests: Sequence[str]) -> None:
+        self.pixels: Pixels = np.load(file, mmap_mode="r")
+        self.size = int(self.pixels.shape[1])
+        self.row_of = {digest: row for row, digest in enumerate(digests)}
+
+    def rows(self, digests: Sequence[str]) -> Rows:
+        """Give the row of each picture, named by the sha256 of its file.
+
+        Raises:
+            KeyError: a picture was not packed.
+        """
+        return np.array([self.row_of[digest] for digest in digests], dtype=np.int64)
+
+    def take(self, rows: Rows) -> Pixels:
+        """Give the pixels (N, S, S, 3) of some rows."""
+        return np.asarray(self.pixels[rows])
+
+
+def pack(
+    pictures: Sequence[Picture],
+    size: int,
+    file: Path,
+    *,
+    workers: int = 1,
+    progress: Progress | None = None,
+) -> None:
+    """Decode pictures once and write their pixels (N, S, S, 3) into a .npy file, in their order.
+
+    `progress` is called with pictures done and pictures in all. Many are decoded in processes,
+    which changes no byte.
+
+    Raises:
+        InputError: a picture changed since it was scanned, or the disk has no room.
     """
-    changes: list[v2.Transform] = []
-    if augment != "none":
-        changes += [v2.RandomHorizontalFlip(), v2.RandomVerticalFlip()]
-    if augment == "full":
-        changes += [
-            v2.RandomRotation(20, interpolation=v2.InterpolationMode.BILINEAR),
-            v2.RandomResizedCrop(size, scale=(0.6, 1.0), ratio=(0.85, 1.18), antialias=True),
-            v2.ColorJitter(brightness=0.25, contrast=0.25, saturation=0.25, hue=0.03),
-        ]
-    return v2.Compose([*_resize(size), *changes, *_normalise()])
+    shape = (len(pictures), size, size, 3)
+    _require_room(file.parent, int(np.prod(shape, dtype=np.int64)))
+    np.lib.format.open_memmap(file, mode="w+", dtype=np.uint8, shape=shape).flush()
+    rows = list(enumerate(pictures))
+    chunks = [rows[start : start + CHUNK] for start in range(0, len(rows), CHUNK)]
+    work = partial(_pack_chunk, file, size)
+    apart = workers > 1 and len(rows) >= WORTH_A_POOL
+    results = map_apart(work, chunks, workers, _crashed) if apart else map(work, chunks)
+    done = 0
+    for result in results:
+        done += len(result)
+        if progress is not None:
+            progress(done, len(rows))
 
 
-def _resize(size: int) -> list[v2.Transform]:
-    return [v2.Resize((size, size), antialias=True), v2.ToImage()]
+def _pack_chunk(file: Path, size: int, chunk: Sequence[tuple[int, Picture]]) -> list[int]:
+    """Write the pixels of some rows; equal rows are equal bytes, so that a repeat does no harm."""
+    pixels = np.lib.format.open_memmap(file, mode="r+")
+    for row, picture in chunk:
+        pixels[row] = to_pixels(picture, size)
+    pixels.flush()
+    return [row for row, _ in chunk]
 
 
-def _normalise() -> list[v2.Transform]:
-    return [v2.ToDtype(torch.float32, scale=True), v2.Normalize(MEAN, STD)]
+def _crashed(item: tuple[int, Picture]) -> int:
+    """Say which picture ends its process: it was decoded before, by the scan."""
+    raise InputError(
+        f"Picture '{item[1].path}' must be decodable, got a crash of its decoder, or there was "
+        "too little memory. Remove it, or give fewer --workers."
+    )
 
 
-class PictureSet(Dataset[tuple[Tensor, int]]):
-    """Pictures by number, as tensors (3, size, size) with their class numbers.
-
-    Args:
-        pictures: The pictures, in a fixed order.
-        size: Width and height in pixels.
-        augment: Which random changes to draw.
-        seed: Seed of these draws.
-    """
-
-    def __init__(
-        self, pictures: Sequence[Picture], size: int, *, augment: Augment = "none", seed: int = 0
-    ) -> None:
-        self.pictures = list(pictures)
-        self.transform = transform(size, augment)
-        self.augment = augment
-        self.seed = seed
-
-    def __len__(self) -> int:
-        return len(self.pictures)
-
-    def __getitem__(self, place: int | tuple[int, int]) -> tuple[Tensor, int]:
-        """Give picture `index`, or (epoch, index) of a set that augments."""
-        epoch, index = place if isinstance(place, tuple) else (0, place)
-        picture = self.pictures[index]
-        image = read_picture(picture)
-        if self.augment == "none":
-            return self.transform(image), picture.label
-        with torch.random.fork_rng(devices=[]):
-            torch.manual_seed(draw_seed(self.seed, epoch, picture.sha256))
-            return self.transform(image), picture.label
-
-
-def draw_seed(seed: int, epoch: int, picture: str) -> int:
-    """Give the seed of the random draws for one picture in one epoch."""
-    digest = hashlib.sha256(f"{seed} {epoch} {picture}".encode()).digest()
-    return int.from_bytes(digest[:7], "big")
+def _require_room(folder: Path, size: int) -> None:
+    """Raise an InputError where the disk has less room than `size` bytes."""
+    free = shutil.disk_usage(folder).free
+    if free < size:
+        raise InputError(
+            f"--store must have room for {size / 2**30:.1f} GiB of pixels, got "
+            f"{free / 2**30:.1f} GiB. Free some, name another one, or give a smaller --image-size."
+        )

@@ -5,31 +5,39 @@ from pathlib import Path
 
 import numpy as np
 import pandas as pd
+from torch import Tensor
 
 from resnext import device, engine
+from resnext.batches import Part
 from resnext.checkpoint import load_model
 from resnext.device import Compute
 from resnext.errors import InputError
-from resnext.images import Picture
+from resnext.images import PackedPixels, Picture, PictureFiles
 from resnext.tables import read_manifest, read_split_pictures, read_table
+from resnext.training import part_of
 
 
 def predict_split(
-    root: Path, manifest: Path, split: Path, model: Path, compute: Compute, *, workers: int = 0
+    manifest: Path, split: Path, pixels: PackedPixels, model: Path, compute: Compute
 ) -> pd.DataFrame:
     """Predict the val and test part of a split: the table predictions.csv.
 
     Raises:
-        InputError: the model was trained on other classes, or a picture changed.
+        InputError: the model was trained on other classes.
     """
+    device.apply(compute)
+    network, card = load_model(model)
     rows = read_split_pictures(split, manifest)
     rows = rows[rows["split"].isin(["val", "test"])].reset_index(drop=True)
+    _require_known(rows["label"], card.classes)
+    part = part_of(rows, pixels, card.classes)
     columns = rows[["path", "label", "group", "split"]]
-    return pd.concat([columns, _predict(rows, root, model, compute, workers)], axis=1)
+    predicted = prediction_columns(engine.predict(network, pixels, part, compute), card.classes)
+    return pd.concat([columns, predicted], axis=1)
 
 
 def predict_pictures(
-    root: Path, manifest: Path, quarantine: Path, model: Path, compute: Compute, *, workers: int = 0
+    root: Path, manifest: Path, quarantine: Path, model: Path, compute: Compute, *, workers: int = 1
 ) -> pd.DataFrame:
     """Predict pictures without a class: the table batch_predictions.csv.
 
@@ -38,39 +46,33 @@ def predict_pictures(
     Raises:
         InputError: the model can't be read, or a picture changed since it was scanned.
     """
+    device.apply(compute)
+    network, card = load_model(model)
     rows = read_manifest(manifest)
-    done = pd.concat([rows[["path"]], _predict(rows, root, model, compute, workers)], axis=1)
+    paths, digests = rows["path"].tolist(), rows["sha256"].tolist()
+    pictures = [Picture(root / path, digest) for path, digest in zip(paths, digests, strict=True)]
+    source = PictureFiles(pictures, card.image_size, workers)
+    part = Part(np.arange(len(rows)), np.zeros(len(rows), dtype=np.int64), digests, paths)
+    predicted = prediction_columns(engine.predict(network, source, part, compute), card.classes)
+    done = pd.concat([rows[["path"]], predicted], axis=1)
     faults = read_table(quarantine).rename(columns={"reason": "error"})
     table = pd.concat([done, faults.assign(status="error")], ignore_index=True)
     text = ["predicted", "status", "error"]
     return table.fillna(dict.fromkeys(text, "")).sort_values("path", ignore_index=True)
 
 
-def prediction_columns(probabilities: np.ndarray, classes: Sequence[str]) -> pd.DataFrame:
-    """Turn probabilities (N, C) into the columns predicted, confidence, p_<class>, status, error.
+def prediction_columns(logs: Tensor, classes: Sequence[str]) -> pd.DataFrame:
+    """Turn log-probabilities (N, C) into predicted, confidence, p_<class>, status, error.
 
     Of equal probabilities the first class wins.
     """
+    probabilities = logs.exp().numpy()
     names = np.asarray(classes, dtype=object)
     best = probabilities.argmax(axis=1)
     table = pd.DataFrame({"predicted": names[best], "confidence": probabilities.max(axis=1)})
     for place, name in enumerate(classes):
         table[f"p_{name}"] = probabilities[:, place]
     return table.assign(status="ok", error="")
-
-
-def _predict(
-    rows: pd.DataFrame, root: Path, model: Path, compute: Compute, workers: int
-) -> pd.DataFrame:
-    device.apply(compute)
-    network, card = load_model(model)
-    _require_known(rows["label"], card.classes)
-    pictures = [
-        Picture(root / path, digest, 0)
-        for path, digest in zip(rows["path"], rows["sha256"], strict=True)
-    ]
-    probabilities = engine.predict(network, pictures, card.image_size, compute, workers=workers)
-    return prediction_columns(probabilities.numpy(), card.classes)
 
 
 def _require_known(labels: "pd.Series[str]", classes: Sequence[str]) -> None:

@@ -1,9 +1,8 @@
-"""What a training run is told: a description in plain values, and the rate at every step.
+"""What a training run is told: a description in plain values.
 
 Imports no torch, so that a command line and a cache key can be made without it.
 """
 
-import math
 from typing import Annotated, Literal
 
 from pydantic import BaseModel, ConfigDict, Field, field_validator, model_validator
@@ -15,9 +14,12 @@ from resnext.errors import InputError
 SMALLEST_FOR_ONE = 64
 
 Optimizer = Literal["adamw", "adam", "sgd"]
-Schedule = Literal["cosine", "constant"]
+Schedule = Literal["cosine", "one-cycle", "step", "constant"]
 Augment = Literal["full", "flips", "none"]
 Keep = Literal["best", "last"]
+Metric = Literal["val_accuracy", "val_loss"]
+Sampler = Literal["shuffled", "balanced"]
+ClassWeights = Literal["none", "balanced"]
 
 
 class Recipe(BaseModel):
@@ -42,11 +44,37 @@ class Recipe(BaseModel):
     optimizer: Optimizer = Field("adamw", description="optimizer: adamw, adam or sgd")
     momentum: float = Field(0.9, ge=0, lt=1, description="momentum, of sgd only")
     weight_decay: float = Field(0.05, ge=0, description="weight decay")
-    schedule: Schedule = Field("cosine", description="learning rate: cosine (to 0) or constant")
+    schedule: Schedule = Field(
+        "cosine",
+        description="learning rate after the warm-up: cosine (to 0), one-cycle (up and down, with "
+        "a warm-up of its own), step (times --step-factor every --step-epochs) or constant",
+    )
     warmup_epochs: float = Field(
         3, ge=0, description="epochs in which the rate rises from 0 to its peak"
     )
+    step_epochs: int = Field(10, ge=1, description="epochs between two steps of the rate")
+    step_factor: float = Field(0.1, gt=0, lt=1, description="factor of one step of the rate")
+    accumulate: int = Field(
+        1, ge=1, le=4096, description="parts that a batch is computed in: more need less memory"
+    )
+    clip_norm: float = Field(0, ge=0, description="largest norm of the gradients, 0 for any")
+    ema_decay: float = Field(
+        0, ge=0, lt=1, description="decay of averaged weights, which are then kept; 0 for none"
+    )
+    freeze_epochs: int = Field(
+        0, ge=0, description="epochs at the start in which only the last layer is trained"
+    )
     label_smoothing: float = Field(0.1, ge=0, lt=1, description="label smoothing, a share")
+    class_weights: ClassWeights = Field(
+        "none", description="weight of a class in the loss: none, or balanced (rare ones more)"
+    )
+    sampler: Sampler = Field(
+        "shuffled",
+        description="pictures of an epoch: shuffled (each once), or balanced (drawn so that "
+        "classes are met equally often)",
+    )
+    mixup: float = Field(0, ge=0, le=10, description="alpha of mixup, 0 for none")
+    cutmix: float = Field(0, ge=0, le=10, description="alpha of cutmix, 0 for none")
     augment: Augment = Field(
         "full",
         description="random changes of training pictures: full (crop, flips, rotation, colour), "
@@ -54,8 +82,15 @@ class Recipe(BaseModel):
     )
     keep: Keep = Field(
         "best",
-        description="weights to keep: best (highest validation accuracy, of equals the lowest "
-        "loss) or last epoch's",
+        description="weights to keep: those of the best epoch by --metric, or the last one's",
+    )
+    metric: Metric = Field(
+        "val_accuracy",
+        description="what makes an epoch the best: val_accuracy (of equals the lower loss) or "
+        "val_loss",
+    )
+    patience: int = Field(
+        0, ge=0, description="epochs without a better one after which training stops, 0 for never"
     )
     seed: int = Field(0, ge=0, lt=2**32, description="seed of weights, order and augmentation")
 
@@ -73,21 +108,3 @@ class Recipe(BaseModel):
     def _known(cls, name: str) -> str:
         zoo.check(name)
         return name
-
-
-def learning_rate(step: int, total_steps: int, steps_per_epoch: int, recipe: Recipe) -> float:
-    """Give the learning rate of one step, counted from 0.
-
-    It rises linearly over the warm-up, reaching the peak at its last step, and then falls along
-    half a cosine that would reach 0 at step `total_steps`, or stays.
-
-    Source: Loshchilov and Hutter 2017, arXiv:1608.03983 (cosine); Goyal et al. 2017,
-    arXiv:1706.02677 (warm-up).
-    """
-    warmup_steps = min(round(recipe.warmup_epochs * steps_per_epoch), total_steps)
-    if step < warmup_steps:
-        return recipe.lr * (step + 1) / warmup_steps
-    if recipe.schedule == "constant":
-        return recipe.lr
-    share = (step - warmup_steps) / max(1, total_steps - warmup_steps)
-    return recipe.lr * 0.5 * (1 + math.cos(math.pi * share))

@@ -6,16 +6,19 @@ from pathlib import Path
 
 import pandas as pd
 import torch
-from torch import Tensor, nn
+from torch import nn
 
 from resnext import device, engine, zoo
+from resnext.batches import Part
 from resnext.card import ModelCard
-from resnext.checkpoint import load_pretrained, save_model
+from resnext.checkpoint import save_model
 from resnext.device import Compute
 from resnext.errors import InputError
-from resnext.images import MEAN, STD, Picture
+from resnext.images import MEAN, STD, PackedPixels, PixelSource
+from resnext.progress import Checkpoints
 from resnext.recipe import SMALLEST_FOR_ONE, Recipe
 from resnext.tables import read_split_pictures, write_table
+from resnext.weights import load_pretrained
 
 CLOCK_COLUMNS = ["epoch", "seconds", "images_per_second", "finished_at"]
 HISTORY_COLUMNS = ["epoch", "lr", "train_loss", "train_accuracy", "val_loss", "val_accuracy"]
@@ -26,40 +29,34 @@ class Parts:
     """The pictures of a split, by part, and the class names in the order of their numbers."""
 
     classes: tuple[str, ...]
-    train: tuple[Picture, ...]
-    val: tuple[Picture, ...]
-    test: tuple[Picture, ...]
+    train: Part
+    val: Part
+    test: Part
 
     def describe(self) -> str:
         """Say how many pictures each part has."""
         return f"{len(self.train)} train, {len(self.val)} val and {len(self.test)} test pictures"
 
 
-@dataclass(frozen=True)
-class Trained:
-    """What a training gives: the history and the weights to keep."""
-
-    history: list[engine.EpochRow]
-    weights: dict[str, Tensor]
-
-
-def read_parts(root: Path, manifest: Path, split: Path) -> Parts:
-    """Join manifest.csv and split.csv into the pictures of each part.
+def read_parts(manifest: Path, split: Path, pixels: PackedPixels) -> Parts:
+    """Join manifest.csv and split.csv into the pictures of each part, with their packed rows.
 
     Raises:
         InputError: the manifest can't be read.
     """
     table = read_split_pictures(split, manifest)
     classes = tuple(sorted(table["label"].unique()))
-    number = {name: place for place, name in enumerate(classes)}
-    parts = {
-        part: tuple(
-            Picture(root / path, digest, number[label])
-            for path, digest, label in zip(rows["path"], rows["sha256"], rows["label"], strict=True)
-        )
-        for part, rows in table.groupby("split")
-    }
-    return Parts(classes, parts.get("train", ()), parts.get("val", ()), parts.get("test", ()))
+    parts = [
+        part_of(table[table["split"] == name], pixels, classes) for name in ("train", "val", "test")
+    ]
+    return Parts(classes, *parts)
+
+
+def part_of(table: pd.DataFrame, pixels: PackedPixels, classes: Sequence[str]) -> Part:
+    """Gather pictures (path, sha256, label) with their packed rows; an unknown class is -1."""
+    digests = table["sha256"].tolist()
+    numbers = pd.Index(classes).get_indexer(pd.Index(table["label"]))
+    return Part(pixels.rows(digests), numbers.astype("int64"), digests, table["path"].tolist())
 
 
 def start_model(
@@ -95,37 +92,57 @@ def write_summary(model: nn.Module, recipe: Recipe, path: Path) -> None:
 
 def train(
     model: nn.Module,
+    source: PixelSource,
     parts: Parts,
     recipe: Recipe,
     compute: Compute,
     *,
-    workers: int = 0,
     watcher: engine.Watcher | None = None,
-) -> Trained:
+    checkpoints: Checkpoints | None = None,
+) -> engine.Fitted:
     """Train on the train part, watching the val part.
 
     Without a val part the test part is watched, as in the script that the project began as;
     nothing is chosen by it then: the last epoch's weights are kept.
 
     Raises:
-        TrainingError: the loss of an epoch is not finite.
-        InputError: a picture changed since it was scanned.
+        TrainingError: a loss is not finite.
+        InputError: the recipe does not go with the parts.
+        KeyboardInterrupt: the watcher wanted to stop; a checkpoint was saved.
     """
+    _require_trainable(parts, recipe)
+    if not len(parts.val):
+        recipe = recipe.model_copy(update={"keep": "last"})
+    return engine.fit(
+        model,
+        source,
+        parts.train,
+        parts.val if len(parts.val) else parts.test,
+        recipe,
+        compute,
+        classes=len(parts.classes),
+        watcher=watcher,
+        checkpoints=checkpoints,
+    )
+
+
+def _require_trainable(parts: Parts, recipe: Recipe) -> None:
+    """Raise an InputError where the recipe can't be followed with these parts."""
     if len(parts.train) < 2 and recipe.image_size < SMALLEST_FOR_ONE:
         raise InputError(
             f"--shares must leave at least 2 training pictures below {SMALLEST_FOR_ONE} px, got "
             f"{len(parts.train)}. Batch normalisation can't train on one. Add pictures."
         )
-    if not parts.val:
-        recipe = recipe.model_copy(update={"keep": "last"})
-    watched = parts.val or parts.test
-    history, weights = engine.fit(
-        model, parts.train, watched, recipe, compute, workers=workers, watcher=watcher
-    )
-    return Trained(history, weights)
+    if recipe.patience and not len(parts.val):
+        raise InputError(
+            f"--patience must be 0 without a validation part, got {recipe.patience}. Stopping by "
+            "the test part would choose by it. Give val a share, or leave --patience out."
+        )
 
 
-def write_result(trained: Trained, classes: Sequence[str], recipe: Recipe, folder: Path) -> None:
+def write_result(
+    trained: engine.Fitted, classes: Sequence[str], recipe: Recipe, folder: Path
+) -> None:
     """Write model.safetensors, history.csv and, with the clock's values, timing.csv.
 
     Raises:

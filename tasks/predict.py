@@ -4,6 +4,7 @@ from typing import Annotated
 
 from resnext.device import Compute
 from resnext.tables import write_table
+from tasks.pack import Packed, open_pixels
 from tasks.stage.artifact import Artifact, Reads, Work
 from tasks.stage.decorator import stage
 
@@ -13,6 +14,7 @@ def predict(
     work: Work,
     manifest: Annotated[Artifact, Reads("manifest.csv")],
     split: Annotated[Artifact, Reads("split.csv")],
+    pixels: Packed,
     model: Annotated[Artifact, Reads("model.safetensors")],
     compute: Compute,
 ) -> None:
@@ -20,12 +22,11 @@ def predict(
     from resnext import predictions
 
     table = predictions.predict_split(
-        work.pictures,
         manifest.path("manifest.csv"),
         split.path("split.csv"),
+        open_pixels(pixels),
         model.path("model.safetensors"),
         compute,
-        workers=work.workers,
     )
     write_table(table, work.out / "predictions.csv")
 

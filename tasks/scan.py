@@ -27,9 +27,14 @@ log = logging.getLogger(__name__)
 
 @stage(always=True)
 def scan(work: Work) -> None:
-    """Write manifest.csv, hashes.npy and quarantine.csv of a folder of class folders."""
+    """Write manifest.csv, contents.txt, hashes.npy and quarantine.csv of class folders.
+
+    contents.txt holds the sha256 of every picture, sorted, each once.
+    """
     found = _scan(work, manifest.scan)
     tables.write_table(found.manifest, work.out / "manifest.csv")
+    contents = "".join(f"{digest}\n" for digest in sorted(set(found.manifest["sha256"])))
+    (work.out / "contents.txt").write_text(contents, encoding="utf-8")
     np.save(work.out / "hashes.npy", found.words)
     tables.write_table(found.quarantine, work.out / "quarantine.csv")
 

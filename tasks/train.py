@@ -1,10 +1,11 @@
-"""Train the network on the split's training part."""
+"""Train the network on the split's training part, going on where an earlier run was stopped."""
 
 import logging
 from typing import Annotated
 
 from resnext import device
 from resnext.recipe import Recipe
+from tasks.pack import Packed, open_pixels
 from tasks.stage.artifact import Artifact, Reads, Work
 from tasks.stage.decorator import stage
 from tasks.watch import TrainingWatcher
@@ -17,16 +18,17 @@ def train(
     work: Work,
     manifest: Annotated[Artifact, Reads("manifest.csv")],
     split: Annotated[Artifact, Reads("split.csv")],
+    pixels: Packed,
     recipe: Recipe,
     compute: device.Compute,
     weights: Annotated[Artifact | None, Reads()] = None,
 ) -> None:
     """Write model.safetensors, history.csv, summary.txt and timing.csv."""
     from resnext import training
+    from resnext.progress import Checkpoints
 
-    parts = training.read_parts(
-        work.pictures, manifest.path("manifest.csv"), split.path("split.csv")
-    )
+    packed = open_pixels(pixels)
+    parts = training.read_parts(manifest.path("manifest.csv"), split.path("split.csv"), packed)
     log.info("%s; %s", device.describe(compute), parts.describe())
     start = weights.single_path() if weights else None
     model, how = training.start_model(recipe, parts.classes, compute, start)
@@ -36,7 +38,12 @@ def train(
         recipe.epochs,
         log_interval=work.log_interval,
         progress_bar=work.progress_bar,
-        validates_on_test=not parts.val,
+        validates_on_test=not len(parts.val),
     )
-    result = training.train(model, parts, recipe, compute, workers=work.workers, watcher=watcher)
+    checkpoints = Checkpoints(work.scratch)
+    with watcher:
+        result = training.train(
+            model, packed, parts, recipe, compute, watcher=watcher,
+            checkpoints=checkpoints,
+        )  # fmt: skip
     training.write_result(result, parts.classes, recipe, work.out)

@@ -4,12 +4,14 @@ Nothing here changes what is computed, so that no cache key counts this file.
 """
 
 import logging
+import signal
 import sys
+import threading
 import time
 from collections.abc import Callable, Iterator
 from contextlib import contextmanager
 from datetime import timedelta
-from typing import TYPE_CHECKING, NoReturn, TypeVar
+from typing import TYPE_CHECKING, Any, NoReturn, Self, TypeVar
 from uuid import UUID
 
 from tqdm import tqdm
@@ -23,7 +25,7 @@ from tasks.orchestrator import (
 if TYPE_CHECKING:
     from torch import Tensor
 
-    from resnext.engine import EpochRow
+    from resnext.progress import EpochRow
 
 log = logging.getLogger(__name__)
 
@@ -35,7 +37,11 @@ UI_UPDATE_EVERY = 5.0  # seconds
 
 
 class TrainingWatcher:
-    """Follow a training: a moving bar, a line an epoch, and a progress bar in the Prefect UI."""
+    """Follow a training: a moving bar, a line an epoch, and a progress bar in the Prefect UI.
+
+    As a context manager it takes the first Ctrl-C for a wish to save and stop; a second one stops
+    at once.
+    """
 
     def __init__(
         self, epochs: int, *, log_interval: int, progress_bar: bool, validates_on_test: bool
@@ -44,16 +50,40 @@ class TrainingWatcher:
         self.validates_on_test = validates_on_test
         self.log_interval = log_interval
         self.progress_bar = progress_bar
-        self.total = self.per_epoch = self.step = self.seen = 0
+        self.total = self.per_epoch = self.begun = self.step = self.seen = 0
+        self.interrupted = False
+        self.previous: Any = None
         self.started = self.said = self.shown = 0.0
         self.bar: tqdm[NoReturn] | None = None
         self.artifact: UUID | None = None
 
-    def on_start(self, total_steps: int, steps_per_epoch: int) -> None:
-        """Start the clock and the bars."""
-        self.total, self.per_epoch = total_steps, steps_per_epoch
+    def __enter__(self) -> Self:
+        if threading.current_thread() is threading.main_thread():
+            self.previous = signal.signal(signal.SIGINT, self._interrupt)
+        return self
+
+    def __exit__(self, *_: object) -> None:
+        if self.previous is not None:
+            signal.signal(signal.SIGINT, self.previous)
+        if self.bar is not None:
+            self.bar.close()
+
+    def _interrupt(self, *_: object) -> None:
+        if self.interrupted:
+            raise KeyboardInterrupt
+        self.interrupted = True
+
+    def wants_to_stop(self) -> bool:
+        """Tell whether Ctrl-C was pressed."""
+        return self.interrupted
+
+    def on_start(self, total_steps: int, steps_per_epoch: int, done: int) -> None:
+        """Start the clock and the bars, at step `done` where an earlier run was stopped."""
+        self.total, self.per_epoch, self.begun = total_steps, steps_per_epoch, done
+        self.step = done
         self.started = self.said = time.monotonic()
         self.bar = bar(total_steps, "step", "train", shown=self.progress_bar)
+        self.bar.update(done)
         made = _in_ui(
             lambda: create_progress_artifact(
                 progress=0.0, key="training-progress", description="Training starts"
@@ -66,7 +96,7 @@ class TrainingWatcher:
         self.step, self.seen = step, self.seen + images
         if self.bar is not None:
             self.bar.update()
-        if step == ESTIMATE_AFTER:
+        if step == self.begun + ESTIMATE_AFTER:
             say(f"{self._rate():.0f} images/s; the training takes about {self._left()} more")
         if step % self.log_interval == 0 or step == self.total:
             self._show(float(loss))
@@ -78,13 +108,7 @@ class TrainingWatcher:
             say(in_the_scripts_words(row), plain=True)
         else:
             say(in_words(row, self.epochs))
-        if row.epoch == self.epochs:
-            self._end()
-
-    def _end(self) -> None:
-        if self.bar is not None:
-            self.bar.close()
-        if self.validates_on_test:
+        if row.epoch == self.epochs and self.validates_on_test:
             say("Done", plain=True)
 
     def _show(self, loss: float) -> None:
@@ -109,7 +133,8 @@ class TrainingWatcher:
         return self.seen / max(1e-9, time.monotonic() - self.started)
 
     def _left(self) -> str:
-        seconds = (time.monotonic() - self.started) / max(1, self.step) * (self.total - self.step)
+        each = (time.monotonic() - self.started) / max(1, self.step - self.begun)
+        seconds = each * (self.total - self.step)
         return str(timedelta(seconds=round(seconds)))
 
 

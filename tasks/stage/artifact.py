@@ -14,11 +14,12 @@ class Reads:
     """Name, inside `Annotated`, the files of an input artifact that a stage reads.
 
     Only these files count in the stage's cache key, and only these can be opened by it. No name
-    means all of them.
+    means all of them. `uncounted` ones can be opened too but are not in the key: they say where
+    things lie, not what they are.
     """
 
-    def __init__(self, *files: str) -> None:
-        self.files = files
+    def __init__(self, *files: str, uncounted: tuple[str, ...] = ()) -> None:
+        self.files, self.uncounted = files, uncounted
 
 
 class Artifact(BaseModel):
@@ -31,7 +32,7 @@ class Artifact(BaseModel):
     folder: Path
     files: Mapping[str, str] = Field(description="sha256 by file name, relative to the folder")
     clock_files: tuple[str, ...] = Field(
-        default=(), description="files that hold clock times, which no digest covers"
+        default=(), description="files that no digest covers, such as those of clock times"
     )
 
     @classmethod
@@ -64,19 +65,19 @@ class Artifact(BaseModel):
         (name,) = self.files
         return self.folder / name
 
-    def only(self, names: Iterable[str]) -> "Artifact":
-        """Give a view that holds just these files.
+    def only(self, names: Iterable[str], uncounted: Iterable[str] = ()) -> "Artifact":
+        """Give a view that holds just these files, the uncounted ones without a digest.
 
         Raises:
             KeyError: one of them isn't there.
         """
-        wanted = tuple(names)
-        for name in wanted:
+        wanted, more = tuple(names), tuple(uncounted)
+        for name in wanted + more:
             self.path(name)
         return self.model_copy(
             update={
                 "files": {name: self.files[name] for name in wanted if name in self.files},
-                "clock_files": tuple(name for name in wanted if name in self.clock_files),
+                "clock_files": (*(name for name in wanted if name in self.clock_files), *more),
             }
         )
 
@@ -99,6 +100,7 @@ class Work(Runtime):
     """What a stage's function is given: the runtime, and the folder that it writes into."""
 
     out: Path
+    scratch: Path = Field(description="folder for what only a stopped run needs, to go on")
 
     @property
     def pictures(self) -> Path:

@@ -21,7 +21,14 @@ from tasks.orchestrator import NO_CACHE, Completed, Failed, State, Task, task
 from tasks.stage.artifact import Artifact, Reads, Runtime, Work
 from tasks.stage.key import cache_key, digest_of
 from tasks.stage.run import link
-from tasks.stage.store import facts_of, finish, load, locked, partial_folder
+from tasks.stage.store import (
+    facts_of,
+    finish,
+    load,
+    locked,
+    partial_folder,
+    scratch_folder,
+)
 
 log = logging.getLogger(__name__)
 
@@ -91,13 +98,15 @@ class Stage(Generic[P]):
 
     def _compute_once(self, runtime: Runtime, inputs: dict[str, object]) -> tuple[Artifact, bool]:
         key, ingredients = self._key(inputs)
+        scratch = scratch_folder(runtime.store, self.name, key)
         with locked(runtime.store, self.name, key):
             artifact = load(runtime.store, self.name, key, verify=runtime.verify)
             cached = artifact is not None
             if artifact is None:
                 partial = partial_folder(runtime.store, self.name, key)
-                facts = self._compute(runtime, inputs, partial)
+                facts = self._compute(runtime, inputs, partial, scratch)
                 artifact = finish(partial, self.name, key, facts, ingredients)
+            shutil.rmtree(scratch, ignore_errors=True)
             _use(runtime, artifact)  # under the lock, so that nothing prunes it first
         if cached:
             log.info("cached")
@@ -111,7 +120,8 @@ class Stage(Generic[P]):
         place = digest_of([asked, str(runtime.data)])
         with locked(runtime.store, self.name, place):
             partial = partial_folder(runtime.store, self.name, place)
-            facts = self._compute(runtime, inputs, partial)
+            scratch = scratch_folder(runtime.store, self.name, place)
+            facts = self._compute(runtime, inputs, partial, scratch)
             key = digest_of([ingredients, {name: each["sha256"] for name, each in facts.items()}])
             with locked(runtime.store, self.name, key):
                 artifact = load(runtime.store, self.name, key, verify=runtime.verify)
@@ -122,10 +132,11 @@ class Stage(Generic[P]):
         return artifact, False
 
     def _compute(
-        self, runtime: Runtime, inputs: dict[str, object], partial: Path
+        self, runtime: Runtime, inputs: dict[str, object], partial: Path, scratch: Path
     ) -> dict[str, dict[str, Any]]:
         start = time.monotonic()
-        self.function(Work(**dict(runtime), out=partial), **inputs)  # type: ignore[arg-type, call-arg]
+        work = Work(**dict(runtime), out=partial, scratch=scratch)
+        self.function(work, **inputs)  # type: ignore[arg-type, call-arg]
         log.info("done in %.1f s", time.monotonic() - start)
         return facts_of(partial, self.clock_files)
 
@@ -146,7 +157,7 @@ class Stage(Generic[P]):
                 f"Artifact '{name}' of stage {self.name} must say what is read of it: "
                 "Annotated[Artifact, Reads('a.csv')]."
             )
-        return value.only(reads[0].files) if reads[0].files else value
+        return value.only(reads[0].files, reads[0].uncounted) if reads[0].files else value
 
     def _key(self, inputs: dict[str, object]) -> tuple[str, dict[str, Any]]:
         return cache_key(self.name, self.module, inputs)

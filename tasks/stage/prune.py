@@ -15,9 +15,10 @@ from filelock import BaseFileLock, Timeout
 
 from tasks.stage.key import KEY_LENGTH
 from tasks.stage.run import LATEST, MODEL, RUNS, run_lock, runs, used_by
-from tasks.stage.store import DAMAGED, PARTIAL, lock_of
+from tasks.stage.store import DAMAGED, PARTIAL, SCRATCH, lock_of
 
-KEY_FOLDER = re.compile(rf"[0-9a-f]{{{KEY_LENGTH}}}({re.escape(PARTIAL)}|{re.escape(DAMAGED)}-.*)?")
+UNFINISHED = f"{re.escape(PARTIAL)}|{re.escape(SCRATCH)}|{re.escape(DAMAGED)}-.*"
+KEY_FOLDER = re.compile(rf"[0-9a-f]{{{KEY_LENGTH}}}({UNFINISHED})?")
 
 
 @dataclass(frozen=True)
@@ -38,7 +39,7 @@ class Entry:
     @property
     def state(self) -> str:
         """Say in one word what the folder is."""
-        if PARTIAL in self.name:
+        if PARTIAL in self.name or SCRATCH in self.name:
             return "partial"
         return "damaged" if DAMAGED in self.name else "finished"
 

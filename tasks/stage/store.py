@@ -26,6 +26,7 @@ log = logging.getLogger(__name__)
 RECORD = "artifact.json"
 PARTIAL = ".partial"
 DAMAGED = ".damaged"
+SCRATCH = ".scratch"
 # Below this many bytes a file is hashed at every hit; a bigger one where its size, time of
 # change or inode is another than when it was written, and when asked.
 HASH_BELOW = 64 * 2**20
@@ -58,6 +59,11 @@ def partial_folder(store: Path, stage: str, key: str) -> Path:
     folder = store / stage / f"{key}{PARTIAL}"
     folder.mkdir(parents=True, exist_ok=True)
     return folder
+
+
+def scratch_folder(store: Path, stage: str, key: str) -> Path:
+    """Name the folder for what only a stopped run needs, to go on; it may not be there."""
+    return store / stage / f"{key}{SCRATCH}"
 
 
 def load(store: Path, stage: str, key: str, *, verify: bool = False) -> Artifact | None:

@@ -15,11 +15,14 @@ from PIL import Image
 REPOSITORY = Path(__file__).resolve().parents[2]
 TINY = ["--image-size", "32", "--epochs", "1", "--batch-size", "8", "--device", "cpu"]
 TINY += ["--arch", "resnext38_32x4d"]
-AFTER_SCAN = {"split", "train", "predict", "evaluate", "plot", "report"}
+AFTER_SCAN = {"split", "pack", "train", "predict", "evaluate", "plot", "report"}
 FILES = {
     "manifest.csv",
     "quarantine.csv",
+    "contents.txt",
     "hashes.npy",
+    "pixels.npy",
+    "pixels.txt",
     "split.csv",
     "leakage.json",
     "near.csv",
@@ -163,7 +166,7 @@ def test_a_second_run_computes_only_the_scan(project: Project) -> None:
 
 
 def test_another_rate_trains_anew_on_the_same_split(project: Project) -> None:
-    assert computed(project.run("--lr", "0.01")) == AFTER_SCAN - {"split"} | {"scan"}
+    assert computed(project.run("--lr", "0.01")) == AFTER_SCAN - {"split", "pack"} | {"scan"}
 
 
 def test_a_comment_in_the_engine_changes_nothing(project: Project) -> None:
@@ -177,7 +180,7 @@ def test_a_line_of_reports_leaves_the_training_alone(project: Project) -> None:
         metrics.write("\nCHANGED = True\n")
     stages = computed(project.run())
     assert "evaluate" in stages
-    assert not stages & {"split", "train", "predict"}
+    assert not stages & {"split", "pack", "train", "predict"}
 
 
 def test_the_style_sheet_of_the_report_counts_in_the_report_alone(project: Project) -> None:

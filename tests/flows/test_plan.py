@@ -15,6 +15,9 @@ CONTRACT = """
     --data --store --config --preset --arch --weights --image-size --epochs --batch-size --lr
     --optimizer --split --shares --group-pattern --seed --split-seed --device --workers --only
     --predict --deterministic --verify --fold --groups --use-split --keep-split --hold-out-copies
+    --momentum --weight-decay --schedule --warmup-epochs --step-epochs --step-factor --accumulate
+    --clip-norm --ema-decay --freeze-epochs --label-smoothing --class-weights --sampler --augment
+    --mixup --cutmix --keep --metric --patience
 """
 
 
@@ -57,6 +60,18 @@ def test_the_seed_preset_is_the_script_that_the_project_began_as() -> None:
         "weight_decay": 0.0,
         "schedule": "constant",
         "warmup_epochs": 0.0,
+        "step_epochs": 10,
+        "step_factor": 0.1,
+        "accumulate": 1,
+        "clip_norm": 0.0,
+        "ema_decay": 0.0,
+        "freeze_epochs": 0,
+        "class_weights": "none",
+        "sampler": "shuffled",
+        "mixup": 0.0,
+        "cutmix": 0.0,
+        "metric": "val_accuracy",
+        "patience": 0,
         "label_smoothing": 0.0,
         "augment": "none",
         "keep": "last",

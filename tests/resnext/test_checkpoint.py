@@ -1,4 +1,3 @@
-import pickle
 from pathlib import Path
 
 import pytest
@@ -7,7 +6,7 @@ from safetensors.torch import save_file
 
 from resnext import zoo
 from resnext.card import ModelCard, read_card
-from resnext.checkpoint import load_model, load_pretrained, save_model
+from resnext.checkpoint import load_model, save_model
 from resnext.errors import InputError
 from resnext.images import MEAN, STD
 
@@ -49,64 +48,6 @@ def test_other_peoples_weights_are_no_model_of_this_project(tmp_path: Path) -> N
     save_file({"a": torch.zeros(1)}, tmp_path / "x.safetensors")
     with pytest.raises(InputError, match="--model must be"):
         read_card(tmp_path / "x.safetensors")
-
-
-@pytest.mark.parametrize("ending", ["pth", "safetensors"])
-def test_weights_for_other_classes_load_up_to_the_head(tmp_path: Path, ending: str) -> None:
-    source, target = zoo.build(ARCH, 5), zoo.build(ARCH, 2)
-    file = tmp_path / f"w.{ending}"
-    state = source.state_dict()
-    torch.save(state, file) if ending == "pth" else save_file(state, file)
-    said = load_pretrained(target, ARCH, "file", file)
-    assert torch.equal(target.state_dict()["conv1.weight"], state["conv1.weight"])
-    assert "2 initialised anew (fc.bias, fc.weight), 2 left over" in said
-
-
-def test_weights_of_another_architecture_are_refused(tmp_path: Path) -> None:
-    save_file({"a": torch.zeros(1)}, tmp_path / "w.safetensors")
-    with pytest.raises(InputError, match=r"--weights must belong to resnext38_32x4d"):
-        load_pretrained(zoo.build(ARCH, 2), ARCH, "file", tmp_path / "w.safetensors")
-
-
-def test_a_pickle_that_runs_code_is_never_run(tmp_path: Path) -> None:
-    class Attack:
-        def __reduce__(self) -> tuple[object, tuple[str]]:
-            return Path.touch, (tmp_path / "ran",)  # type: ignore[return-value]
-
-    (tmp_path / "w.pth").write_bytes(pickle.dumps(Attack()))
-    with pytest.raises(InputError, match="can't be read"):
-        load_pretrained(zoo.build(ARCH, 2), ARCH, "file", tmp_path / "w.pth")
-    assert not (tmp_path / "ran").exists()
-
-
-def test_imagenet_weights_of_an_unknown_architecture_are_refused() -> None:
-    with pytest.raises(InputError, match="must go with an architecture of torchvision"):
-        load_pretrained(zoo.build(ARCH, 2), ARCH, "imagenet", None)
-
-
-def test_offline_the_file_to_fetch_is_named(monkeypatch: pytest.MonkeyPatch) -> None:
-    from torchvision.models import ResNeXt50_32X4D_Weights
-
-    def offline(*_: object, **__: object) -> None:
-        raise OSError("no route")
-
-    monkeypatch.setattr(ResNeXt50_32X4D_Weights, "get_state_dict", offline)
-    model = torch.nn.Linear(1, 1)
-    with pytest.raises(InputError, match=r"Fetch \S+resnext50_32x4d\S+\.pth .* put it into"):
-        load_pretrained(model, "resnext50_32x4d", "imagenet", None)
-
-
-def test_weights_of_a_bigger_network_are_refused(tmp_path: Path) -> None:
-    save_file(zoo.build("resnext50_32x4d", 2).state_dict(), tmp_path / "w.safetensors")
-    with pytest.raises(InputError, match=r"0 of its \d+ tensors are not in there and \d+ others"):
-        load_pretrained(zoo.build(ARCH, 2), ARCH, "file", tmp_path / "w.safetensors")
-
-
-@pytest.mark.parametrize("content", [[1], {"conv1.weight": 3}, torch.zeros(2)])
-def test_a_file_without_a_dict_of_tensors_is_refused(tmp_path: Path, content: object) -> None:
-    torch.save(content, tmp_path / "w.pth")
-    with pytest.raises(InputError, match="can't be read"):
-        load_pretrained(zoo.build(ARCH, 2), ARCH, "file", tmp_path / "w.pth")
 
 
 def test_weights_that_do_not_fit_their_own_card_are_refused(tmp_path: Path) -> None:

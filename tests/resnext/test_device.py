@@ -228,11 +228,14 @@ def test_a_cuda_device_is_planned_and_used() -> None:
 @pytest.mark.parametrize(
     ("changed", "text"),
     [
-        ({}, "CPU, 2 threads, fp32, channels last"),
-        ({"threads": 1, "memory_format": "contiguous"}, "CPU, 1 thread, fp32, contiguous"),
+        ({}, "CPU, 2 threads, fp32, channels last, not compiled"),
+        (
+            {"threads": 1, "memory_format": "contiguous", "compiled": True},
+            "CPU, 1 thread, fp32, contiguous, compiled",
+        ),
         (
             {"device": "cuda", "precision": "bf16", "deterministic": True},
-            "CUDA, bf16, channels last, deterministic",
+            "CUDA, bf16, channels last, not compiled, deterministic",
         ),
     ],
 )

@@ -1,19 +1,21 @@
 import hashlib
 import subprocess
 import sys
-from dataclasses import replace
 from pathlib import Path
+from typing import Any, NamedTuple
 
+import numpy as np
 import pytest
 import torch
 from torch import Tensor, nn
 from torch.nn.functional import cross_entropy
-from torch.utils.data import DataLoader
 
 from resnext import engine, training
+from resnext.batches import Batches, Part, count_batches, epoch_order
 from resnext.device import Compute
 from resnext.errors import InputError, TrainingError
-from resnext.images import Picture, PictureSet
+from resnext.images import Picture, PictureFiles
+from resnext.optimise import build_optimizer
 from resnext.recipe import Recipe
 
 CPU = Compute(
@@ -38,13 +40,43 @@ def seeded(seed: int = 0) -> nn.Module:
     return tiny()
 
 
+class Data(NamedTuple):
+    """Pictures that are decoded as they are asked for, and all of them as one part."""
+
+    source: PictureFiles
+    part: Part
+
+    def some(self, *rows: int) -> Part:
+        return self.take(np.array(rows))
+
+    def take(self, rows: "slice | np.ndarray") -> Part:
+        part = self.part
+        numbers = part.rows[rows]
+        return Part(
+            numbers,
+            part.labels[rows],
+            [part.digests[n] for n in numbers],
+            [part.paths[n] for n in numbers],
+        )
+
+
+NOTHING = Part(np.array([], dtype=np.int64), np.array([], dtype=np.int64), [], [])
+
+
 @pytest.fixture
-def pictures(tree: Path) -> list[Picture]:
+def data(tree: Path) -> Data:
     paths = sorted(tree.rglob("*.png"))
-    return [
-        Picture(path, hashlib.sha256(path.read_bytes()).hexdigest(), int(path.parent.name == "Red"))
-        for path in paths
-    ]
+    digests = [hashlib.sha256(path.read_bytes()).hexdigest() for path in paths]
+    pictures = [Picture(path, digest) for path, digest in zip(paths, digests, strict=True)]
+    labels = np.array([int(path.parent.name == "Red") for path in paths])
+    names = [path.name for path in paths]
+    return Data(PictureFiles(pictures, 32), Part(np.arange(len(paths)), labels, digests, names))
+
+
+def fit(
+    model: nn.Module, data: Data, train: Part, val: Part, made: Recipe, **more: Any
+) -> engine.Fitted:
+    return engine.fit(model, data.source, train, val, made, CPU, classes=2, **more)
 
 
 def recipe(**changes: object) -> Recipe:
@@ -65,46 +97,57 @@ class Recorder(engine.Unwatched):
 
 
 def test_every_epoch_meets_every_picture_once_in_an_order_of_its_own() -> None:
-    order = engine.EpochOrder(10, 4, seed=0)
+    labels = np.zeros(10, dtype=np.int64)
     epochs = []
-    for order.epoch in range(3):
-        batches = list(order)
+    for epoch in range(3):
+        batches = epoch_order(labels, recipe(batch_size=4), epoch)
         assert [len(batch) for batch in batches] == [4, 4, 2]
-        assert {epoch for batch in batches for epoch, _ in batch} == {order.epoch}
-        epochs.append([index for batch in batches for _, index in batch])
+        epochs.append(np.concatenate(batches).tolist())
         assert sorted(epochs[-1]) == list(range(10))
     assert len({tuple(epoch) for epoch in epochs}) == 3
 
 
 @pytest.mark.parametrize(
     ("count", "batch", "sizes"),
-    [(9, 4, [4, 5]), (1, 4, [1]), (3, 1, [1, 1, 1]), (8, 4, [4, 4]), (3, 4, [3])],
+    [(9, 4, [4, 5]), (1, 4, [1]), (8, 4, [4, 4]), (3, 4, [3])],
 )
 def test_a_last_batch_of_one_picture_joins_the_one_before(
     count: int, batch: int, sizes: list[int]
 ) -> None:
-    order = engine.EpochOrder(count, batch, seed=0)
+    made = recipe(batch_size=batch)
+    order = epoch_order(np.zeros(count, dtype=np.int64), made, 0)
     assert [len(batch) for batch in order] == sizes
-    assert len(order) == len(sizes)
+    assert count_batches(count, made) == len(sizes)
 
 
-def test_training_equals_the_scripts_loop(pictures: list[Picture]) -> None:
+def test_batches_of_one_stay_batches_of_one() -> None:
+    made = recipe(batch_size=1, image_size=64)
+    assert [len(b) for b in epoch_order(np.zeros(3, dtype=np.int64), made, 0)] == [1, 1, 1]
+
+
+def test_a_balanced_epoch_meets_rare_classes_as_often() -> None:
+    labels = np.array([0] * 900 + [1] * 100)
+    drawn = np.concatenate(epoch_order(labels, recipe(sampler="balanced", batch_size=50), 0))
+    assert len(drawn) == 1000
+    assert 440 < (labels[drawn] == 1).sum() < 560  # 500 are due, 4 deviations are 63
+
+
+def test_training_equals_the_scripts_loop(data: Data) -> None:
     """The seed preset's loop against one written as the script has it."""
     made = recipe(
         optimizer="sgd", lr=0.01, momentum=0.0, weight_decay=0.0, schedule="constant",
         label_smoothing=0.0, augment="none", keep="last",
     )  # fmt: skip
-    train, test = pictures[:18], pictures[18:]
-    history, weights = engine.fit(seeded(), train, test, made, CPU)
+    train, test = data.take(slice(0, 18)), data.take(slice(18, 24))
+    history, weights = fit(seeded(), data, train, test, made)
 
     model = seeded()
     optimizer = torch.optim.SGD(model.parameters(), lr=0.01)
-    order = engine.EpochOrder(len(train), 8, seed=0)
     for epoch in range(2):
-        order.epoch = epoch
+        order = epoch_order(train.labels, made, epoch)
         model.train()
         total, right = 0.0, 0
-        for x, y in DataLoader(PictureSet(train, 32), batch_sampler=order):
+        for x, y in Batches(data.source, train, CPU, kind="none").run(order):
             output = model(x)
             loss = cross_entropy(output, y)
             optimizer.zero_grad()
@@ -115,7 +158,7 @@ def test_training_equals_the_scripts_loop(pictures: list[Picture]) -> None:
         model.eval()
         test_total, test_right = 0.0, 0
         with torch.no_grad():
-            for x, y in DataLoader(PictureSet(test, 32), batch_size=8):
+            for x, y in Batches(data.source, test, CPU, kind="none").run([np.arange(6)]):
                 target = model(x)
                 test_total += cross_entropy(target, y).item()
                 test_right += int((target.argmax(1) == y).sum())
@@ -128,96 +171,137 @@ def test_training_equals_the_scripts_loop(pictures: list[Picture]) -> None:
         torch.testing.assert_close(weights[name], tensor, rtol=1e-6, atol=1e-6)
 
 
-def test_the_same_seed_gives_the_same_weights_and_another_other_ones(
-    pictures: list[Picture],
-) -> None:
+def test_the_same_seed_gives_the_same_weights_and_another_other_ones(data: Data) -> None:
+    train, val = data.take(slice(0, 16)), data.take(slice(16, 24))
     one, same, other = (
-        engine.fit(seeded(), pictures[:16], pictures[16:], recipe(seed=seed), CPU)[1]
-        for seed in (1, 1, 2)
+        fit(seeded(), data, train, val, recipe(seed=seed)).weights for seed in (1, 1, 2)
     )
     assert all(torch.equal(one[name], same[name]) for name in one)
     assert not all(torch.equal(one[name], other[name]) for name in one)
 
 
-def test_worker_processes_change_no_number(pictures: list[Picture]) -> None:
-    alone, helped = (
-        engine.fit(seeded(), pictures[:16], pictures[16:], recipe(), CPU, workers=workers)
-        for workers in (0, 2)
-    )
-    assert alone[0] == helped[0]
-    assert all(torch.equal(alone[1][name], helped[1][name]) for name in alone[1])
+def test_training_leaves_the_global_random_state_alone(data: Data) -> None:
+    model = seeded()
+    before = torch.get_rng_state()
+    fit(model, data, data.part, NOTHING, recipe(mixup=0.2))
+    assert torch.equal(torch.get_rng_state(), before)
 
 
-def test_a_small_network_learns_the_colours_by_heart(pictures: list[Picture]) -> None:
+def test_one_batch_is_learnt_by_heart(data: Data) -> None:
     recorder = Recorder()
     made = recipe(
         epochs=60, batch_size=24, lr=0.05, augment="none", label_smoothing=0.0, weight_decay=0.0
     )
-    history, _ = engine.fit(seeded(), pictures, [], made, CPU, watcher=recorder)
+    history, _ = fit(seeded(), data, data.part, NOTHING, made, watcher=recorder)
     assert recorder.losses[-1] < 0.01
     assert history[-1].train_accuracy == 1.0
     assert history[-1].val_loss is None
 
 
-def test_the_best_epochs_weights_are_kept(pictures: list[Picture]) -> None:
+def contrary(part: Part) -> Part:
+    """Swap the classes, so that a network that learns gets worse and worse."""
+    return Part(part.rows, 1 - part.labels, part.digests, part.paths)
+
+
+def test_the_best_epochs_weights_are_kept(data: Data) -> None:
     made = recipe(epochs=4, lr=0.05, schedule="constant", augment="none")
-    train = pictures[:12] + pictures[-4:]
-    val = [replace(picture, label=1 - picture.label) for picture in pictures]  # worse and worse
-    history, kept = engine.fit(seeded(), train, val, made, CPU)
+    train = data.some(*range(12), *range(20, 24))
+    history, kept = fit(seeded(), data, train, contrary(data.part), made)
     order = [(-(row.val_accuracy or 0.0), row.val_loss or 0.0) for row in history]
     epochs = 1 + order.index(min(order))
     shorter = made.model_copy(update={"epochs": epochs, "keep": "last"})
-    _, at_best = engine.fit(seeded(), train, val, shorter, CPU)
+    at_best = fit(seeded(), data, train, contrary(data.part), shorter).weights
     assert epochs < 4, "else this says nothing"
     assert all(torch.equal(kept[name], at_best[name]) for name in kept)
 
 
-def test_the_last_epochs_weights_are_kept_where_asked(pictures: list[Picture]) -> None:
+def test_training_stops_when_nothing_gets_better(data: Data) -> None:
+    made = recipe(
+        epochs=20, lr=0.05, schedule="constant", augment="none", patience=3, metric="val_loss"
+    )
+    history, kept = fit(seeded(), data, data.part, contrary(data.part), made)
+    losses = [row.val_loss or 0.0 for row in history]
+    best = losses.index(min(losses))
+    assert len(history) == best + 1 + 3 < 20
+    shorter = made.model_copy(update={"epochs": best + 1, "keep": "last"})
+    at_best = fit(seeded(), data, data.part, contrary(data.part), shorter).weights
+    assert all(torch.equal(kept[name], at_best[name]) for name in kept)
+
+
+def test_the_last_epochs_weights_are_kept_where_asked(data: Data) -> None:
     made = recipe(epochs=3, lr=0.3, schedule="constant", keep="last")
     model = seeded()
-    _, kept = engine.fit(model, pictures[:12], pictures[12:], made, CPU)
+    kept = fit(model, data, data.take(slice(0, 12)), data.take(slice(12, 24)), made).weights
     assert all(torch.equal(kept[name], tensor) for name, tensor in model.state_dict().items())
 
 
-def test_a_loss_that_is_not_finite_stops_the_training(pictures: list[Picture]) -> None:
-    model = seeded()
-    with torch.no_grad():
-        next(model.parameters()).fill_(float("inf"))
-    with pytest.raises(TrainingError, match=r"must stay finite, got nan in epoch 1 .*--lr"):
-        engine.fit(model, pictures, [], recipe(), CPU)
+class Poison(nn.Module):
+    """Give nan to pictures with one red value at their corner."""
+
+    def __init__(self, value: Tensor) -> None:
+        super().__init__()
+        self.inner, self.value = tiny(), value
+
+    def forward(self, x: Tensor) -> Tensor:
+        bad = x[:, 0, 0, 0] == self.value
+        logits: Tensor = self.inner(x)
+        return logits + torch.where(bad, torch.nan, 0.0)[:, None]
 
 
-@pytest.mark.parametrize("workers", [0, 1])
-def test_a_picture_that_vanished_is_told_in_one_line(pictures: list[Picture], workers: int) -> None:
-    pictures[3].path.unlink()
+def test_a_loss_that_is_not_finite_stops_the_training_and_names_step_rate_and_files(
+    data: Data,
+) -> None:
+    made = recipe(augment="none", epochs=3, batch_size=4, schedule="constant", lr=0.01)
+    order = epoch_order(data.part.labels, made, 0)
+    batch = next(iter(Batches(data.source, data.part, CPU, kind="none").run([order[2][:1]])))
+    model = Poison(batch.images[0, 0, 0, 0])
+    with pytest.raises(TrainingError) as caught:
+        fit(model, data, data.part, NOTHING, made)
+    names = ", ".join(data.part.paths[index] for index in order[2])
+    assert str(caught.value).startswith(
+        "The training loss must stay finite, got nan at step 3 (epoch 1) at learning rate 0.01. "
+        f"The batch held {names}. Lower --lr"
+    )
+
+
+def test_a_picture_that_vanished_is_told_in_one_line(data: Data) -> None:
+    data.source.pictures[3].path.unlink()
     with pytest.raises(InputError, match=r"^Picture '.*B01_01_01.png' must be as it was") as caught:
-        engine.predict(seeded(), pictures, 32, CPU, workers=workers)
+        engine.predict(seeded(), data.source, data.part, CPU)
     assert "\n" not in str(caught.value)
 
 
-def test_one_training_picture_is_refused_where_it_cannot_be_normalised(
-    pictures: list[Picture],
-) -> None:
-    parts = training.Parts(("Blue", "Red"), (pictures[0],), (), tuple(pictures[1:]))
+def parts(train: Part, val: Part, test: Part) -> training.Parts:
+    return training.Parts(("Blue", "Red"), train, val, test)
+
+
+def test_one_training_picture_is_refused_where_it_cannot_be_normalised(data: Data) -> None:
+    split = parts(data.some(0), NOTHING, data.take(slice(1, 24)))
     with pytest.raises(InputError, match="at least 2 training pictures below 64 px, got 1"):
-        training.train(tiny(), parts, recipe(), CPU)
+        training.train(tiny(), data.source, split, recipe(), CPU)
 
 
-def test_probabilities_are_in_the_pictures_order_and_sum_to_one(pictures: list[Picture]) -> None:
+def test_stopping_by_the_test_part_is_refused(data: Data) -> None:
+    split = parts(data.take(slice(0, 12)), NOTHING, data.take(slice(12, 24)))
+    with pytest.raises(InputError, match="--patience must be 0 without a validation part"):
+        training.train(tiny(), data.source, split, recipe(patience=2), CPU)
+
+
+def test_log_probabilities_are_in_the_pictures_order_and_sum_to_one(data: Data) -> None:
     model = seeded().eval()
-    probabilities = engine.predict(model, pictures, 32, CPU, batch_size=5)
-    assert probabilities.shape == (24, 2)
-    assert torch.allclose(probabilities.sum(1), torch.ones(24, dtype=torch.float64))
-    alone = engine.predict(model, pictures[7:8], 32, CPU)
-    torch.testing.assert_close(alone[0], probabilities[7], rtol=1e-5, atol=1e-6)
+    logs = engine.predict(model, data.source, data.part, CPU, batch_size=5)
+    assert logs.shape == (24, 2)
+    assert torch.allclose(logs.exp().sum(1), torch.ones(24, dtype=torch.float64))
+    alone = engine.predict(model, data.source, data.some(7), CPU)
+    torch.testing.assert_close(alone[0], logs[7], rtol=1e-5, atol=1e-6)
 
 
-def test_predicting_nothing_gives_nothing() -> None:
-    assert engine.predict(seeded(), [], 32, CPU).shape == (0, 0)
+def test_predicting_nothing_gives_nothing(data: Data) -> None:
+    assert engine.predict(seeded(), data.source, NOTHING, CPU).shape == (0, 0)
 
 
 def test_weight_decay_spares_biases_and_norms() -> None:
-    optimizer = engine.build_optimizer(tiny(), Recipe(weight_decay=0.1), CPU)
+    optimizer = build_optimizer(tiny(), Recipe(weight_decay=0.1), CPU)
     decayed, spared = optimizer.param_groups
     assert {p.ndim for p in decayed["params"]} == {2, 4}
     assert {p.ndim for p in spared["params"]} == {1}
@@ -229,25 +313,33 @@ def test_weight_decay_spares_biases_and_norms() -> None:
     [("sgd", torch.optim.SGD), ("adam", torch.optim.Adam), ("adamw", torch.optim.AdamW)],
 )
 def test_each_optimizer_is_torchs(name: str, kind: type) -> None:
-    made = engine.build_optimizer(tiny(), Recipe.model_validate({"optimizer": name}), CPU)
+    made = build_optimizer(tiny(), Recipe.model_validate({"optimizer": name}), CPU)
     assert type(made) is kind
 
 
 SCRIPT = """
 import sys
-from dataclasses import replace
 from pathlib import Path
 from resnext import training
 from resnext.device import Compute
 from resnext.errors import InputError, TrainingError
+from resnext.images import PackedPixels, Picture, pack
 from resnext.recipe import Recipe
+from resnext.tables import read_manifest
 root, out = Path(sys.argv[1]), Path(sys.argv[2])
 compute = Compute(device="cpu", threads=2, precision="fp32", memory_format="channels_last",
                   deterministic=False)
 recipe = Recipe(arch="resnext38_32x4d", image_size=32, epochs=1, batch_size=8)
-parts = training.read_parts(root / "pictures", root / "manifest.csv", root / "split.csv")
+manifest = read_manifest(root / "manifest.csv")
+digests = sorted(set(manifest["sha256"]))
+path_of = dict(zip(manifest["sha256"], manifest["path"]))
+pictures = [Picture(root / "pictures" / path_of[digest], digest) for digest in digests]
+pack(pictures, 32, out / "pixels.npy")
+pixels = PackedPixels(out / "pixels.npy", digests)
+parts = training.read_parts(root / "manifest.csv", root / "split.csv", pixels)
 model, _ = training.start_model(recipe, parts.classes, compute, None)
-training.write_result(training.train(model, parts, recipe, compute), parts.classes, recipe, out)
+trained = training.train(model, pixels, parts, recipe, compute)
+training.write_result(trained, parts.classes, recipe, out)
 """
 
 

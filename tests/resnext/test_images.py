@@ -1,72 +1,104 @@
+"""Pictures as the network sees them: resized, packed, and the same whoever reads them."""
+
 import hashlib
+from collections import namedtuple
 from pathlib import Path
 from typing import Any
 
 import numpy as np
 import pytest
-import torch
 from PIL import Image
 
+from resnext import images
 from resnext.errors import InputError
-from resnext.images import MEAN, STD, Picture, PictureSet, draw_seed, read_picture
+from resnext.images import PackedPixels, Picture, PictureFiles, pack, to_pixels
 
 
-def save(path: Path, image: Image.Image, **options: Any) -> Picture:
-    image.save(path, **options)
-    return Picture(path, hashlib.sha256(path.read_bytes()).hexdigest(), 1)
+def drawn(path: Path, size: tuple[int, int] = (40, 30), seed: int = 0, **options: Any) -> Picture:
+    noise = np.random.default_rng(seed).integers(0, 255, (4, 6, 3), dtype=np.uint8)
+    path.parent.mkdir(parents=True, exist_ok=True)
+    Image.fromarray(noise).resize(size).save(path, **options)
+    return Picture(path, hashlib.sha256(path.read_bytes()).hexdigest())
 
 
 @pytest.fixture
-def picture(tmp_path: Path) -> Picture:
-    pixels = np.random.default_rng(0).integers(0, 256, (40, 60, 3), dtype=np.uint8)
-    return save(tmp_path / "a.png", Image.fromarray(pixels))
+def pictures(tmp_path: Path) -> list[Picture]:
+    found = [drawn(tmp_path / "in" / f"{seed}.png", seed=seed) for seed in range(5)]
+    return sorted(found, key=lambda picture: picture.sha256)
 
 
-def test_evaluation_resizes_to_a_square_and_normalises(tmp_path: Path) -> None:
-    white = save(tmp_path / "white.png", Image.new("RGB", (60, 40), "white"))
-    tensor, label = PictureSet([white], 32)[0]
-    assert tensor.shape == (3, 32, 32)
-    assert tensor.dtype == torch.float32
-    assert label == 1
-    expected = [(1 - mean) / std for mean, std in zip(MEAN, STD, strict=True)]
-    assert tensor[:, 0, 0].tolist() == pytest.approx(expected, abs=1e-5)
-
-
-def test_the_draws_follow_from_seed_epoch_and_picture_alone(picture: Picture) -> None:
-    one = PictureSet([picture], 32, augment="full", seed=1)
-    again = one[3, 0][0]
-    torch.manual_seed(12345)
-    assert torch.equal(PictureSet([picture, picture], 32, augment="full", seed=1)[3, 1][0], again)
-    assert not torch.equal(one[4, 0][0], again)
-    assert not torch.equal(PictureSet([picture], 32, augment="full", seed=2)[3, 0][0], again)
-
-
-def test_reading_a_picture_leaves_the_global_random_state_alone(picture: Picture) -> None:
-    torch.manual_seed(7)
-    expected = torch.rand(1)
-    torch.manual_seed(7)
-    PictureSet([picture], 32, augment="full")[0, 0]
-    assert torch.equal(torch.rand(1), expected)
-
-
-def test_without_augmentation_every_epoch_is_alike(picture: Picture) -> None:
-    plain = PictureSet([picture], 32)
-    assert torch.equal(plain[0, 0][0], plain[9, 0][0])
-
-
-def test_a_picture_that_changed_since_the_scan_is_refused(picture: Picture) -> None:
-    Image.new("RGB", (8, 8)).save(picture.path)
-    with pytest.raises(InputError, match="must be as it was scanned"):
-        read_picture(picture)
+def test_a_picture_becomes_a_square_and_nothing_is_cut_off(tmp_path: Path) -> None:
+    picture = drawn(tmp_path / "a.png")
+    expected = Image.open(picture.path).resize((32, 32), Image.Resampling.BILINEAR)
+    assert np.array_equal(to_pixels(picture, 32), np.asarray(expected))
 
 
 def test_exif_orientation_turns_the_picture_upright(tmp_path: Path) -> None:
-    image = Image.new("RGB", (40, 20), "blue")
     exif = Image.Exif()
     exif[0x0112] = 6
-    assert read_picture(save(tmp_path / "a.jpg", image, exif=exif)).size == (20, 40)
+    turned = drawn(tmp_path / "a.png", exif=exif)
+    upright = Image.open(drawn(tmp_path / "b.png").path).transpose(Image.Transpose.ROTATE_270)
+    expected = upright.resize((32, 32), Image.Resampling.BILINEAR)
+    assert np.array_equal(to_pixels(turned, 32), np.asarray(expected))
 
 
-def test_seeds_of_unlike_draws_are_unlike() -> None:
-    seeds = {draw_seed(s, e, p) for s in range(5) for e in range(5) for p in ("a", "b")}
-    assert len(seeds) == 50
+def test_a_big_jpeg_is_decoded_small_and_looks_the_same(tmp_path: Path) -> None:
+    picture = drawn(tmp_path / "a.jpg", (1600, 1200), quality=95)
+    exactly = Image.open(picture.path).resize((64, 64), Image.Resampling.BILINEAR)
+    difference = to_pixels(picture, 64).astype(int) - np.asarray(exactly).astype(int)
+    assert np.abs(difference).mean() < 2
+
+
+def test_a_picture_that_changed_since_the_scan_is_refused(tmp_path: Path) -> None:
+    picture = drawn(tmp_path / "a.png")
+    drawn(picture.path, seed=1)
+    with pytest.raises(InputError, match="must be as it was scanned, got other bytes"):
+        to_pixels(picture, 32)
+
+
+def test_packed_pixels_are_those_of_the_files(pictures: list[Picture], tmp_path: Path) -> None:
+    pack(pictures, 32, tmp_path / "pixels.npy")
+    packed = PackedPixels(tmp_path / "pixels.npy", [picture.sha256 for picture in pictures])
+    rows = packed.rows([pictures[3].sha256, pictures[0].sha256])
+    assert rows.tolist() == [3, 0]
+    assert np.array_equal(packed.take(rows), PictureFiles(pictures, 32).take(rows))
+    assert packed.size == 32
+
+
+def test_processes_pack_the_same_bytes(
+    pictures: list[Picture], tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    pack(pictures, 32, tmp_path / "one.npy")
+    monkeypatch.setattr(images, "WORTH_A_POOL", 1)
+    monkeypatch.setattr(images, "CHUNK", 2)
+    told: list[tuple[int, int]] = []
+    pack(pictures, 32, tmp_path / "two.npy", workers=2, progress=lambda *done: told.append(done))
+    assert (tmp_path / "one.npy").read_bytes() == (tmp_path / "two.npy").read_bytes()
+    assert told == [(2, 5), (4, 5), (5, 5)]
+
+
+def test_a_picture_that_changed_stops_the_packing_in_a_process_too(
+    pictures: list[Picture], tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr(images, "WORTH_A_POOL", 1)
+    monkeypatch.setattr(images, "CHUNK", 2)
+    pictures[2].path.unlink()
+    with pytest.raises(InputError, match="must be as it was scanned, got nothing"):
+        pack(pictures, 32, tmp_path / "pixels.npy", workers=2)
+
+
+def test_a_picture_that_was_not_packed_is_missed(pictures: list[Picture], tmp_path: Path) -> None:
+    pack(pictures[:2], 32, tmp_path / "pixels.npy")
+    packed = PackedPixels(tmp_path / "pixels.npy", [picture.sha256 for picture in pictures[:2]])
+    with pytest.raises(KeyError):
+        packed.rows([pictures[3].sha256])
+
+
+def test_a_disk_without_room_is_said_before_anything_is_written(
+    pictures: list[Picture], tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    usage = namedtuple("usage", "total used free")
+    monkeypatch.setattr("shutil.disk_usage", lambda _: usage(1, 1, 1000))
+    with pytest.raises(InputError, match=r"--store must have room for 0\.0 GiB of pixels"):
+        pack(pictures, 32, tmp_path / "pixels.npy")
+    assert not (tmp_path / "pixels.npy").exists()

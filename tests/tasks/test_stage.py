@@ -119,6 +119,43 @@ def test_a_file_that_is_not_declared_cannot_be_read(runtime: Runtime) -> None:
         cheat.fn(runtime, make.fn(runtime, "x"))
 
 
+@stage()
+def point(work: Work, made: Annotated[Artifact, Reads("a.txt", uncounted=("b.txt",))]) -> None:
+    """Read one file that counts and one that says where things are."""
+    CALLS.append("point")
+    (work.out / "both.txt").write_text(made.path("a.txt").read_text() + made.path("b.txt").name)
+
+
+def test_an_uncounted_file_can_be_read_but_is_not_in_the_key(runtime: Runtime) -> None:
+    made = make.fn(runtime, "x")
+    assert point.fn(runtime, made).path("both.txt").read_text() == "xb.txt"
+    changed = made.model_copy(update={"files": {**made.files, "b.txt": "another digest"}})
+    assert point.key(made) == point.key(changed)
+    changed = made.model_copy(update={"files": {**made.files, "a.txt": "another digest"}})
+    assert point.key(made) != point.key(changed)
+
+
+@stage()
+def stop_and_go(work: Work, text: str) -> None:
+    """Fail at the first time, leaving something to go on with."""
+    if not work.scratch.exists():
+        work.scratch.mkdir()
+        (work.scratch / "so far.txt").write_text(text)
+        raise KeyboardInterrupt
+    (work.out / "done.txt").write_text((work.scratch / "so far.txt").read_text() + " more")
+
+
+def test_what_a_stopped_stage_left_to_go_on_with_is_found_and_then_thrown_away(
+    runtime: Runtime,
+) -> None:
+    with pytest.raises(KeyboardInterrupt):
+        stop_and_go.fn(runtime, "half")
+    made = stop_and_go.fn(runtime, "half")
+    assert made.path("done.txt").read_text() == "half more"
+    assert set(made.files) == {"done.txt"}
+    assert [path.name for path in made.folder.parent.iterdir() if path.is_dir()] == [made.key]
+
+
 def test_an_artifact_argument_must_say_what_is_read_of_it(runtime: Runtime) -> None:
     @stage()
     def vague(work: Work, made: Artifact) -> None:

@@ -1,9 +1,10 @@
 import logging
+import signal
 
 import pytest
 import torch
 
-from resnext.engine import EpochRow
+from resnext.progress import EpochRow
 from tasks import watch
 
 
@@ -52,7 +53,7 @@ def test_an_epoch_is_told_with_and_without_a_validation_part() -> None:
 
 def test_the_time_left_is_estimated_after_twenty_steps(caplog: pytest.LogCaptureFixture) -> None:
     following = watcher()
-    following.on_start(100, 100)
+    following.on_start(100, 100, 0)
     with caplog.at_level(logging.INFO):
         for step in range(1, 20):
             following.on_step(step, 8, torch.tensor(0.5))
@@ -71,7 +72,7 @@ def test_the_loss_is_looked_at_only_now_and_then() -> None:
             return 0.5
 
     following = watcher()
-    following.on_start(20, 20)
+    following.on_start(20, 20, 0)
     for step in range(1, 21):
         following.on_step(step, 8, Loss())  # type: ignore[arg-type]
     assert Loss.looks == 4
@@ -79,7 +80,7 @@ def test_the_loss_is_looked_at_only_now_and_then() -> None:
 
 def test_a_training_outside_prefect_publishes_nothing() -> None:
     following = watcher()
-    following.on_start(10, 10)
+    following.on_start(10, 10, 0)
     assert following.artifact is None
 
 
@@ -92,6 +93,29 @@ def test_a_server_that_fails_does_not_stop_the_training(
     monkeypatch.setattr(watch, "create_progress_artifact", gone)
     monkeypatch.setattr("tasks.orchestrator.TaskRunContext.get", object)
     following = watcher()
-    following.on_start(10, 10)
+    following.on_start(10, 10, 0)
     assert following.artifact is None
     assert "the training goes on" in caplog.text
+
+
+def test_the_first_ctrl_c_asks_to_stop_and_the_second_stops() -> None:
+    before = signal.getsignal(signal.SIGINT)
+    with watcher() as following:
+        assert not following.wants_to_stop()
+        signal.raise_signal(signal.SIGINT)
+        assert following.wants_to_stop()
+        with pytest.raises(KeyboardInterrupt):
+            signal.raise_signal(signal.SIGINT)
+    assert signal.getsignal(signal.SIGINT) is before
+
+
+def test_a_training_that_goes_on_counts_from_where_it_was(
+    caplog: pytest.LogCaptureFixture,
+) -> None:
+    following = watcher()
+    following.on_start(100, 10, 60)
+    with caplog.at_level(logging.INFO):
+        for step in range(61, 81):
+            following.on_step(step, 8, torch.tensor(0.5))
+    assert len(caplog.messages) == 1
+    assert "the training takes about 0:00:0" in caplog.messages[0]

@@ -1,0 +1,39 @@
+"""Decode every picture once and keep its pixels, resized, for training and evaluation."""
+
+from typing import Annotated
+
+from resnext.images import PackedPixels, Picture
+from resnext.images import pack as pack_pixels
+from resnext.tables import read_manifest
+from tasks.stage.artifact import Artifact, Reads, Work
+from tasks.stage.decorator import stage
+from tasks.watch import counting
+
+Packed = Annotated[Artifact, Reads("pixels.npy", "pixels.txt")]
+
+
+@stage(run_name="pack {size} px")
+def pack(
+    work: Work,
+    manifest: Annotated[Artifact, Reads("contents.txt", uncounted=("manifest.csv",))],
+    size: int,
+) -> None:
+    """Write pixels.npy, a row for each line of contents.txt, which is written too.
+
+    Renamed, moved and relabelled pictures are the same pixels: the key counts contents alone.
+    """
+    contents = manifest.path("contents.txt").read_text(encoding="utf-8")
+    table = read_manifest(manifest.path("manifest.csv"))
+    path_of = dict(zip(table["sha256"], table["path"], strict=True))
+    pictures = [Picture(work.pictures / path_of[digest], digest) for digest in contents.split()]
+    with counting("picture", "pack", shown=work.progress_bar) as progress:
+        pack_pixels(
+            pictures, size, work.out / "pixels.npy", workers=work.workers, progress=progress
+        )
+    (work.out / "pixels.txt").write_text(contents, encoding="utf-8")
+
+
+def open_pixels(artifact: Artifact) -> PackedPixels:
+    """Open what this stage wrote."""
+    digests = artifact.path("pixels.txt").read_text(encoding="utf-8").split()
+    return PackedPixels(artifact.path("pixels.npy"), digests)
