@@ -13,6 +13,7 @@ import hashlib
 import io
 import math
 import os
+from collections.abc import Callable
 from dataclasses import asdict, dataclass, field
 from pathlib import Path
 from typing import Any
@@ -97,11 +98,11 @@ class Progress:
 
 
 class Checkpoints:
-    """Keep checkpoints in a folder; without one, keep none."""
+    """Keep checkpoints in a folder; without one, keep none. What was taken up is told to `say`."""
 
-    def __init__(self, folder: Path | None) -> None:
+    def __init__(self, folder: Path | None, say: Callable[[str], None] | None = None) -> None:
         self.folder = folder
-        self.notes: list[str] = []
+        self.say = say or (lambda _: None)
 
     def save(self, progress: Progress, model: nn.Module, step: Step) -> None:
         """Write a checkpoint and throw away all but the newest two.
@@ -124,11 +125,11 @@ class Checkpoints:
             old.unlink()
 
     def restore(self, progress: Progress, model: nn.Module, step: Step) -> None:
-        """Take up the newest checkpoint that is whole; note what was taken and what was damaged."""
+        """Take up the newest checkpoint that is whole; say what was taken and what is damaged."""
         for file in reversed(self._files()):
             state = _read(file)
             if state is None:
-                self.notes.append(f"checkpoint {file.name} is damaged: taking the one before it")
+                self.say(f"checkpoint {file.name} is damaged: taking the one before it")
                 continue
             progress.restore(state["progress"])
             model.load_state_dict(state["model"])
@@ -136,7 +137,7 @@ class Checkpoints:
             for name, tensor in step.averaged.items():
                 tensor.copy_(state["averaged"][name])
             torch.set_rng_state(state["random"])
-            self.notes.append(f"going on after step {progress.step} (epoch {progress.epoch + 1})")
+            self.say(f"going on after step {progress.step} (epoch {progress.epoch + 1})")
             return
 
     def _files(self) -> list[Path]:

@@ -8,7 +8,7 @@ from resnext.recipe import Recipe
 from tasks.pack import Packed, open_pixels
 from tasks.stage.artifact import Artifact, Reads, Work
 from tasks.stage.decorator import stage
-from tasks.watch import TrainingWatcher
+from tasks.watch import TrainingWatcher, say
 
 log = logging.getLogger(__name__)
 
@@ -40,7 +40,7 @@ def train(
         progress_bar=work.progress_bar,
         validates_on_test=not len(parts.val),
     )
-    checkpoints = Checkpoints(work.scratch)
+    checkpoints = Checkpoints(work.scratch, say)
     with watcher:
         result = training.train(
             model, packed, parts, recipe, compute, watcher=watcher,

@@ -3,8 +3,10 @@
 import os
 import re
 import shutil
+import signal
 import subprocess
 import sys
+import time
 from pathlib import Path
 
 import numpy as np
@@ -226,6 +228,40 @@ def test_two_runs_at_once_train_once_and_end_alike(project: Project) -> None:
     ends = [run for run in runs if run.is_dir()][-2:]
     one, other = ({name: (run / name).resolve() for name in FILES} for run in ends)
     assert one == other
+
+
+LONGER = ["3" if word == "1" else word for word in TINY]  # epochs
+
+
+@pytest.fixture(scope="module")
+def uninterrupted(first: tuple[Project, str], tmp_path_factory: pytest.TempPathFactory) -> Path:
+    """The store of a training of several epochs that nothing stopped."""
+    project, store = first[0], tmp_path_factory.mktemp("whole")
+    finish(project.start("--data", str(project.data), *LONGER, "--store", str(store)))
+    return store
+
+
+@pytest.mark.parametrize("stop", [signal.SIGKILL, signal.SIGINT])
+def test_a_training_that_was_stopped_goes_on_to_the_same_bytes(
+    project: Project, uninterrupted: Path, tmp_path: Path, stop: signal.Signals
+) -> None:
+    words, stopped = ["--data", str(project.data), *LONGER], tmp_path / "stopped"
+    process = project.start(*words, "--store", str(stopped))
+    end = time.monotonic() + 120
+    while not list(stopped.glob("train/*.scratch/step-*.pt")):
+        assert time.monotonic() < end, "no checkpoint appeared"
+        time.sleep(0.02)
+    process.send_signal(stop)
+    _, err = process.communicate(timeout=120)
+    assert process.returncode != 0
+    assert "Traceback" not in err
+    assert ("goes on from there" in err) == (stop == signal.SIGINT)
+    said = finish(project.start(*words, "--store", str(stopped)))
+    assert "going on after step" in said
+    for name in ("model.safetensors", "history.csv", "predictions.csv"):
+        one, other = ((store / "latest" / name).read_bytes() for store in (uninterrupted, stopped))
+        assert one == other, name
+    assert not list(stopped.glob("train/*.scratch"))
 
 
 def test_a_cached_run_imports_no_heavy_library(project: Project) -> None:

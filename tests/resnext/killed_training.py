@@ -80,14 +80,12 @@ class StopAt(engine.Unwatched):
 
 def train(folder: Path | None, watcher: engine.Watcher | None = None, *, say: bool = False) -> str:
     """Train to the end; give a digest of weights and history (times aside)."""
-    checkpoints = Checkpoints(folder)
+    checkpoints = Checkpoints(folder, print if say else None)
     train_part, val = part(range(18)), part(range(18, 24))
     history, weights = engine.fit(
         network(), Drawn(), train_part, val, RECIPE, CPU, classes=2, watcher=watcher,
         checkpoints=checkpoints,
     )  # fmt: skip
-    if say:
-        print(*checkpoints.notes, sep="\n")
     rows = [
         (r.epoch, r.lr, r.train_loss, r.train_accuracy, r.val_loss, r.val_accuracy) for r in history
     ]
