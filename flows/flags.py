@@ -189,8 +189,7 @@ class RunFlags(Flags):
         int | None,
         Field(
             ge=0, le=256,
-            description="processes that read pictures [default: none for training on a CPU, else "
-            "up to 4; as many as cores for the scan]",
+            description="processes that read pictures [default: as many as cores]",
         ),
     ] = None  # fmt: skip
     deterministic: Annotated[

@@ -16,7 +16,7 @@ from cyclopts import Group, Parameter
 
 from flows import command, server, terminal
 from flows.flags import DataFlags, RunFlags, SplitFlags, TrainingFlags
-from flows.plan import Plan, name_of, reading_processes, resolve
+from flows.plan import Plan, name_of, resolve
 from resnext.demo import DemoSettings
 from resnext.device import describe, probe_memory
 from tasks.audit import audit
@@ -43,15 +43,14 @@ RUN_GROUP = Group.create_ordered("Where and how to compute")
 
 def pipeline_stages(plan: Plan, runtime: Runtime) -> Iterator[Artifact]:
     """Run the stages one after the other, giving each artifact as it is finished."""
-    scanning = runtime.model_copy(update={"workers": reading_processes(plan, scanning=True)})
-    yield (manifest := scan(scanning))
+    yield (manifest := scan(runtime))
     tables = plan.tables
-    parts = split(scanning, manifest, plan.split, tables.groups, tables.given, tables.earlier)
+    parts = split(runtime, manifest, plan.split, tables.groups, tables.given, tables.earlier)
     if plan.only == "split":
         command_line = f"{plan.command} --only split"
         audit(runtime, manifest, parts, plan.data_name, plan.data is None, command_line)
     yield parts
-    yield (pixels := pack(scanning, manifest, plan.recipe.image_size))
+    yield (pixels := pack(runtime, manifest, plan.recipe.image_size))
     recipe = plan.recipe
     if plan.compute.device == "cuda":
         found = probe(runtime, parts, recipe, plan.compute, probe_memory())
@@ -65,7 +64,7 @@ def pipeline_stages(plan: Plan, runtime: Runtime) -> Iterator[Artifact]:
     publish(plan.name, scores, figures, page)
     yield page
     if plan.predict is not None:
-        yield (pictures := scan_pictures(scanning.model_copy(update={"data": plan.predict})))
+        yield (pictures := scan_pictures(runtime.model_copy(update={"data": plan.predict})))
         root = plan.predict if plan.predict.is_dir() else plan.predict.parent
         beside = runtime.model_copy(update={"data": root})
         yield predict_pictures(beside, pictures, model.only(["model.safetensors"]), plan.compute)
@@ -82,13 +81,12 @@ def run_pipeline(plan: Plan, name: str) -> str:
             store=plan.store,
             run=run,
             data=plan.data,
-            workers=reading_processes(plan, scanning=False),
+            workers=plan.workers,
             verify=plan.verify,
             progress_bar=terminal.is_watched(),
         )
         if plan.data is None:
-            cores = {"workers": reading_processes(plan, scanning=True)}
-            drawn = draw(runtime.model_copy(update=cores), DemoSettings())
+            drawn = draw(runtime, DemoSettings())
             pictures = drawn.folder / PICTURES
             runtime = runtime.model_copy(update={"data": pictures})
         for artifact in pipeline_stages(plan, runtime):

@@ -21,7 +21,7 @@ from flows.flags import (
     Stop,
     TrainingFlags,
 )
-from resnext.device import Compute, plan_compute
+from resnext.device import Compute, count_cpus, plan_compute
 from resnext.errors import InputError
 from resnext.manifest.listing import part_folders
 from resnext.recipe import Recipe
@@ -52,7 +52,7 @@ class Plan:
     recipe: Recipe
     weights: Artifact | None
     compute: Compute
-    workers: int | None
+    workers: int
     verify: bool
     command: str
 
@@ -103,7 +103,7 @@ def resolve(data: DataFlags, split: SplitFlags, training: TrainingFlags, run: Ru
         recipe=recipe,
         weights=weights,
         compute=plan_compute(run.device, recipe.arch, run.deterministic),
-        workers=run.workers,
+        workers=count_cpus() if run.workers is None else max(1, run.workers),
         verify=run.verify,
         command=_command(data, given, training.preset, run),
     )
@@ -286,11 +286,3 @@ def _command(data: DataFlags, given: Mapping[str, Any], preset: Preset, run: Run
     if run.device != "auto":
         words += ["--device", run.device]
     return shlex.join([*words, *(["--deterministic"] if run.deterministic else [])])
-
-
-def reading_processes(plan: Plan, *, scanning: bool) -> int:
-    """Choose how many processes read pictures, where the user didn't."""
-    if plan.workers is not None:
-        return max(1, plan.workers) if scanning else plan.workers
-    cores = plan.compute.threads
-    return cores if scanning else (0 if plan.compute.device == "cpu" else min(4, cores))

@@ -11,7 +11,6 @@ rows nor the date shows.
 from __future__ import annotations
 
 from collections.abc import Mapping
-from pathlib import Path
 
 import numpy as np
 import pandas as pd
@@ -21,7 +20,6 @@ from resnext.split.given import GIVEN_UNUSED, NOT_GIVEN, kept_parts, parts_of_fo
 from resnext.split.groups import join_groups
 from resnext.split.placing import gather_units, place
 from resnext.split.settings import COLUMNS, OFFENDERS, PARTS, UNUSED, SplitSettings
-from resnext.tables import read_columns
 
 COPY_HELD_OUT = "copy of a held-out photograph"
 
@@ -54,17 +52,6 @@ def draw(
     drawn = pictures.assign(split=parts, reason=reasons)[COLUMNS]
     _require_every_part(drawn, settings, kept=earlier is not None)
     return drawn
-
-
-def read_split(path: Path) -> pd.DataFrame:
-    """Read a split.csv.
-
-    Raises:
-        InputError: the file is missing or lacks a column.
-    """
-    table = read_columns(path, "split", COLUMNS, remedy="Split the data again.")
-    numbers = pd.to_numeric(table["copy"].where(table["copy"] != ""), errors="coerce")
-    return table.assign(copy=numbers.astype("Int64"))
 
 
 # ---------------------------------------------------------------- given and random

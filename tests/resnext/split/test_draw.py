@@ -11,7 +11,7 @@ from hypothesis import strategies as st
 from pydantic import ValidationError
 
 from resnext.errors import InputError
-from resnext.split.draw import draw, read_split
+from resnext.split.draw import draw
 from resnext.split.leakage import count_leaks
 from resnext.split.settings import SplitSettings
 from resnext.tables import write_table
@@ -277,21 +277,6 @@ def test_the_same_seed_gives_the_same_bytes(tmp_path: Path) -> None:
     assert data.startswith(
         b"path,label,group,copy,split,reason\nMacular/M01_01_00.jpg,Macular,M01,0"
     )
-
-
-@pytest.mark.parametrize("manifest", [msld(8), plain(12)])
-def test_a_split_survives_the_disk(manifest: pd.DataFrame, tmp_path: Path) -> None:
-    drawn = split(manifest, SplitSettings())
-    write_table(drawn, tmp_path / "split.csv")
-    pd.testing.assert_frame_equal(read_split(tmp_path / "split.csv"), drawn)
-
-
-def test_a_split_without_a_column_is_refused(tmp_path: Path) -> None:
-    write_table(split(msld(8), SplitSettings()).drop(columns="copy"), tmp_path / "split.csv")
-    with pytest.raises(InputError, match="got none named copy"):
-        read_split(tmp_path / "split.csv")
-    with pytest.raises(InputError, match="No such file"):
-        read_split(tmp_path / "nowhere.csv")
 
 
 # ---------------------------------------------------------------- folds
