@@ -33,8 +33,8 @@ def scan(work: Work) -> None:
     """
     found = _scan(work, manifest.scan)
     tables.write_table(found.manifest, work.out / "manifest.csv")
-    contents = "".join(f"{digest}\n" for digest in sorted(set(found.manifest["sha256"])))
-    (work.out / "contents.txt").write_text(contents, encoding="utf-8")
+    contents = "\n".join(sorted(set(found.manifest["sha256"].tolist())))
+    (work.out / "contents.txt").write_text(f"{contents}\n", encoding="utf-8")
     np.save(work.out / "hashes.npy", found.words)
     tables.write_table(found.quarantine, work.out / "quarantine.csv")
 
@@ -52,7 +52,7 @@ def _scan(work: Work, how: Callable[..., manifest.Scan]) -> manifest.Scan:
     remembered = None if work.verify else _recall(memory)
     with counting("picture", "scan", shown=work.progress_bar) as progress:
         found = how(work.pictures, workers=work.workers, remembered=remembered, progress=progress)
-    if remembered is None or not found.memory.equals(remembered):
+    if found.opened or remembered is None or len(found.memory) < len(remembered):
         _remember(found.memory, memory)
     log.info(describe_scan(found.manifest, found.quarantine, found.left_out))
     return found

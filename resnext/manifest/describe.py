@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+from collections import Counter
+
 import pandas as pd
 
 OFFENDERS = 5  # named in a message before the total
@@ -50,7 +52,7 @@ def _facts(manifest: pd.DataFrame) -> list[str]:
     sets = alike.nunique()
     return [
         _counted(manifest["format"]),
-        _counted(manifest["mode"]) if set(manifest["mode"]) != {"RGB"} else "",
+        _counted(manifest["mode"]) if manifest["mode"].unique().tolist() != ["RGB"] else "",
         _sizes(manifest),
         f"{turned:,} turned upright by their EXIF data" if turned else "",
         f"identical files: {sets:,} sets, {surplus:,} surplus" if surplus else "",
@@ -59,7 +61,7 @@ def _facts(manifest: pd.DataFrame) -> list[str]:
 
 def _counted(values: pd.Series[str]) -> str:
     """Count values, the commonest first."""
-    counts = sorted(values.value_counts().items(), key=lambda item: (-item[1], str(item[0])))
+    counts = sorted(Counter(values.tolist()).items(), key=lambda item: (-item[1], item[0]))
     return ", ".join(f"{value} {count:,}" for value, count in counts)
 
 

@@ -13,6 +13,7 @@ import os
 from bisect import bisect_left
 from dataclasses import dataclass, field
 from pathlib import Path
+from stat import S_ISREG
 
 from resnext.errors import InputError
 
@@ -121,8 +122,6 @@ def _list_folder(listing: Listing, prefix: str) -> list[str]:
 def _take_file(listing: Listing, entry: os.DirEntry[str], path: str) -> None:
     """Add one entry that is no folder to the files, or to the faults."""
     fault = _link_fault(entry.path, listing.root) if entry.is_symlink() else ""
-    if not fault and not entry.is_file():
-        fault = "not a regular file"
     if fault:
         listing.faults[path] = fault
         return
@@ -131,10 +130,12 @@ def _take_file(listing: Listing, entry: os.DirEntry[str], path: str) -> None:
     except OSError as error:
         listing.faults[path] = f"can't be opened: {error.strerror}"
         return
-    if stat.st_size > LARGEST_FILE:
+    if not S_ISREG(stat.st_mode):
+        listing.faults[path] = "not a regular file"
+    elif stat.st_size > LARGEST_FILE:
         listing.faults[path] = f"{stat.st_size:,} bytes, more than {LARGEST_FILE:,}"
-        return
-    listing.files.append((path, *_identity(stat)))
+    else:
+        listing.files.append((path, *_identity(stat)))
 
 
 def _identity(stat: os.stat_result) -> tuple[int, int, int]:

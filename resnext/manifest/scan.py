@@ -116,14 +116,22 @@ def _recall(files: pd.DataFrame, remembered: pd.DataFrame | None) -> pd.DataFram
     columns = [*FILE_COLUMNS, *READ_COLUMNS, "reader"]
     if remembered is None or not set(columns) <= set(remembered.columns):
         return pd.DataFrame(columns=columns, index=files.index[:0])
+    if _is_unchanged(files, remembered):
+        return remembered[columns].set_index(files.index)  # the rule, which needs no search
     old = remembered[remembered["reader"] == READER][columns].drop_duplicates("path")
-    if len(old) == len(files) and (old[FILE_COLUMNS].to_numpy() == files.to_numpy()).all():
-        return old.set_index(files.index)  # the rule, which needs no search
     rows = pd.Index(old["path"]).get_indexer(pd.Index(files["path"]))
     seen = files[rows >= 0]  # taken row by row: a join would turn mtime_ns into floats
     known: pd.DataFrame = old.iloc[rows[rows >= 0]].set_index(seen.index)
     same: pd.Series[bool] = (known[FILE_COLUMNS] == seen[FILE_COLUMNS]).all(axis=1)
     return known[same]
+
+
+def _is_unchanged(files: pd.DataFrame, remembered: pd.DataFrame) -> bool:
+    """Tell whether the remembered rows are of these very files, in this order, by this reader."""
+    same = len(files) == len(remembered) and bool((remembered["reader"] == READER).all())
+    return same and all(
+        (remembered[name].to_numpy() == files[name].to_numpy()).all() for name in FILE_COLUMNS
+    )
 
 
 def _manifest(usable: pd.DataFrame) -> pd.DataFrame:
