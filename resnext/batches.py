@@ -72,8 +72,8 @@ def count_batches(count: int, recipe: Recipe) -> int:
 class Batches:
     """Give batches of a part on the device.
 
-    On CUDA the pixels of all parts stay there where they fit; else they are copied from pinned
-    memory without waiting.
+    On CUDA the part's pixels stay there where they fit; else they are copied from pinned memory
+    without waiting.
     """
 
     def __init__(

@@ -62,11 +62,13 @@ class TrainingWatcher:
             self.previous = signal.signal(signal.SIGINT, self._interrupt)
         return self
 
-    def __exit__(self, *_: object) -> None:
+    def __exit__(self, kind: type[BaseException] | None, *_: object) -> None:
         if self.previous is not None:
             signal.signal(signal.SIGINT, self.previous)
         if self.bar is not None:
             self.bar.close()
+        if self.interrupted and kind is None:  # after the last step: the wish to stop still holds
+            raise KeyboardInterrupt
 
     def _interrupt(self, *_: object) -> None:
         if self.interrupted:

@@ -98,14 +98,26 @@ def test_a_server_that_fails_does_not_stop_the_training(
     assert "the training goes on" in caplog.text
 
 
-def test_the_first_ctrl_c_asks_to_stop_and_the_second_stops() -> None:
-    before = signal.getsignal(signal.SIGINT)
-    with watcher() as following:
+def press_twice(following: watch.TrainingWatcher) -> None:
+    with following:
         assert not following.wants_to_stop()
         signal.raise_signal(signal.SIGINT)
         assert following.wants_to_stop()
-        with pytest.raises(KeyboardInterrupt):
-            signal.raise_signal(signal.SIGINT)
+        signal.raise_signal(signal.SIGINT)
+        pytest.fail("the second one did not stop")
+
+
+def test_the_first_ctrl_c_asks_to_stop_and_the_second_stops() -> None:
+    before = signal.getsignal(signal.SIGINT)
+    with pytest.raises(KeyboardInterrupt):
+        press_twice(watcher())
+    assert signal.getsignal(signal.SIGINT) is before
+
+
+def test_a_ctrl_c_after_the_last_step_is_not_forgotten() -> None:
+    before = signal.getsignal(signal.SIGINT)
+    with pytest.raises(KeyboardInterrupt), watcher():
+        signal.raise_signal(signal.SIGINT)
     assert signal.getsignal(signal.SIGINT) is before
 
 
