@@ -31,9 +31,10 @@ ui: $(VENV)/run.stamp
 		$(BIN)/prefect --no-prompt server start --host 127.0.0.1
 
 bench: $(VENV)/dev.stamp
-	$(BIN)/python tests/benchmarks/bench_data.py
-	$(BIN)/python tests/benchmarks/bench_model.py
-	$(BIN)/python tests/benchmarks/bench_cached_run.py
+	$(BIN)/python -m tests.benchmarks.bench_data
+	$(BIN)/python -m tests.benchmarks.bench_model
+	$(BIN)/python -m tests.benchmarks.bench_training
+	$(BIN)/python -m tests.benchmarks.bench_cached_run
 
 $(VENV)/run.stamp: pyproject.toml | $(VENV)/bin/python
 	@echo "Installing into $(VENV) (torch is large: several minutes) ..."

@@ -10,16 +10,12 @@ import io
 import logging
 import multiprocessing
 import os
-import platform
 import resource
-import statistics
 import subprocess
 import sys
 import tempfile
 import time
-from collections.abc import Callable
 from concurrent.futures import ProcessPoolExecutor
-from datetime import date
 from pathlib import Path
 from unittest.mock import patch
 
@@ -33,6 +29,8 @@ from resnext.split.duplicates import LISTED
 from resnext.split.neighbours import neighbours
 from tasks.scan import scan as scan_stage
 from tasks.stage.artifact import Runtime
+from tests.benchmarks.measuring import describe_machine, in_turns, report
+from tests.benchmarks.photographs import draw_photographs
 
 CHUNK = 32
 ROWS = 1_000_000
@@ -51,7 +49,7 @@ def main() -> None:
         divide_rows(arguments.memory_of)
         return
     logging.disable()  # the stages' own lines
-    print(f"{platform.machine()}, {count_cpus()} cores, {date.today()}")
+    print(describe_machine(count_cpus()))
     for size, number in (((224, 224), 5000), ((1600, 1200), 160)):
         first_scan(size, number, arguments.rounds)
     rescan(arguments.files, arguments.rounds)
@@ -86,22 +84,6 @@ def first_scan(size: tuple[int, int], number: int, rounds: int) -> None:
         number / bare,
         (number / ours) / (number / bare) >= GOALS["first scan"],
     )
-
-
-def draw_photographs(root: Path, size: tuple[int, int], number: int) -> list[str]:
-    """Draw JPEGs with the detail of a photograph: soft noise of several scales."""
-    random = np.random.default_rng(0)
-    paths = []
-    for place in range(number):
-        path = root / "ab"[place % 2] / f"{place:05}.jpg"
-        path.parent.mkdir(exist_ok=True)
-        layers = [
-            Image.fromarray(random.integers(0, 255, (side, side, 3), dtype=np.uint8)).resize(size)
-            for side in (4, 16, 64)
-        ]
-        Image.blend(Image.blend(layers[0], layers[1], 0.4), layers[2], 0.2).save(path, quality=90)
-        paths.append(str(path))
-    return paths
 
 
 def bare_chunk(paths: list[str]) -> list[tuple[str, str]]:
@@ -162,7 +144,7 @@ def walk(root: Path) -> int:
 
 def memory() -> None:
     """Measure the peak memory of dividing a million rows, in a process of its own."""
-    words = [sys.executable, __file__, "--memory-of", str(ROWS)]
+    words = [sys.executable, "-m", "tests.benchmarks.bench_data", "--memory-of", str(ROWS)]
     done = subprocess.run(words, capture_output=True, text=True, check=True)
     peak, seconds = map(float, done.stdout.split())
     verdict = "reached" if peak <= GOALS["memory"] else "MISSED"
@@ -216,28 +198,6 @@ def search() -> None:
         f"near-duplicates among {HASHES:,} hashes in 8 orientations: {seconds:.1f} s, "
         f"{pairs:,} pairs (goal {GOALS['search']:.0f} s: {verdict})"
     )
-
-
-# ---------------------------------------------------------------- timing
-
-
-def in_turns(
-    rounds: int, ours: Callable[[], object], bare: Callable[[], object]
-) -> tuple[float, float]:
-    """Time both in turns, after one round that does not count; give the medians in seconds."""
-    times: tuple[list[float], list[float]] = ([], [])
-    for _ in range(rounds + 1):
-        for column, action in zip(times, (ours, bare), strict=True):
-            start = time.perf_counter()
-            action()
-            column.append(time.perf_counter() - start)
-    return statistics.median(times[0][1:]), statistics.median(times[1][1:])
-
-
-def report(what: str, ours: float, bare: float, reached: bool) -> None:
-    """Print one pair of figures."""
-    ratio = f"ratio {ours / bare:.2f}, goal {'reached' if reached else 'MISSED'}"
-    print(f"{what}: {ours:,.2f} against {bare:,.2f} ({ratio})", flush=True)
 
 
 if __name__ == "__main__":

@@ -1,6 +1,6 @@
 """Measure the networks on this machine's CPU, in one run.
 
-    python tests/benchmarks/bench_model.py [--quick]
+    python -m tests.benchmarks.bench_model [--quick]
 
 First table: `resnext38_32x4d` with native grouped convolutions against the same network with 32
 convolutions a layer. Second: `resnext50_32x4d` against torchvision's, each in its better memory
@@ -12,14 +12,9 @@ all of them. Rates are medians over the rounds, ratios medians over the ratios o
 """
 
 import argparse
-import importlib.util
-import os
-import platform
 import time
 from collections.abc import Callable, Sequence
 from dataclasses import dataclass
-from datetime import UTC, datetime
-from pathlib import Path
 from statistics import median
 
 import torch
@@ -28,6 +23,8 @@ from torch import Tensor, nn
 
 from resnext.device import MEMORY_FORMATS, count_cpus
 from resnext.zoo import ARCHITECTURES, build
+from tests.benchmarks.grouped_loop import build_loop
+from tests.benchmarks.measuring import describe_machine, render
 
 CLASSES = 2
 FORMATS = {"contiguous": torch.contiguous_format, "channels_last": torch.channels_last}
@@ -139,35 +136,13 @@ def compare(rates: Rates, ours: str, theirs: str, goal: float | None) -> list[st
     return [*cells, f"{value:.2f}", met]
 
 
-def render(head: Sequence[str], rows: Sequence[Sequence[str]]) -> str:
-    """Lay rows out in columns as wide as their widest cell."""
-    table = [head, *rows]
-    widths = [max(len(row[i]) for row in table) for i in range(len(head))]
-    return "\n".join(
-        "  ".join(cell.ljust(w) for cell, w in zip(row, widths, strict=True)).rstrip()
-        for row in table
-    )
-
-
-def load_loop() -> Callable[[], nn.Module]:
-    """Return the builder of the network with 32 convolutions a layer."""
-    path = Path(__file__).with_name("grouped_loop.py")
-    spec = importlib.util.spec_from_file_location("grouped_loop", path)
-    if spec is None or spec.loader is None:
-        raise ImportError(f"{path} can't be loaded.")
-    module = importlib.util.module_from_spec(spec)
-    spec.loader.exec_module(module)
-    builder: Callable[[int], nn.Module] = module.build_loop
-    return lambda: builder(CLASSES)
-
-
 def rivals(architecture: str) -> dict[str, Callable[[], nn.Module]]:
     """Return what an architecture is measured with: itself, and what it is compared to."""
     builders: dict[str, Callable[[], nn.Module]] = {
         architecture: lambda: build(architecture, CLASSES)
     }
     if architecture == "resnext38_32x4d":
-        builders["loop"] = load_loop()
+        builders["loop"] = lambda: build_loop(CLASSES)
     if architecture == "resnext50_32x4d":
         builders["torchvision"] = lambda: torchvision.models.resnext50_32x4d(num_classes=CLASSES)
     return builders
@@ -218,19 +193,6 @@ def render_formats(speeds: dict[str, list[Speed]]) -> str:
         for kind, rates in (("train", speed.train), ("infer", speed.infer))
     ]
     return render(["architecture", "step", "size", *FORMATS, "ratio", "device.py has"], rows)
-
-
-def describe_machine(threads: int) -> str:
-    """Render what the figures were measured on, and when."""
-    info = Path("/proc/cpuinfo")
-    lines = info.read_text().splitlines() if info.exists() else []
-    names = [line.partition(":")[2].strip() for line in lines if line.startswith("model name")]
-    cpu = names[0] if names else platform.processor() or platform.machine()
-    date = datetime.now(UTC).strftime("%Y-%m-%d %H:%M UTC")
-    return (
-        f"{cpu}, {os.cpu_count()} cores, {threads} threads, torch {torch.__version__},"
-        f" torchvision {torchvision.__version__}, {date}"
-    )
 
 
 def print_tables(speeds: dict[str, list[Speed]]) -> None:

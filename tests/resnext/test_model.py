@@ -1,8 +1,5 @@
 import copy
-import importlib.util
 from collections.abc import Callable
-from pathlib import Path
-from types import ModuleType
 
 import pytest
 import torch
@@ -10,21 +7,9 @@ import torchvision
 from torch import Tensor, nn
 
 from resnext.model import ResNeXt, resnext38_32x4d, resnext50_32x4d, resnext101_32x8d
+from tests.benchmarks import grouped_loop
 
 Builder = Callable[..., nn.Module]
-
-
-def load_grouped_loop() -> ModuleType:
-    path = Path(__file__).parents[1] / "benchmarks" / "grouped_loop.py"
-    spec = importlib.util.spec_from_file_location("grouped_loop", path)
-    assert spec is not None
-    assert spec.loader is not None
-    module = importlib.util.module_from_spec(spec)
-    spec.loader.exec_module(module)
-    return module
-
-
-grouped_loop = load_grouped_loop()
 
 
 def pictures(batch: int = 2, size: int = 64) -> Tensor:

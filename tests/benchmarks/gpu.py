@@ -1,0 +1,272 @@
+"""Measure training on a CUDA device against torchvision's reference loop and timm's network.
+
+    python -m tests.benchmarks.gpu [--device cpu --images 64 --batch 8 --size 64]
+
+Needs torch, torchvision, timm, pandas, Pillow and pydantic; no Prefect, and nothing has to be
+installed of this project. Pictures are made up.
+
+First table: whole epochs, random changes included. The engine has its pictures packed. The
+reference loop is written after torchvision's classification reference: `ImageFolder`, worker
+processes that decode and change, pinned memory, autocast, the loss fetched at every step for its
+log. It trains torchvision's network and timm's. Second table: bare steps of the three networks on
+one batch that stays on the device. All in the same precision and memory format, in turns.
+
+Then, of the engine: the share of the time in which the device computes, and its peak memory.
+
+Source: https://github.com/pytorch/vision/tree/main/references/classification
+"""
+
+import argparse
+import statistics
+import tempfile
+import time
+from collections.abc import Callable
+from dataclasses import dataclass
+from functools import partial
+from pathlib import Path
+
+import timm
+import torch
+import torchvision
+from torch import Tensor, nn
+from torch.utils.data import DataLoader
+from torchvision.datasets import ImageFolder
+from torchvision.transforms import v2
+
+from resnext import device, engine
+from resnext.batches import Batch, Batches, epoch_order
+from resnext.device import Compute
+from resnext.optimise import MEMORY_FORMATS, Step, autocast
+from resnext.recipe import Recipe
+from resnext.zoo import build
+from tests.benchmarks.bench_training import Pictures, eval_steps, prepare, train_steps
+from tests.benchmarks.measuring import describe_machine, render
+
+CLASSES = 2
+WARM_STEPS, TIMED_STEPS = 5, 20
+
+
+@dataclass(frozen=True)
+class Setting:
+    """Say what is measured."""
+
+    recipe: Recipe
+    compute: Compute
+    pictures: Pictures
+    rounds: int
+    workers: int
+
+    @property
+    def device(self) -> torch.device:
+        """Where it is computed."""
+        return torch.device(self.compute.device)
+
+    def place(self, model: nn.Module) -> nn.Module:
+        """Put a network on the device in the memory format that is measured."""
+        layout = MEMORY_FORMATS[self.compute.memory_format]
+        return model.to(device=self.device, memory_format=layout)  # type: ignore[call-overload,no-any-return]
+
+
+def main() -> None:
+    """Print two tables in pictures a second, the busy share and the peak memory."""
+    arguments = parse()
+    arch = "resnext50_32x4d"
+    compute = device.plan_compute(arguments.device, arch, deterministic=False)
+    device.apply(compute)
+    print(describe_machine(compute.threads))
+    print(f"{device_name(compute)}; {device.describe(compute)}; timm {timm.__version__}")
+    recipe = Recipe(arch=arch, image_size=arguments.size, batch_size=arguments.batch, epochs=1)
+    with tempfile.TemporaryDirectory() as folder:
+        pictures = prepare(Path(folder), arguments.images, arguments.size)
+        setting = Setting(recipe, compute, pictures, arguments.rounds, arguments.workers)
+        print(f"\n{render_epochs(setting)}\n\n{render_steps(setting)}\n")
+        print(describe_engine(setting))
+
+
+def parse() -> argparse.Namespace:
+    """Read the command line."""
+    parser = argparse.ArgumentParser(description=__doc__.splitlines()[0])
+    parser.add_argument("--device", default="cuda", help="cuda or cpu (default: cuda)")
+    parser.add_argument("--images", type=int, default=4096, help="of an epoch (default: 4096)")
+    parser.add_argument("--batch", type=int, default=128, help="pictures a step (default: 128)")
+    parser.add_argument("--size", type=int, default=224, help="in pixels (default: 224)")
+    parser.add_argument("--rounds", type=int, default=3, help="timed rounds (default: 3)")
+    parser.add_argument(
+        "--workers", type=int, default=device.count_cpus(),
+        help="processes of the reference loop (default: one a CPU)",
+    )  # fmt: skip
+    return parser.parse_args()
+
+
+def device_name(compute: Compute) -> str:
+    """Name the device."""
+    return torch.cuda.get_device_name() if compute.device == "cuda" else compute.device.upper()
+
+
+def wait(compute: Compute) -> None:
+    """Wait until the device has done what it was given."""
+    if compute.device == "cuda":
+        torch.cuda.synchronize()
+
+
+def rates(actions: dict[str, Callable[[], object]], images: int, setting: Setting) -> list[float]:
+    """Measure actions in turns, after one round that does not count; medians, pictures a second."""
+    turns: list[list[float]] = []
+    for _ in range(setting.rounds + 1):
+        turn = []
+        for action in actions.values():
+            wait(setting.compute)
+            start = time.perf_counter()
+            action()
+            wait(setting.compute)
+            turn.append(images / (time.perf_counter() - start))
+        turns.append(turn)
+    return [statistics.median(column) for column in zip(*turns[1:], strict=True)]
+
+
+def render_rates(what: str, actions: dict[str, Callable[[], object]], found: list[float]) -> str:
+    """Lay rates out, each with what the first one is of it."""
+    rows = [
+        [name, f"{rate:,.1f}", f"{found[0] / rate:.2f}"]
+        for name, rate in zip(actions, found, strict=True)
+    ]
+    return render([what, "pictures/s", "ours is times"], rows)
+
+
+# ---------------------------------------------------------------- whole epochs
+
+
+def render_epochs(setting: Setting) -> str:
+    """Measure whole epochs."""
+    loader = reference_loader(setting)
+    actions: dict[str, Callable[[], object]] = {
+        "engine, packed pixels": partial(engine_epoch, setting, fresh("ours", setting)),
+        "reference loop, torchvision's network": partial(
+            reference_epoch, setting, loader, fresh("torchvision", setting)
+        ),
+        "reference loop, timm's network": partial(
+            reference_epoch, setting, loader, fresh("timm", setting)
+        ),
+    }
+    return render_rates("epochs", actions, rates(actions, len(setting.pictures.part), setting))
+
+
+def fresh(whose: str, setting: Setting) -> nn.Module:
+    """Build a network with fresh weights."""
+    arch = setting.recipe.arch
+    if whose == "ours":
+        return setting.place(build(arch, CLASSES))
+    if whose == "timm":
+        return setting.place(timm.create_model(arch, num_classes=CLASSES))
+    return setting.place(torchvision.models.get_model(arch, num_classes=CLASSES))
+
+
+def engine_epoch(setting: Setting, model: nn.Module) -> None:
+    """Train an epoch with the engine."""
+    part = setting.pictures.part
+    nothing = type(part)(part.rows[:0], part.labels[:0], [], [])
+    engine.fit(
+        model, setting.pictures.source, part, nothing,
+        setting.recipe.model_copy(update={"keep": "last"}), setting.compute, classes=CLASSES,
+    )  # fmt: skip
+
+
+def reference_loader(setting: Setting) -> DataLoader[tuple[Tensor, Tensor]]:
+    """Give batches as torchvision's reference does."""
+    transform = v2.Compose([*train_steps(setting.recipe.image_size), *eval_steps()])
+    return DataLoader(
+        ImageFolder(str(setting.pictures.root), transform=transform),
+        batch_size=setting.recipe.batch_size,
+        shuffle=True,
+        num_workers=setting.workers,
+        pin_memory=setting.compute.device == "cuda",
+        persistent_workers=setting.workers > 0,
+    )
+
+
+def reference_epoch(
+    setting: Setting, loader: DataLoader[tuple[Tensor, Tensor]], model: nn.Module
+) -> float:
+    """Train an epoch as torchvision's reference does; give the mean loss."""
+    criterion = nn.CrossEntropyLoss(label_smoothing=setting.recipe.label_smoothing)
+    optimizer = torch.optim.AdamW(model.parameters(), lr=setting.recipe.lr)
+    model.train()
+    losses = 0.0
+    for images, labels in loader:
+        images = images.to(setting.device, non_blocking=True)
+        images = images.contiguous(memory_format=MEMORY_FORMATS[setting.compute.memory_format])
+        labels = labels.to(setting.device, non_blocking=True)
+        with autocast(setting.compute):
+            loss = criterion(model(images), labels)
+        optimizer.zero_grad()
+        loss.backward()
+        optimizer.step()
+        losses += loss.item()
+    return losses / len(loader)
+
+
+# ---------------------------------------------------------------- bare steps
+
+
+def render_steps(setting: Setting) -> str:
+    """Measure steps on one batch that stays on the device."""
+    batch = one_batch(setting)
+    actions: dict[str, Callable[[], object]] = {}
+    for whose in ("ours", "torchvision", "timm"):
+        step = Step(fresh(whose, setting), setting.recipe, setting.compute, None, CLASSES)
+        step.model.train()
+        actions[f"network: {whose}"] = partial(steps, step, batch, setting)
+    images = TIMED_STEPS * len(batch.labels)
+    return render_rates("bare steps", actions, rates(actions, images, setting))
+
+
+def one_batch(setting: Setting) -> Batch:
+    """Give the first batch of an epoch."""
+    part, recipe = setting.pictures.part, setting.recipe
+    batches = Batches(setting.pictures.source, part, setting.compute, kind="none")
+    return next(iter(batches.run(epoch_order(part.labels, recipe, 0)[:1])))
+
+
+def steps(step: Step, batch: Batch, setting: Setting) -> None:
+    """Take as many steps as are timed."""
+    for number in range(TIMED_STEPS):
+        step(batch, setting.recipe.lr, number)
+
+
+# ---------------------------------------------------------------- the engine on the device
+
+
+def describe_engine(setting: Setting) -> str:
+    """Say how busy the engine keeps the device, and how much memory it takes at most."""
+    if setting.compute.device != "cuda":
+        return "Busy share and peak memory are those of a CUDA device: none was measured."
+    model = fresh("ours", setting)
+    engine_epoch(setting, model)
+    torch.cuda.reset_peak_memory_stats()
+    wait(setting.compute)
+    start = time.perf_counter()
+    with torch.profiler.profile(activities=[torch.profiler.ProfilerActivity.CUDA]) as profile:
+        engine_epoch(setting, model)
+        wait(setting.compute)
+    seconds = time.perf_counter() - start
+    peak = torch.cuda.max_memory_allocated() / 2**30
+    share = busy_seconds(profile) / seconds
+    return f"engine: the device computes {share:.1%} of an epoch; {peak:.2f} GiB at most"
+
+
+def busy_seconds(profile: torch.profiler.profile) -> float:
+    """Add up the time in which at least one kernel runs, in seconds."""
+    spans = sorted(
+        (event.time_range.start, event.time_range.end)
+        for event in profile.events() or ()  # type: ignore[no-untyped-call]
+        if event.device_type.name == "CUDA"
+    )
+    busy, reached = 0.0, 0.0
+    for start, end in spans:  # microseconds
+        busy += max(0.0, end - max(start, reached))
+        reached = max(reached, end)
+    return busy / 1e6
+
+
+if __name__ == "__main__":
+    main()
