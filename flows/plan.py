@@ -144,9 +144,10 @@ def _weights(text: str | None) -> tuple[str | None, Artifact | None]:
     if text is None or text in ("none", "imagenet"):
         return text, None
     if not Path(text).is_file():
+        what = "a folder" if Path(text).is_dir() else "nothing"
         raise InputError(
-            f"--weights must be none, imagenet or a .safetensors or .pth file, got '{text}'. "
-            "There is no such file. Check the path."
+            f"--weights must be none, imagenet or a .safetensors, .pth or .pt file, got '{text}'. "
+            f"There is {what} at that place. Check the path."
         )
     return "file", Artifact.of_file(Path(text).absolute())
 

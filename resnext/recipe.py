@@ -31,7 +31,7 @@ class Recipe(BaseModel):
     weights: str = Field(
         "none",
         description="weights to start from: none (random), imagenet (torchvision's own), "
-        "or a .safetensors or .pth FILE",
+        "or a .safetensors, .pth or .pt FILE from this program, torchvision or timm",
     )
     image_size: int = Field(
         224, ge=32, le=1024, description="width and height that the network sees, in pixels"
@@ -100,6 +100,15 @@ class Recipe(BaseModel):
             raise InputError(
                 f"--batch-size must be at least 2 below {SMALLEST_FOR_ONE} px, got 1. Batch "
                 "normalisation can't train on one value. Raise it or --image-size."
+            )
+        return self
+
+    @model_validator(mode="after")
+    def _imagenets_weights_are_published(self) -> "Recipe":
+        if self.weights == "imagenet" and self.arch not in zoo.ON_IMAGENET:
+            raise InputError(
+                f"--weights imagenet must go with --arch {' or '.join(zoo.ON_IMAGENET)}, got "
+                f"{self.arch}. There are no such weights. Use --weights none or another --arch."
             )
         return self
 

@@ -15,6 +15,9 @@ if TYPE_CHECKING:
 ARCHITECTURES = ("resnext50_32x4d", "resnext101_32x8d", "resnext38_32x4d")
 """The names that `build` knows, the default first."""
 
+ON_IMAGENET = ("resnext50_32x4d", "resnext101_32x8d")
+"""Those for which torchvision publishes weights."""
+
 
 def check(name: str) -> str:
     """Return the name of an architecture as it is, or say which names there are.

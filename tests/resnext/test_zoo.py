@@ -1,10 +1,11 @@
 import pytest
 import torch
+import torchvision
 from torch import nn
 
 from resnext import model
 from resnext.errors import InputError
-from resnext.zoo import ARCHITECTURES, build, check
+from resnext.zoo import ARCHITECTURES, ON_IMAGENET, build, check
 
 
 @pytest.mark.parametrize("name", ARCHITECTURES)
@@ -38,3 +39,8 @@ def test_a_name_like_none_is_answered_with_the_names_alone() -> None:
 def test_no_classes_are_refused() -> None:
     with pytest.raises(InputError, match=r"^num_classes must be at least 1, got 0\.$"):
         build("resnext38_32x4d", 0)
+
+
+def test_imagenets_weights_are_promised_where_torchvision_publishes_them() -> None:
+    published = torchvision.models.list_models(module=torchvision.models)
+    assert [name for name in ARCHITECTURES if name in published] == list(ON_IMAGENET)
