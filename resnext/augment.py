@@ -21,6 +21,7 @@ from resnext.images import MEAN, STD
 from resnext.recipe import Augment
 
 Words: TypeAlias = npt.NDArray[np.uint64]
+Counts: TypeAlias = npt.NDArray[np.int64]
 
 DEGREES = 20.0  # largest turn, either way
 SMALLEST_AREA = 0.6  # share of the picture that a crop keeps at least
@@ -51,6 +52,11 @@ GOLDEN = np.uint64(0x9E3779B97F4A7C15)
 def picture_keys(sha256: Sequence[str]) -> Words:
     """Give the first 64 bits of each digest: (B,)."""
     return np.array([int(digest[:16], 16) for digest in sha256], dtype=np.uint64)
+
+
+def met_again(keys: Words, times: Counts) -> Words:
+    """Give keys of their own to pictures that were met so many times before in the epoch: (B,)."""
+    return np.where(times > 0, keys ^ _scramble(times.astype(np.uint64)), keys)
 
 
 def draws(keys: Words, seed: int, epoch: int, count: int) -> Tensor:

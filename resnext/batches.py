@@ -1,7 +1,8 @@
 """Batches on the device: which pictures are met when, and their pixels, changed at random.
 
-The order of an epoch and every random change follow from (seed, epoch, picture) alone. While a
-batch is computed, the pixels of the next one are gathered.
+The order of an epoch and every random change follow from (seed, epoch, picture) alone, and where a
+balanced epoch meets a picture again, from the time. While a batch is computed, the pixels of the
+next one are gathered.
 """
 
 from __future__ import annotations
@@ -13,10 +14,11 @@ from typing import NamedTuple, TypeAlias
 
 import numpy as np
 import numpy.typing as npt
+import pandas as pd
 import torch
 from torch import Tensor
 
-from resnext.augment import DRAWS, augment, draws, normalise, picture_keys, to_float
+from resnext.augment import DRAWS, augment, draws, met_again, normalise, picture_keys, to_float
 from resnext.device import Compute
 from resnext.images import Pixels, PixelSource, Rows
 from resnext.recipe import Augment, Recipe
@@ -69,6 +71,15 @@ def count_batches(count: int, recipe: Recipe) -> int:
     return max(1, whole + (rest > 1 or (rest == 1 and recipe.batch_size == 1)))
 
 
+def times_before(order: Order) -> Order:
+    """Count how often each picture of an epoch's batches was met before in that epoch."""
+    if not order:
+        return []
+    met = pd.Series(np.concatenate(order))
+    times = met.groupby(met).cumcount().to_numpy(np.int64)
+    return list(np.split(times, np.cumsum([len(batch) for batch in order])[:-1]))
+
+
 class Batches:
     """Give batches of a part on the device.
 
@@ -87,22 +98,23 @@ class Batches:
         self.device = torch.device(compute.device)
         self.resident = self._resident()
 
-    def run(self, order: Sequence[npt.NDArray[np.int64]], epoch: int = 0) -> Iterator[Batch]:
-        """Yield the batches of an order, gathering one ahead."""
+    def run(self, order: Order, epoch: int = 0, start: int = 0) -> Iterator[Batch]:
+        """Yield the batches of an epoch from batch `start` on, gathering one ahead."""
+        times = times_before(order)
         with ThreadPoolExecutor(1) as gatherer:
-            ahead = gatherer.submit(self._gather, order[0]) if order else None
-            for place, indices in enumerate(order):
+            ahead = gatherer.submit(self._gather, order[start]) if start < len(order) else None
+            for place in range(start, len(order)):
                 assert ahead is not None
                 pixels = ahead.result()
                 if place + 1 < len(order):
                     ahead = gatherer.submit(self._gather, order[place + 1])
-                yield self._batch(pixels, indices, epoch)
+                yield self._batch(pixels, order[place], times[place], epoch)
 
-    def _batch(self, pixels: Tensor, indices: npt.NDArray[np.int64], epoch: int) -> Batch:
+    def _batch(self, pixels: Tensor, indices: Rows, times: Rows, epoch: int) -> Batch:
         images = to_float(pixels.to(self.device, non_blocking=True))
         if self.kind != "none":
             # The numbers stay on the CPU: what follows from them is then equal for every device.
-            drawn = draws(self.keys[indices], self.seed, epoch, DRAWS)
+            drawn = draws(met_again(self.keys[indices], times), self.seed, epoch, DRAWS)
             images = augment(images, drawn, self.kind)
         labels = self.labels[torch.from_numpy(indices)].to(self.device, non_blocking=True)
         return Batch(normalise(images), labels)

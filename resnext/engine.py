@@ -182,7 +182,7 @@ class _Training:
         self.step.freeze(progress.epoch < self.recipe.freeze_epochs)
         order = epoch_order(self.train.labels, self.recipe, progress.epoch)
         started = time.monotonic()
-        for batch in self.batches.run(order[progress.batch :], progress.epoch):
+        for batch in self.batches.run(order, progress.epoch, progress.batch):
             progress.lr = learning_rate(progress.step, self.total, self.per_epoch, self.recipe)
             loss, right = self.step(batch, progress.lr, progress.step)
             progress.note(loss, right, len(batch.labels))

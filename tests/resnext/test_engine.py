@@ -11,7 +11,7 @@ from torch import Tensor, nn
 from torch.nn.functional import cross_entropy
 
 from resnext import engine, training
-from resnext.batches import Batches, Part, count_batches, epoch_order
+from resnext.batches import Batches, Part, epoch_order
 from resnext.device import Compute
 from resnext.errors import InputError, TrainingError
 from resnext.images import Picture, PictureFiles
@@ -94,42 +94,6 @@ class Recorder(engine.Unwatched):
         assert step == len(self.losses) + 1
         assert images > 0
         self.losses.append(float(loss))
-
-
-def test_every_epoch_meets_every_picture_once_in_an_order_of_its_own() -> None:
-    labels = np.zeros(10, dtype=np.int64)
-    epochs = []
-    for epoch in range(3):
-        batches = epoch_order(labels, recipe(batch_size=4), epoch)
-        assert [len(batch) for batch in batches] == [4, 4, 2]
-        epochs.append(np.concatenate(batches).tolist())
-        assert sorted(epochs[-1]) == list(range(10))
-    assert len({tuple(epoch) for epoch in epochs}) == 3
-
-
-@pytest.mark.parametrize(
-    ("count", "batch", "sizes"),
-    [(9, 4, [4, 5]), (1, 4, [1]), (8, 4, [4, 4]), (3, 4, [3])],
-)
-def test_a_last_batch_of_one_picture_joins_the_one_before(
-    count: int, batch: int, sizes: list[int]
-) -> None:
-    made = recipe(batch_size=batch)
-    order = epoch_order(np.zeros(count, dtype=np.int64), made, 0)
-    assert [len(batch) for batch in order] == sizes
-    assert count_batches(count, made) == len(sizes)
-
-
-def test_batches_of_one_stay_batches_of_one() -> None:
-    made = recipe(batch_size=1, image_size=64)
-    assert [len(b) for b in epoch_order(np.zeros(3, dtype=np.int64), made, 0)] == [1, 1, 1]
-
-
-def test_a_balanced_epoch_meets_rare_classes_as_often() -> None:
-    labels = np.array([0] * 900 + [1] * 100)
-    drawn = np.concatenate(epoch_order(labels, recipe(sampler="balanced", batch_size=50), 0))
-    assert len(drawn) == 1000
-    assert 440 < (labels[drawn] == 1).sum() < 560  # 500 are due, 4 deviations are 63
 
 
 def test_training_equals_the_scripts_loop(data: Data) -> None:
