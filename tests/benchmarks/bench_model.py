@@ -5,13 +5,16 @@
 First table: `resnext38_32x4d` with native grouped convolutions against the same network with 32
 convolutions a layer. Second: `resnext50_32x4d` against torchvision's, each in its better memory
 format. Third: both memory formats for every architecture and size; `MEMORY_FORMATS` in
-`resnext/device.py` is filled from it, by the training rate in the mean over the sizes.
+`resnext/device.py` is filled from it, by the training rate in the mean over the sizes. Fourth: a
+training step compiled by `torch.compile`, in the better format, and how long its first call takes;
+`COMPILED` is filled from it. It needs a C++ compiler.
 
 The variants of one comparison take turns (A B A B ...), so that what else the machine does meets
 all of them. Rates are medians over the rounds, ratios medians over the ratios of each round.
 """
 
 import argparse
+import shutil
 import time
 from collections.abc import Callable, Sequence
 from dataclasses import dataclass
@@ -21,10 +24,10 @@ import torch
 import torchvision
 from torch import Tensor, nn
 
-from resnext.device import MEMORY_FORMATS, count_cpus
+from resnext.device import COMPILED, MEMORY_FORMATS, count_cpus
 from resnext.zoo import ARCHITECTURES, build
 from tests.benchmarks.grouped_loop import build_loop
-from tests.benchmarks.measuring import describe_machine, render
+from tests.benchmarks.measuring import describe_machine, render, seconds_of
 
 CLASSES = 2
 FORMATS = {"contiguous": torch.contiguous_format, "channels_last": torch.channels_last}
@@ -61,9 +64,13 @@ class Speed:
     infer: Rates
 
 
-def prepare(model: nn.Module, memory_format: str, size: int, batch: int) -> tuple[Step, Step]:
+def prepare(
+    model: nn.Module, memory_format: str, size: int, batch: int, *, compiled: bool = False
+) -> tuple[Step, Step]:
     """Return a training step (forward, loss, backward, SGD step) and a forward pass."""
     model = model.to(memory_format=FORMATS[memory_format])
+    if compiled:
+        model.compile()
     optimizer = torch.optim.SGD(model.parameters(), lr=1e-4)
     x = torch.randn(batch, 3, size, size).contiguous(memory_format=FORMATS[memory_format])
     y = torch.randint(CLASSES, (batch,))
@@ -195,6 +202,28 @@ def render_formats(speeds: dict[str, list[Speed]]) -> str:
     return render(["architecture", "step", "size", *FORMATS, "ratio", "device.py has"], rows)
 
 
+def measure_compiled(loads: dict[str, Load]) -> str:
+    """Measure a compiled training step of every architecture at its middle size."""
+    rows = []
+    for architecture, load in loads.items():
+        size = sorted(load.batches)[len(load.batches) // 2]
+        batch, layout = load.batches[size], MEMORY_FORMATS["cpu", architecture]
+        torch.compiler.reset()
+        steps = {
+            name: prepare(build(architecture, CLASSES), layout, size, batch, compiled=compiled)[0]
+            for name, compiled in (("plain", False), ("compiled", True))
+        }
+        first = seconds_of(steps["compiled"])
+        rates = alternate(steps, batch, load.rounds)
+        plain, compiled = (median(rates[name]) for name in steps)
+        gain = ratio(rates, "compiled", "plain")
+        has = "compiled" if ("cpu", architecture) in COMPILED else "not compiled"
+        cells = [f"{plain:.1f}", f"{compiled:.1f}", f"{gain:.2f}", f"{first:.0f} s"]
+        rows.append([architecture, f"{size} px", *cells, has])
+    head = ["architecture", "size", "plain", "compiled", "ratio", "first step", "device.py has"]
+    return render(head, rows)
+
+
 def print_tables(speeds: dict[str, list[Speed]]) -> None:
     """Print the three tables."""
     loop_goals = {("train", size): goal for size, goal in LOOP_GOALS.items()}
@@ -208,7 +237,7 @@ def print_tables(speeds: dict[str, list[Speed]]) -> None:
 
 
 def main() -> None:
-    """Measure, and print the three tables in pictures a second."""
+    """Measure, and print the four tables in pictures a second."""
     parser = argparse.ArgumentParser(description=__doc__.splitlines()[0])
     parser.add_argument("--quick", action="store_true", help="a smoke run: 64 px, 2 rounds")
     load = QUICK if parser.parse_args().quick else FULL
@@ -222,6 +251,10 @@ def main() -> None:
     print(*(f"{name}: {load}" for name, load in loads.items()), sep="\n")
     start = time.perf_counter()
     print_tables(measure_all(loads))
+    if shutil.which("g++") or shutil.which("clang++"):
+        print(f"\n{measure_compiled(loads)}")
+    else:
+        print("\nNo C++ compiler was found: compiled steps were not measured.")
     print(f"\nTook {time.perf_counter() - start:.0f} s.")
 
 
