@@ -10,6 +10,7 @@ from typing import Annotated, Any, Literal
 
 from pydantic import BaseModel, ConfigDict, Field
 
+from reports.settings import EvaluationSettings
 from resnext.recipe import (
     Augment,
     ClassWeights,
@@ -177,6 +178,13 @@ class TrainingFlags(Flags):
     metric: Metric | None = _from_preset(Recipe, "metric")
     patience: int | None = _from_preset(Recipe, "patience")
     seed: int | None = _from_preset(Recipe, "seed")
+
+
+class EvaluationFlags(Flags):
+    """How it is evaluated."""
+
+    positive: str | None = _from_preset(EvaluationSettings, "positive")
+    sensitivity: float | None = _from_preset(EvaluationSettings, "sensitivity")
 
 
 class RunFlags(Flags):

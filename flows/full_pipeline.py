@@ -15,10 +15,12 @@ from typing import Annotated, Any
 from cyclopts import Group, Parameter
 
 from flows import command, server, terminal
-from flows.flags import DataFlags, RunFlags, SplitFlags, TrainingFlags
-from flows.plan import Plan, name_of, resolve
+from flows.flags import DataFlags, EvaluationFlags, RunFlags, SplitFlags, TrainingFlags
+from flows.plan import Plan, name_of, require_positive, resolve
+from reports.settings import EvaluationSettings
 from resnext.demo import DemoSettings
 from resnext.device import describe, probe_memory
+from resnext.tables import read_manifest
 from tasks.audit import audit
 from tasks.draw import PICTURES, draw
 from tasks.evaluate import evaluate
@@ -38,12 +40,16 @@ from tasks.train import train
 PICTURES_GROUP = Group.create_ordered("Which pictures")
 SPLIT_GROUP = Group.create_ordered("How they are divided")
 TRAINING_GROUP = Group.create_ordered("How the network is trained")
+EVALUATION_GROUP = Group.create_ordered("How it is evaluated")
 RUN_GROUP = Group.create_ordered("Where and how to compute")
 
 
 def pipeline_stages(plan: Plan, runtime: Runtime) -> Iterator[Artifact]:
     """Run the stages one after the other, giving each artifact as it is finished."""
     yield (manifest := scan(runtime))
+    if plan.evaluation != EvaluationSettings():  # wrong input is said before hours of training
+        labels = read_manifest(manifest.path("manifest.csv"))["label"]
+        require_positive(plan.evaluation, sorted(set(labels)))
     tables = plan.tables
     parts = split(runtime, manifest, plan.split, tables.groups, tables.given, tables.earlier)
     if plan.only == "split":
@@ -58,7 +64,7 @@ def pipeline_stages(plan: Plan, runtime: Runtime) -> Iterator[Artifact]:
     model = train(runtime, manifest, parts, pixels, recipe, plan.compute, plan.weights)
     yield model
     yield (predictions := predict(runtime, manifest, parts, pixels, model, plan.compute))
-    yield (scores := evaluate(runtime, predictions))
+    yield (scores := evaluate(runtime, predictions, plan.evaluation))
     yield (figures := plot(runtime, parts, model, scores, plan.preset == "seed"))
     page = report(runtime, manifest, parts, model, scores, figures, about(plan))
     publish(plan.name, scores, figures, page)
@@ -67,7 +73,8 @@ def pipeline_stages(plan: Plan, runtime: Runtime) -> Iterator[Artifact]:
         yield (pictures := scan_pictures(runtime.model_copy(update={"data": plan.predict})))
         root = plan.predict if plan.predict.is_dir() else plan.predict.parent
         beside = runtime.model_copy(update={"data": root})
-        yield predict_pictures(beside, pictures, model.only(["model.safetensors"]), plan.compute)
+        weights = model.only(["model.safetensors"])
+        yield predict_pictures(beside, pictures, weights, plan.compute, scores)
 
 
 def run_pipeline(plan: Plan, name: str) -> str:
@@ -102,10 +109,11 @@ def full_pipeline(
     split: SplitFlags = SplitFlags(),
     training: TrainingFlags = TrainingFlags(),
     run: RunFlags = RunFlags(),
+    evaluation: EvaluationFlags = EvaluationFlags(),
 ) -> State[Any]:
     """Train a classifier on class folders and report how good it is."""
     with command.wrong_input_fails_in_words() as outcome:
-        plan = resolve(data, split, training, run)
+        plan = resolve(data, split, training, run, evaluation)
         outcome.state = Completed(message=run_pipeline(plan, run_id()))
     return outcome.state
 
@@ -128,6 +136,7 @@ def about(plan: Plan) -> About:
         settings=(
             ("Split", _facts(plan.split)),
             ("Training", _facts(plan.recipe, without=() if uses_momentum else ("momentum",))),
+            ("Evaluation", _facts(plan.evaluation)),
         ),
         environment=(
             ("Computed on", describe(plan.compute)),
@@ -150,6 +159,9 @@ def main(
     data: Annotated[DataFlags, Parameter(name="*", group=PICTURES_GROUP)] = DataFlags(),
     split: Annotated[SplitFlags, Parameter(name="*", group=SPLIT_GROUP)] = SplitFlags(),
     training: Annotated[TrainingFlags, Parameter(name="*", group=TRAINING_GROUP)] = TrainingFlags(),
+    evaluation: Annotated[
+        EvaluationFlags, Parameter(name="*", group=EVALUATION_GROUP)
+    ] = EvaluationFlags(),
     run: Annotated[RunFlags, Parameter(name="*", group=RUN_GROUP)] = RunFlags(),
     config: Annotated[Path | None, Parameter(group=RUN_GROUP)] = None,  # noqa: ARG001 - read by run_command, before the other flags
 ) -> None:
@@ -159,14 +171,16 @@ def main(
         data: Which pictures.
         split: How they are divided.
         training: How the network is trained.
+        evaluation: How it is evaluated.
         run: Where and how to compute.
         config: TOML file with any of these settings; a flag wins over it [default: none].
     """
-    plan = resolve(data, split, training, run)  # wrong input is said before a server is started
+    # Wrong input is said before a server is started.
+    plan = resolve(data, split, training, run, evaluation)
     terminal.show_only_our_lines()
     terminal.say_what_runs(plan)
     with server.connected(), tags(*plan.tags):
-        command.end(full_pipeline(data, split, training, run, return_state=True))
+        command.end(full_pipeline(data, split, training, run, evaluation, return_state=True))
 
 
 if __name__ == "__main__":

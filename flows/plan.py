@@ -2,7 +2,7 @@
 
 import os
 import shlex
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
@@ -15,18 +15,22 @@ from flows.flags import (
     SYNTHETIC,
     USUAL_DATA,
     DataFlags,
+    EvaluationFlags,
     Preset,
     RunFlags,
     SplitFlags,
     Stop,
     TrainingFlags,
 )
+from reports.settings import EvaluationSettings
 from resnext.device import Compute, count_cpus, plan_compute
 from resnext.errors import InputError
 from resnext.manifest.listing import part_folders
 from resnext.recipe import Recipe
 from resnext.split.settings import SplitSettings
 from tasks.stage.artifact import Artifact
+
+SHOWN_CLASSES = 20
 
 
 @dataclass(frozen=True)
@@ -51,6 +55,7 @@ class Plan:
     tables: SplitTables
     recipe: Recipe
     weights: Artifact | None
+    evaluation: EvaluationSettings
     compute: Compute
     workers: int
     verify: bool
@@ -72,7 +77,13 @@ class Plan:
         return (self.data_name, self.recipe.arch, f"preset: {self.preset}")
 
 
-def resolve(data: DataFlags, split: SplitFlags, training: TrainingFlags, run: RunFlags) -> Plan:
+def resolve(
+    data: DataFlags,
+    split: SplitFlags,
+    training: TrainingFlags,
+    run: RunFlags,
+    evaluation: EvaluationFlags = EvaluationFlags(),
+) -> Plan:
     """Fill in what was left empty, check everything, and find the device.
 
     Raises:
@@ -80,7 +91,7 @@ def resolve(data: DataFlags, split: SplitFlags, training: TrainingFlags, run: Ru
         pydantic.ValidationError: a value is out of bounds.
     """
     preset = PRESETS[training.preset]
-    given = _given(training) | _given(split)
+    given = _given(training) | _given(split) | _given(evaluation)
     start, weights = _weights(training.weights)
     pictures = _folder("--data", _asked_folder(data))
     split_settings = _split_settings(split, preset, pictures)
@@ -102,11 +113,32 @@ def resolve(data: DataFlags, split: SplitFlags, training: TrainingFlags, run: Ru
         tables=_tables(split),
         recipe=recipe,
         weights=weights,
+        evaluation=EvaluationSettings(**_given(evaluation)),
         compute=plan_compute(run.device, recipe.arch, run.deterministic),
         workers=count_cpus() if run.workers is None else max(1, run.workers),
         verify=run.verify,
         command=_command(data, given, training.preset, run),
     )
+
+
+def require_positive(settings: EvaluationSettings, classes: Sequence[str]) -> None:
+    """Check the positive class against the classes that were found.
+
+    Raises:
+        InputError: it is none of them, or a sensitivity is wanted and of what is not said.
+    """
+    shown = ", ".join(classes[:SHOWN_CLASSES])
+    more = f" and {len(classes) - SHOWN_CLASSES} more" if len(classes) > SHOWN_CLASSES else ""
+    if settings.positive is not None and settings.positive not in classes:
+        raise InputError(
+            f"--positive must be one of the classes ({shown}{more}), got '{settings.positive}'. "
+            "Write it as its folder is called."
+        )
+    if settings.sensitivity is not None and settings.positive is None and len(classes) > 2:
+        raise InputError(
+            f"--sensitivity must go with --positive where there are {len(classes)} classes, got "
+            f"none. Name one of {shown}{more}."
+        )
 
 
 def store_folder(path: Path | None) -> Path:

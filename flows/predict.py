@@ -28,6 +28,7 @@ from tasks.stage.store import RECORD, faults
 
 log = logging.getLogger("flows.predict")  # also where this file is the program
 
+CALIBRATION = "calibration.json"
 RESULT = "batch_predictions.csv"
 SHOWN = 20  # pictures, on the terminal
 
@@ -49,6 +50,9 @@ def run_prediction(source: Path, settings: PredictFlags, name: str) -> str:
     store = store_folder(settings.store)
     model, card = find_model(settings.model, store)
     log.info("model: %s, %s", describe(card), model.single_path().resolve())
+    calibration = find_calibration(model.single_path())
+    if calibration is None:
+        log.info("calibrated_ columns repeat p_ (temperature 1): no calibration.json by the model")
     source = source.absolute()
     root = source if source.is_dir() else source.parent
     with open_run(store, name, {"source": str(source)}) as run:
@@ -56,7 +60,7 @@ def run_prediction(source: Path, settings: PredictFlags, name: str) -> str:
         pictures = scan_pictures(runtime.model_copy(update={"workers": count_cpus()}))
         compute = plan_compute(settings.device, card.architecture, deterministic=False)
         reading = runtime.model_copy(update={"data": root})
-        done = predict_pictures(reading, pictures, model, compute)
+        done = predict_pictures(reading, pictures, model, compute, calibration)
     show(done.path(RESULT), run / RESULT)
     return f"predicted the pictures of {source.name}"
 
@@ -68,8 +72,21 @@ def find_model(path: Path | None, store: Path) -> tuple[Artifact, ModelCard]:
         InputError: there are none, they were altered, or the file is no model of this project.
     """
     found = choose_model(path, store)
-    _require_unaltered(found)
+    _require_unaltered(found, "--model")
     return Artifact.of_file(found), read_card(found)
+
+
+def find_calibration(model: Path) -> Artifact | None:
+    """Give the calibration.json beside a model, in its run folder as a rule; None without one.
+
+    Raises:
+        InputError: it was altered.
+    """
+    found = model.parent / CALIBRATION
+    if not found.is_file():
+        return None
+    _require_unaltered(found, CALIBRATION)
+    return Artifact.of_file(found)
 
 
 def choose_model(path: Path | None, store: Path) -> Path:
@@ -92,17 +109,17 @@ def choose_model(path: Path | None, store: Path) -> Path:
     return found.absolute()
 
 
-def _require_unaltered(model: Path) -> None:
-    """Check weights that lie in a store against what was written down of them there.
+def _require_unaltered(file: Path, what: str) -> None:
+    """Check a file that lies in a store against what was written down of it there.
 
     Raises:
-        InputError: they were altered since.
+        InputError: it was altered since.
     """
-    real = model.resolve()
+    real = file.resolve()
     _, altered = faults(real.parent) if (real.parent / RECORD).is_file() else ([], [])
     if {real.name, RECORD} & set(altered):
         raise InputError(
-            f"--model must be as it was written, got '{model}', which was altered since. "
+            f"{what} must be as it was written, got '{file}', which was altered since. "
             "Run flows/full_pipeline.py again, or name another file."
         )
 

@@ -2,7 +2,9 @@
 
 import logging
 import sys
+from collections.abc import Mapping
 from pathlib import Path
+from typing import Any
 
 from flows.plan import Plan
 from tasks.stage.decorator import current_stage
@@ -88,16 +90,26 @@ def conclusion(run: Path, plan: Plan) -> str:
 
     metrics = read_json(run / "metrics.json")
     table = format_per_class(read_table(run / "per_class.csv"))
-    score = (
-        f"{metrics['accuracy']:.1%} of {metrics['n']} test pictures right "
-        f"(always answering the commonest class: {metrics['majority_accuracy']:.1%})"
-    )
+    score = score_line(metrics)
     kind = "SYNTHETIC demonstration set, " if plan.data is None else ""
     log.info("\n%s\n\n%s%s", table, kind, score, extra={"plain": True})
     log.info("Report: %s", latest / "report.html", extra={"plain": True})
     if plan.predict is not None:
         log.info("Predictions: %s", latest / "batch_predictions.csv", extra={"plain": True})
     return f"{plan.name}: {score}"
+
+
+def score_line(metrics: Mapping[str, Any]) -> str:
+    """Say in a line how good the network is, with the interval of 95 % where there is one."""
+    from reports.words import percent
+
+    balanced, interval = metrics["balanced_accuracy"], metrics.get("balanced_accuracy_ci95")
+    bounds = f" (95 % {100 * interval[0]:.0f} to {100 * interval[1]:.0f})" if interval else ""
+    return (
+        f"{percent(metrics['accuracy'], ' ')} of {metrics['n']} test pictures right (always "
+        f"answering the commonest class: {percent(metrics['majority_accuracy'], ' ')}); "
+        f"balanced accuracy {percent(balanced, ' ')}{bounds}"
+    )
 
 
 def plain(value: object) -> str:

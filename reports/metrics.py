@@ -1,8 +1,7 @@
-"""Turn a table of predictions into figures of merit: a table a class, a confusion table, a summary.
+"""Turn a sample of predictions into figures: a table by class, a confusion table, a summary.
 
-Every point value is scikit-learn's. All functions count the rows of one part of the split whose
-status is "ok", and take the classes as an argument: a class that the part does not hold still has
-its row.
+Every point value is scikit-learn's, but the calibration error, which it does not have. A class
+that the sample does not hold still has its row.
 
 What is undefined is NaN, never 0: the precision of a class that was never predicted, the recall of
 a class that the part does not hold, the AUROC where only one class is there. NaN is an empty field
@@ -15,138 +14,142 @@ Source: https://scikit-learn.org/stable/modules/model_evaluation.html
 from __future__ import annotations
 
 import math
-from collections.abc import Sequence
-from typing import Any
 
 import numpy as np
-import numpy.typing as npt
 import pandas as pd
 from sklearn.metrics import (
     accuracy_score,
+    average_precision_score,
+    brier_score_loss,
     confusion_matrix,
+    f1_score,
     log_loss,
+    matthews_corrcoef,
     multilabel_confusion_matrix,
     precision_recall_fscore_support,
     recall_score,
     roc_auc_score,
 )
 
+from reports.resampled import SCORES, auroc_places, calibration_errors
+from reports.sample import FloatArray, IntArray, Sample
 from reports.tables import confusion_table
 
-IntArray = npt.NDArray[np.int64]
-FloatArray = npt.NDArray[np.float64]
-
-PER_CLASS_COLUMNS = ("class", "support", "precision", "recall", "specificity", "f1")
-SUMMARY_NAMES = (
-    "n",
-    "groups",
-    "accuracy",
-    "balanced_accuracy",
-    "macro_f1",
+PER_CLASS_COLUMNS = (
+    "class",
+    "support",
+    "precision",
+    "recall",
+    "specificity",
+    "f1",
     "auroc",
-    "majority_accuracy",
-    "log_loss",
+    "average_precision",
 )
+SUMMARY_NAMES = ("n", "groups", *SCORES, "majority_accuracy")
 
 
-def evaluated(predictions: pd.DataFrame, *, split: str = "test") -> pd.DataFrame:
-    """Select the rows that count: those of one part of the split whose status is "ok"."""
-    rows = (predictions["split"] == split) & (predictions["status"] == "ok")
-    return predictions.loc[rows].reset_index(drop=True)
+def per_class(sample: Sample) -> pd.DataFrame:
+    """Compute support, and precision, recall, specificity, F1, AUROC and average precision (0..1).
 
-
-def per_class(
-    predictions: pd.DataFrame, classes: Sequence[str], *, split: str = "test"
-) -> pd.DataFrame:
-    """Compute support, precision, recall, specificity and F1 (shares 0..1) of each class.
-
-    NaN where undefined: precision of a class that was never predicted, recall of a class with
+    AUROC and average precision are those of the class against the rest. NaN where undefined:
+    precision of a class that was never predicted, recall and average precision of a class with
     support 0, specificity where every picture is of the class, F1 of a class that is neither
-    there nor predicted.
-
-    Raises:
-        ValueError: a label or a prediction is not among the classes.
+    there nor predicted, AUROC where no picture or every picture is of the class.
     """
-    rows = evaluated(predictions, split=split)
-    true, predicted = _codes(rows, "label", classes), _codes(rows, "predicted", classes)
-    labels = np.arange(len(classes))
-    if len(rows) == 0:
-        undefined = np.full(len(classes), np.nan)
-        scores = (undefined, undefined, undefined, np.zeros(len(classes), dtype=np.int64))
+    classes = len(sample.classes)
+    if len(sample) == 0:
+        undefined = np.full(classes, np.nan)
+        scores = (undefined, undefined, undefined, np.zeros(classes, dtype=np.int64))
     else:
         scores = precision_recall_fscore_support(
-            true, predicted, labels=labels, zero_division=np.nan
+            sample.true, sample.predicted, labels=np.arange(classes), zero_division=np.nan
         )
     precision, recall, f1, support = scores
-    specificity = _specificity(true, predicted, len(classes))
-    columns = (list(classes), support, precision, recall, specificity, f1)
+    columns = (
+        list(sample.classes),
+        support,
+        precision,
+        recall,
+        _specificity(sample.true, sample.predicted, classes),
+        f1,
+        [auroc(sample, place) for place in range(classes)],
+        [average_precision(sample, place) for place in range(classes)],
+    )
     return pd.DataFrame(dict(zip(PER_CLASS_COLUMNS, columns, strict=True)))
 
 
-def confusion(
-    predictions: pd.DataFrame, classes: Sequence[str], *, split: str = "test"
-) -> pd.DataFrame:
-    """Count the pictures by true (rows) and predicted class (columns), in the order of classes.
-
-    Raises:
-        ValueError: a label or a prediction is not among the classes.
-    """
-    rows = evaluated(predictions, split=split)
-    true, predicted = _codes(rows, "label", classes), _codes(rows, "predicted", classes)
-    return confusion_table(_counts(true, predicted, len(classes)), classes, classes)
+def confusion(sample: Sample) -> pd.DataFrame:
+    """Count the pictures by true (rows) and predicted class (columns), in the order of classes."""
+    counts = _counts(sample.true, sample.predicted, len(sample.classes))
+    return confusion_table(counts, sample.classes, sample.classes)
 
 
-def summary(
-    predictions: pd.DataFrame, classes: Sequence[str], *, split: str = "test"
-) -> dict[str, float]:
-    """Compute the figures of the whole part; n and groups are counts, accuracies shares 0..1.
+def summary(sample: Sample) -> dict[str, float]:
+    """Compute the figures of the whole sample; n and groups are counts, accuracies shares 0..1.
 
     * groups: patients, or what stands for them; a picture without a group is one of its own.
     * balanced_accuracy: the mean recall of the classes that the part holds.
     * macro_f1: the mean F1 of the classes that are there or were predicted.
+    * weighted_f1: the mean F1 of the classes that are there, weighted by their pictures.
+    * mcc: Matthews' correlation, -1..1. NaN where only one class is there or was predicted.
     * auroc: with two classes, of the second one in sorted order; with more, the mean of each class
       against the rest, over the classes that the part holds. NaN where only one class is there.
     * majority_accuracy: what always answering the commonest class of this very part would score.
     * log_loss: in nats, from the probabilities scaled to the sum 1.
+    * brier: the mean squared error of the probabilities, 0..2 added up over more than two classes,
+      0..1 with two.
+    * ece: see `reports.resampled.calibration_errors`.
 
     With no picture at all n and groups are 0 and the rest is NaN.
-
-    Raises:
-        ValueError: a label or a prediction is not among the classes.
     """
-    rows = evaluated(predictions, split=split)
-    if len(rows) == 0:
+    if len(sample) == 0:
         return {name: 0 if name in ("n", "groups") else math.nan for name in SUMMARY_NAMES}
-    true, predicted = _codes(rows, "label", classes), _codes(rows, "predicted", classes)
-    probabilities = _probabilities(rows, classes)  # (N, C)
-    present = np.unique(true)
-    f1 = precision_recall_fscore_support(
-        true, predicted, labels=np.arange(len(classes)), zero_division=np.nan
-    )[2]
+    true, predicted = sample.true, sample.predicted
+    every, there = np.arange(len(sample.classes)), np.unique(true)
+    f1 = f1_score(true, predicted, labels=every, average=None, zero_division=np.nan)
     return {
-        "n": len(rows),
-        "groups": int(rows["group"].where(rows["group"] != "", rows["path"]).nunique()),
+        "n": len(sample),
+        "groups": sample.group_count,
         "accuracy": float(accuracy_score(true, predicted)),
-        "balanced_accuracy": float(recall_score(true, predicted, labels=present, average="macro")),
+        "balanced_accuracy": float(recall_score(true, predicted, labels=there, average="macro")),
         "macro_f1": float(np.nanmean(f1)),
-        "auroc": _auroc(true, probabilities, classes),
-        "majority_accuracy": float(np.bincount(true).max() / len(rows)),
-        "log_loss": float(log_loss(true, probabilities, labels=np.arange(len(classes)))),
+        "weighted_f1": float(f1_score(true, predicted, labels=there, average="weighted")),
+        "mcc": _mcc(true, predicted),
+        "auroc": mean_auroc(sample),
+        "log_loss": float(log_loss(true, sample.probabilities, labels=every)),
+        "brier": float(brier_score_loss(true, sample.probabilities, labels=every)),
+        "ece": float(calibration_errors(sample, np.ones((1, sample.group_count)))[0]),
+        "majority_accuracy": float(np.bincount(true).max() / len(sample)),
     }
 
 
-def _codes(rows: pd.DataFrame, column: str, classes: Sequence[str]) -> IntArray:
-    """Give the position of each row's class in classes, (N,)."""
-    places = {name: place for place, name in enumerate(classes)}
-    unknown = [name for name in rows[column].unique() if name not in places]
-    if unknown:
-        shown = ", ".join(f"'{name}'" for name in unknown[:5])
-        raise ValueError(
-            f"Column '{column}' must hold only the {len(places)} classes, got {shown} "
-            f"({len(unknown)} unknown in all). Evaluate with the classes that the model was "
-            "trained on."
-        )
-    return np.array([places[name] for name in rows[column]], dtype=np.int64)
+def auroc(sample: Sample, place: int) -> float:
+    """Compute the area under the ROC curve of one class against the rest."""
+    hits = sample.true == place
+    if hits.all() or not hits.any():
+        return math.nan
+    return float(roc_auc_score(hits, sample.probabilities[:, place]))
+
+
+def average_precision(sample: Sample, place: int) -> float:
+    """Compute the average precision of one class; NaN where the sample does not hold it."""
+    hits = sample.true == place
+    if not hits.any():
+        return math.nan
+    return float(average_precision_score(hits, sample.probabilities[:, place]))
+
+
+def mean_auroc(sample: Sample) -> float:
+    """Compute the AUROC of two classes, or the mean of more; NaN where only one class is there."""
+    areas = [auroc(sample, place) for place in auroc_places(sample)]
+    return float(np.mean(areas)) if areas else math.nan
+
+
+def _mcc(true: IntArray, predicted: IntArray) -> float:
+    """Compute Matthews' correlation; scikit-learn calls the undefined case 0."""
+    if len(np.unique(true)) < 2 or len(np.unique(predicted)) < 2:
+        return math.nan
+    return float(matthews_corrcoef(true, predicted))
 
 
 def _counts(true: IntArray, predicted: IntArray, classes: int) -> IntArray:
@@ -166,23 +169,3 @@ def _specificity(true: IntArray, predicted: IntArray, classes: int) -> FloatArra
     shares: FloatArray = np.full(classes, np.nan)
     np.divide(right, right + wrong, out=shares, where=(right + wrong) > 0)
     return shares
-
-
-def _probabilities(rows: pd.DataFrame, classes: Sequence[str]) -> FloatArray:
-    """Read the probabilities in the order of classes, scaled to the sum 1, (N, C)."""
-    values = rows[[f"p_{name}" for name in classes]].to_numpy(dtype=np.float64)
-    scaled: FloatArray = values / values.sum(axis=1, keepdims=True)
-    return scaled
-
-
-def _auroc(true: IntArray, probabilities: FloatArray, classes: Sequence[str]) -> float:
-    """Compute the area under the ROC curve; NaN where only one class is there."""
-    if len(np.unique(true)) < 2:
-        return math.nan
-    if len(classes) == 2:
-        second = list(classes).index(sorted(classes)[1])
-        return float(roc_auc_score(true == second, probabilities[:, second]))
-    areas: list[Any] = [
-        roc_auc_score(true == place, probabilities[:, place]) for place in np.unique(true)
-    ]
-    return float(np.mean(areas))

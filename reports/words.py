@@ -7,6 +7,7 @@ from __future__ import annotations
 
 import math
 import unicodedata
+from collections.abc import Sequence
 
 NOT_AVAILABLE = "n/a"
 
@@ -14,6 +15,18 @@ NOT_AVAILABLE = "n/a"
 def percent(share: float | None, space: str = "\u00a0") -> str:
     """Write a share 0..1 in percent with one decimal; "n/a" where it is undefined."""
     return NOT_AVAILABLE if undefined(share) else f"{100 * float(share or 0):.1f}{space}%"
+
+
+def percent_interval(share: float | None, interval: Sequence[float | None] | None) -> str:
+    """Write a share with its interval as "71.0 % (58-83)", the bounds in whole percent.
+
+    Without an interval, as where too few groups are there, the share stands alone.
+    """
+    shown = percent(share, " ")
+    if interval is None or any(undefined(bound) for bound in interval):
+        return shown
+    low, high = (f"{100 * float(bound or 0):.0f}" for bound in interval)
+    return f"{shown} ({low}-{high})"
 
 
 def decimal(value: float | None) -> str:

@@ -1,5 +1,7 @@
 """Predictions as tables: val and test part of a split, or a folder of new pictures."""
 
+import json
+import math
 from collections.abc import Sequence
 from pathlib import Path
 
@@ -37,15 +39,25 @@ def predict_split(
 
 
 def predict_pictures(
-    root: Path, manifest: Path, quarantine: Path, model: Path, compute: Compute, *, workers: int = 1
+    root: Path,
+    manifest: Path,
+    quarantine: Path,
+    model: Path,
+    compute: Compute,
+    *,
+    calibration: Path | None = None,
+    workers: int = 1,
 ) -> pd.DataFrame:
     """Predict pictures without a class: the table batch_predictions.csv.
 
-    A picture that can't be used gets no prediction, the status "error" and the reason.
+    A picture that can't be used gets no prediction, the status "error" and the reason. Beside each
+    p_<class> stands calibrated_<class>, at the temperature of calibration.json; the same without.
 
     Raises:
-        InputError: the model can't be read, or a picture changed since it was scanned.
+        InputError: the model or the calibration can't be read, or a picture changed since it was
+            scanned.
     """
+    temperature = 1.0 if calibration is None else read_temperature(calibration)
     device.apply(compute)
     network, card = load_model(model)
     rows = read_manifest(manifest)
@@ -53,7 +65,8 @@ def predict_pictures(
     pictures = [Picture(root / path, digest) for path, digest in zip(paths, digests, strict=True)]
     source = PictureFiles(pictures, card.image_size, workers)
     part = Part(np.arange(len(rows)), np.zeros(len(rows), dtype=np.int64), digests, paths)
-    predicted = prediction_columns(engine.predict(network, source, part, compute), card.classes)
+    logs = engine.predict(network, source, part, compute)
+    predicted = prediction_columns(logs, card.classes, temperature=temperature)
     done = pd.concat([rows[["path"]], predicted], axis=1)
     faults = read_table(quarantine).rename(columns={"reason": "error"})
     table = pd.concat([done, faults.assign(status="error")], ignore_index=True)
@@ -61,17 +74,43 @@ def predict_pictures(
     return table.fillna(dict.fromkeys(text, "")).sort_values("path", ignore_index=True)
 
 
-def prediction_columns(logs: Tensor, classes: Sequence[str]) -> pd.DataFrame:
+def read_temperature(path: Path) -> float:
+    """Read the temperature of a calibration.json.
+
+    Raises:
+        InputError: it holds no positive number.
+    """
+    try:
+        temperature = float(json.loads(path.read_text(encoding="utf-8"))["temperature"])
+    except (ValueError, KeyError, TypeError):
+        temperature = math.nan
+    if not (math.isfinite(temperature) and temperature > 0):
+        raise InputError(
+            f"calibration.json must hold a temperature above 0, got none. File {str(path)!r}. "
+            "Run flows/full_pipeline.py again, or move the file away."
+        )
+    return temperature
+
+
+def prediction_columns(
+    logs: Tensor, classes: Sequence[str], *, temperature: float | None = None
+) -> pd.DataFrame:
     """Turn log-probabilities (N, C) into predicted, confidence, p_<class>, status, error.
 
-    Of equal probabilities the first class wins.
+    With a temperature, calibrated_<class> follows the p_<class>. Of equal probabilities the first
+    class wins, whatever the temperature.
     """
+    logs = logs.reshape(len(logs), len(classes))  # also where there is no picture
     probabilities = logs.exp().numpy()
     names = np.asarray(classes, dtype=object)
     best = probabilities.argmax(axis=1)
     table = pd.DataFrame({"predicted": names[best], "confidence": probabilities.max(axis=1)})
     for place, name in enumerate(classes):
         table[f"p_{name}"] = probabilities[:, place]
+    if temperature is not None:
+        calibrated = (logs / temperature).softmax(dim=1).numpy()
+        for place, name in enumerate(classes):
+            table[f"calibrated_{name}"] = calibrated[:, place]
     return table.assign(status="ok", error="")
 
 

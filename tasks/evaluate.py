@@ -1,18 +1,28 @@
-"""Evaluate predictions: per-class figures, the confusion matrix and the summary."""
+"""Evaluate predictions: every figure with its interval, calibration, tables for figures."""
 
+import logging
 from typing import Annotated
 
+from reports.settings import EvaluationSettings
 from tasks.stage.artifact import Artifact, Reads, Work
 from tasks.stage.decorator import stage
 
+log = logging.getLogger(__name__)
+
 
 @stage(run_name="evaluate on test")
-def evaluate(work: Work, predictions: Annotated[Artifact, Reads("predictions.csv")]) -> None:
-    """Write per_class.csv, confusion.csv and metrics.json of the test part."""
-    from reports import metrics, tables
+def evaluate(
+    work: Work,
+    predictions: Annotated[Artifact, Reads("predictions.csv")],
+    settings: EvaluationSettings,
+) -> None:
+    """Write what is known of the test part, and calibration.json from the val part.
 
-    table = tables.read_table(predictions.path("predictions.csv"))
-    classes = [name.removeprefix("p_") for name in table.columns if name.startswith("p_")]
-    tables.write_table(metrics.per_class(table, classes), work.out / "per_class.csv")
-    tables.write_confusion(metrics.confusion(table, classes), work.out / "confusion.csv")
-    tables.write_json(metrics.summary(table, classes), work.out / "metrics.json")
+    per_class.csv, confusion.csv and metrics.json; roc.csv, precision_recall.csv, reliability.csv
+    and confidences.csv, which figures are drawn from.
+    """
+    from reports import evaluation, tables
+
+    found = evaluation.evaluate(tables.read_table(predictions.path("predictions.csv")), settings)
+    evaluation.write(found, work.out)
+    log.info(found.calibration.describe())

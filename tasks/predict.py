@@ -37,8 +37,12 @@ def predict_pictures(
     pictures: Annotated[Artifact, Reads("batch_manifest.csv", "batch_quarantine.csv")],
     model: Annotated[Artifact, Reads()],
     compute: Compute,
+    scores: Annotated[Artifact | None, Reads("calibration.json")] = None,
 ) -> None:
-    """Write batch_predictions.csv. `model` holds one file, the weights."""
+    """Write batch_predictions.csv.
+
+    `model` holds one file, the weights; `scores` the temperature, which is 1 without them.
+    """
     from resnext import predictions
 
     table = predictions.predict_pictures(
@@ -47,6 +51,7 @@ def predict_pictures(
         pictures.path("batch_quarantine.csv"),
         model.single_path(),
         compute,
+        calibration=scores.path("calibration.json") if scores else None,
         workers=work.workers,
     )
     write_table(table, work.out / "batch_predictions.csv")

@@ -10,6 +10,7 @@ import json
 from pathlib import Path
 from typing import Any
 
+from reports.words import percent_interval
 from tasks.orchestrator import (
     NO_CACHE,
     create_image_artifact,
@@ -19,7 +20,9 @@ from tasks.orchestrator import (
 )
 from tasks.stage.artifact import Artifact
 
-SHOWN = ("n", "groups", "accuracy", "balanced_accuracy", "macro_f1", "auroc", "majority_accuracy")
+COUNTS = ("n", "groups")
+SHARES = ("accuracy", "balanced_accuracy", "macro_f1", "auroc", "majority_accuracy")
+CLASS_SHARES = ("precision", "recall", "specificity", "f1", "auroc")
 
 
 @task(task_run_name="publish to the UI", cache_policy=NO_CACHE, persist_result=False)
@@ -47,24 +50,24 @@ def publish(name: str, scores: Artifact, figures: Artifact, report: Artifact) ->
 
 def summary(name: str, metrics: dict[str, Any], curves: str, confusion: str, report: Path) -> str:
     """Render the score as markdown with the figures inside."""
-    lines = [f"# {name}", "", "| figure | test part |", "|---|---|"]
-    lines += [f"| {key.replace('_', ' ')} | {number(metrics.get(key))} |" for key in SHOWN]
+    lines = [f"# {name}", "", "| figure | test part (95 % interval) |", "|---|---|"]
+    lines += [f"| {key} | {metrics[key]} |" for key in COUNTS]
+    for key in SHARES:
+        shown = percent_interval(metrics.get(key), metrics.get(f"{key}_ci95"))
+        lines.append(f"| {key.replace('_', ' ')} | {shown} |")
     lines += ["", f"![Learning curves]({curves})", "", f"![Confusion matrix]({confusion})"]
     return "\n".join([*lines, "", f"The report is in `{report}`.", ""])
 
 
 def per_class_rows(path: Path) -> list[dict[str, str]]:
-    """Read per_class.csv into rows for people."""
+    """Read per_class.csv into rows for people, each share with its interval of 95 %."""
     with path.open(encoding="utf-8", newline="") as file:
         rows = list(csv.DictReader(file))
-    return [{key: _cell(key, value) for key, value in row.items()} for row in rows]
-
-
-def number(value: float | None) -> str:
-    """Write a count as it is, a share as a percentage, what is undefined as n/a."""
-    if value is None:
-        return "n/a"
-    return str(value) if isinstance(value, int) else f"{value:.1%}"
+    return [
+        {"class": row["class"], "support": row["support"]}
+        | {name: _share(row, name) for name in CLASS_SHARES}
+        for row in rows
+    ]
 
 
 def data_uri(path: Path) -> str:
@@ -72,9 +75,10 @@ def data_uri(path: Path) -> str:
     return "data:image/png;base64," + base64.b64encode(path.read_bytes()).decode()
 
 
-def _cell(column: str, value: str) -> str:
-    if column == "class":
-        return value
-    if column == "support":
-        return str(int(float(value)))
-    return number(float(value) if value else None)
+def _share(row: dict[str, str], name: str) -> str:
+    value, low, high = (_number(row[key]) for key in (name, f"{name}_low", f"{name}_high"))
+    return percent_interval(value, (low, high))
+
+
+def _number(text: str) -> float | None:
+    return float(text) if text else None

@@ -1,5 +1,6 @@
 """The pipeline as a user runs it: the program, on a copy of the code that tests may change."""
 
+import json
 import os
 import re
 import shutil
@@ -19,6 +20,11 @@ TINY = ["--image-size", "32", "--epochs", "1", "--batch-size", "8", "--device", 
 TINY += ["--arch", "resnext38_32x4d"]
 AFTER_SCAN = {"split", "pack", "train", "predict", "evaluate", "plot", "report"}
 FILES = {
+    "calibration.json",
+    "roc.csv",
+    "precision_recall.csv",
+    "reliability.csv",
+    "confidences.csv",
     "manifest.csv",
     "quarantine.csv",
     "contents.txt",
@@ -138,6 +144,7 @@ def test_the_first_run_computes_everything_and_says_where_the_report_is(
     assert "40 pictures in 2 classes: Blue 20, Red 20" in said
     assert "CPU" in said
     assert re.search(r"^Blue +\d", said, re.MULTILINE), "the per-class table"
+    assert re.search(r"; balanced accuracy \d+\.\d %( \(95 % \d+ to \d+\))?$", said, re.MULTILINE)
     assert f"Report: {project.store / 'latest' / 'report.html'}" in said
 
 
@@ -155,7 +162,13 @@ def test_the_tables_have_the_columns_that_scripts_rely_on(project: Project) -> N
         "history.csv": "epoch lr train_loss train_accuracy val_loss val_accuracy",
         "timing.csv": "epoch seconds images_per_second finished_at",
         "predictions.csv": "path label group split predicted confidence p_Blue p_Red status error",
-        "per_class.csv": "class support precision recall specificity f1",
+        "per_class.csv": "class support precision precision_low precision_high recall recall_low "
+        "recall_high specificity specificity_low specificity_high f1 f1_low f1_high auroc "
+        "auroc_low auroc_high average_precision average_precision_low average_precision_high",
+        "roc.csv": "class false_positive_rate true_positive_rate low high",
+        "precision_recall.csv": "class recall precision low high",
+        "reliability.csv": "when bin_low bin_high n confidence accuracy low high",
+        "confidences.csv": "bin_low bin_high right wrong",
         "confusion.csv": "true Blue Red",
     }
     latest = project.store / "latest"
@@ -270,7 +283,7 @@ def test_a_cached_run_imports_no_heavy_library(project: Project) -> None:
         "import sys; sys.argv = sys.argv[1:]; import runpy\n"
         "try: runpy.run_path(sys.argv[0], run_name='__main__')\n"
         "except SystemExit as end: assert not end.code, end.code\n"
-        "heavy = {'torch', 'torchvision', 'sklearn', 'matplotlib'} & set(sys.modules)\n"
+        "heavy = {'torch', 'torchvision', 'sklearn', 'scipy', 'matplotlib'} & set(sys.modules)\n"
         "assert not heavy, heavy"
     )
     program = str(project.code / "flows" / "full_pipeline.py")
@@ -284,6 +297,24 @@ def test_a_cached_run_imports_no_heavy_library(project: Project) -> None:
     )
     assert done.returncode == 0, done.stderr
     assert computed(done.stderr) == {"scan"}
+
+
+def test_an_unknown_positive_class_is_said_right_after_the_scan(project: Project) -> None:
+    process = project.start_pipeline("--positive", "Green", "--seed", "77")
+    out, err = process.communicate(timeout=120)
+    assert process.returncode == 2
+    assert computed(out + err) == {"scan"}
+    (line,) = [line for line in err.splitlines() if line.startswith("error: ")]
+    assert line.startswith("error: --positive must be one of the classes (Blue, Red), got 'Green'.")
+
+
+def test_another_positive_class_evaluates_anew_and_trains_nothing(project: Project) -> None:
+    stages = computed(project.run("--positive", "Blue", "--sensitivity", "0.9"))
+    assert "evaluate" in stages
+    assert not stages & {"split", "pack", "train", "predict"}
+    metrics = json.loads((project.store / "latest" / "metrics.json").read_text())
+    assert metrics["operating_point"]["positive"] == "Blue"
+    project.run()
 
 
 def test_only_stops_after_a_stage_and_latest_points_there(project: Project) -> None:
@@ -344,7 +375,9 @@ def test_new_pictures_are_predicted_with_the_new_model(project: Project) -> None
     project.run("--predict", str(project.data / "Red"))
     table = pd.read_csv(project.store / "latest" / "batch_predictions.csv")
     assert len(table) == 20
-    assert list(table.columns[:3]) == ["path", "predicted", "confidence"]
+    assert " ".join(table.columns) == (
+        "path predicted confidence p_Blue p_Red calibrated_Blue calibrated_Red status error"
+    )
     assert len(pd.read_csv(project.store / "latest" / "manifest.csv")) == 40
 
 
@@ -352,6 +385,7 @@ def test_one_picture_is_predicted_with_the_newest_model(project: Project) -> Non
     picture = project.data / "Blue" / "B00_01_00.png"
     said = finish(project.start("--store", str(project.store), str(picture), program="predict.py"))
     assert re.search(r"^B00_01_00.png: (Blue|Red) \d+\.\d%$", said, re.MULTILINE)
+    assert "no calibration.json" not in said
 
 
 def test_a_picture_that_cannot_be_read_is_told_apart_from_the_rest(
@@ -363,6 +397,7 @@ def test_a_picture_that_cannot_be_read_is_told_apart_from_the_rest(
     words = ["--store", str(project.store), "--model", str(model), str(tmp_path)]
     said = finish(project.start(*words, program="predict.py"))
     assert "bad.png: no prediction" in said
+    assert "calibrated_ columns repeat p_ (temperature 1): no calibration.json" in said
     table = pd.read_csv(re.findall(r"^Predictions \(2\): (.*)$", said, re.MULTILINE)[0])
     assert dict(zip(table["path"], table["status"], strict=True)) == {
         "bad.png": "error",

@@ -6,8 +6,9 @@ from pydantic import ValidationError
 
 from flows import command, full_pipeline
 from flows import plan as plans
-from flows.flags import DataFlags, RunFlags, SplitFlags, TrainingFlags
-from flows.plan import Plan, resolve
+from flows.flags import DataFlags, EvaluationFlags, RunFlags, SplitFlags, TrainingFlags
+from flows.plan import Plan, require_positive, resolve
+from reports.settings import EvaluationSettings
 from resnext.errors import InputError
 
 # The flags that scripts rely on.
@@ -17,7 +18,7 @@ CONTRACT = """
     --predict --deterministic --verify --fold --groups --use-split --keep-split --hold-out-copies
     --momentum --weight-decay --schedule --warmup-epochs --step-epochs --step-factor --accumulate
     --clip-norm --ema-decay --freeze-epochs --label-smoothing --class-weights --sampler --augment
-    --mixup --cutmix --keep --metric --patience
+    --mixup --cutmix --keep --metric --patience --positive --sensitivity
 """
 
 
@@ -145,6 +146,8 @@ def test_an_unknown_key_in_a_config_file_is_refused(
         ("--keep-split a.csv --preset seed", "--keep-split must go with --split grouped or"),
         ("--groups /no/such.csv", "--groups must be a CSV file, got '/no/such.csv'"),
         ("--split-seed -1", "--split-seed must be at least 0"),
+        ("--sensitivity 1", "--sensitivity must be less than 1, got"),
+        ("--sensitivity 0", "--sensitivity must be greater than 0, got"),
         ("--only nothing", "--only must be 'scan', 'split'"),
         ("--weights /no/such.pth", "There is nothing at that place"),
         ("--weights /", "There is a folder at that place"),
@@ -239,7 +242,7 @@ def test_bounds_hold_for_the_form_too() -> None:
 
 
 def test_every_field_says_what_it_is() -> None:
-    for model in (DataFlags, SplitFlags, TrainingFlags, RunFlags):
+    for model in (DataFlags, SplitFlags, TrainingFlags, EvaluationFlags, RunFlags):
         for name, field in model.model_fields.items():
             assert field.description, name
             assert "[default:" in field.description or field.default == "default", name
@@ -255,6 +258,26 @@ def test_the_command_gives_the_same_plan_again(tmp_path: Path) -> None:
         f"python flows/full_pipeline.py --data {tmp_path} --preset quick --epochs 3 --lr 0.01 "
         "--split stratified --shares 60,20,20"
     )
+
+
+def test_the_evaluation_is_part_of_the_plan_and_of_its_command() -> None:
+    flags = EvaluationFlags(positive="sick people", sensitivity=0.9)
+    made = resolve(DataFlags(), SplitFlags(), TrainingFlags(), RunFlags(), flags)
+    assert made.evaluation == EvaluationSettings(positive="sick people", sensitivity=0.9)
+    assert made.command.endswith("--positive 'sick people' --sensitivity 0.9")
+
+
+def test_the_positive_class_must_be_one_that_was_found() -> None:
+    require_positive(EvaluationSettings(), ["a", "b", "c"])
+    require_positive(EvaluationSettings(sensitivity=0.9), ["a", "b"])
+    require_positive(EvaluationSettings(positive="c", sensitivity=0.9), ["a", "b", "c"])
+    with pytest.raises(InputError, match=r"must be one of the classes \(a, b\), got 'c'"):
+        require_positive(EvaluationSettings(positive="c"), ["a", "b"])
+    with pytest.raises(InputError, match=r"--sensitivity must go with --positive .* 3 classes"):
+        require_positive(EvaluationSettings(sensitivity=0.9), ["a", "b", "c"])
+    many = [f"c{number:02}" for number in range(30)]
+    with pytest.raises(InputError, match=r"c19 and 10 more\), got 'x'"):
+        require_positive(EvaluationSettings(positive="x"), many)
 
 
 def test_weights_from_a_file_are_known_by_their_bytes(tmp_path: Path) -> None:

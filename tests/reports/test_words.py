@@ -27,3 +27,10 @@ def test_a_noun_stands_in_the_plural_unless_there_is_one() -> None:
 
 def test_width_counts_wide_characters_twice_and_combining_ones_not() -> None:
     assert [words.display_width(text) for text in ("ab", "猴痘", "e\u0301")] == [2, 4, 1]
+
+
+def test_a_share_stands_with_its_interval_in_whole_percent_where_there_is_one() -> None:
+    assert words.percent_interval(0.71, (0.5849, 0.8349)) == "71.0 % (58-83)"
+    assert words.percent_interval(0.71, None) == "71.0 %"
+    assert words.percent_interval(0.71, (math.nan, math.nan)) == "71.0 %"
+    assert words.percent_interval(None, None) == "n/a"

@@ -13,13 +13,25 @@ PNG = b"\x89PNG\r\n\x1a\n not really"
 @pytest.fixture
 def folder(tmp_path: Path) -> Path:
     (tmp_path / "per_class.csv").write_text(
-        "class,support,precision,recall,specificity,f1\n"
-        "NA,3,,0.0,1.0,\n"
-        '"a, b",4,0.5,1.0,0.25,0.6666666666666666\n',
+        "class,support,precision,precision_low,precision_high,recall,recall_low,recall_high,"
+        "specificity,specificity_low,specificity_high,f1,f1_low,f1_high,auroc,auroc_low,auroc_high,"
+        "average_precision,average_precision_low,average_precision_high\n"
+        "NA,3,,,,0.0,0.0,0.7076,1.0,0.3976,1.0,,,,0.5,,,,,\n"
+        '"a, b",4,0.5,0.25,0.754,1.0,0.3976,1.0,0.25,0.1,0.5,0.6666666666666666,0.4,0.8,'
+        "0.5,0.2,0.9,0.4,0.1,0.8\n",
         encoding="utf-8",
     )
     (tmp_path / "metrics.json").write_text(
-        json.dumps({"n": 7, "groups": 4, "accuracy": 4 / 7, "auroc": None})
+        json.dumps(
+            {
+                "n": 7,
+                "groups": 4,
+                "accuracy": 4 / 7,
+                "accuracy_ci95": [0.25, 0.8],
+                "auroc": None,
+                "auroc_ci95": None,
+            }
+        )
     )
     for name in ("curves.png", "confusion.png"):
         (tmp_path / name).write_bytes(PNG)
@@ -34,12 +46,13 @@ def artifact(folder: Path) -> Artifact:
 def test_the_table_is_for_people_and_what_is_undefined_is_not_zero(folder: Path) -> None:
     assert publish.per_class_rows(folder / "per_class.csv") == [
         {
-            "class": "NA", "support": "3", "precision": "n/a", "recall": "0.0%",
-            "specificity": "100.0%", "f1": "n/a",
+            "class": "NA", "support": "3", "precision": "n/a", "recall": "0.0 % (0-71)",
+            "specificity": "100.0 % (40-100)", "f1": "n/a", "auroc": "50.0 %",
         },
         {
-            "class": "a, b", "support": "4", "precision": "50.0%", "recall": "100.0%",
-            "specificity": "25.0%", "f1": "66.7%",
+            "class": "a, b", "support": "4", "precision": "50.0 % (25-75)",
+            "recall": "100.0 % (40-100)", "specificity": "25.0 % (10-50)",
+            "f1": "66.7 % (40-80)", "auroc": "50.0 % (20-90)",
         },
     ]  # fmt: skip
 
@@ -47,7 +60,7 @@ def test_the_table_is_for_people_and_what_is_undefined_is_not_zero(folder: Path)
 def test_the_summary_holds_the_score_the_figures_and_the_way_to_the_report(folder: Path) -> None:
     metrics = json.loads((folder / "metrics.json").read_text())
     text = publish.summary("pictures", metrics, "data:1", "data:2", folder / "report.html")
-    assert "| accuracy | 57.1% |" in text
+    assert "| accuracy | 57.1 % (25-80) |" in text
     assert "| auroc | n/a |" in text
     assert "| n | 7 |" in text
     assert "![Learning curves](data:1)" in text

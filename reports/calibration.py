@@ -1,0 +1,187 @@
+"""Fit a temperature and choose a threshold on the validation part, never on the test part.
+
+The temperature T divides the log-probabilities before they are turned into probabilities again:
+above 1 it makes a network that is too sure of itself less so. It changes no answer, since the
+order of the classes stays. The threshold is one on the calibrated probability of the positive
+class: a picture counts as positive where that is at least the threshold.
+
+Without enough to fit on, the temperature is 1 and the threshold 0.5, and the reason is said. So
+are pictures that any sharper (or flatter) network would explain better still, such as a
+validation part without a mistake: the best temperature would be 0, and every answer a certainty.
+Source: Guo et al. 2017, https://arxiv.org/abs/1706.04599; Youden 1950,
+https://doi.org/10.1002/1097-0142(1950)3:1<32::AID-CNCR2820030106>3.0.CO;2-3
+"""
+
+from __future__ import annotations
+
+import math
+from dataclasses import dataclass, replace
+from typing import Any
+
+import numpy as np
+from scipy.optimize import minimize_scalar
+from scipy.special import log_softmax
+from sklearn.metrics import roc_curve
+
+from reports.sample import BoolArray, FloatArray, Sample
+from reports.settings import EvaluationSettings, positive_class
+
+FEWEST = 20
+"""A temperature or a threshold is fitted on at least so many pictures."""
+LOWEST, HIGHEST = 0.1, 10.0
+"""The temperatures between which one is looked for."""
+SMALLEST = float(np.finfo(np.float32).tiny)
+"""What stands for a probability of 0: networks compute in single precision."""
+DEFAULT_THRESHOLD = 0.5
+YOUDEN = "greatest Youden's J (sensitivity + specificity - 1) on the validation part"
+
+
+@dataclass(frozen=True)
+class Calibration:
+    """Hold what was fitted on the validation part, and why what was not."""
+
+    temperature: float = 1.0
+    fitted_on: str | None = None
+    """The part that the temperature was fitted on: val, or None."""
+    n: int | None = None
+    """How many pictures it was fitted on."""
+    reason: str | None = None
+    """Why the temperature, or else the threshold, was not fitted."""
+    positive: str | None = None
+    threshold: float | None = None
+    chosen_on: str = "default"
+    """The part that the threshold was chosen on: val, or default."""
+    rule: str | None = None
+    """How the threshold was chosen, in words."""
+
+    def describe(self) -> str:
+        """Say in a line what was fitted."""
+        said = f"temperature {self.temperature:.2f}"
+        if self.fitted_on is None:
+            said += f", not fitted: {self.reason}"
+        if self.threshold is None:
+            return said
+        return f"{said}; '{self.positive}' from {self.threshold:.3f} on ({self.rule})"
+
+    def content(self) -> dict[str, Any]:
+        """Give what calibration.json holds."""
+        names = ("temperature", "positive", "threshold", "fitted_on", "n", "reason")
+        return {name: getattr(self, name) for name in names}
+
+
+def calibrate(validation: Sample, settings: EvaluationSettings) -> Calibration:
+    """Fit the temperature, then choose the threshold of the positive class, if there is one.
+
+    Raises:
+        ValueError: the positive class asked for is not among the classes.
+    """
+    positive = positive_class(list(validation.classes), settings.positive)
+    fitted = fit_temperature(validation)
+    if positive is None:
+        return fitted
+    found = choose_threshold(
+        calibrated(validation.probabilities, fitted.temperature)[
+            :, validation.classes.index(positive)
+        ],
+        validation.true == validation.classes.index(positive),
+        settings.sensitivity,
+    )
+    return replace(
+        found,
+        temperature=fitted.temperature,
+        fitted_on=fitted.fitted_on,
+        n=fitted.n,
+        reason=fitted.reason or found.reason,
+        positive=positive,
+    )
+
+
+def fit_temperature(validation: Sample) -> Calibration:
+    """Find the temperature that makes the true classes likeliest; 1, with the reason, if none."""
+    reason = _too_little(validation)
+    if reason is not None:
+        return Calibration(reason=reason)
+    logs = _logs(validation.probabilities)
+    rows = np.arange(len(validation))
+
+    def loss(log_temperature: float) -> float:
+        scaled = log_softmax(logs / math.exp(log_temperature), axis=1)
+        return -float(scaled[rows, validation.true].mean())
+
+    bounds = (math.log(LOWEST), math.log(HIGHEST))
+    best = float(minimize_scalar(loss, bounds=bounds, method="bounded").x)
+    if min(best - bounds[0], bounds[1] - best) < 0.01:
+        return Calibration(
+            reason=f"no temperature from {LOWEST:g} to {HIGHEST:g} fits the validation part best: "
+            f"it would run {'below' if best < 0 else 'above'}"
+        )
+    return Calibration(math.exp(best), fitted_on="val", n=len(validation))
+
+
+def choose_threshold(
+    scores: FloatArray, positive: BoolArray, sensitivity: float | None
+) -> Calibration:
+    """Choose a threshold from calibrated probabilities (N,) of the positive class.
+
+    With a wanted sensitivity, it is the highest threshold that reaches it. Otherwise it is the
+    one with the greatest Youden's J, the most sensitive of equals, half-way to the next lower
+    probability. It stays 0.5 where a side has no picture, there are too few, or no threshold
+    is better than chance.
+    """
+    if len(scores) < FEWEST:
+        return _default_threshold(_count_reason(len(scores)))
+    if positive.all() or not positive.any():
+        side = "no other picture" if positive.all() else "no picture of the positive class"
+        return _default_threshold(f"the validation part holds {side}")
+    if sensitivity is not None:
+        ranked = np.sort(scores[positive])[::-1]
+        threshold = float(ranked[math.ceil(sensitivity * len(ranked) - 1e-9) - 1])
+        rule = f"highest threshold with a sensitivity of at least {sensitivity:g} on the validation"
+        return Calibration(threshold=threshold, chosen_on="val", rule=f"{rule} part")
+    best = _youden(scores, positive)
+    if best is None:
+        return _default_threshold("no threshold is better than chance on the validation part")
+    return Calibration(threshold=best, chosen_on="val", rule=YOUDEN)
+
+
+def calibrated(probabilities: FloatArray, temperature: float) -> FloatArray:
+    """Divide the log-probabilities (N, C) by the temperature and give probabilities again."""
+    shares: FloatArray = np.exp(log_softmax(_logs(probabilities) / temperature, axis=1))
+    return shares
+
+
+def _youden(scores: FloatArray, positive: BoolArray) -> float | None:
+    """Find the threshold with the greatest J; None where none is above 0."""
+    false, found, thresholds = roc_curve(positive, scores, drop_intermediate=False)
+    gains = np.round(found - false, 12)
+    if gains.max() <= 0:
+        return None
+    best = int(np.flatnonzero(gains == gains.max())[-1])
+    below = thresholds[best + 1] if best + 1 < len(thresholds) else 0.0
+    return float((thresholds[best] + below) / 2)
+
+
+def _default_threshold(reason: str) -> Calibration:
+    return Calibration(threshold=DEFAULT_THRESHOLD, rule=f"0.5, since {reason}", reason=reason)
+
+
+def _too_little(validation: Sample) -> str | None:
+    """Say why a temperature can't be fitted on this part."""
+    if len(validation) < FEWEST:
+        return _count_reason(len(validation))
+    if len(np.unique(validation.true)) < 2:
+        return "the validation part holds one class only"
+    return None
+
+
+def _count_reason(pictures: int) -> str:
+    if pictures == 0:
+        return "there is no validation part"
+    held = "1 picture" if pictures == 1 else f"{pictures} pictures"
+    return f"the validation part holds {held}, fewer than {FEWEST}"
+
+
+def _logs(probabilities: FloatArray) -> FloatArray:
+    """Take logarithms (N, C), which are the logits up to a constant a row."""
+    logs: FloatArray = np.log(np.maximum(probabilities, SMALLEST))
+    return logs

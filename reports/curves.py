@@ -1,0 +1,221 @@
+"""Compute the tables that the figures of the evaluation are drawn from.
+
+Bands are of 95 %, from the same draws of groups as the intervals. What is undefined is NaN; a
+class that the sample does not hold has no row. With more than 20 classes the curves are the mean
+over the classes, called "(mean)".
+"""
+
+from __future__ import annotations
+
+from collections.abc import Callable
+from dataclasses import dataclass, replace
+
+import numpy as np
+import pandas as pd
+
+from reports.bootstrap import exact_interval, interval, resample, tail_of
+from reports.calibration import calibrated
+from reports.ranking import Ranking, Steps, divide
+from reports.resampled import ECE_BINS, bins_of, rank_class, sum_by_group
+from reports.sample import BoolArray, FloatArray, Sample
+
+GRID = np.linspace(0, 1, 101)
+"""The false-positive rates, or recalls, that curves are given at."""
+MOST_CURVES = 20
+MEAN = "(mean)"
+CONFIDENCE_BINS = 20
+
+
+@dataclass(frozen=True)
+class Curve:
+    """Hold a curve over GRID with its band."""
+
+    name: str
+    values: FloatArray
+    """(101,)."""
+    low: FloatArray
+    high: FloatArray
+
+
+def roc(sample: Sample, positive: str | None = None) -> pd.DataFrame:
+    """Give class, false_positive_rate, true_positive_rate, low, high; bands are vertical.
+
+    With two classes only the positive one has a curve. Where the rate is exactly 0 or 1 the band
+    is the exact interval of the class's groups, but at the false-positive rate 1, where the curve
+    ends at 1 by its definition.
+    """
+    columns = ["class", "false_positive_rate", "true_positive_rate", "low", "high"]
+    curves = [
+        curve if curve.name == MEAN else _exact(curve, sample)
+        for curve in _curves(sample, positive, lambda steps: steps.roc(GRID), both_sides=True)
+    ]
+    return _rows(curves, columns)
+
+
+def precision_recall(sample: Sample, positive: str | None = None) -> pd.DataFrame:
+    """Give class, recall, precision, low, high; with two classes the positive one alone."""
+    columns = ["class", "recall", "precision", "low", "high"]
+    curves = _curves(sample, positive, lambda steps: steps.precision(GRID), both_sides=False)
+    return _rows(curves, columns)
+
+
+def reliability(sample: Sample, temperature: float | None) -> pd.DataFrame:
+    """Give when, bin_low, bin_high, n, confidence (mean), accuracy, low, high in 15 equal bins.
+
+    `when` is "before" and, where a temperature was fitted, "after" it. In an empty bin n is 0 and
+    the rest NaN.
+    """
+    tables = [_reliability(sample, "before")]
+    if temperature is not None:
+        shares = calibrated(sample.probabilities, temperature)
+        tables.append(_reliability(replace(sample, probabilities=shares), "after"))
+    return pd.concat(tables, ignore_index=True)
+
+
+def confidences(sample: Sample) -> pd.DataFrame:
+    """Count right and wrong answers by their confidence: bin_low, bin_high, right, wrong."""
+    bins, edges = bins_of(sample.confidences, CONFIDENCE_BINS), _edges(CONFIDENCE_BINS)
+    right = np.bincount(bins[sample.right], minlength=CONFIDENCE_BINS)
+    wrong = np.bincount(bins[~sample.right], minlength=CONFIDENCE_BINS)
+    columns = {"bin_low": edges[:-1], "bin_high": edges[1:], "right": right, "wrong": wrong}
+    return pd.DataFrame(columns)
+
+
+def _curves(
+    sample: Sample,
+    positive: str | None,
+    draw: Callable[[Steps], FloatArray],
+    *,
+    both_sides: bool,
+) -> list[Curve]:
+    """Compute the curve of each class, or their mean, with its band."""
+    places = _places(sample, positive, both_sides=both_sides)
+    if not places:
+        return []
+    ranked = {sample.classes[place]: rank_class(sample, place) for place in places}
+    if len(sample.classes) > MOST_CURVES:
+
+        def compute(weights: FloatArray) -> dict[str, FloatArray]:
+            return {MEAN: _mean_curve(ranked, draw, weights)}
+    else:
+
+        def compute(weights: FloatArray) -> dict[str, FloatArray]:
+            return {name: draw(ranking.steps(weights)) for name, ranking in ranked.items()}
+
+    values = compute(np.ones((1, sample.group_count)))
+    drawn = resample(sample, compute)
+    return [
+        Curve(name, values[name][0], *_band(drawn[name], _groups(sample, name))) for name in values
+    ]
+
+
+def _places(sample: Sample, positive: str | None, *, both_sides: bool) -> list[int]:
+    """Say which classes have a curve; of a ROC curve there must be other pictures too."""
+    there = [int(place) for place in np.unique(sample.true)]
+    if len(sample.classes) == 2:
+        wanted = positive or sorted(sample.classes)[1]
+        there = [place for place in there if sample.classes[place] == wanted]
+    return [p for p in there if not (both_sides and (sample.true == p).all())]
+
+
+def _mean_curve(
+    ranked: dict[str, Ranking], draw: Callable[[Steps], FloatArray], weights: FloatArray
+) -> FloatArray:
+    """Average the classes' curves, (B, 101), without those that a draw leaves undefined."""
+    total, known = np.zeros((2, len(weights), len(GRID)))
+    for ranking in ranked.values():
+        curve = draw(ranking.steps(weights))
+        total += np.where(np.isnan(curve), 0, curve)
+        known += ~np.isnan(curve)
+    return divide(total, known)
+
+
+def _groups(sample: Sample, name: str) -> int:
+    """Count the groups that a curve is about."""
+    if name == MEAN:
+        return sample.group_count
+    return sample.groups_of(sample.true == sample.classes.index(name))
+
+
+def _band(drawn: FloatArray, groups: int) -> tuple[FloatArray, FloatArray]:
+    """Give the band of curves (B, 101), point by point; NaN as `interval` has it."""
+    known = drawn[~np.isnan(drawn).any(axis=1)]
+    if groups < 2 or 2 * len(known) < len(drawn):
+        undefined = np.full(len(GRID), np.nan)
+        return undefined, undefined
+    tail = tail_of(groups)
+    low, high = np.quantile(known, [tail, 1 - tail], axis=0)
+    return low, high
+
+
+def _exact(curve: Curve, sample: Sample) -> Curve:
+    """Give rates that are exactly 0 or 1 their exact interval.
+
+    The rate never falls along the curve, so that what bounds it from below at one place does so
+    further on, and the other way round from above.
+    """
+    trials = _groups(sample, curve.name)
+    low, high = curve.low.copy(), curve.high.copy()
+    for place in np.flatnonzero((curve.values == 0) | (curve.values == 1)):
+        low[place], high[place] = exact_interval(int(curve.values[place]) * trials, trials)
+    low[-1], high[-1] = 1.0, 1.0
+    rising, capped = np.maximum.accumulate(low), np.minimum.accumulate(high[::-1])[::-1]
+    return replace(curve, low=rising, high=capped)
+
+
+def _rows(curves: list[Curve], columns: list[str]) -> pd.DataFrame:
+    """Put curves into one table."""
+    if not curves:
+        return pd.DataFrame({name: [] for name in columns})
+    tables = [
+        dict(zip(columns, ([c.name] * len(GRID), GRID, c.values, c.low, c.high), strict=True))
+        for c in curves
+    ]
+    return pd.concat([pd.DataFrame(table) for table in tables], ignore_index=True)
+
+
+def _reliability(sample: Sample, when: str) -> pd.DataFrame:
+    bins, edges = bins_of(sample.confidences, ECE_BINS), _edges(ECE_BINS)
+    inside = np.arange(ECE_BINS) == bins[:, np.newaxis]  # (N, 15)
+    n = inside.sum(axis=0)
+    confidence = divide((inside * sample.confidences[:, np.newaxis]).sum(axis=0), n.astype(float))
+    accuracy = divide((inside & sample.right[:, np.newaxis]).sum(axis=0), n.astype(float))
+    low, high = _bin_intervals(sample, inside, accuracy)
+    return pd.DataFrame(
+        {
+            "when": when,
+            "bin_low": edges[:-1],
+            "bin_high": edges[1:],
+            "n": n,
+            "confidence": confidence,
+            "accuracy": accuracy,
+            "low": low,
+            "high": high,
+        }
+    )
+
+
+def _bin_intervals(
+    sample: Sample, inside: BoolArray, accuracy: FloatArray
+) -> tuple[list[float], list[float]]:
+    """Give the interval of the accuracy in each bin."""
+    if len(sample) == 0:
+        return [np.nan] * ECE_BINS, [np.nan] * ECE_BINS
+    right = inside & sample.right[:, np.newaxis]
+
+    def compute(weights: FloatArray) -> dict[str, FloatArray]:
+        sums = sum_by_group(sample, np.hstack([right, inside]).astype(float), weights)
+        return {"accuracy": divide(sums[:, :ECE_BINS], sums[:, ECE_BINS:])}
+
+    drawn = resample(sample, compute)["accuracy"]
+    groups = [sample.groups_of(inside[:, place]) for place in range(ECE_BINS)]
+    found = [
+        interval(drawn[:, place], float(accuracy[place]), groups[place], trials=groups[place])
+        for place in range(ECE_BINS)
+    ]
+    return [low for low, _ in found], [high for _, high in found]
+
+
+def _edges(bins: int) -> FloatArray:
+    edges: FloatArray = np.linspace(0, 1, bins + 1)
+    return edges

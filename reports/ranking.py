@@ -1,0 +1,153 @@
+"""Rank the pictures by the probability of one class, and weigh the ranking in many ways at once.
+
+The pictures are sorted once; each row of weights then costs one running sum. Pictures of equal
+probability form one step, as in scikit-learn. Where all weight is on one side (no positive or no
+other picture) a figure is NaN.
+Source: https://scikit-learn.org/stable/modules/model_evaluation.html#roc-metrics
+"""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+
+import numpy as np
+
+from reports.sample import BoolArray, FloatArray, IntArray
+
+
+@dataclass(frozen=True)
+class Steps:
+    """Hold the weight at or above each step with a positive picture, a row each weighting.
+
+    M steps, in the order of falling probability; B weightings.
+    """
+
+    found: FloatArray
+    """(B, M), weight of the positive pictures down to this step."""
+    found_before: FloatArray
+    """(B, M), the same without the step itself."""
+    false: FloatArray
+    """(B, M), weight of the other pictures down to this step."""
+    false_before: FloatArray
+    """(B, M), the same without the step itself."""
+    positives: FloatArray
+    """(B, 1), weight of all positive pictures."""
+    others: FloatArray
+    """(B, 1), weight of all other pictures."""
+
+    def auroc(self) -> FloatArray:
+        """Give the area under the ROC curve, (B,); NaN without positive or other pictures."""
+        below = self.others - 0.5 * (self.false + self.false_before)  # ties count half
+        ordered = ((self.found - self.found_before) * below).sum(axis=1, keepdims=True)
+        return divide(ordered, self.positives * self.others)[:, 0]
+
+    def average_precision(self) -> FloatArray:
+        """Give the mean precision over the steps of recall, (B,); NaN without positive pictures."""
+        gained = self.found - self.found_before
+        precision = divide(self.found, self.found + self.false)
+        return divide(np.nansum(gained * precision, axis=1, keepdims=True), self.positives)[:, 0]
+
+    def roc(self, grid: FloatArray) -> FloatArray:
+        """Give the true-positive rate at these false-positive rates, (B, len(grid)).
+
+        Between two steps the curve is a line; at a vertical step its upper end counts. NaN
+        without positive or other pictures.
+        """
+        false = divide(_pairs(self.false_before, self.false), self.others)
+        found = divide(_pairs(self.found_before, self.found), self.positives)
+        rows = [np.interp(grid, _framed(f), _framed(t)) for f, t in zip(false, found, strict=True)]
+        return np.array(rows).reshape(len(false), len(grid))
+
+    def precision(self, grid: FloatArray) -> FloatArray:
+        """Give the precision at the first step that reaches these recalls, (B, len(grid)).
+
+        At recall 0 it is that of the first step which finds anything. NaN without positive
+        pictures.
+        """
+        recall = divide(self.found, self.positives)
+        precision = divide(self.found, self.found + self.false)
+        wanted = np.maximum(grid, np.finfo(np.float64).tiny) - 1e-12 * (grid > 0)  # sums round
+        places = [np.searchsorted(row, wanted) for row in recall]
+        last = precision.shape[1] - 1
+        if last < 0:
+            return np.full((len(recall), len(grid)), np.nan)
+        return np.array(
+            [row[np.minimum(at, last)] for row, at in zip(precision, places, strict=True)]
+        ).reshape(len(recall), len(grid))
+
+
+@dataclass(frozen=True)
+class Ranking:
+    """Hold pictures (N) in the order of falling probability of a class, with their groups."""
+
+    groups: IntArray
+    """(N,), in the order of the ranking."""
+    positive: IntArray
+    """(P,), the places of the positive pictures in the ranking."""
+    starts: IntArray
+    """(M,), where each step with a positive picture begins in the ranking."""
+    ends: IntArray
+    """(M,), where it ends, exclusive."""
+    counted: IntArray
+    """(M,), how many positive pictures stand down to this step."""
+
+    def steps(self, weights: FloatArray) -> Steps:
+        """Weigh the pictures by their groups: (B, G) in, steps of (B, M) out."""
+        each = weights[:, self.groups]  # (B, N)
+        everything = _running(each)  # (B, N + 1)
+        found = _running(each[:, self.positive])  # (B, P + 1)
+        down_to = found[:, self.counted]
+        before = found[:, np.concatenate([[0], self.counted[:-1]]).astype(np.int64)]
+        before = before[:, : len(self.counted)]
+        positives = found[:, -1:]
+        return Steps(
+            found=down_to,
+            found_before=before,
+            false=everything[:, self.ends] - down_to,
+            false_before=everything[:, self.starts] - before,
+            positives=positives,
+            others=everything[:, -1:] - positives,
+        )
+
+
+def rank(scores: FloatArray, positive: BoolArray, groups: IntArray) -> Ranking:
+    """Sort pictures by their score for a class, the greatest first; all arguments are (N,)."""
+    order = np.argsort(-scores, kind="stable")
+    sorted_scores, hits = scores[order], positive[order]
+    new = np.flatnonzero(np.diff(sorted_scores)) + 1
+    bounds = np.concatenate([[0], new, [len(order)]]) if len(order) else np.zeros(1, dtype=int)
+    counted = np.concatenate([[0], np.cumsum(hits)])[bounds]
+    holds = np.diff(counted) > 0
+    return Ranking(
+        groups=groups[order],
+        positive=np.flatnonzero(hits),
+        starts=bounds[:-1][holds],
+        ends=bounds[1:][holds],
+        counted=counted[1:][holds],
+    )
+
+
+def divide(above: FloatArray, below: FloatArray) -> FloatArray:
+    """Divide, NaN where the divisor is 0."""
+    shape = np.broadcast_shapes(above.shape, below.shape)
+    shares: FloatArray = np.full(shape, np.nan)
+    np.divide(above, below, out=shares, where=np.broadcast_to(below > 0, shape))
+    return shares
+
+
+def _running(values: FloatArray) -> FloatArray:
+    """Sum along the rows, beginning with 0: (B, N) in, (B, N + 1) out."""
+    sums = np.zeros((values.shape[0], values.shape[1] + 1))
+    np.cumsum(values, axis=1, out=sums[:, 1:])
+    return sums
+
+
+def _pairs(before: FloatArray, after: FloatArray) -> FloatArray:
+    """Set the two ends of each step beside each other: (B, 2 M)."""
+    return np.stack([before, after], axis=2).reshape(before.shape[0], -1)
+
+
+def _framed(values: FloatArray) -> FloatArray:
+    """Let a curve begin at 0 and end at 1; one that is undefined stays so."""
+    ends = (np.nan, np.nan) if np.isnan(values).any() or len(values) == 0 else (0.0, 1.0)
+    return np.concatenate([ends[:1], values, ends[1:]])

@@ -1,0 +1,342 @@
+import math
+from typing import Any
+
+import numpy as np
+import pandas as pd
+import pytest
+from scipy.stats import beta
+from sklearn import metrics as reference
+
+from reports import bootstrap
+from reports.bootstrap import exact_interval, interval, paired_difference, tail_of
+from reports.ranking import rank
+from reports.resampled import class_scores, scores
+from reports.sample import FloatArray, IntArray, Sample, read_sample
+from tests.reports.samples import clustered, predictions
+
+CLASSES = ["a", "b", "c"]
+
+
+def every_draw(sample: Sample, draws: int = 2000, seed: int = bootstrap.SEED) -> FloatArray:
+    return np.concatenate(list(bootstrap.draw_weights(sample, draws, seed)))
+
+
+def one_each(groups: int) -> Sample:
+    """One picture a group, of which nothing but the groups matters."""
+    none = np.zeros(groups, dtype=np.int64)
+    return Sample(("a",), none, none, np.ones((groups, 1)), np.arange(groups))
+
+
+# ---------------------------------------------------------------- the draws
+
+
+def test_each_draw_takes_as_many_groups_as_there_are() -> None:
+    weights = every_draw(read_sample(clustered(CLASSES, 30, seed=0), CLASSES))
+    assert weights.shape == (2000, 30)
+    assert (weights.sum(axis=1) == 30).all()
+    assert weights.mean(axis=0) == pytest.approx(1, abs=0.1)
+    assert weights.var() == pytest.approx(29 / 30, abs=0.02), "as of a multinomial"
+
+
+def test_the_draws_follow_from_the_seed_however_many_are_held_at_once(
+    monkeypatch: pytest.MonkeyPatch,
+) -> None:
+    sample = one_each(7)
+    whole = every_draw(sample, 50)
+    monkeypatch.setattr(bootstrap, "CELLS", 7 * 3)
+    assert len(list(bootstrap.draw_weights(sample, 50))) == 17
+    assert (every_draw(sample, 50) == whole).all()
+    assert (every_draw(sample, 50, seed=1) != whole).any()
+
+
+# ---------------------------------------------------------------- the figures of every draw
+
+
+def weighted(name: str, sample: Sample, weights: FloatArray) -> float:
+    """Compute one figure with scikit-learn, each picture weighted by its group's draws."""
+    w = weights[sample.groups]
+    true, predicted = sample.true[w > 0], sample.predicted[w > 0]
+    shares, w = sample.probabilities[w > 0], w[w > 0]
+    every, there = np.arange(len(sample.classes)), np.unique(true)
+    options: dict[str, Any] = {"sample_weight": w}
+    if name == "accuracy":
+        found = reference.accuracy_score(true, predicted, **options)
+    elif name == "balanced_accuracy":
+        found = reference.recall_score(true, predicted, labels=there, average="macro", **options)
+    elif name == "macro_f1":
+        known = np.union1d(true, predicted)
+        found = reference.f1_score(true, predicted, labels=known, average="macro", **options)
+    elif name == "weighted_f1":
+        found = reference.f1_score(true, predicted, labels=there, average="weighted", **options)
+    elif name == "mcc":
+        found = reference.matthews_corrcoef(true, predicted, **options)
+    elif name == "auroc":
+        areas = [reference.roc_auc_score(true == k, shares[:, k], **options) for k in there]
+        found = np.mean(areas)
+    elif name == "log_loss":
+        found = reference.log_loss(true, shares, labels=every, **options)
+    else:
+        found = reference.brier_score_loss(true, shares, labels=every, **options)
+    return float(found)
+
+
+@pytest.mark.parametrize(
+    "name",
+    [
+        "accuracy",
+        "balanced_accuracy",
+        "macro_f1",
+        "weighted_f1",
+        "mcc",
+        "auroc",
+        "log_loss",
+        "brier",
+    ],
+)
+def test_a_figure_of_each_draw_is_scikit_learn_s_with_the_draw_as_weights(name: str) -> None:
+    sample = read_sample(clustered(CLASSES, 12, seed=4), CLASSES)
+    weights = every_draw(sample, 40)
+    drawn = scores(sample, weights, class_scores(sample, weights)["auroc"])[name]
+    expected = [weighted(name, sample, row) for row in weights]
+    assert drawn.tolist() == pytest.approx(expected)
+
+
+def test_a_class_figure_of_each_draw_is_scikit_learn_s_with_the_draw_as_weights() -> None:
+    sample = read_sample(clustered(CLASSES, 12, seed=5), CLASSES)
+    weights = every_draw(sample, 40)
+    drawn = class_scores(sample, weights)
+    for row, draw in enumerate(weights):
+        w = draw[sample.groups]
+        hits, given, p = sample.true == 1, sample.predicted == 1, sample.probabilities[:, 1]
+        if not w[hits].sum() or not w[given].sum():
+            assert math.isnan(drawn["recall"][row, 1]) or math.isnan(drawn["precision"][row, 1])
+            continue
+        expected = {
+            "precision": reference.precision_score(hits, given, sample_weight=w),
+            "recall": reference.recall_score(hits, given, sample_weight=w),
+            "specificity": reference.recall_score(~hits, ~given, sample_weight=w),
+            "f1": reference.f1_score(hits, given, sample_weight=w),
+            "auroc": reference.roc_auc_score(hits, p, sample_weight=w),
+            "average_precision": reference.average_precision_score(hits, p, sample_weight=w),
+        }
+        assert {name: drawn[name][row, 1] for name in expected} == pytest.approx(expected)
+
+
+def test_the_calibration_error_of_a_draw_is_that_of_its_pictures_written_out() -> None:
+    sample = read_sample(clustered(CLASSES, 9, seed=6), CLASSES)
+    weights = every_draw(sample, 5)
+    drawn = scores(sample, weights, np.zeros((5, 3)))["ece"]
+    for row, draw in enumerate(weights):
+        rows = np.repeat(np.arange(len(sample)), draw[sample.groups].astype(int))
+        again = Sample(
+            sample.classes,
+            sample.true[rows],
+            sample.predicted[rows],
+            sample.probabilities[rows],
+            np.zeros(len(rows), dtype=np.int64),
+        )
+        whole = scores(again, np.ones((1, 1)), np.zeros((1, 3)))["ece"][0]
+        assert drawn[row] == pytest.approx(whole)
+
+
+def test_equal_probabilities_form_one_step_of_the_ranking() -> None:
+    rng = np.random.default_rng(7)
+    p, hits = rng.integers(0, 4, 60) / 4, rng.random(60) < 0.4
+    w = rng.integers(0, 3, 60).astype(float)
+    steps = rank(p, hits, np.arange(60)).steps(w[np.newaxis])
+    assert steps.auroc()[0] == pytest.approx(reference.roc_auc_score(hits, p, sample_weight=w))
+    assert steps.average_precision()[0] == pytest.approx(
+        reference.average_precision_score(hits, p, sample_weight=w)
+    )
+
+
+def test_the_curves_of_a_draw_run_through_scikit_learn_s_points() -> None:
+    rng = np.random.default_rng(8)
+    p, hits = np.round(rng.random(80), 2), rng.random(80) < 0.5
+    w = rng.integers(0, 3, 80).astype(float)
+    steps = rank(p, hits, np.arange(80)).steps(w[np.newaxis])
+    false, found, _ = reference.roc_curve(hits, p, sample_weight=w)
+    grid = np.linspace(0, 1, 101)
+    assert steps.roc(grid)[0].tolist() == pytest.approx(np.interp(grid, false, found).tolist())
+    precision, recall, _ = reference.precision_recall_curve(hits, p, sample_weight=w)
+    for at, value in zip(grid[1:], steps.precision(grid)[0, 1:], strict=True):
+        first = np.flatnonzero(recall >= at - 1e-9)[-1]  # recall falls along scikit-learn's curve
+        assert value == pytest.approx(precision[first])
+
+
+def test_a_draw_without_a_class_has_no_figure_of_it() -> None:
+    table = predictions(["a", "b"], ["a", "b"], [[0.9, 0.1], [0.2, 0.8]])
+    sample = read_sample(table, ["a", "b"])
+    drawn = class_scores(sample, np.array([[2.0, 0.0]]))
+    assert math.isnan(drawn["recall"][0, 1])
+    assert math.isnan(drawn["auroc"][0, 1])
+    assert math.isnan(drawn["average_precision"][0, 1])
+    assert math.isnan(drawn["specificity"][0, 0])
+    assert drawn["recall"][0, 0] == 1
+
+
+# ---------------------------------------------------------------- the interval
+
+
+def test_percentiles_move_out_as_student_and_the_count_of_groups_ask() -> None:
+    assert tail_of(20) == pytest.approx(0.0159, abs=1e-4)  # 2.0930 * sqrt(20 / 19) = 2.1474
+    assert tail_of(100_000) == pytest.approx(0.025, abs=1e-4)
+
+
+def test_the_interval_lies_between_these_percentiles_of_the_draws() -> None:
+    draws = np.arange(10_001) / 10_000
+    low, high = interval(draws, 0.5, 20)
+    assert (low, high) == pytest.approx((tail_of(20), 1 - tail_of(20)), abs=1e-4)
+
+
+@pytest.mark.parametrize(("value", "groups"), [(0, 5), (1, 5), (1, 1), (0, 300)])
+def test_a_proportion_of_0_or_1_gets_the_exact_interval_of_its_groups(
+    value: int, groups: int
+) -> None:
+    found = interval(np.full(50, float(value)), value, groups, trials=groups)
+    edge = beta.ppf(0.025, groups, 1)  # the closed form for n of n
+    assert found == pytest.approx((edge, 1) if value else (0, 1 - edge))
+
+
+def test_nothing_is_said_where_nothing_is_known() -> None:
+    draws, half = np.arange(100) / 100, np.full(100, np.nan)
+    half[:49] = draws[:49]
+    assert all(map(math.isnan, interval(draws, math.nan, 9))), "no value"
+    assert all(map(math.isnan, interval(half, 0.5, 9))), "most draws are undefined"
+    assert all(map(math.isnan, interval(draws, 0.5, 1))), "one group"
+    assert all(map(math.isnan, interval(np.full(100, 0.5), 0.5, 9))), "all draws alike"
+
+
+def test_undefined_draws_are_left_out() -> None:
+    draws = np.concatenate([np.arange(1001) / 1000, np.full(900, np.nan)])
+    assert interval(draws, 0.5, 9) == interval(draws[:1001], 0.5, 9)
+
+
+def test_a_pivotal_interval_is_turned_about_the_value_and_not_below_0() -> None:
+    draws = np.linspace(0.2, 0.4, 1001)
+    low, high = interval(draws, 0.2, 1000, pivotal=True)
+    assert low == pytest.approx(2 * 0.2 - 0.395, abs=1e-3)
+    assert high == pytest.approx(0.2)
+    assert interval(draws, 0.1, 1000, pivotal=True)[0] == 0
+
+
+# ---------------------------------------------------------------- coverage
+
+
+def simulated(groups: int, mean: float, likeness: float) -> dict[str, tuple[IntArray, IntArray]]:
+    """Simulate 2,000 test parts: per group the pictures that count and those that are right.
+
+    Each patient has a share of right pictures of its own (beta, with this correlation between its
+    pictures) and one of two classes.
+    """
+    rng = np.random.default_rng(groups)
+    spread = (1 - likeness) / likeness
+    shares = rng.beta(mean * spread, (1 - mean) * spread, (2000, groups))
+    count = 1 + rng.poisson(2, (2000, groups))
+    right, first = rng.binomial(count, shares), rng.random((2000, groups)) < 0.5
+    return {"accuracy": (count, right), "recall": (count * first, right * first)}
+
+
+@pytest.mark.slow
+@pytest.mark.parametrize(("mean", "likeness"), [(0.7, 0.1), (0.8, 0.3), (0.6, 0.5), (0.9, 0.3)])
+@pytest.mark.parametrize(
+    ("groups", "name", "least", "most"),
+    [
+        (20, "accuracy", 0.90, 1.0),
+        (20, "recall", 0.90, 1.0),
+        (100, "accuracy", 0.93, 0.97),
+        (100, "recall", 0.92, 0.97),  # which only about 50 of them are about
+        (200, "recall", 0.93, 0.97),
+    ],
+)
+def test_intervals_of_clustered_pictures_hold_the_truth_as_often_as_they_say(
+    groups: int, name: str, least: float, most: float, mean: float, likeness: float
+) -> None:
+    weights = every_draw(one_each(groups))
+    count, right = simulated(groups, mean, likeness)[name]
+    with np.errstate(invalid="ignore"):
+        drawn = (right @ weights.T) / (count @ weights.T)  # (simulations, draws)
+    holding, value = (count > 0).sum(axis=1), right.sum(axis=1) / count.sum(axis=1)
+    bounds = np.array(
+        [
+            interval(draws, float(v), int(n), trials=int(n))
+            for draws, v, n in zip(drawn, value, holding, strict=True)
+        ]
+    )
+    covered = ((bounds[:, 0] <= mean) & (mean <= bounds[:, 1])).mean()
+    print(f"{name}, {groups} groups, mean {mean}, likeness {likeness}: covered {covered:.3f}")
+    assert least <= covered <= most
+
+
+# ---------------------------------------------------------------- two tables
+
+
+def pair() -> tuple[pd.DataFrame, pd.DataFrame]:
+    """a is right on 4 of 6 pictures, b on 5."""
+    true = ["a", "a", "a", "b", "b", "b"]
+    right, wrong = {"a": [0.9, 0.1], "b": [0.1, 0.9]}, {"a": [0.1, 0.9], "b": [0.9, 0.1]}
+    a = [right["a"], right["a"], wrong["a"], right["b"], right["b"], wrong["b"]]
+    b = [right["a"], right["a"], right["a"], right["b"], right["b"], wrong["b"]]
+    return predictions(["a", "b"], true, a), predictions(["a", "b"], true, b)
+
+
+def test_a_difference_is_b_less_a_and_counts_the_draws_in_which_b_is_no_better() -> None:
+    a, b = pair()
+    found = paired_difference(a, b, "accuracy")
+    assert found.value == pytest.approx(1 / 6)
+    # how often the third of six was drawn: 4 or less in 99.93 %, 3 or less in 99.13 %
+    assert tail_of(6) == pytest.approx(0.0024, abs=1e-4)
+    assert (found.low, found.high) == pytest.approx((0, 4 / 6))
+    # b is better wherever the third picture was drawn: 1 - (5 / 6) ** 6
+    assert found.not_better == pytest.approx((5 / 6) ** 6, abs=0.03)
+    assert paired_difference(a, b, "balanced_accuracy").value == pytest.approx((1 - 2 / 3) / 2)
+
+
+def test_both_tables_are_drawn_alike_so_that_equal_ones_never_differ() -> None:
+    table = clustered(CLASSES, 15, seed=2)
+    found = paired_difference(table, table.sample(frac=1, random_state=1), "auroc")
+    assert found.value == 0
+    assert found.not_better == 1
+
+
+def test_of_a_loss_the_lower_one_is_better() -> None:
+    a, b = pair()
+    assert paired_difference(a, b, "log_loss").value < 0
+    assert paired_difference(a, b, "log_loss").not_better < 0.5
+    assert paired_difference(b, a, "log_loss").not_better > 0.5
+
+
+@pytest.mark.parametrize(
+    ("change", "expected"),
+    [
+        ({"path": "other.jpg"}, "same pictures, got 6 and 6, 2 of them in one table only: 'other"),
+        ({"status": "error"}, "same pictures, got 6 and 5, 1 of them in one table only"),
+        ({"label": "b"}, "the same label, got another one for 'test/0.jpg'"),
+        ({"group": "x"}, "the same group, got another one for 'test/0.jpg'"),
+    ],
+)
+def test_tables_of_different_pictures_are_refused(change: dict[str, str], expected: str) -> None:
+    a, b = pair()
+    for column, value in change.items():
+        b.loc[0, column] = value
+    with pytest.raises(ValueError, match=expected):
+        paired_difference(a, b)
+
+
+def test_tables_of_other_classes_and_unknown_figures_are_refused() -> None:
+    a, b = pair()
+    with pytest.raises(ValueError, match="the same classes"):
+        paired_difference(a, b.rename(columns={"p_b": "p_c"}))
+    with pytest.raises(ValueError, match=r"metric must be one of accuracy, .* got 'f7'"):
+        paired_difference(a, b, "f7")
+
+
+def test_without_a_picture_there_is_no_difference() -> None:
+    a, b = (table.assign(split="train") for table in pair())
+    found = paired_difference(a, b)
+    assert math.isnan(found.value)
+    assert math.isnan(found.not_better)
+
+
+def test_the_exact_interval_is_that_of_clopper_and_pearson() -> None:
+    assert exact_interval(10, 10) == pytest.approx((0.6915, 1), abs=1e-4)

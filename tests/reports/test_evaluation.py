@@ -1,0 +1,246 @@
+import json
+import math
+import time
+from pathlib import Path
+from typing import Any
+
+import pandas as pd
+import pytest
+
+from reports import evaluation, metrics
+from reports.bootstrap import exact_interval
+from reports.evaluation import evaluate
+from reports.resampled import CLASS_SCORES, SCORES
+from reports.sample import read_sample
+from reports.settings import EvaluationSettings
+from reports.tables import read_table
+from tests.reports.samples import clustered, drawn, predictions
+
+CLASSES = ["a", "b", "c"]
+
+
+def tables(groups: int = 40, classes: list[str] = CLASSES, seed: int = 0) -> pd.DataFrame:
+    """A test and a validation part of so many patients each."""
+    parts = [
+        clustered(classes, groups, seed, split="test"),
+        clustered(classes, groups, seed + 100, split="val"),
+    ]
+    return pd.concat(parts, ignore_index=True)
+
+
+def test_the_files_have_the_columns_and_keys_that_others_rely_on(tmp_path: Path) -> None:
+    evaluation.write(evaluate(tables(classes=["a", "b"])), tmp_path)
+    heading = (tmp_path / "per_class.csv").read_text().splitlines()[0].split(",")
+    assert heading == ["class", "support"] + [
+        f"{name}{end}" for name in CLASS_SCORES for end in ("", "_low", "_high")
+    ]
+    content = json.loads((tmp_path / "metrics.json").read_text())
+    scores = [key for name in SCORES for key in (name, f"{name}_ci95")]
+    assert list(content) == [
+        "n", "groups", "few_groups", *scores, "majority_accuracy", "per_patient", "operating_point",
+    ]  # fmt: skip
+    assert list(content["per_patient"]) == [
+        "n", "accuracy", "accuracy_ci95", "balanced_accuracy", "balanced_accuracy_ci95",
+    ]  # fmt: skip
+    assert list(content["operating_point"]) == [
+        "positive", "threshold", "chosen_on", "rule",
+        "sensitivity", "sensitivity_ci95", "specificity", "specificity_ci95",
+    ]  # fmt: skip
+    assert {path.name for path in tmp_path.iterdir()} == {
+        "per_class.csv", "confusion.csv", "metrics.json", "calibration.json",
+        "roc.csv", "precision_recall.csv", "reliability.csv", "confidences.csv",
+    }  # fmt: skip
+
+
+def test_equal_predictions_give_equal_bytes(tmp_path: Path) -> None:
+    written = []
+    for name in ("one", "two"):
+        (tmp_path / name).mkdir()
+        evaluation.write(evaluate(tables(12)), tmp_path / name)
+        written.append({path.name: path.read_bytes() for path in (tmp_path / name).iterdir()})
+    assert written[0] == written[1]
+
+
+def test_points_are_those_of_the_test_part_and_lie_inside_their_intervals() -> None:
+    table = tables()
+    found, sample = evaluate(table), read_sample(table, CLASSES)
+    expected = metrics.summary(sample)
+    for name in SCORES:
+        low, high = found.metrics[f"{name}_ci95"]
+        assert found.metrics[name] == expected[name]
+        assert low <= found.metrics[name] <= high
+        assert low < high
+    each, points = found.per_class, metrics.per_class(sample)
+    for name in CLASS_SCORES:
+        assert (each[name] == points[name]).all()
+        assert ((each[f"{name}_low"] <= each[name]) & (each[name] <= each[f"{name}_high"])).all()
+
+
+def test_pictures_of_few_patients_say_less_than_as_many_of_their_own() -> None:
+    table = clustered(CLASSES, 12, seed=9, size=30)
+    together = evaluate(table).metrics["accuracy_ci95"]
+    apart = evaluate(table.assign(group="")).metrics["accuracy_ci95"]
+    assert together[1] - together[0] > 1.5 * (apart[1] - apart[0])
+
+
+def test_few_groups_are_said() -> None:
+    assert evaluate(tables(19)).metrics["few_groups"]
+    assert not evaluate(tables(20)).metrics["few_groups"]
+
+
+def test_a_score_of_1_has_the_exact_interval_of_its_groups() -> None:
+    true = ["a"] * 6 + ["b"] * 3
+    shares = [[0.9, 0.1]] * 6 + [[0.2, 0.8]] * 3
+    groups = ["p1", "p1", "p2", "p3", "p4", "p5", "q1", "q2", "q2"]
+    found = evaluate(predictions(["a", "b"], true, shares, groups))
+    assert found.metrics["accuracy_ci95"] == pytest.approx(exact_interval(7, 7))
+    assert found.metrics["balanced_accuracy_ci95"] == pytest.approx(exact_interval(2, 2))
+    each = found.per_class.set_index("class")
+    assert each["recall_low"].tolist() == pytest.approx(
+        [exact_interval(5, 5)[0], exact_interval(2, 2)[0]]
+    )
+    assert each.loc["a", "specificity_low"] == pytest.approx(exact_interval(2, 2)[0])
+    assert each["auroc_low"].tolist() == pytest.approx([exact_interval(2, 2)[0]] * 2)
+    assert found.metrics["mcc_ci95"] is None, "no proportion, and no draw differs"
+
+
+def nothing_known(content: dict[str, Any], name: str) -> bool:
+    return math.isnan(content[name]) and content[f"{name}_ci95"] is None
+
+
+def test_no_picture_at_all_gives_nulls_and_empty_tables(tmp_path: Path) -> None:
+    found = evaluate(predictions(["a", "b"], [], []))
+    assert (found.metrics["n"], found.metrics["groups"], found.metrics["few_groups"]) == (
+        0,
+        0,
+        True,
+    )
+    assert all(nothing_known(found.metrics, name) for name in SCORES)
+    assert nothing_known(found.metrics["per_patient"], "accuracy")
+    assert nothing_known(found.metrics["operating_point"], "sensitivity")
+    assert found.per_class.drop(columns=["class", "support"]).isna().all(axis=None)
+    assert found.roc.empty
+    assert found.precision_recall.empty
+    assert found.reliability["n"].sum() == 0
+    evaluation.write(found, tmp_path)
+    assert json.loads((tmp_path / "metrics.json").read_text())["accuracy"] is None
+    assert (tmp_path / "per_class.csv").read_text().splitlines()[1] == "a,0" + "," * 18
+
+
+def test_one_picture_has_a_score_and_the_widest_interval() -> None:
+    found = evaluate(predictions(CLASSES, ["a"], [[0.8, 0.1, 0.1]]))
+    assert found.metrics["accuracy"] == 1
+    assert found.metrics["accuracy_ci95"] == pytest.approx([0.025, 1])
+    assert nothing_known(found.metrics, "auroc")
+    assert found.metrics["log_loss_ci95"] is None
+
+
+def test_one_group_has_a_score_and_no_interval() -> None:
+    table = tables(classes=["a", "b"]).assign(group="the one")
+    found = evaluate(table)
+    assert 0 < found.metrics["accuracy"] < 1
+    assert all(found.metrics[f"{name}_ci95"] is None for name in SCORES)
+    assert found.per_class["recall_low"].isna().all()
+    assert found.metrics["per_patient"]["n"] == 2, "one unit a class"
+
+
+def test_a_class_absent_from_test_has_a_row_without_recall() -> None:
+    table = tables()
+    table = table[~((table["label"] == "c") & (table["split"] == "test"))]
+    row = evaluate(table).per_class.set_index("class").loc["c"]
+    assert row["support"] == 0
+    for name in ("recall", "auroc", "average_precision"):
+        assert row[[name, f"{name}_low", f"{name}_high"]].isna().all()
+    assert row[["specificity", "specificity_low", "specificity_high"]].notna().all()
+
+
+def test_a_class_of_one_patient_has_a_recall_and_no_interval() -> None:
+    table = tables(60)
+    table = table[(table["label"] != "c") | (table["split"] == "val")]
+    one = clustered(["c"], 1, seed=1).assign(p_a=0.3, p_b=0.3, p_c=0.4, predicted="c")
+    one = pd.concat([one, one.assign(path="x", predicted="a", p_a=0.6)], ignore_index=True)
+    row = evaluate(pd.concat([table, one], ignore_index=True)).per_class.set_index("class").loc["c"]
+    assert 0 < row["recall"] < 1
+    assert row[["recall_low", "recall_high", "auroc_low"]].isna().all()
+
+
+def test_all_predictions_one_class_leave_what_they_leave_undefined() -> None:
+    table = tables(classes=["a", "b"])
+    table = table.assign(predicted="a", p_a=0.9, p_b=0.1, confidence=0.9)
+    found = evaluate(table)
+    b = found.per_class.set_index("class").loc["b"]
+    assert b[["precision", "precision_low"]].isna().all()
+    of_b = table[(table["split"] == "test") & (table["label"] == "b")]
+    assert (b["recall"], b["recall_low"]) == (0, 0)
+    edge = exact_interval(0, of_b["group"].nunique())[1]
+    assert b["recall_high"] == pytest.approx(edge)
+    assert nothing_known(found.metrics, "mcc")
+    assert found.calibration.threshold == 0.5
+
+
+def test_nothing_is_chosen_on_the_test_part() -> None:
+    table = tables(classes=["a", "b"])
+    settings = EvaluationSettings(sensitivity=0.9)
+    other = table.copy()
+    test = other["split"] == "test"
+    other.loc[test, ["p_a", "p_b"]] = other.loc[test, ["p_b", "p_a"]].to_numpy()
+    assert evaluate(table, settings).calibration == evaluate(other, settings).calibration
+    without = evaluate(table[table["split"] == "test"], settings)
+    assert without.calibration.content()["threshold"] == 0.5
+    assert without.metrics["operating_point"]["chosen_on"] == "default"
+    assert set(without.reliability["when"]) == {"before"}
+
+
+def test_the_operating_point_counts_pictures_at_or_above_the_threshold() -> None:
+    true = ["b", "b", "b", "a", "a"]
+    shares = [[1 - p, p] for p in (0.9, 0.5, 0.3, 0.6, 0.2)]
+    point = evaluate(predictions(["a", "b"], true, shares)).metrics["operating_point"]
+    assert point["threshold"] == 0.5
+    assert point["rule"] == "0.5, since there is no validation part"
+    assert point["sensitivity"] == pytest.approx(2 / 3)
+    assert point["specificity"] == pytest.approx(1 / 2)
+
+
+def test_three_classes_have_an_operating_point_only_of_the_class_asked_for() -> None:
+    assert evaluate(tables()).metrics["operating_point"] is None
+    point = evaluate(tables(), EvaluationSettings(positive="b")).metrics["operating_point"]
+    assert (point["positive"], point["chosen_on"]) == ("b", "val")
+    with pytest.raises(ValueError, match=r"one of the classes \(a, b, c\), got 'd'"):
+        evaluate(tables(), EvaluationSettings(positive="d"))
+
+
+def test_patients_are_counted_once_whatever_their_pictures() -> None:
+    table = predictions(
+        ["a", "b"],
+        ["a", "a", "a", "b"],
+        [[0.9, 0.1], [0.45, 0.55], [0.45, 0.55], [0.2, 0.8]],
+        ["p", "p", "p", "q"],
+    )
+    found = evaluate(table).metrics
+    assert found["accuracy"] == pytest.approx(2 / 4)
+    assert found["per_patient"]["n"] == 2
+    assert found["per_patient"]["accuracy"] == 1
+    assert found["per_patient"]["accuracy_ci95"] == pytest.approx(exact_interval(2, 2))
+
+
+def test_all_intervals_of_a_thousand_pictures_take_less_than_two_seconds() -> None:
+    classes = [f"c{place}" for place in range(10)]
+    sample = read_sample(drawn(classes, 1000, seed=1), classes)
+    start = time.perf_counter()
+    figures = evaluation.compute(sample)
+    evaluation.summary(sample, figures)
+    evaluation.per_class(sample, figures)
+    taken = time.perf_counter() - start
+    print(f"{taken:.2f} s")
+    assert sample.group_count == 1000
+    assert taken < 2 * 3, "three times as long, on a machine that does something else besides"
+
+
+def test_every_table_reads_back_as_it_was_written(tmp_path: Path) -> None:
+    found = evaluate(tables(25, ["001", "NA"]))
+    evaluation.write(found, tmp_path)
+    for name in ("per_class", "roc", "precision_recall", "reliability", "confidences"):
+        back = read_table(tmp_path / f"{name}.csv")
+        pd.testing.assert_frame_equal(
+            back, getattr(found, name), check_dtype=False, check_column_type=False
+        )
