@@ -92,7 +92,7 @@ class Flags(BaseModel):
     model_config = ConfigDict(frozen=True, extra="forbid")
 
 
-class DataFlags(Flags):
+class PictureFlags(Flags):
     """Which pictures."""
 
     data: Annotated[
@@ -103,18 +103,22 @@ class DataFlags(Flags):
             "program draws]"
         ),
     ] = None
+
+
+class DataFlags(PictureFlags):
+    """Which pictures, and which new ones."""
+
     predict: Annotated[
         Path | None,
         Field(description="folder of new pictures to predict with the new model [default: none]"),
     ] = None
 
 
-class SplitFlags(Flags):
+class DrawFlags(Flags):
     """How the pictures are divided."""
 
     split: Strategy | None = _from_preset(SplitSettings, "strategy")
     shares: str | None = _from_preset(SplitSettings, "shares")
-    fold: str | None = _from_preset(SplitSettings, "fold")
     group_pattern: str | None = _from_preset(SplitSettings, "group_pattern")
     groups: Annotated[
         Path | None,
@@ -123,6 +127,14 @@ class SplitFlags(Flags):
             "it wins over what names say [default: none]"
         ),
     ] = None
+    hold_out_copies: bool | None = _from_preset(SplitSettings, "hold_out_copies")
+    split_seed: int | None = _from_preset(SplitSettings, "seed")
+
+
+class SplitFlags(DrawFlags):
+    """How the pictures are divided, or by which table."""
+
+    fold: str | None = _from_preset(SplitSettings, "fold")
     use_split: Annotated[
         Path | None,
         Field(
@@ -137,8 +149,6 @@ class SplitFlags(Flags):
             "scores stay comparable; new ones are drawn [default: none]"
         ),
     ] = None
-    hold_out_copies: bool | None = _from_preset(SplitSettings, "hold_out_copies")
-    split_seed: int | None = _from_preset(SplitSettings, "seed")
 
 
 class TrainingFlags(Flags):
@@ -187,11 +197,10 @@ class EvaluationFlags(Flags):
     sensitivity: float | None = _from_preset(EvaluationSettings, "sensitivity")
 
 
-class RunFlags(Flags):
+class MachineFlags(Flags):
     """Where and how to compute, and what to keep."""
 
     store: Store = None
-    only: Annotated[Stop | None, Field(description="stop after this stage [default: none]")] = None
     device: Device = "auto"
     workers: Annotated[
         int | None,
@@ -206,6 +215,12 @@ class RunFlags(Flags):
     verify: Annotated[
         bool, Field(description="hash every picture and cached file again [default: off]")
     ] = False
+
+
+class RunFlags(MachineFlags):
+    """Where and how to compute, and how far."""
+
+    only: Annotated[Stop | None, Field(description="stop after this stage [default: none]")] = None
 
 
 class PredictFlags(Flags):

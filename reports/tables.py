@@ -31,6 +31,7 @@ TEXT_COLUMNS = frozenset(
         "error",
         "class",
         "finished_at",
+        "recipe",
         "when",
         "sha256",
         "phash",

@@ -148,6 +148,8 @@ class Stage(Generic[P]):
         return {name: self._view(name, value) for name, value in named.items()}
 
     def _view(self, name: str, value: object) -> object:
+        if type(value) is tuple:
+            return tuple(self._view(name, item) for item in value)
         if not isinstance(value, Artifact):
             return value
         annotation = self.signature.parameters[name].annotation

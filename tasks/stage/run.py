@@ -71,11 +71,9 @@ def link(run: Path, artifact: Artifact) -> None:
 
 
 def used_by(run: Path) -> set[str]:
-    """Give the `stage/key` of every artifact that a run used."""
-    try:
-        return set((run / "artifacts.txt").read_text(encoding="utf-8").split())
-    except FileNotFoundError:
-        return set()
+    """Give the `stage/key` of every artifact that a run used, also in folders inside of its own."""
+    lists = run.rglob("artifacts.txt")
+    return {name for path in lists for name in path.read_text(encoding="utf-8").split()}
 
 
 def point_latest(store: Path, run: Path) -> None:

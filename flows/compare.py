@@ -1,0 +1,234 @@
+"""Compare recipes or networks on the same folds, patient by patient.
+
+$ python flows/compare.py default seed --data FOLDER --folds 5
+
+Each is trained and tested on every fold, so that every picture is tested once; what is cached is
+not trained again. The first is what the others are compared with.
+"""
+
+import logging
+import sys
+import tomllib
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Annotated, Any, get_args
+
+from cyclopts import Group, Parameter
+from pydantic import Field
+
+from flows import command, server, terminal
+from flows.flags import (
+    DataFlags,
+    DrawFlags,
+    Flags,
+    MachineFlags,
+    PictureFlags,
+    Preset,
+    RunFlags,
+    SplitFlags,
+    TrainingFlags,
+)
+from flows.full_pipeline import (
+    PICTURES_GROUP,
+    RUN_GROUP,
+    SPLIT_GROUP,
+    TRAINING_GROUP,
+    pipeline_stages,
+)
+from flows.plan import Plan, resolve
+from resnext.demo import DemoSettings
+from resnext.errors import InputError
+from resnext.zoo import ARCHITECTURES
+from tasks.compare import COMPARISON, compare, publish_comparison
+from tasks.draw import PICTURES, draw
+from tasks.orchestrator import Completed, State, flow, run_id
+from tasks.stage.artifact import Artifact, Runtime
+from tasks.stage.run import open_run
+
+log = logging.getLogger("flows.compare")  # also where this file is the program
+
+COMPARED = Group.create_ordered("What is compared")
+
+
+class CompareFlags(Flags):
+    """On how many folds."""
+
+    folds: Annotated[
+        int, Field(ge=2, le=100, description="folds, each tested on once [default: 5]")
+    ] = 5
+
+
+@dataclass(frozen=True)
+class Contestant:
+    """One recipe: its name, and what is planned for each fold."""
+
+    name: str
+    plans: tuple[Plan, ...]
+
+
+@flow(name="compare", flow_run_name="compare {recipes}", persist_result=False)
+def compare_recipes(
+    recipes: tuple[str, ...],
+    compared: CompareFlags = CompareFlags(),
+    data: PictureFlags = PictureFlags(),
+    split: DrawFlags = DrawFlags(),
+    training: TrainingFlags = TrainingFlags(),
+    run: MachineFlags = MachineFlags(),
+) -> State[Any]:
+    """Train and test each recipe on the same folds, and compare them patient by patient."""
+    with command.wrong_input_fails_in_words() as outcome:
+        contestants = plan_all(recipes, compared, data, split, training, run)
+        outcome.state = Completed(message=run_comparison(contestants, run_id()))
+    return outcome.state
+
+
+def plan_all(
+    recipes: tuple[str, ...],
+    compared: CompareFlags,
+    data: PictureFlags,
+    split: DrawFlags,
+    training: TrainingFlags,
+    run: MachineFlags,
+) -> list[Contestant]:
+    """Plan every fold of every recipe.
+
+    Raises:
+        InputError: there are fewer than two, two have one name, or one can't be planned.
+        pydantic.ValidationError: a value is out of bounds.
+    """
+    named = {name_of(recipe): recipe for recipe in recipes}
+    if len(named) < 2 or len(named) < len(recipes):
+        raise InputError(
+            f"RECIPES must be at least two of different names, got {', '.join(recipes) or 'none'}. "
+            "Name presets, architectures or TOML files, as in: default seed"
+        )
+    grouped = {"split": "grouped"} | _set(split)
+    return [
+        Contestant(
+            name,
+            tuple(
+                resolve(
+                    DataFlags(**_set(data)),
+                    SplitFlags(**grouped, fold=f"{fold}/{compared.folds}"),
+                    TrainingFlags(**contestant_flags(recipe, training)),
+                    RunFlags(**_set(run)),
+                )
+                for fold in range(1, compared.folds + 1)
+            ),
+        )
+        for name, recipe in named.items()
+    ]
+
+
+def name_of(recipe: str) -> str:
+    """Call a recipe as it is written, a file by its name alone."""
+    return Path(recipe).stem if recipe.endswith(".toml") else recipe
+
+
+def contestant_flags(recipe: str, common: TrainingFlags) -> dict[str, Any]:
+    """Give the training flags of one recipe; what is common to all wins.
+
+    Raises:
+        InputError: it is no preset, no architecture and no TOML file of training settings.
+    """
+    asked = {name: value for name, value in _set(common).items() if name != "preset"}
+    if recipe in get_args(Preset):
+        return {"preset": recipe} | asked
+    if recipe in ARCHITECTURES:
+        return {"preset": common.preset, "arch": recipe} | asked
+    if not recipe.endswith(".toml"):
+        raise InputError(
+            f"RECIPES must be presets ({', '.join(get_args(Preset))}), architectures "
+            f"({', '.join(ARCHITECTURES)}) or TOML files, got '{recipe}'. Check the name."
+        )
+    return {"preset": common.preset} | _settings(Path(recipe)) | asked
+
+
+def run_comparison(contestants: list[Contestant], name: str) -> str:
+    """Train, test and compare; say in a line how it came out.
+
+    Raises:
+        InputError: the pictures can't be used as they were asked to be.
+    """
+    first = contestants[0].plans[0]
+    names = tuple(contestant.name for contestant in contestants)
+    with open_run(first.store, name, {"recipes": list(names)}) as run:
+        runtime = Runtime(
+            store=first.store, run=run, data=first.data, workers=first.workers,
+            verify=first.verify, progress_bar=terminal.is_watched(),
+        )  # fmt: skip
+        if first.data is None:
+            drawn = draw(runtime, DemoSettings())
+            runtime = runtime.model_copy(update={"data": drawn.folder / PICTURES})
+        predictions = tuple(
+            held_out(contestant.name, number, plan, runtime, run)
+            for contestant in contestants
+            for number, plan in enumerate(contestant.plans, start=1)
+        )
+        found = compare(runtime, names, predictions)
+        publish_comparison(f"{first.data_name}: {', '.join(names)}", found)
+    log.info("Comparison: %s", run / COMPARISON, extra={"plain": True})
+    words = found.path("comparison.txt").read_text(encoding="utf-8")
+    return f"{first.data_name}: {words.splitlines()[0]}"
+
+
+def held_out(recipe: str, fold: int, plan: Plan, runtime: Runtime, run: Path) -> Artifact:
+    """Train on one fold and predict what it holds out; its files get a folder of their own."""
+    folder = run / "folds" / f"{recipe}-{fold}"
+    folder.mkdir(parents=True)
+    log.info("%s, fold %d of %d", recipe, fold, plan.split.fold[1] if plan.split.fold else 1)
+    stages = pipeline_stages(plan, runtime.model_copy(update={"run": folder}))
+    return next(artifact for artifact in stages if artifact.stage == "predict")
+
+
+def _settings(path: Path) -> dict[str, Any]:
+    """Read the training settings of a TOML file."""
+    try:
+        table = tomllib.loads(path.read_text(encoding="utf-8"))
+    except (OSError, ValueError) as error:
+        raise InputError(
+            f"RECIPES must be readable TOML files, got '{path}'. It can't be read: {error}."
+        ) from error
+    settings = {name.replace("-", "_"): value for name, value in table.items()}
+    unknown = [name for name in settings if name not in TrainingFlags.model_fields]
+    if unknown:
+        raise InputError(
+            f"RECIPES must hold settings of the training alone, got '{unknown[0]}' in '{path}'. "
+            "Give what is common to all as a flag."
+        )
+    return settings
+
+
+def _set(flags: Flags) -> dict[str, Any]:
+    return {name: value for name, value in flags if value is not None}
+
+
+def main(
+    *recipes: Annotated[str, Parameter(group=COMPARED)],
+    compared: Annotated[CompareFlags, Parameter(name="*", group=COMPARED)] = CompareFlags(),
+    data: Annotated[PictureFlags, Parameter(name="*", group=PICTURES_GROUP)] = PictureFlags(),
+    split: Annotated[DrawFlags, Parameter(name="*", group=SPLIT_GROUP)] = DrawFlags(),
+    training: Annotated[TrainingFlags, Parameter(name="*", group=TRAINING_GROUP)] = TrainingFlags(),
+    run: Annotated[MachineFlags, Parameter(name="*", group=RUN_GROUP)] = MachineFlags(),
+) -> None:
+    """Compare recipes or networks on the same folds, patient by patient.
+
+    Args:
+        recipes: Two or more presets, architectures or TOML files of training settings. Those that
+            are no preset begin from --preset. Flags win over all of them.
+        compared: On how many folds.
+        data: Which pictures.
+        split: How they are divided.
+        training: How the networks are trained.
+        run: Where and how to compute.
+    """
+    plan_all(recipes, compared, data, split, training, run)  # wrong input is said first
+    terminal.show_only_our_lines()
+    with server.connected():
+        command.end(
+            compare_recipes(recipes, compared, data, split, training, run, return_state=True)
+        )
+
+
+if __name__ == "__main__":
+    sys.exit(command.run_command(main, name="compare.py"))

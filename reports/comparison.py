@@ -1,0 +1,99 @@
+"""Compare recipes that were each trained and tested on the same folds.
+
+The held-out predictions of all folds are put together, so that every picture counts once. A
+difference is that of two recipes on the same draws of groups (see `reports.bootstrap`): what is
+hard about a patient is hard for both. Only figures of single answers are compared: probabilities
+of networks that were trained apart have no common scale, so that an AUROC over folds would say
+nothing.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Mapping, Sequence
+from typing import Any
+
+import pandas as pd
+
+from reports.bootstrap import paired_difference
+from reports.evaluation import compute, summary
+from reports.sample import classes_of, evaluated, read_sample
+from reports.words import percent
+
+FIGURES = ("accuracy", "balanced_accuracy", "macro_f1")
+DIFFERENCE = "balanced_accuracy"
+"""What recipes are compared by."""
+
+
+def pool(folds: Sequence[pd.DataFrame]) -> pd.DataFrame:
+    """Put the test parts of several folds' predictions.csv together.
+
+    Raises:
+        ValueError: a picture is tested twice, or the folds know different classes.
+    """
+    if len({tuple(classes_of(fold)) for fold in folds}) > 1:
+        raise ValueError(
+            "Folds must know the same classes, got different columns p_<class>. Give every class "
+            "pictures of more groups than there are folds, or fewer --folds."
+        )
+    pooled = pd.concat([evaluated(fold) for fold in folds], ignore_index=True)
+    twice = pooled.loc[pooled["path"].duplicated(), "path"]
+    if len(twice):
+        raise ValueError(
+            f"Folds must test each picture once, got '{twice.iloc[0]}' twice ({len(twice)} such in "
+            "all). Take folds of one division."
+        )
+    return pooled
+
+
+def compare(pooled: Mapping[str, pd.DataFrame]) -> pd.DataFrame:
+    """Give the figures of each recipe, and how much better each is than the first.
+
+    Columns: recipe, n, groups, then accuracy, balanced_accuracy and macro_f1, each with `_low`
+    and `_high`, then `difference` of the balanced accuracy, `difference_low`, `difference_high`,
+    and `not_better`, the share of the draws in which it is not better. The last four are NaN for
+    the first recipe, and wherever they are undefined.
+
+    Raises:
+        ValueError: the recipes were not tested on the same pictures.
+    """
+    names = list(pooled)
+    return pd.DataFrame([_row(name, pooled[name], pooled[names[0]]) for name in names])
+
+
+def verdict(table: pd.DataFrame) -> list[str]:
+    """Say in a line for each further recipe whether it is better than the first."""
+    first = table["recipe"].iloc[0]
+    return [_sentence(row, first) for _, row in table.iloc[1:].iterrows()]
+
+
+def _row(name: str, predictions: pd.DataFrame, first: pd.DataFrame) -> dict[str, Any]:
+    sample = read_sample(predictions, classes_of(predictions))
+    found = summary(sample, compute(sample))
+    row: dict[str, Any] = {"recipe": name, "n": found["n"], "groups": found["groups"]}
+    for figure in FIGURES:
+        low, high = found[f"{figure}_ci95"] or (float("nan"), float("nan"))
+        row |= {figure: found[figure], f"{figure}_low": low, f"{figure}_high": high}
+    difference = paired_difference(first, predictions, DIFFERENCE)
+    itself = predictions is first
+    values = (difference.value, difference.low, difference.high, difference.not_better)
+    columns = ("difference", "difference_low", "difference_high", "not_better")
+    return row | {
+        column: float("nan") if itself else value
+        for column, value in zip(columns, values, strict=True)
+    }
+
+
+def _sentence(row: pd.Series[Any], first: str) -> str:
+    """Say what the interval of a difference allows to say."""
+    value, low, high = row["difference"], row["difference_low"], row["difference_high"]
+    if pd.isna(low):
+        alike = f"every group differs by {100 * value:.1f} points" if value else "no group differs"
+        why = alike if row["groups"] > 1 else "too few groups"
+        return f"{row['recipe']} and {first} have no interval between them: {why}."
+    better = "better than" if low > 0 else "worse than" if high < 0 else "not told apart from"
+    signed = "+" if value > 0 else ""
+    return (
+        f"{row['recipe']} is {better} {first}: balanced accuracy {signed}{100 * value:.1f} points "
+        f"(95 %: {100 * low:.1f} to {100 * high:.1f}); {percent(row['balanced_accuracy'], ' ')} "
+        f"of {row['groups']:.0f} groups."
+    )

@@ -1,0 +1,47 @@
+"""Compare recipes by the predictions of their folds."""
+
+import logging
+from typing import Annotated
+
+from tasks.orchestrator import NO_CACHE, create_table_artifact, task
+from tasks.stage.artifact import Artifact, Reads, Work
+from tasks.stage.decorator import stage
+
+log = logging.getLogger(__name__)
+
+COMPARISON = "comparison.csv"
+
+
+@stage(run_name="compare recipes", retold="comparison.txt")
+def compare(
+    work: Work,
+    recipes: tuple[str, ...],
+    predictions: Annotated[tuple[Artifact, ...], Reads("predictions.csv")],
+) -> None:
+    """Write comparison.csv and, in words, comparison.txt.
+
+    `predictions` holds the folds of the first recipe, then those of the second, and so on.
+    """
+    from reports import comparison, tables
+
+    read = [tables.read_table(artifact.path("predictions.csv")) for artifact in predictions]
+    folds = len(read) // len(recipes)
+    pooled = {
+        name: comparison.pool(read[number * folds : (number + 1) * folds])
+        for number, name in enumerate(recipes)
+    }
+    table = comparison.compare(pooled)
+    tables.write_table(table, work.out / COMPARISON)
+    words = "\n".join(comparison.verdict(table))
+    log.info(words)
+    (work.out / "comparison.txt").write_text(f"{words}\n", encoding="utf-8")
+
+
+@task(task_run_name="publish to the UI", cache_policy=NO_CACHE, persist_result=False)
+def publish_comparison(name: str, found: Artifact) -> None:
+    """Show the comparison on the flow run's page."""
+    import csv
+
+    with found.path(COMPARISON).open(encoding="utf-8", newline="") as file:
+        rows = list(csv.DictReader(file))
+    create_table_artifact(table=rows, key="comparison", description=f"Recipes compared: {name}")
