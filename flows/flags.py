@@ -10,7 +10,7 @@ from typing import Annotated, Any, Literal
 
 from pydantic import BaseModel, ConfigDict, Field
 
-from reports.settings import EvaluationSettings
+from reports.evaluation.settings import EvaluationSettings
 from resnext.recipe import (
     Augment,
     ClassWeights,

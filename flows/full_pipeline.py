@@ -17,7 +17,7 @@ from cyclopts import Group, Parameter
 from flows import command, server, terminal
 from flows.flags import DataFlags, EvaluationFlags, RunFlags, SplitFlags, TrainingFlags
 from flows.plan import Plan, name_of, require_positive, resolve
-from reports.settings import EvaluationSettings
+from reports.evaluation.settings import EvaluationSettings
 from resnext.demo import DemoSettings
 from resnext.device import describe, probe_memory
 from resnext.tables import read_manifest

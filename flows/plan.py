@@ -22,7 +22,7 @@ from flows.flags import (
     Stop,
     TrainingFlags,
 )
-from reports.settings import EvaluationSettings
+from reports.evaluation.settings import EvaluationSettings
 from resnext.device import Compute, count_cpus, plan_compute
 from resnext.errors import InputError
 from resnext.manifest.listing import part_folders

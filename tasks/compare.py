@@ -22,7 +22,8 @@ def compare(
 
     `predictions` holds the folds of the first recipe, then those of the second, and so on.
     """
-    from reports import comparison, tables
+    from reports import tables
+    from reports.evaluation import comparison
 
     read = [tables.read_table(artifact.path("predictions.csv")) for artifact in predictions]
     folds = len(read) // len(recipes)

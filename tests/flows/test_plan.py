@@ -8,7 +8,7 @@ from flows import command, full_pipeline
 from flows import plan as plans
 from flows.flags import DataFlags, EvaluationFlags, RunFlags, SplitFlags, TrainingFlags
 from flows.plan import Plan, require_positive, resolve
-from reports.settings import EvaluationSettings
+from reports.evaluation.settings import EvaluationSettings
 from resnext.errors import InputError
 
 # The flags that scripts rely on.
@@ -213,7 +213,7 @@ def test_the_command_that_reproduces_a_run_can_be_run(tmp_path: Path) -> None:
     (tmp_path / "groups.csv").write_text("path,group\n")
     flags = SplitFlags(hold_out_copies=True, groups=tmp_path / "groups.csv", fold="1/5")
     words = plan(divided(tmp_path / "data"), flags).command
-    assert words.endswith(f"--fold 1/5 --groups {tmp_path / 'groups.csv'} --hold-out-copies")
+    assert words.endswith(f"--groups {tmp_path / 'groups.csv'} --hold-out-copies --fold 1/5")
 
 
 def test_a_table_is_known_by_its_bytes(tmp_path: Path) -> None:

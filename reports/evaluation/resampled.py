@@ -13,8 +13,8 @@ from dataclasses import dataclass
 import numpy as np
 from scipy.sparse import csr_array
 
-from reports.ranking import Ranking, divide, rank
-from reports.sample import BoolArray, FloatArray, IntArray, Sample
+from reports.evaluation.ranking import Ranking, divide, rank
+from reports.evaluation.sample import BoolArray, FloatArray, IntArray, Sample
 
 ECE_BINS = 15
 

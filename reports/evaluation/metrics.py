@@ -31,8 +31,8 @@ from sklearn.metrics import (
     roc_auc_score,
 )
 
-from reports.resampled import SCORES, auroc_places, calibration_errors
-from reports.sample import FloatArray, IntArray, Sample
+from reports.evaluation.resampled import SCORES, auroc_places, calibration_errors
+from reports.evaluation.sample import FloatArray, IntArray, Sample
 from reports.tables import confusion_table
 
 PER_CLASS_COLUMNS = (
@@ -98,7 +98,7 @@ def summary(sample: Sample) -> dict[str, float]:
     * log_loss: in nats, from the probabilities scaled to the sum 1.
     * brier: the mean squared error of the probabilities, 0..2 added up over more than two classes,
       0..1 with two.
-    * ece: see `reports.resampled.calibration_errors`.
+    * ece: see `resampled.calibration_errors`.
 
     With no picture at all n and groups are 0 and the rest is NaN.
     """

@@ -1,7 +1,7 @@
 """Evaluate predictions: every figure with its interval, calibration, operating point, tables.
 
-All intervals are of 95 %, by the group bootstrap (see `reports.bootstrap`) on the test part.
-Temperature and threshold come from the validation part alone (see `reports.calibration`).
+All intervals are of 95 %, by the group bootstrap (see `bootstrap`) on the test part.
+Temperature and threshold come from the validation part alone (see `calibration`).
 """
 
 from __future__ import annotations
@@ -14,10 +14,11 @@ from typing import Any
 import numpy as np
 import pandas as pd
 
-from reports import curves, metrics, tables
-from reports.bootstrap import Interval, interval, resample
-from reports.calibration import Calibration, calibrate, calibrated
-from reports.resampled import (
+from reports import tables
+from reports.evaluation import curves, metrics
+from reports.evaluation.bootstrap import Interval, interval, resample
+from reports.evaluation.calibration import Calibration, calibrate, calibrated
+from reports.evaluation.resampled import (
     CLASS_SCORES,
     SCORES,
     class_scores,
@@ -26,8 +27,15 @@ from reports.resampled import (
     share_of,
     tally,
 )
-from reports.sample import BoolArray, FloatArray, Sample, classes_of, per_patient, read_sample
-from reports.settings import EvaluationSettings
+from reports.evaluation.sample import (
+    BoolArray,
+    FloatArray,
+    Sample,
+    classes_of,
+    per_patient,
+    read_sample,
+)
+from reports.evaluation.settings import EvaluationSettings
 
 FEW_GROUPS = 20
 """With fewer groups an interval is itself a rough guess."""
@@ -112,8 +120,8 @@ def compute(sample: Sample) -> Figures:
 def per_class(sample: Sample, figures: Figures) -> pd.DataFrame:
     """Set the interval of each figure beside it: the table per_class.csv.
 
-    NaN where a figure is undefined (see `reports.metrics.per_class`) and where its interval is
-    (see `reports.bootstrap.interval`).
+    NaN where a figure is undefined (see `metrics.per_class`) and where its interval is
+    (see `bootstrap.interval`).
     """
     columns: dict[str, Any] = {name: figures.by_class[name] for name in ("class", "support")}
     about = [_groups_about(sample, place) for place in range(len(sample.classes))]
@@ -143,7 +151,7 @@ def summary(sample: Sample, figures: Figures) -> dict[str, Any]:
 
 
 def patients(sample: Sample) -> dict[str, Any]:
-    """Evaluate one unit a group and class (see `reports.sample.per_patient`); n counts them."""
+    """Evaluate one unit a group and class (see `sample.per_patient`); n counts them."""
     units = per_patient(sample)
     names = ("accuracy", "balanced_accuracy")
     if not len(units):

@@ -4,9 +4,9 @@ import pandas as pd
 import pytest
 from sklearn import metrics as reference
 
-from reports import metrics
-from reports.sample import per_patient, read_sample
-from tests.reports.samples import drawn, predictions
+from reports.evaluation import metrics
+from reports.evaluation.sample import per_patient, read_sample
+from tests.reports.evaluation.samples import drawn, predictions
 
 NAMES = ["NA", "001", "猴痘", "<script>alert(1)</script>"]
 

@@ -13,11 +13,11 @@ from dataclasses import dataclass, replace
 import numpy as np
 import pandas as pd
 
-from reports.bootstrap import exact_interval, interval, resample, tail_of
-from reports.calibration import calibrated
-from reports.ranking import Ranking, Steps, divide
-from reports.resampled import ECE_BINS, bins_of, rank_class, sum_by_group
-from reports.sample import BoolArray, FloatArray, Sample
+from reports.evaluation.bootstrap import exact_interval, interval, resample, tail_of
+from reports.evaluation.calibration import calibrated
+from reports.evaluation.ranking import Ranking, Steps, divide
+from reports.evaluation.resampled import ECE_BINS, bins_of, rank_class, sum_by_group
+from reports.evaluation.sample import BoolArray, FloatArray, Sample
 
 GRID = np.linspace(0, 1, 101)
 """The false-positive rates, or recalls, that curves are given at."""

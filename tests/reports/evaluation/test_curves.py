@@ -3,10 +3,10 @@ import pandas as pd
 import pytest
 from sklearn import metrics as reference
 
-from reports import curves
-from reports.bootstrap import exact_interval
-from reports.sample import read_sample
-from tests.reports.samples import clustered, predictions
+from reports.evaluation import curves
+from reports.evaluation.bootstrap import exact_interval
+from reports.evaluation.sample import read_sample
+from tests.reports.evaluation.samples import clustered, predictions
 
 CLASSES = ["a", "b", "c"]
 

@@ -3,10 +3,10 @@ import re
 import numpy as np
 import pytest
 
-from reports.calibration import calibrate, calibrated, choose_threshold, fit_temperature
-from reports.sample import FloatArray, Sample, read_sample
-from reports.settings import EvaluationSettings, positive_class
-from tests.reports.samples import clustered
+from reports.evaluation.calibration import calibrate, calibrated, choose_threshold, fit_temperature
+from reports.evaluation.sample import FloatArray, Sample, read_sample
+from reports.evaluation.settings import EvaluationSettings, positive_class
+from tests.reports.evaluation.samples import clustered
 
 
 def sure(temperature: float, pictures: int = 4000, classes: int = 3, seed: int = 0) -> Sample:

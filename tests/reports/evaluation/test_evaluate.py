@@ -7,14 +7,15 @@ from typing import Any
 import pandas as pd
 import pytest
 
-from reports import evaluation, metrics
-from reports.bootstrap import exact_interval
-from reports.evaluation import evaluate
-from reports.resampled import CLASS_SCORES, SCORES
-from reports.sample import read_sample
-from reports.settings import EvaluationSettings
+from reports.evaluation import evaluate as evaluation
+from reports.evaluation import metrics
+from reports.evaluation.bootstrap import exact_interval
+from reports.evaluation.evaluate import evaluate
+from reports.evaluation.resampled import CLASS_SCORES, SCORES
+from reports.evaluation.sample import read_sample
+from reports.evaluation.settings import EvaluationSettings
 from reports.tables import read_table
-from tests.reports.samples import clustered, drawn, predictions
+from tests.reports.evaluation.samples import clustered, drawn, predictions
 
 CLASSES = ["a", "b", "c"]
 

@@ -12,7 +12,7 @@ from dataclasses import dataclass
 
 import numpy as np
 
-from reports.sample import BoolArray, FloatArray, IntArray
+from reports.evaluation.sample import BoolArray, FloatArray, IntArray
 
 
 @dataclass(frozen=True)

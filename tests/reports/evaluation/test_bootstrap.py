@@ -7,12 +7,12 @@ import pytest
 from scipy.stats import beta
 from sklearn import metrics as reference
 
-from reports import bootstrap
-from reports.bootstrap import exact_interval, interval, paired_difference, tail_of
-from reports.ranking import rank
-from reports.resampled import class_scores, scores
-from reports.sample import FloatArray, IntArray, Sample, read_sample
-from tests.reports.samples import clustered, predictions
+from reports.evaluation import bootstrap
+from reports.evaluation.bootstrap import exact_interval, interval, paired_difference, tail_of
+from reports.evaluation.ranking import rank
+from reports.evaluation.resampled import class_scores, scores
+from reports.evaluation.sample import FloatArray, IntArray, Sample, read_sample
+from tests.reports.evaluation.samples import clustered, predictions
 
 CLASSES = ["a", "b", "c"]
 

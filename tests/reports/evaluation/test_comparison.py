@@ -3,7 +3,7 @@ from collections.abc import Sequence
 import pandas as pd
 import pytest
 
-from reports.comparison import compare, pool, verdict
+from reports.evaluation.comparison import compare, pool, verdict
 
 
 def predictions(answers: str, *, first: int = 0, classes: str = "ab") -> pd.DataFrame:

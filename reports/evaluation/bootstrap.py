@@ -37,8 +37,8 @@ import pandas as pd
 from scipy.special import ndtr, stdtrit
 from scipy.stats import binomtest
 
-from reports.resampled import SCORES, class_scores, scores
-from reports.sample import FloatArray, Sample, classes_of, evaluated, read_sample
+from reports.evaluation.resampled import SCORES, class_scores, scores
+from reports.evaluation.sample import FloatArray, Sample, classes_of, evaluated, read_sample
 
 DRAWS = 2000
 SEED = 20_260

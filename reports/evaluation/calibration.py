@@ -23,8 +23,8 @@ from scipy.optimize import minimize_scalar
 from scipy.special import log_softmax
 from sklearn.metrics import roc_curve
 
-from reports.sample import BoolArray, FloatArray, Sample
-from reports.settings import EvaluationSettings, positive_class
+from reports.evaluation.sample import BoolArray, FloatArray, Sample
+from reports.evaluation.settings import EvaluationSettings, positive_class
 
 FEWEST = 20
 """A temperature or a threshold is fitted on at least so many pictures."""

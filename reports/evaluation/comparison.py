@@ -1,10 +1,9 @@
 """Compare recipes that were each trained and tested on the same folds.
 
 The held-out predictions of all folds are put together, so that every picture counts once. A
-difference is that of two recipes on the same draws of groups (see `reports.bootstrap`): what is
-hard about a patient is hard for both. Only figures of single answers are compared: probabilities
-of networks that were trained apart have no common scale, so that an AUROC over folds would say
-nothing.
+difference is that of two recipes on the same draws of groups (see `bootstrap`): what is hard about
+a patient is hard for both. Only figures of single answers are compared: probabilities of networks
+that were trained apart have no common scale, so that an AUROC over folds would say nothing.
 """
 
 from __future__ import annotations
@@ -14,9 +13,9 @@ from typing import Any
 
 import pandas as pd
 
-from reports.bootstrap import paired_difference
-from reports.evaluation import compute, summary
-from reports.sample import classes_of, evaluated, read_sample
+from reports.evaluation.bootstrap import paired_difference
+from reports.evaluation.evaluate import compute, summary
+from reports.evaluation.sample import classes_of, evaluated, read_sample
 from reports.words import percent
 
 FIGURES = ("accuracy", "balanced_accuracy", "macro_f1")
