@@ -33,8 +33,9 @@ MEMORY_FORMATS: dict[tuple[Device, str], MemoryFormat] = {
     ("cpu", "resnext101_32x8d"): "contiguous",
     ("cpu", "resnext38_32x4d"): "channels_last",
 }
-# Pairs for which `torch.compile` pays, measured by `make bench` too. It needs a C++ compiler on a
-# CPU and takes a minute or more at the start of every process. CUDA was not measured.
+# Pairs for which `torch.compile` pays, measured by `make bench`, its fourth table: none on a CPU,
+# where it gained nothing and takes up to a minute at the start of every process. CUDA was not
+# measured.
 COMPILED: frozenset[tuple[Device, str]] = frozenset()
 # For pairs that are not in the table. CUDA was not measured: tensor cores read channels last.
 FALLBACK_FORMATS: dict[Device, MemoryFormat] = {
