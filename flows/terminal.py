@@ -85,7 +85,7 @@ def conclusion(run: Path, plan: Plan) -> str:
         if (run / "audit.html").exists():
             log.info("Audit: %s", latest / "audit.html", extra={"plain": True})
         return f"{plan.name}: stopped after {plan.only}"
-    from reports.html import format_per_class
+    from reports.score import format_per_class
     from reports.tables import read_json, read_table
 
     metrics = read_json(run / "metrics.json")

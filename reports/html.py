@@ -1,8 +1,9 @@
 """Render a report: one HTML file that opens offline and holds its style and its figures.
 
-Everything that comes from the data is escaped, a policy in the file forbids scripts and requests,
-and equal contents give equal text. The numbers come from the tables as they are: this module
-computes no metric, counts nothing in the folder and draws no figure.
+Everything that comes from the data is escaped, a policy in the file forbids requests and all
+scripts but the one that sorts tables, and equal contents give equal text. The numbers come from
+the tables as they are: this module computes no metric, counts nothing in the
+folder and draws no figure.
 
 What is undefined (NaN, None) reads "n/a", never 0.
 """
@@ -10,6 +11,7 @@ What is undefined (NaN, None) reads "n/a", never 0.
 from __future__ import annotations
 
 import base64
+import hashlib
 from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import dataclass
 from pathlib import Path
@@ -17,7 +19,9 @@ from typing import Any
 
 import jinja2
 import pandas as pd
+from markupsafe import Markup
 
+from reports import score
 from reports.division import (
     PARTS,
     cautions,
@@ -32,7 +36,7 @@ from reports.division import (
 )
 from reports.folder import folder_facts
 from reports.pairs import sheets
-from reports.words import count, decimal, display_width, percent, plural, printable, undefined
+from reports.words import count, decimal, percent, plural, undefined
 
 CARRIED_FILES = (
     "pages/audit.html.j2",
@@ -42,17 +46,12 @@ CARRIED_FILES = (
     "pages/page.html.j2",
     "pages/report.html.j2",
     "pages/reproduce.html.j2",
+    "pages/sort.js",
 )
 
+PAGES = Path(__file__).parent / "pages"
 SHOWN = 20
 """So many rows of a long list are shown; the rest is counted."""
-PERCENT_COLUMNS = {
-    "precision": "Precision",
-    "recall": "Recall",
-    "specificity": "Specificity",
-    "f1": "F1",
-}
-"""Columns of the per-class table that hold shares, with their headings."""
 CAPTIONS = {
     "curves": (
         "Learning curves",
@@ -101,6 +100,7 @@ class ReportContent(AuditContent):
     """By stem, a PNG file's bytes or an SVG file's text, in the order of the report."""
     environment: Mapping[str, str]
     notes: Sequence[str] = ()
+    calibration: Mapping[str, Any] | None = None
 
 
 @dataclass(frozen=True)
@@ -123,26 +123,20 @@ class ShownFigure:
         return 540 if self.width > 480 else min(self.width, 300)
 
 
-@dataclass(frozen=True)
-class Mistake:
-    """Hold one pair of classes that is confused, with count and share of the true class."""
-
-    true: str
-    predicted: str
-    count: int
-    share: float
-
-
 def render_report(content: ReportContent) -> str:
     """Render the whole report as one HTML text."""
     return _render(
         "report.html.j2",
         content,
-        verdict=verdict(content),
-        bars=_bars(content),
+        verdict=score.verdict(content.metrics, content.per_class),
+        bars=score.bars(content.metrics, content.per_class),
+        tiles=score.tiles(content.metrics),
+        sentences=score.sentences(content.metrics, content.calibration),
+        headings=score.headings(content.per_class),
+        scores=score.class_rows(content.per_class),
+        accuracy_reach=score.reach(content.metrics.get("accuracy_ci95"), percent),
         validation_name=validation_name(content.split),
-        scores=content.per_class.to_dict("records"),
-        mistakes=mistakes(content.confusion),
+        mistakes=score.mistakes(content.confusion),
         figures=[_shown(stem, data, content) for stem, data in content.figures.items()],
         history=content.history.to_dict("records"),
     )
@@ -151,57 +145,6 @@ def render_report(content: ReportContent) -> str:
 def render_audit(content: AuditContent) -> str:
     """Render what is known before any training as one HTML text."""
     return _render("audit.html.j2", content)
-
-
-def format_per_class(per_class: pd.DataFrame) -> str:
-    """Lay out the per-class table for a terminal: shares in percent, "n/a" where undefined."""
-    names = [name for name in PERCENT_COLUMNS if name in per_class]
-    header = ["class", "support", *names]
-    rows = [
-        [
-            printable(str(row["class"])),
-            f"{row['support']:.0f}",
-            *(percent(row[n], " ") for n in names),
-        ]
-        for row in per_class.to_dict("records")
-    ]
-    widths = [max(map(display_width, column)) for column in zip(header, *rows, strict=True)]
-    return "\n".join(_line(row, widths) for row in [header, *rows])
-
-
-def verdict(content: ReportContent) -> str:
-    """Say in a sentence how the score compares with always answering the commonest class."""
-    accuracy = content.metrics.get("accuracy")
-    baseline = content.metrics.get("majority_accuracy")
-    if accuracy is None or baseline is None or undefined(accuracy) or undefined(baseline):
-        return "No test picture could be evaluated, so there is no score."
-    answer = f"always answering “{commonest(content.per_class)}” ({percent(baseline)})"
-    points = round(100 * accuracy, 1) - round(100 * baseline, 1)  # as they are shown
-    if round(points, 1) == 0:
-        return f"Just as often right as {answer}."
-    side = "above" if points > 0 else "below"
-    return f"{abs(points):.1f} percentage points {side} {answer}."
-
-
-def commonest(per_class: pd.DataFrame) -> str:
-    """Name the class with the most pictures, the first one of equals."""
-    return str(per_class["class"].iloc[int(per_class["support"].to_numpy().argmax())])
-
-
-def mistakes(confusion: pd.DataFrame, most: int = 5) -> list[Mistake]:
-    """List the pairs of classes that are confused most often."""
-    counts, totals = confusion.to_numpy(), confusion.to_numpy().sum(axis=1)
-    pairs = [
-        (int(counts[row, column]), row, column)
-        for row, column in zip(*counts.nonzero(), strict=True)
-        if row != column
-    ]
-    pairs.sort(key=lambda pair: (-pair[0], pair[1], pair[2]))
-    names = [str(name) for name in confusion.index]
-    return [
-        Mistake(names[row], names[column], number, number / totals[row])
-        for number, row, column in pairs[:most]
-    ]
 
 
 def _render(page: str, content: AuditContent, **shown: Any) -> str:
@@ -214,7 +157,7 @@ def _render(page: str, content: AuditContent, **shown: Any) -> str:
 def _environment() -> jinja2.Environment:
     """Build the template engine: everything is escaped, a missing name is an error."""
     environment = jinja2.Environment(
-        loader=jinja2.FileSystemLoader(Path(__file__).parent / "pages"),
+        loader=jinja2.FileSystemLoader(PAGES),
         autoescape=True,
         undefined=jinja2.StrictUndefined,
         trim_blocks=True,
@@ -222,8 +165,19 @@ def _environment() -> jinja2.Environment:
     )
     writers = (percent, decimal, count, plural)
     environment.filters |= {writer.__name__: writer for writer in writers}
-    environment.globals |= {"SHOWN": SHOWN, "PARTS": PARTS, "SCORES": PERCENT_COLUMNS}
+    script = (PAGES / "sort.js").read_text(encoding="utf-8")
+    environment.globals |= {"SHOWN": SHOWN, "PARTS": PARTS}
+    environment.globals |= {"script": Markup(script), "script_source": _hash_source(script)}
     return environment
+
+
+def _hash_source(script: str) -> str:
+    """Give what the page's policy knows its one script by; no other one runs.
+
+    Source: https://www.w3.org/TR/CSP3/#grammardef-hash-source
+    """
+    digest = hashlib.sha256(script.encode("utf-8")).digest()
+    return f"sha256-{base64.b64encode(digest).decode('ascii')}"
 
 
 def _data_and_split(content: AuditContent) -> dict[str, Any]:
@@ -241,24 +195,6 @@ def _data_and_split(content: AuditContent) -> dict[str, Any]:
         "conflicts": label_conflicts(content.split),
         "sheets": sheets(content.pairs, (content.leakage or {}).get("near")),
     }
-
-
-def _bars(content: ReportContent) -> list[tuple[str, float | None]]:
-    """Give the shares that are set beside each other at the head of the report."""
-    metrics = content.metrics
-    return [
-        ("Accuracy", metrics.get("accuracy")),
-        ("Balanced accuracy", metrics.get("balanced_accuracy")),
-        (f"Always “{commonest(content.per_class)}”", metrics.get("majority_accuracy")),
-    ]
-
-
-def _line(cells: Sequence[str], widths: Sequence[int]) -> str:
-    """Align one line of a terminal table: the name to the left, numbers to the right."""
-    pads = [" " * (width - display_width(cell)) for cell, width in zip(cells, widths, strict=True)]
-    first = cells[0] + pads[0]
-    rest = (pad + cell for cell, pad in zip(cells[1:], pads[1:], strict=True))
-    return "  ".join([first, *rest])
 
 
 def _shown(stem: str, data: bytes | str, content: ReportContent) -> ShownFigure:

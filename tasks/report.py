@@ -30,7 +30,9 @@ def report(
     manifest: Found,
     split: Divided,
     model: Annotated[Artifact, Reads("history.csv")],
-    scores: Annotated[Artifact, Reads("per_class.csv", "confusion.csv", "metrics.json")],
+    scores: Annotated[
+        Artifact, Reads("per_class.csv", "confusion.csv", "metrics.json", "calibration.json")
+    ],
     figures: Annotated[Artifact, Reads("curves.png", "confusion.png")],
     about: About,
 ) -> None:
@@ -47,6 +49,7 @@ def report(
         settings={section: dict(facts) for section, facts in about.settings},
         per_class=tables.read_table(scores.path("per_class.csv")),
         metrics=tables.read_json(scores.path("metrics.json")),
+        calibration=tables.read_json(scores.path("calibration.json")),
         confusion=confusion,
         history=tables.read_table(model.path("history.csv")),
         figures={stem: figures.path(f"{stem}.png").read_bytes() for stem in FIGURES},

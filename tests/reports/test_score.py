@@ -1,0 +1,137 @@
+import math
+from typing import Any
+
+import pandas as pd
+import pytest
+
+from reports import score
+from reports.tables import confusion_table
+
+
+def scores(classes: list[str], **columns: list[float]) -> pd.DataFrame:
+    table = {"class": classes, "support": [3] * len(classes)}
+    shares = {name: [0.5] * len(classes) for name in score.PERCENT_COLUMNS}
+    return pd.DataFrame(table | shares | columns)
+
+
+METRICS: dict[str, Any] = {
+    "n": 40,
+    "groups": 12,
+    "few_groups": True,
+    "accuracy": 0.7,
+    "accuracy_ci95": [0.5, 0.85],
+    "balanced_accuracy": 0.6,
+    "balanced_accuracy_ci95": None,
+    "majority_accuracy": 0.55,
+    "auroc": 0.75,
+    "auroc_ci95": [0.6, 0.9],
+    "brier": math.nan,
+    "brier_ci95": None,
+    "per_patient": {"n": 12, "accuracy": 0.75, "accuracy_ci95": [0.5, 0.9]},
+    "operating_point": {
+        "positive": "Pox",
+        "threshold": 0.4,
+        "chosen_on": "val",
+        "rule": "greatest J on the validation part",
+        "sensitivity": 0.8,
+        "sensitivity_ci95": [0.6, 0.9],
+        "specificity": 1.0,
+        "specificity_ci95": None,
+    },
+}
+
+
+def plain(text: str) -> str:
+    return text.replace("\u00a0", " ")
+
+
+def test_a_baseline_inside_the_interval_is_said_to_be_a_matter_of_chance() -> None:
+    table = scores(["a", "b"])
+    assert score.verdict(METRICS, table).endswith("With so few groups that may be chance.")
+    surer = METRICS | {"accuracy_ci95": [0.6, 0.8]}
+    assert plain(score.verdict(surer, table)) == (
+        "15.0 percentage points above always answering “a” (55.0 %)."
+    )
+
+
+def test_bars_reach_as_far_as_their_intervals() -> None:
+    accuracy, balanced, baseline = score.bars(METRICS, scores(["a", "b"]))
+    assert accuracy.width == pytest.approx(70)
+    assert accuracy.reach == pytest.approx((50, 35))
+    assert plain(accuracy.words) == "50.0 % to 85.0 %"
+    assert (balanced.reach, balanced.words) == (None, "")
+    assert (baseline.name, baseline.baseline, baseline.reach) == ("Always “a”", True, None)
+
+
+def test_a_bar_without_a_share_is_empty() -> None:
+    bar, *_ = score.bars({"accuracy": math.nan}, scores(["a"]))
+    assert (bar.value, bar.width) == ("n/a", 0.0)
+
+
+def test_tiles_are_those_of_the_figures_that_are_there() -> None:
+    auroc, brier = score.tiles(METRICS)
+    assert (auroc.name, auroc.value, auroc.bounds) == ("AUROC", "0.750", "0.600 to 0.900")
+    assert (brier.name, brier.value, brier.bounds) == ("Brier score", "n/a", "")
+
+
+def test_sentences_tell_patients_threshold_and_calibration() -> None:
+    fitted = {"temperature": 1.5, "fitted_on": "val", "n": 40, "reason": None}
+    few, patients, threshold, calibrated = map(plain, score.sentences(METRICS, fitted))
+    assert few.startswith("The test part holds 12 groups, too few for a firm score")
+    assert patients == (
+        "By group, whose pictures answer together: right on 75.0 % of 12 (95 %: 50.0 % to 90.0 %)."
+    )
+    assert threshold == (
+        "With a threshold, “Pox” is said from a calibrated probability of 0.400 on (greatest J on "
+        "the validation part; never chosen on the test part). On the test part that finds 80.0 % "
+        "of “Pox” (sensitivity, 95 %: 60.0 % to 90.0 %) and leaves 100.0 % of the others alone "
+        "(specificity)."
+    )
+    assert calibrated.endswith(
+        "the temperature 1.50, fitted on 40 pictures of the validation part."
+    )
+
+
+def test_what_is_not_known_has_no_sentence() -> None:
+    assert score.sentences({"n": 0, "operating_point": None}, None) == []
+    unfitted = {"temperature": 1.0, "fitted_on": None, "reason": "there is no validation part"}
+    assert score.sentences({}, unfitted) == [
+        "Probabilities are not calibrated: there is no validation part."
+    ]
+
+
+def test_intervals_of_areas_have_two_decimals() -> None:
+    table = scores(["a"], auroc=[0.9], auroc_low=[0.8123], auroc_high=[1.0])
+    assert score.class_rows(table)[0]["cells"][-1]["bounds"] == "0.81 to 1.00"
+
+
+def test_class_rows_hold_text_interval_and_rank() -> None:
+    table = scores(["a"], recall_low=[0.256], recall_high=[0.75], auroc=[math.nan])
+    assert score.headings(table) == ["Precision", "Recall", "Specificity", "F1", "AUROC"]
+    (row,) = score.class_rows(table)
+    precision, recall, _, _, auroc = row["cells"]
+    assert (plain(precision["text"]), precision["bounds"]) == ("50.0 %", "")
+    assert plain(recall["bounds"]) == "26 to 75 %"
+    assert float(recall["rank"]) == 0.5
+    assert auroc == {"text": "n/a", "bounds": "", "rank": ""}
+
+
+def test_the_commonest_mistakes_come_first_without_right_answers() -> None:
+    table = confusion_table([[9, 1, 0], [4, 0, 0], [0, 1, 5]], ["a", "b", "c"], ["a", "b", "c"])
+    found = [(m.true, m.predicted, m.count, m.share) for m in score.mistakes(table)]
+    assert found == [("b", "a", 4, 1.0), ("a", "b", 1, 0.1), ("c", "b", 1, pytest.approx(1 / 6))]
+
+
+def test_the_terminal_table_is_aligned_and_says_na() -> None:
+    table = scores(["猴痘", "NA"], recall=[math.nan, 1.0], precision=[0.0, 0.123])
+    assert score.format_per_class(table).splitlines() == [
+        "class  support  precision   recall  specificity      f1",
+        "猴痘         3      0.0 %      n/a       50.0 %  50.0 %",
+        "NA           3     12.3 %  100.0 %       50.0 %  50.0 %",
+    ]
+
+
+def test_a_name_cannot_steer_the_terminal() -> None:
+    lines = score.format_per_class(scores(["\x1b[31mred\n", "b"])).splitlines()
+    assert len(lines) == 3
+    assert lines[1].startswith("\\x1b[31mred\\n")
