@@ -132,6 +132,7 @@ def about(plan: Plan) -> About:
     return About(
         data_name=plan.data_name,
         synthetic=plan.data is None,
+        architecture=plan.recipe.arch,
         command=plan.command,
         settings=(
             ("Split", _facts(plan.split)),

@@ -19,6 +19,7 @@ class About(BaseModel):
 
     data_name: str
     synthetic: bool
+    architecture: str
     command: str
     settings: tuple[tuple[str, Facts], ...]
     environment: Facts
@@ -36,8 +37,8 @@ def report(
     figures: Annotated[Artifact, Reads("curves.png", "confusion.png")],
     about: About,
 ) -> None:
-    """Write report.html."""
-    from reports import division, html, tables
+    """Write report.html and MODEL_CARD.md."""
+    from reports import card, division, html, tables
 
     known = data_and_split(manifest, split)
     confusion = tables.read_confusion(scores.path("confusion.csv"))
@@ -59,3 +60,5 @@ def report(
         **known,
     )
     (work.out / "report.html").write_text(html.render_report(content), encoding="utf-8")
+    words = card.render_card(content, about.architecture)
+    (work.out / "MODEL_CARD.md").write_text(words, encoding="utf-8", errors="replace")

@@ -49,6 +49,7 @@ FILES = {
     "confusion.png",
     "confusion.svg",
     "report.html",
+    "MODEL_CARD.md",
 }
 
 
