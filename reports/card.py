@@ -19,7 +19,7 @@ from reports.html import ReportContent
 from reports.words import count, undefined
 
 FIGURES = ("accuracy", "balanced_accuracy", "macro_f1", "auroc", "mcc", "log_loss", "brier", "ece")
-MARKS = re.compile(r"([\\`*_{}\[\]<>()#+!|~&$-])")
+MARKS = re.compile(r"([\\`*_\[\]<>#|~&$])")
 
 
 def render_card(content: ReportContent, architecture: str) -> str:

@@ -1,0 +1,117 @@
+"""The pages in a real browser: nothing runs, nothing is asked for, nothing sticks out."""
+
+import shutil
+from collections.abc import Iterator
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+import pytest
+from playwright.sync_api import Browser, Page, sync_playwright
+
+from reports import html
+from reports.tables import confusion_table
+from tests.reports.test_html import EVIL, MANIFEST, METRICS, PAIR, content, scores
+
+CHROMIUM = shutil.which("chromium")
+HOSTILE = "a\"b'c\nd<img src=x onerror=alert(1)>=1+1.jpg"
+STICKING_OUT = """() => [...document.querySelectorAll("main *")].filter((element) =>
+    !element.closest(".scroll") && element.getBoundingClientRect().right > innerWidth + 1
+).map((element) => element.outerHTML.slice(0, 80))"""
+
+pytestmark = [
+    pytest.mark.browser,
+    pytest.mark.skipif(CHROMIUM is None, reason="no chromium on the PATH"),
+]
+
+
+@pytest.fixture(scope="module")
+def browser() -> Iterator[Browser]:
+    with sync_playwright() as playwright:
+        found = playwright.chromium.launch(
+            executable_path=CHROMIUM, args=["--no-sandbox", "--disable-dev-shm-usage"]
+        )
+        yield found
+        found.close()
+
+
+class Seen:
+    """A page that was opened, and what it did."""
+
+    def __init__(self, browser: Browser, file: Path, width: int, scheme: Any) -> None:
+        self.page: Page = browser.new_page(
+            viewport={"width": width, "height": 900}, color_scheme=scheme
+        )
+        self.said: list[str] = []
+        self.page.on("console", lambda message: self.said.append(message.text))
+        self.page.on("pageerror", lambda error: self.said.append(str(error)))
+        self.page.on("dialog", lambda dialog: self.said.append(f"dialog: {dialog.message}"))
+        self.asked: list[str] = []
+        self.page.on("request", lambda request: self.asked.append(request.url))
+        self.page.goto(file.as_uri())
+
+
+def hostile(classes: list[str]) -> html.ReportContent:
+    per_class = scores(classes, recall=[0.9 - 0.001 * place for place in range(len(classes))])
+    low, high = [0.1] * len(classes), [0.95] * len(classes)
+    return content(
+        classes,
+        data_name=EVIL,
+        title=EVIL,
+        per_class=per_class.assign(recall_low=low, recall_high=high),
+        metrics=METRICS | {"accuracy_ci95": [0.4, 0.7]},
+        confusion=confusion_table(np.eye(len(classes), dtype=int) + 1, classes, classes),
+        manifest=MANIFEST.assign(path=HOSTILE),
+        pairs={"listed": [{**PAIR, "path": HOSTILE, "label": EVIL}]},
+        command=HOSTILE,
+    )
+
+
+@pytest.mark.parametrize("scheme", ["light", "dark"])
+@pytest.mark.parametrize("width", [390, 940, 1600])
+@pytest.mark.parametrize("classes", [2, 9, 100])
+def test_hostile_names_do_nothing_and_nothing_sticks_out(
+    browser: Browser, tmp_path: Path, classes: int, width: int, scheme: str
+) -> None:
+    names = [EVIL, "猴痘", *(f"class {n} with a long name" for n in range(classes - 2))]
+    file = tmp_path / "report.html"
+    file.write_text(html.render_report(hostile(names)), encoding="utf-8")
+    seen = Seen(browser, file, width, scheme)
+    assert seen.said == []
+    assert [url for url in seen.asked if not url.startswith("data:")] == [file.as_uri()]
+    assert seen.page.evaluate("document.documentElement.scrollWidth") <= width
+    assert seen.page.evaluate(STICKING_OUT) == []
+    assert EVIL in seen.page.inner_text("h1")
+    seen.page.close()
+
+
+def test_a_heading_sorts_the_table_both_ways(browser: Browser, tmp_path: Path) -> None:
+    file = tmp_path / "report.html"
+    table = scores(["b", "a", "c"], recall=[0.5, 0.9, float("nan")])
+    text = html.render_report(content(["a", "b", "c"], per_class=table))
+    file.write_text(text, encoding="utf-8")
+    seen = Seen(browser, file, 940, "light")
+    button = seen.page.get_by_role("button", name="Recall")
+
+    def order() -> list[str]:
+        return seen.page.locator(".sortable tbody th").all_inner_texts()
+
+    assert order() == ["b", "a", "c"]
+    button.click()
+    assert order() == ["a", "b", "c"]
+    button.click()
+    assert order() == ["b", "a", "c"], "what is undefined stays last"
+    seen.page.get_by_role("button", name="Class").click()
+    assert order() == ["c", "b", "a"]
+    assert seen.said == []
+    seen.page.close()
+
+
+def test_another_script_does_not_run(browser: Browser, tmp_path: Path) -> None:
+    file = tmp_path / "report.html"
+    text = html.render_report(content())
+    file.write_text(text.replace("</main>", f"</main>{EVIL}"), encoding="utf-8")
+    seen = Seen(browser, file, 940, "light")
+    assert len(seen.said) == 1
+    assert "Content Security Policy" in seen.said[0]
+    seen.page.close()
