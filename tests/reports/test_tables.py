@@ -7,6 +7,7 @@ import pandas as pd
 import pytest
 
 from reports import tables
+from resnext import tables as library_tables
 
 AWKWARD = ["NA", "001", "猴痘", "", "nan", 'a "quoted", name', "two\nlines", "bare\rreturn", "None"]
 
@@ -126,3 +127,22 @@ def test_json_that_is_no_object_is_refused(tmp_path: Path) -> None:
     (tmp_path / "m.json").write_text("[1]", encoding="utf-8")
     with pytest.raises(ValueError, match="must hold a JSON object, got a list"):
         tables.read_json(tmp_path / "m.json")
+
+
+def test_names_that_are_formulas_are_inert_on_disk_and_come_back(tmp_path: Path) -> None:
+    names = ["=1+1", "-2", "'=x", "plain"]
+    table = pd.DataFrame({"class": names, "support": [1, 2, 3, 4], "recall": [-0.5, 0, 1, 1]})
+    tables.write_table(table, tmp_path / "per_class.csv")
+    lines = (tmp_path / "per_class.csv").read_text().splitlines()
+    assert lines[1:] == ["'=1+1,1,-0.5", "'-2,2,0.0", "''=x,3,1.0", "plain,4,1.0"]
+    assert tables.read_table(tmp_path / "per_class.csv")["class"].tolist() == names
+    counts = tables.confusion_table([[1, 2], [3, 4]], names[:2], names[:2])
+    tables.write_confusion(counts, tmp_path / "confusion.csv")
+    assert (tmp_path / "confusion.csv").read_text().startswith("true,'=1+1,'-2\n'=1+1,1,2\n")
+    pd.testing.assert_frame_equal(tables.read_confusion(tmp_path / "confusion.csv"), counts)
+
+
+def test_what_the_library_wrote_reads_back_alike(tmp_path: Path) -> None:
+    table = pd.DataFrame({"path": ["=1", "'+2", "x"], "confidence": [0.5, 0.6, 0.7]})
+    library_tables.write_table(table, tmp_path / "predictions.csv")
+    assert tables.read_table(tmp_path / "predictions.csv")["path"].tolist() == ["=1", "'+2", "x"]

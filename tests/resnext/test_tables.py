@@ -55,3 +55,19 @@ def test_text_stays_text_through_the_disk(tmp_path: Path) -> None:
     paths = [f"{c}/{n}.jpg" for c in ("NA", "001") for n in range(9)]
     write_table(split(table(paths), SplitSettings()), tmp_path / "split.csv")
     assert set(read_table(tmp_path / "split.csv")["label"]) == {"NA", "001"}
+
+
+FORMULAS = ["=1+1.jpg", "+1", "-1", "@x", "\tx", "'=x", "''@x", "'plain'", "a=b", "''", ""]
+
+
+def test_no_name_begins_as_a_formula_does_and_all_come_back(tmp_path: Path) -> None:
+    written = pd.DataFrame({"path": FORMULAS, "label": FORMULAS[::-1], "bytes": -1})
+    write_table(written, tmp_path / "table.csv")
+    cells = pd.read_csv(tmp_path / "table.csv", dtype=str, keep_default_na=False)
+    assert not cells["path"].str.match(r"[=+\-@\t\r]").any()
+    assert cells["path"].tolist()[:4] == ["'=1+1.jpg", "'+1", "'-1", "'@x"]
+    assert cells["path"].tolist()[7:] == FORMULAS[7:], "what is no formula stays as it is"
+    assert cells["bytes"].tolist() == ["-1"] * len(FORMULAS), "a number is no formula"
+    read = read_table(tmp_path / "table.csv")
+    assert read["path"].tolist() == FORMULAS
+    assert read["label"].tolist() == FORMULAS[::-1]
