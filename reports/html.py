@@ -63,6 +63,30 @@ CAPTIONS = {
         "Test pictures by true class (rows) and predicted class (columns). Right answers stand on "
         "the diagonal; the colour is the share of the true class.",
     ),
+    "per_class": (
+        "Scores by class",
+        "Each figure of a class with its 95 % interval. Where intervals overlap, classes may well "
+        "be told equally well.",
+    ),
+    "roc": (
+        "ROC curve",
+        "The share of a class that is found against the share of other pictures that are taken for "
+        "it, at every threshold. The band is the 95 % interval; the diagonal is chance.",
+    ),
+    "precision_recall": (
+        "Precision and recall",
+        "How many of the pictures given a class are of it, against the share of the class that is "
+        "found. Chance is the share of the class.",
+    ),
+    "reliability": (
+        "Reliability",
+        "How often the network is right against how sure it says it is: on the diagonal, 80 % sure "
+        "means right in 80 of 100. Calibrated probabilities are those of new pictures.",
+    ),
+    "confidences": (
+        "Confidence",
+        "How sure the network was of its answers, right ones and wrong ones.",
+    ),
 }
 """Title and caption of the figures that are known, by stem."""
 
@@ -201,7 +225,7 @@ def _shown(stem: str, data: bytes | str, content: ReportContent) -> ShownFigure:
     """Prepare a figure for the page: title, caption, data: URI and alternative text."""
     title, caption = CAPTIONS.get(stem, (stem.replace("_", " ").capitalize(), ""))
     describe = {"curves": _describe_curves, "confusion": _describe_confusion}.get(stem)
-    alternative = describe(content) if describe else f"Figure: {title}."
+    alternative = describe(content) if describe else f"Figure: {title}. {caption}".strip()
     return ShownFigure(title, caption, _data_uri(data), alternative, _natural_width(data))
 
 

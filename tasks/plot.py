@@ -1,4 +1,4 @@
-"""Plot the learning curves and the confusion matrix."""
+"""Plot the learning curves and what the evaluation found."""
 
 import logging
 from typing import Annotated
@@ -8,28 +8,45 @@ from tasks.stage.decorator import stage
 
 log = logging.getLogger(__name__)
 
+Evaluated = Annotated[
+    Artifact,
+    Reads(
+        "confusion.csv",
+        "per_class.csv",
+        "roc.csv",
+        "precision_recall.csv",
+        "reliability.csv",
+        "confidences.csv",
+        "metrics.json",
+        "calibration.json",
+    ),
+]
 
-@stage(run_name="plot curves and confusion")
+
+@stage(run_name="plot the figures")
 def plot(
     work: Work,
     split: Annotated[Artifact, Reads("split.csv")],
     model: Annotated[Artifact, Reads("history.csv", "timing.csv")],
-    scores: Annotated[Artifact, Reads("confusion.csv")],
+    scores: Evaluated,
     show_time: bool,
+    metric: str,
+    keep: str,
 ) -> None:
-    """Write curves.png, curves.svg, confusion.png and confusion.svg.
+    """Write curves, confusion, per_class, roc, precision_recall, reliability and confidences.
 
-    The curves carry the time when the training ended, if wanted.
+    Each as .png and .svg. The curves carry the time when the training ended, if wanted, and mark
+    the best epoch by the metric, if the weights of the best were to be kept.
     """
-    from reports import division, figures, tables
+    from reports import tables
+    from reports.figures import fonts, gallery, style
 
+    parts = tables.read_table(split.path("split.csv"))
+    timing = tables.read_table(model.path("timing.csv"))
+    training = gallery.watched(parts, timing, metric=metric, keep=keep, show_time=show_time)
     history = tables.read_table(model.path("history.csv"))
-    confusion = tables.read_confusion(scores.path("confusion.csv"))
-    ended = tables.read_table(model.path("timing.csv"))["finished_at"].iloc[-1]
-    caption = f"Training ended {ended}" if show_time else None
-    watched = division.validation_name(tables.read_table(split.path("split.csv"))).lower()
-    curves = figures.plot_curves(history, validation_name=watched, caption=caption)
-    figures.save_figure(curves, work.out, "curves")
-    figures.save_figure(figures.plot_confusion(confusion), work.out, "confusion")
-    if note := figures.font_note(confusion.index):
+    evaluated = gallery.read_scores(scores.path)
+    for stem, figure in gallery.plot_all(history, training, evaluated):
+        style.save_figure(figure, work.out, stem)
+    if note := fonts.font_note(evaluated.confusion.index):
         log.info(note)

@@ -8,7 +8,15 @@ from tasks.audit import Divided, Found, data_and_split
 from tasks.stage.artifact import Artifact, Reads, Work
 from tasks.stage.decorator import stage
 
-FIGURES = ("curves", "confusion")
+FIGURES = (
+    "confusion",
+    "per_class",
+    "roc",
+    "precision_recall",
+    "reliability",
+    "confidences",
+    "curves",
+)
 Facts = tuple[tuple[str, str], ...]
 
 
@@ -34,7 +42,7 @@ def report(
     scores: Annotated[
         Artifact, Reads("per_class.csv", "confusion.csv", "metrics.json", "calibration.json")
     ],
-    figures: Annotated[Artifact, Reads("curves.png", "confusion.png")],
+    figures: Annotated[Artifact, Reads(*(f"{stem}.png" for stem in FIGURES))],
     about: About,
 ) -> None:
     """Write report.html and MODEL_CARD.md."""

@@ -19,6 +19,8 @@ REPOSITORY = Path(__file__).resolve().parents[2]
 TINY = ["--image-size", "32", "--epochs", "1", "--batch-size", "8", "--device", "cpu"]
 TINY += ["--arch", "resnext38_32x4d"]
 AFTER_SCAN = {"split", "pack", "train", "predict", "evaluate", "plot", "report"}
+FIGURES = ["curves", "confusion", "per_class", "roc", "precision_recall", "reliability"]
+FIGURES += ["confidences"]
 FILES = {
     "calibration.json",
     "roc.csv",
@@ -44,10 +46,7 @@ FILES = {
     "per_class.csv",
     "confusion.csv",
     "metrics.json",
-    "curves.png",
-    "curves.svg",
-    "confusion.png",
-    "confusion.svg",
+    *(f"{stem}.{kind}" for stem in FIGURES for kind in ("png", "svg")),
     "report.html",
     "MODEL_CARD.md",
 }
@@ -192,7 +191,7 @@ def test_a_comment_in_the_engine_changes_nothing(project: Project) -> None:
 
 
 def test_a_line_of_reports_leaves_the_training_alone(project: Project) -> None:
-    with (project.code / "reports" / "metrics.py").open("a") as metrics:
+    with (project.code / "reports" / "evaluation" / "metrics.py").open("a") as metrics:
         metrics.write("\nCHANGED = True\n")
     stages = computed(project.run())
     assert "evaluate" in stages

@@ -1,0 +1,152 @@
+"""Draw how far the confidence of the answers can be believed: reliability, and where errors lie.
+
+Source: Guo et al. 2017, https://arxiv.org/abs/1706.04599
+"""
+
+from __future__ import annotations
+
+import math
+from collections.abc import Mapping
+from typing import Any
+
+import numpy as np
+import pandas as pd
+from matplotlib.axes import Axes
+from matplotlib.figure import Figure
+from matplotlib.ticker import FuncFormatter, MaxNLocator
+
+from reports.figures.style import (
+    BLUE,
+    HAIRLINE,
+    INK,
+    QUIET,
+    VERMILION,
+    WIDTH,
+    lay_out,
+    new_figure,
+    percent_tick,
+    say,
+    sentence,
+    styled,
+)
+from reports.words import count, percent, plural
+
+BAR = "#9fb4c4"
+TICKS = (0, 0.2, 0.4, 0.6, 0.8, 1)
+NOTHING = "no test picture could be evaluated."
+FEWEST_SHOWN = 0.8
+"""The confidence axis begins here at the latest, so that a lone bin doesn't fill the figure."""
+
+
+def plot_reliability(reliability: pd.DataFrame, calibration: Mapping[str, Any]) -> Figure:
+    """Plot the share of right answers by confidence, before and after the temperature.
+
+    Below each diagram stands how many pictures each bin holds. Without a temperature the second
+    panel says why.
+
+    Args:
+        reliability: when (before, after), bin_low, bin_high, n, confidence, accuracy, low, high;
+            may be empty.
+        calibration: temperature and reason, as in calibration.json.
+    """
+    filled = reliability[reliability["n"] > 0]
+    if filled.empty:
+        return sentence(f"No reliability diagram: {NOTHING}")
+    with styled([]):
+        figure = new_figure(WIDTH, 5.5)
+        panels = figure.subplots(2, 2, gridspec_kw={"height_ratios": [4.6, 1]})
+        titles = {"before": "As predicted", "after": _after(calibration)}
+        for (upper, lower), (when, title) in zip(panels.T, titles.items(), strict=True):
+            rows = filled[filled["when"] == when]
+            if rows.empty:
+                say(upper, _why_not(calibration), width=38)
+                lower.set_axis_off()
+            else:
+                _draw_reliability(upper, rows, title)
+                _draw_counts(lower, rows, int(filled["n"].max()))
+        panels[0, 0].set_ylabel("right answers")
+        panels[1, 0].set_ylabel("pictures")
+        return lay_out(figure)
+
+
+def plot_confidences(confidences: pd.DataFrame) -> Figure:
+    """Plot how many answers were right (upwards) and wrong (downwards) by their confidence.
+
+    Args:
+        confidences: bin_low, bin_high, right, wrong (counts); may be empty.
+    """
+    filled = confidences[(confidences["right"] > 0) | (confidences["wrong"] > 0)]
+    if filled.empty:
+        return sentence(f"No histogram of confidences: {NOTHING}")
+    with styled([]):
+        figure = new_figure(WIDTH, 3.9)
+        axes = figure.subplots()
+        lows, widths = confidences["bin_low"], confidences["bin_high"] - confidences["bin_low"]
+        for name, sign, color in (("right", 1, BLUE), ("wrong", -1, VERMILION)):
+            heights = sign * confidences[name]
+            label = f"{name}: {plural(confidences[name].sum(), 'picture')}"
+            axes.bar(lows, heights, 0.96 * widths, align="edge", color=color, label=label)
+        axes.axhline(0, color=INK, linewidth=0.8)
+        axes.set_xlim(min(float(filled["bin_low"].min()), FEWEST_SHOWN), 1)
+        _dress_histogram(axes)
+        return lay_out(figure)
+
+
+def calibration_error(rows: pd.DataFrame) -> float:
+    """Average the gap between confidence and accuracy over the bins, weighted by pictures, 0..1.
+
+    NaN without a picture. It is the expected calibration error, of the bins that are given.
+    """
+    if not rows["n"].sum():
+        return math.nan
+    return float(np.average((rows["accuracy"] - rows["confidence"]).abs(), weights=rows["n"]))
+
+
+def _after(calibration: Mapping[str, Any]) -> str:
+    temperature = calibration.get("temperature")
+    return f"After temperature {temperature:.2f}" if temperature else "After calibration"
+
+
+def _why_not(calibration: Mapping[str, Any]) -> str:
+    reason = calibration.get("reason")
+    return f"The probabilities are not calibrated{f': {reason}' if reason else ''}."
+
+
+def _draw_reliability(axes: Axes, rows: pd.DataFrame, title: str) -> None:
+    """Draw the accuracy of each bin with its interval, and the diagonal of perfect calibration."""
+    axes.plot([0, 1], [0, 1], color=QUIET, linewidth=1, linestyle=(0, (4, 3)))
+    axes.vlines(rows["confidence"], rows["low"], rows["high"], color=BLUE, linewidth=1.2)
+    axes.plot(rows["confidence"], rows["accuracy"], "o-", color=BLUE, linewidth=1, markersize=6)
+    axes.set_title(title, pad=20)
+    said = f"calibration error {percent(calibration_error(rows))}"
+    for text, place, side in ((said, 0, "left"), ("dashed: perfect calibration", 1, "right")):
+        axes.annotate(
+            text, (place, 1), xytext=(0, 5), xycoords="axes fraction", ha=side,
+            textcoords="offset points", color=QUIET, size=9.5,
+        )  # fmt: skip
+    axes.set(xlim=(-0.02, 1.02), ylim=(-0.02, 1.02), xticks=TICKS, yticks=TICKS)
+    axes.set_xticklabels([])
+    axes.yaxis.set_major_formatter(FuncFormatter(percent_tick))
+    axes.grid(color=HAIRLINE, linewidth=0.7)
+    axes.set_axisbelow(True)
+
+
+def _draw_counts(axes: Axes, rows: pd.DataFrame, most: int) -> None:
+    """Draw the strip of how many pictures each bin holds."""
+    widths = rows["bin_high"] - rows["bin_low"]
+    axes.bar(rows["bin_low"], rows["n"], 0.92 * widths, align="edge", color=BAR)
+    axes.set(xlim=(-0.02, 1.02), ylim=(0, 1.08 * most), xticks=TICKS, xlabel="confidence")
+    axes.xaxis.set_major_formatter(FuncFormatter(percent_tick))
+    axes.yaxis.set_major_locator(MaxNLocator(nbins=3, integer=True, steps=[1, 2, 5, 10]))
+
+
+def _dress_histogram(axes: Axes) -> None:
+    """Name the axes of the histogram, with counts on both sides of zero."""
+    axes.set(xlabel="confidence", ylabel="pictures")
+    axes.xaxis.set_major_formatter(FuncFormatter(percent_tick))
+    axes.yaxis.set_major_locator(MaxNLocator(nbins=7, integer=True, steps=[1, 2, 5, 10]))
+    axes.yaxis.set_major_formatter(FuncFormatter(lambda value, _: count(abs(value))))
+    axes.grid(axis="y", color=HAIRLINE, linewidth=0.7)
+    axes.set_axisbelow(True)
+    axes.margins(y=0.08)
+    axes.legend(loc="lower left", bbox_to_anchor=(0, 1.02), ncols=2, borderaxespad=0)

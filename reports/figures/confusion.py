@@ -1,0 +1,141 @@
+"""Draw the confusion matrix, coloured by the share of the true class."""
+
+from __future__ import annotations
+
+import math
+from collections.abc import Sequence
+from typing import Any
+
+import numpy as np
+import pandas as pd
+from matplotlib.axes import Axes
+from matplotlib.colors import PowerNorm
+from matplotlib.figure import Figure
+from matplotlib.image import AxesImage
+from matplotlib.ticker import FuncFormatter
+from matplotlib.transforms import ScaledTranslation, Transform
+
+from reports.figures.fonts import LATIN_FONT, figure_labels, label_width
+from reports.figures.style import (
+    INK,
+    QUIET,
+    SHARES,
+    FloatArray,
+    lay_out,
+    new_figure,
+    percent_tick,
+    sentence,
+    styled,
+)
+
+NUMBERED_CLASSES = 20
+"""Up to so many classes the cells of a confusion matrix hold numbers."""
+SMALLEST_CELL = 0.13
+"""The edge in inches from which on each row and column is named; below, only some are."""
+LARGEST_MATRIX = 13.0
+"""The edge of the whole matrix in inches, at most, where its cells hold no numbers."""
+
+
+def plot_confusion(confusion: pd.DataFrame) -> Figure:
+    """Plot a confusion table (rows = true, columns = predicted), coloured by share of the row.
+
+    Up to NUMBERED_CLASSES the cells hold the count and the share; above, a colour scale stands
+    beside them. A row without pictures has no shares and stays blank.
+    """
+    names = [str(name) for name in confusion.index]
+    counts = confusion.to_numpy(dtype=np.float64)  # (C, C)
+    if counts.sum() == 0:
+        return sentence("No confusion matrix: no test picture could be evaluated.")
+    totals = counts.sum(axis=1, keepdims=True)  # (C, 1)
+    shares = np.divide(counts, totals, out=np.full(counts.shape, np.nan), where=totals > 0)
+    with styled(names):
+        return _draw_matrix(figure_labels(names), counts, shares)
+
+
+def _draw_matrix(labels: Sequence[str], counts: FloatArray, shares: FloatArray) -> Figure:
+    """Draw the cells with their names, and numbers or a scale."""
+    numbered = len(labels) <= NUMBERED_CLASSES
+    edge, room = _cell_edge(len(labels)) * len(labels), label_width(labels)
+    figure = new_figure(edge + 0.1 * room + 1, edge + 0.08 * room + 1)
+    axes = figure.subplots()
+    norm = PowerNorm(1 if numbered else 0.5, vmin=0, vmax=1)
+    image = axes.imshow(shares, cmap=SHARES, norm=norm, interpolation="nearest")
+    _label_classes(axes, labels)
+    if numbered:
+        _write_cells(figure, axes, counts, shares)
+    else:
+        _draw_scale(figure, axes, image)
+    return lay_out(figure)
+
+
+def _cell_edge(classes: int) -> float:
+    """Choose the edge of a cell in inches, so that numbers and names can be read."""
+    if classes <= NUMBERED_CLASSES:
+        return 1.2 if classes <= 3 else 0.66 if classes <= 8 else 0.5
+    return max(8 / classes, min(SMALLEST_CELL, LARGEST_MATRIX / classes))
+
+
+def _label_classes(axes: Axes, labels: Sequence[str]) -> None:
+    """Name rows and columns and draw white lines between the cells."""
+    places, many = np.arange(len(labels)), len(labels) > NUMBERED_CLASSES
+    edge = _cell_edge(len(labels))
+    step = math.ceil(SMALLEST_CELL / edge - 1e-9)  # every so manieth name has room
+    size = 10.5 if not many else min(9.5, 54 * step * edge)
+    axes.set_xticks(places[::step], labels[::step], size=size)
+    axes.set_yticks(places[::step], labels[::step], size=size)
+    if many:
+        axes.tick_params(axis="x", rotation=90)
+    elif 0.1 * label_width(labels) > edge:
+        for tick in axes.get_xticklabels():
+            tick.set(rotation=40, ha="right", rotation_mode="anchor")
+    axes.tick_params(length=0, labelcolor=INK)
+    axes.set_xlabel("predicted", labelpad=8)
+    axes.set_ylabel("true", labelpad=8)
+    axes.spines[:].set_visible(False)
+    if step == 1:
+        between, span = places[1:] - 0.5, (-0.5, len(labels) - 0.5)
+        look: dict[str, Any] = {"color": "white", "linewidth": 0.4 if many else 2}
+        axes.hlines(between, *span, **look)
+        axes.vlines(between, *span, **look)
+
+
+def _write_cells(figure: Figure, axes: Axes, counts: FloatArray, shares: FloatArray) -> None:
+    """Write count and share into each cell, dark on light and light on dark; a bare 0 if empty."""
+    large = len(counts) <= 8
+    look: dict[str, Any] = {"size": 9.5 if large else 8}
+    bold: dict[str, Any] = {"size": 12 if large else 9.5, "weight": "bold"}
+    middle, upper, lower = (_above(figure, axes, points) for points in (0, 7, -7))
+    for row, column in np.ndindex(*counts.shape):
+        count, share, place = counts[row, column], shares[row, column], (column, row)
+        if count == 0:
+            _write(axes, "0", place, middle, color=QUIET, size=9.5)
+            continue
+        color = "white" if share > 0.57 else INK
+        _write(axes, f"{count:.0f}", place, upper, color=color, **bold)
+        _write(axes, f"{100 * share:.0f} %", place, lower, color=color, **look)
+
+
+def _above(figure: Figure, axes: Axes, points: float) -> Transform:
+    """Give the coordinates of the data, shifted upwards by so many points."""
+    return axes.transData + ScaledTranslation(0, points / 72, figure.dpi_scale_trans)
+
+
+def _write(
+    axes: Axes, text: str, place: tuple[int, int], transform: Transform, **look: Any
+) -> None:
+    """Write a text at the middle of a cell."""
+    written = axes.text(
+        *place, text, ha="center", va="center_baseline", family=LATIN_FONT, transform=transform,
+        **look,
+    )  # fmt: skip
+    written.set_in_layout(False)  # it lies inside the cell, and to measure each takes long
+
+
+def _draw_scale(figure: Figure, axes: Axes, image: AxesImage) -> None:
+    """Draw the colour scale beside the matrix."""
+    place = axes.inset_axes((1.02, 0, 0.025, 1))
+    scale = figure.colorbar(image, cax=place, ticks=[0, 0.05, 0.2, 0.4, 0.6, 0.8, 1])
+    scale.ax.yaxis.set_major_formatter(FuncFormatter(percent_tick))
+    scale.ax.tick_params(length=0)
+    scale.outline.set_visible(False)
+    scale.set_label("share of the true class", color=QUIET)

@@ -1,0 +1,161 @@
+"""Draw the learning curves: accuracy and loss by epoch.
+
+The best epoch is the one whose weights were kept, by the metric that chose it.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from typing import Any
+
+import numpy as np
+import pandas as pd
+from matplotlib.axes import Axes
+from matplotlib.figure import Figure
+from matplotlib.ticker import FuncFormatter, MaxNLocator
+
+from reports.figures.fonts import LATIN_FONT, drawable
+from reports.figures.style import (
+    BLUE,
+    HAIRLINE,
+    QUIET,
+    VERMILION,
+    WIDTH,
+    lay_out,
+    new_figure,
+    percent_tick,
+    sentence,
+    styled,
+)
+
+
+def plot_curves(
+    history: pd.DataFrame,
+    *,
+    validation_name: str,
+    best_by: str | None = "val_accuracy",
+    caption: str | None = None,
+) -> Figure:
+    """Plot accuracy and loss by epoch, for the training part and for the one that is named.
+
+    Columns that are empty are not drawn, and without them no best epoch is marked.
+
+    Args:
+        history: A row an epoch; losses and accuracies (shares 0..1) may be NaN.
+        validation_name: What the val columns were measured on.
+        best_by: The metric that chose the weights, val_accuracy or val_loss; None where nothing
+            was chosen, and then no epoch is marked.
+        caption: A line below the panels.
+    """
+    if history.empty:
+        return sentence("No learning curves: the network was not trained for a single epoch.")
+    with styled([validation_name, caption or ""]):
+        figure = new_figure(WIDTH, 3.9)
+        best = best_epoch(history, best_by) if best_by else None
+        panels = figure.subplots(1, 2)
+        for axes, measure in zip(panels, ("accuracy", "loss"), strict=True):
+            _draw_measure(axes, history, measure, drawable(validation_name, "validation"))
+            if best is not None:
+                _mark_best(axes, history, measure, best, chosen=f"val_{measure}" == best_by)
+        if caption:
+            text = drawable(caption, "")
+            figure.supxlabel(text, x=0.01, ha="left", color=QUIET, size=9)
+        return lay_out(figure, w_pad=0.12)
+
+
+def best_epoch(history: pd.DataFrame, best_by: str = "val_accuracy") -> int | None:
+    """Find the epoch with the highest val_accuracy, of equals with the lowest val_loss, first.
+
+    By val_loss it is the first with the lowest. None where none was measured.
+    """
+    measured = history.dropna(subset=["val_accuracy", "val_loss"])
+    if measured.empty:
+        return None
+    order = {"val_accuracy": False} if best_by == "val_accuracy" else {}
+    order |= {"val_loss": True, "epoch": True}
+    ranked = measured.sort_values(list(order), ascending=list(order.values()))
+    return int(ranked["epoch"].iloc[0])
+
+
+def _draw_measure(axes: Axes, history: pd.DataFrame, measure: str, validation_name: str) -> None:
+    """Draw one panel: its title, its lines, and their names at the right end."""
+    series = [
+        ("train", history[f"train_{measure}"].astype(float), QUIET),
+        (validation_name, history[f"val_{measure}"].astype(float), BLUE),
+    ]
+    drawn = [(name, values, color) for name, values, color in series if values.notna().any()]
+    epochs = history["epoch"]
+    for _, values, color in drawn:
+        axes.plot(epochs, values, color=color, marker="o" if len(epochs) < 3 else None)
+    axes.set_title(measure.capitalize(), pad=20, family=LATIN_FONT)
+    axes.set_xlabel("epoch")
+    axes.grid(axis="y", color=HAIRLINE, linewidth=0.7)
+    axes.set_axisbelow(True)
+    axes.margins(x=0.02, y=0.08)
+    _set_ticks(axes, [int(epoch) for epoch in epochs], measure)
+    _name_lines(axes, float(epochs.iloc[-1]), drawn)
+
+
+def _set_ticks(axes: Axes, epochs: Sequence[int], measure: str) -> None:
+    """Put ticks on whole epochs and even shares, also where there is one point."""
+    if len(epochs) <= 8:
+        axes.set_xticks(epochs)
+    else:
+        axes.xaxis.set_major_locator(MaxNLocator(integer=True, nbins=8))
+    if len(epochs) == 1:
+        axes.set_xlim(epochs[0] - 0.5, epochs[0] + 0.5)
+    low, high = axes.get_ylim()
+    narrow = 0.05 - (high - low)
+    if narrow > 0:
+        axes.set_ylim(low - narrow / 2, high + narrow / 2)
+    axes.yaxis.set_major_locator(MaxNLocator(nbins=7, steps=[1, 2, 5, 10]))
+    if measure == "accuracy":
+        axes.yaxis.set_major_formatter(FuncFormatter(percent_tick))
+
+
+def _name_lines(axes: Axes, end: float, drawn: Sequence[tuple[str, pd.Series[Any], str]]) -> None:
+    """Write each line's name beside its last point, at least a line of text apart."""
+    low, high = axes.get_ylim()
+    apart = 0.075 * (high - low)
+    ends = sorted((float(values.dropna().iloc[-1]), name, color) for name, values, color in drawn)
+    heights = [value for value, _, _ in ends]
+    if len(ends) == 2 and heights[1] - heights[0] < apart:
+        middle = sum(heights) / 2
+        heights = [middle - apart / 2, middle + apart / 2]
+    for height, (_, name, color) in zip(heights, ends, strict=True):
+        axes.annotate(
+            name,
+            (end, height),
+            xytext=(9, 0),
+            textcoords="offset points",
+            color=color,
+            size=11,
+            va="center",
+            annotation_clip=False,
+        )
+
+
+def _mark_best(axes: Axes, history: pd.DataFrame, measure: str, best: int, *, chosen: bool) -> None:
+    """Mark the best epoch by a thin line, a point on the validation line and its value.
+
+    The panel of the measure that chose it says that it is the best.
+    """
+    epochs = history["epoch"].astype(float)
+    value = float(history.loc[epochs == best, f"val_{measure}"].iloc[0])
+    axes.axvline(best, color=VERMILION, linewidth=1, linestyle=(0, (3, 3)), zorder=1)
+    if np.isnan(value):
+        return
+    axes.plot([best], [value], "o", color=VERMILION, markersize=7, zorder=5)
+    said = f"{100 * value:.1f} %" if measure == "accuracy" else f"{value:.3f}"
+    late = best > epochs.mean()
+    axes.annotate(
+        f"{'best: ' if chosen else ''}{said} at epoch {best}",
+        (best, 1),
+        xycoords=("data", "axes fraction"),
+        xytext=(4 if late else -4, 3),
+        textcoords="offset points",
+        ha="right" if late else "left",
+        va="bottom",
+        color=VERMILION,
+        size=9.5,
+    )

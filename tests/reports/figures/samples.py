@@ -1,0 +1,173 @@
+"""Tables as the evaluation and the training write them, for the tests of their figures."""
+
+from collections.abc import Sequence
+from typing import Any
+
+import numpy as np
+import pandas as pd
+from matplotlib.axes import Axes
+from matplotlib.collections import Collection
+from matplotlib.figure import Figure
+from matplotlib.patches import Rectangle
+
+from reports.figures.gallery import Scores
+from reports.tables import confusion_table
+
+GRID = np.linspace(0, 1, 101)
+CLASS_SCORES = ("precision", "recall", "specificity", "f1", "auroc", "average_precision")
+
+
+def history(epochs: int, *, measured: bool = True) -> pd.DataFrame:
+    steps = np.arange(1, epochs + 1)
+    val = 1 / steps + 0.05 * steps if measured else np.full(epochs, np.nan)
+    return pd.DataFrame(
+        {
+            "epoch": steps,
+            "lr": 0.001,
+            "train_loss": 1 / steps,
+            "train_accuracy": 1 - 0.5 / steps,
+            "val_loss": val,
+            "val_accuracy": 1 - val / 2,
+        }
+    )
+
+
+def class_names(classes: int) -> list[str]:
+    return [f"class {place}" for place in range(classes)]
+
+
+def matrix(classes: int) -> pd.DataFrame:
+    names = class_names(classes)
+    counts = np.random.default_rng(classes).integers(0, 9, (classes, classes))
+    return confusion_table(counts, names, names)
+
+
+def per_class(names: Sequence[str], support: int = 10) -> pd.DataFrame:
+    values = np.linspace(0.9, 0.5, len(names))
+    columns: dict[str, Any] = {"class": list(names), "support": support}
+    for score in CLASS_SCORES:
+        columns |= {score: values, f"{score}_low": values - 0.2, f"{score}_high": values + 0.1}
+    return pd.DataFrame(columns)
+
+
+def curve_table(names: Sequence[str], x: str, y: str) -> pd.DataFrame:
+    tables = []
+    for place, name in enumerate(names):
+        values = GRID ** (1 / (2 + place)) if x == "false_positive_rate" else 1 - GRID / (2 + place)
+        columns = {"class": name, x: GRID, y: values, "low": values * 0.8, "high": values}
+        tables.append(pd.DataFrame(columns))
+    return pd.concat(tables, ignore_index=True)
+
+
+def roc(names: Sequence[str]) -> pd.DataFrame:
+    return curve_table(names, "false_positive_rate", "true_positive_rate")
+
+
+def precision_recall(names: Sequence[str]) -> pd.DataFrame:
+    return curve_table(names, "recall", "precision")
+
+
+def reliability(*whens: str) -> pd.DataFrame:
+    edges = np.linspace(0, 1, 16)
+    middle = (edges[:-1] + edges[1:]) / 2
+    known = middle > 0.5
+    columns = {
+        "bin_low": edges[:-1],
+        "bin_high": edges[1:],
+        "n": np.where(known, 10, 0),
+        "confidence": np.where(known, middle, np.nan),
+        "accuracy": np.where(known, middle - 0.1, np.nan),
+        "low": np.where(known, middle - 0.3, np.nan),
+        "high": np.where(known, middle, np.nan),
+    }
+    return pd.concat([pd.DataFrame({"when": when} | columns) for when in whens], ignore_index=True)
+
+
+def confidences() -> pd.DataFrame:
+    edges = np.linspace(0, 1, 21)
+    right, wrong = np.zeros(20, dtype=int), np.zeros(20, dtype=int)
+    right[[12, 19]], wrong[[11, 12]] = [3, 40], [2, 1]
+    columns = {"bin_low": edges[:-1], "bin_high": edges[1:], "right": right, "wrong": wrong}
+    return pd.DataFrame(columns)
+
+
+def metrics(positive: str | None = None) -> dict[str, Any]:
+    point = {
+        "positive": positive,
+        "threshold": 0.3,
+        "chosen_on": "val",
+        "sensitivity": 0.9,
+        "sensitivity_ci95": [0.8, 1.0],
+        "specificity": 0.75,
+        "specificity_ci95": [0.6, 0.85],
+    }
+    return {
+        "n": 40,
+        "auroc": 0.8,
+        "auroc_ci95": [0.7, 0.9],
+        "operating_point": point if positive else None,
+    }
+
+
+def calibration() -> dict[str, Any]:
+    return {"temperature": 1.5, "fitted_on": "val", "n": 60, "reason": None}
+
+
+def scores(names: Sequence[str], *, drawn: Sequence[str] | None = None) -> Scores:
+    """Give a whole evaluation; `drawn` are the classes that have a curve, by default all."""
+    curves = list(names if drawn is None else drawn)
+    counts = np.random.default_rng(len(names)).integers(0, 9, (len(names), len(names)))
+    return Scores(
+        confusion=confusion_table(counts, names, names),
+        roc=roc(curves),
+        precision_recall=precision_recall(curves),
+        reliability=reliability("before", "after"),
+        confidences=confidences(),
+        per_class=per_class(names),
+        metrics=metrics(curves[0]),
+        calibration=calibration(),
+    )
+
+
+def nothing(names: Sequence[str]) -> Scores:
+    """Give the evaluation of a test part without a picture: headings, and NaN where undefined."""
+    full = scores(names)
+    table = full.per_class.assign(support=0)
+    table[table.columns[2:]] = np.nan
+    return Scores(
+        confusion=full.confusion * 0,
+        roc=full.roc.head(0),
+        precision_recall=full.precision_recall.head(0),
+        reliability=full.reliability.head(0),
+        confidences=full.confidences.head(0),
+        per_class=table,
+        metrics={"n": 0, "auroc": None, "auroc_ci95": None, "operating_point": None},
+        calibration={"temperature": 1.0, "fitted_on": None, "n": 0, "reason": "there is no part"},
+    )
+
+
+def texts(figure: Figure) -> list[str]:
+    return [text.get_text() for axes in figure.axes for text in axes.texts]
+
+
+def tick_labels(figure: Figure) -> list[str]:
+    return [label.get_text() for label in figure.axes[0].get_yticklabels()]
+
+
+def legend_texts(owner: Axes | Figure) -> list[str]:
+    legends = [owner.get_legend()] if isinstance(owner, Axes) else owner.legends
+    return [text.get_text() for legend in legends if legend for text in legend.get_texts()]
+
+
+def points(axes: Axes, place: int) -> np.ndarray[Any, Any]:
+    """Give the points (N, 2) of the line that was drawn at this place."""
+    return np.asarray(axes.lines[place].get_xydata(), dtype=float)
+
+
+def corners(collection: Collection) -> list[np.ndarray[Any, Any]]:
+    """Give the corners (N, 2) of each shape of a collection."""
+    return [np.asarray(path.vertices, dtype=float) for path in collection.get_paths()]
+
+
+def bars(axes: Axes) -> list[Rectangle]:
+    return [patch for patch in axes.patches if isinstance(patch, Rectangle)]
