@@ -38,6 +38,7 @@ from flows.full_pipeline import (
 from flows.plan import Plan, resolve
 from resnext.demo import DemoSettings
 from resnext.errors import InputError
+from resnext.recipe import Recipe
 from resnext.zoo import ARCHITECTURES
 from tasks.compare import COMPARISON, compare, publish_comparison
 from tasks.draw import PICTURES, draw
@@ -102,8 +103,13 @@ def plan_all(
             f"RECIPES must be at least two of different names, got {', '.join(recipes) or 'none'}. "
             "Name presets, architectures or TOML files, as in: default seed"
         )
+    if split.split in ("random", "given"):
+        raise InputError(
+            f"--split must be grouped or stratified to compare on folds, got {split.split}. "
+            "Name one of them, or leave it out."
+        )
     grouped = {"split": "grouped"} | _set(split)
-    return [
+    contestants = [
         Contestant(
             name,
             tuple(
@@ -118,6 +124,23 @@ def plan_all(
         )
         for name, recipe in named.items()
     ]
+    _require_unlike(contestants)
+    return contestants
+
+
+def _require_unlike(contestants: list[Contestant]) -> None:
+    """Raise an InputError where two recipes come to the same settings."""
+    seen: dict[tuple[Any, ...], str] = {}
+    for contestant in contestants:
+        plan = contestant.plans[0]
+        settings = (plan.recipe, plan.weights and plan.weights.key, plan.split)
+        if settings in seen:
+            raise InputError(
+                f"RECIPES must differ, got the same settings for {seen[settings]} and "
+                f"{contestant.name}. Flags win over recipes: leave out those that are to be "
+                "compared."
+            )
+        seen[settings] = contestant.name
 
 
 def name_of(recipe: str) -> str:
@@ -135,13 +158,20 @@ def contestant_flags(recipe: str, common: TrainingFlags) -> dict[str, Any]:
     if recipe in get_args(Preset):
         return {"preset": recipe} | asked
     if recipe in ARCHITECTURES:
+        if common.arch is not None:
+            raise InputError(
+                f"--arch must be left out where architectures are compared, got {common.arch}. It "
+                f"would win over {recipe}."
+            )
         return {"preset": common.preset, "arch": recipe} | asked
     if not recipe.endswith(".toml"):
         raise InputError(
             f"RECIPES must be presets ({', '.join(get_args(Preset))}), architectures "
             f"({', '.join(ARCHITECTURES)}) or TOML files, got '{recipe}'. Check the name."
         )
-    return {"preset": common.preset} | _settings(Path(recipe)) | asked
+    settings = {"preset": common.preset} | _settings(Path(recipe))
+    Recipe(**{k: v for k, v in settings.items() if k in Recipe.model_fields and k != "weights"})
+    return settings | asked
 
 
 def run_comparison(contestants: list[Contestant], name: str) -> str:
@@ -195,6 +225,12 @@ def _settings(path: Path) -> dict[str, Any]:
         raise InputError(
             f"RECIPES must hold settings of the training alone, got '{unknown[0]}' in '{path}'. "
             "Give what is common to all as a flag."
+        )
+    logical = [name for name, value in settings.items() if isinstance(value, bool)]
+    if logical:  # which pydantic would take for 0 or 1
+        raise InputError(
+            f"RECIPES must hold numbers and words, got {logical[0]} = true or false in '{path}'. "
+            "Write the value itself."
         )
     return settings
 

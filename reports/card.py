@@ -14,7 +14,7 @@ from collections.abc import Mapping
 from typing import Any
 
 from reports import score
-from reports.division import leak_verdict, random_verdict
+from reports.division import cautions, leak_verdict, random_verdict
 from reports.html import ReportContent
 from reports.words import count, undefined
 
@@ -84,7 +84,7 @@ def _results(content: ReportContent) -> list[dict[str, Any]]:
 
 
 def _warnings(content: ReportContent) -> list[str]:
-    said = list(content.notes)
+    said = [*content.notes, *cautions(content.leakage)]
     if content.synthetic:
         said.insert(0, "The pictures are synthetic drawings: nothing follows about patients.")
     return [line for text in said for line in (f"> {plain(text)}", "")]

@@ -235,7 +235,7 @@ def _operating_point(metrics: Metrics) -> str:
     if not point:
         return ""
     return (
-        f"With a threshold, “{point['positive']}” is said from a calibrated probability of "
+        f"With a threshold, “{point['positive']}” would be said from a calibrated probability of "
         f"{point['threshold']:.3f} on ({point['rule']}; never chosen on the test part). On the "
         f"test part that finds {percent(point['sensitivity'])} of “{point['positive']}” "
         f"(sensitivity{_further(point['sensitivity_ci95'])}) and leaves "

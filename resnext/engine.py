@@ -256,7 +256,7 @@ class _Training:
         losses = torch.stack([cross_entropy(guess, label) for guess, label in pairs])
         loss = float(losses.double().mean() if losses.device.type != "mps" else losses.mean())
         if not math.isfinite(loss):
-            raise self._not_finite("validation", loss, self.progress.step, [])
+            raise self._not_finite("validation", loss, self.progress.step - 1, [])
         return loss, int((logits.argmax(1) == labels).sum()) / len(labels)
 
     def _has_stalled(self) -> bool:

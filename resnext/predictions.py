@@ -1,7 +1,6 @@
 """Predictions as tables: val and test part of a split, or a folder of new pictures."""
 
 import json
-import math
 from collections.abc import Sequence
 from pathlib import Path
 
@@ -17,6 +16,8 @@ from resnext.errors import InputError
 from resnext.images import PackedPixels, Picture, PictureFiles
 from resnext.tables import read_manifest, read_split_pictures, read_table
 from resnext.training import part_of
+
+COLDEST, HOTTEST = 0.1, 10.0  # temperatures that a calibration can have
 
 
 def predict_split(
@@ -78,18 +79,20 @@ def read_temperature(path: Path) -> float:
     """Read the temperature of a calibration.json.
 
     Raises:
-        InputError: it holds no positive number.
+        InputError: it holds none that a fit can give.
     """
     try:
-        temperature = float(json.loads(path.read_text(encoding="utf-8"))["temperature"])
+        temperature = json.loads(path.read_text(encoding="utf-8"))["temperature"]
     except (ValueError, KeyError, TypeError):
-        temperature = math.nan
-    if not (math.isfinite(temperature) and temperature > 0):
+        temperature = None
+    number = isinstance(temperature, int | float) and not isinstance(temperature, bool)
+    if not number or not COLDEST <= temperature <= HOTTEST:
         raise InputError(
-            f"calibration.json must hold a temperature above 0, got none. File {str(path)!r}. "
+            f"calibration.json must hold a temperature from {COLDEST:g} to {HOTTEST:g}, got "
+            f"{temperature!r}. File {str(path)!r}. "
             "Run flows/full_pipeline.py again, or move the file away."
         )
-    return temperature
+    return float(temperature)
 
 
 def prediction_columns(

@@ -26,6 +26,8 @@ from sklearn.metrics import roc_curve
 from reports.evaluation.sample import BoolArray, FloatArray, Sample
 from reports.evaluation.settings import EvaluationSettings, positive_class
 
+FEWEST_OF_A_SIDE = 5
+"""So many pictures of the positive class, and of the others, a threshold is chosen on at least."""
 FEWEST = 20
 """A temperature or a threshold is fitted on at least so many pictures."""
 LOWEST, HIGHEST = 0.1, 10.0
@@ -125,14 +127,20 @@ def choose_threshold(
 
     With a wanted sensitivity, it is the highest threshold that reaches it. Otherwise it is the
     one with the greatest Youden's J, the most sensitive of equals, half-way to the next lower
-    probability. It stays 0.5 where a side has no picture, there are too few, or no threshold
-    is better than chance.
+    probability. It stays 0.5 where there are too few pictures, in all or of one side, or no
+    threshold is better than chance.
     """
     if len(scores) < FEWEST:
         return _default_threshold(_count_reason(len(scores)))
     if positive.all() or not positive.any():
         side = "no other picture" if positive.all() else "no picture of the positive class"
         return _default_threshold(f"the validation part holds {side}")
+    fewest = min(int(positive.sum()), int((~positive).sum()))
+    if fewest < FEWEST_OF_A_SIDE:
+        which = "the positive class" if int(positive.sum()) == fewest else "the others"
+        return _default_threshold(
+            f"the validation part holds {fewest} of {which}, fewer than {FEWEST_OF_A_SIDE}"
+        )
     if sensitivity is not None:
         ranked = np.sort(scores[positive])[::-1]
         threshold = float(ranked[math.ceil(sensitivity * len(ranked) - 1e-9) - 1])

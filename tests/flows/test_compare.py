@@ -73,6 +73,9 @@ def test_a_file_begins_from_the_preset_and_flags_win_over_it(tmp_path: Path) -> 
         (["default", "seed", "--folds", "1"], "--folds must be at least 2"),
         (["default", "seed", "--fold", "1/5"], "--fold"),
         (["default", "seed", "--lr", "-1"], "--lr must be greater than 0"),
+        (["default", "seed", "--split", "random"], "--split must be grouped or stratified"),
+        (["default", "resnext50_32x4d"], "RECIPES must differ, got the same settings for default"),
+        (["seed", "resnext50_32x4d", "--arch", "resnext38_32x4d"], "--arch must be left out"),
         (["default", "seed", "--data", "/none"], "--data must be a folder of class folders"),
     ],
 )
@@ -89,6 +92,22 @@ def test_a_file_of_more_than_training_settings_is_refused(
     file.write_text('split = "random"\n')
     error = complaint(["default", str(file)], capsys)
     assert "must hold settings of the training alone, got 'split'" in error
+
+
+@pytest.mark.parametrize(
+    ("text", "expected"),
+    [
+        ("lr = true", "must hold numbers and words, got lr = true or false"),
+        ('arch = "vgg"', "--arch must be one of resnext50_32x4d"),
+        ("epochs = 1.5", "--epochs"),
+    ],
+)
+def test_what_a_file_holds_is_checked_though_a_flag_wins_over_it(
+    text: str, expected: str, tmp_path: Path, capsys: pytest.CaptureFixture[str]
+) -> None:
+    (tmp_path / "mine.toml").write_text(text)
+    flags = ["--lr", "0.1", "--epochs", "2", "--arch", "resnext38_32x4d"]
+    assert expected in complaint(["default", str(tmp_path / "mine.toml"), *flags], capsys)
 
 
 @pytest.mark.slow

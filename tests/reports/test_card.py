@@ -60,3 +60,8 @@ def test_plain_text_keeps_its_letters() -> None:
 
 def test_a_synthetic_set_is_said_to_be_one() -> None:
     assert "> The pictures are synthetic drawings" in render_card(content(synthetic=True), "x")
+
+
+def test_cautions_of_the_split_stand_at_the_head() -> None:
+    leakage = {"strategy": "grouped", "warnings": ["no picture in test of b: it can't be tested"]}
+    assert "> no picture in test of b" in render_card(content(leakage=leakage), "x")

@@ -82,9 +82,10 @@ def test_sentences_tell_patients_threshold_and_calibration() -> None:
         "By group, whose pictures answer together: right on 75.0 % of 12 (95 %: 50.0 % to 90.0 %)."
     )
     assert threshold == (
-        "With a threshold, “Pox” is said from a calibrated probability of 0.400 on (greatest J on "
-        "the validation part; never chosen on the test part). On the test part that finds 80.0 % "
-        "of “Pox” (sensitivity, 95 %: 60.0 % to 90.0 %) and leaves 100.0 % of the others alone "
+        "With a threshold, “Pox” would be said from a calibrated probability of 0.400 on "
+        "(greatest J on the validation part; never chosen on the test part). On the test part that "
+        "finds 80.0 % of “Pox” (sensitivity, 95 %: 60.0 % to 90.0 %) and leaves 100.0 % of the "
+        "others alone "
         "(specificity)."
     )
     assert calibrated.endswith(

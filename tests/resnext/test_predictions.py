@@ -43,10 +43,21 @@ def test_the_temperature_is_read_from_the_calibration(tmp_path: Path) -> None:
 
 @pytest.mark.parametrize(
     "content",
-    ["", "[]", "{}", '{"temperature": null}', '{"temperature": 0}', '{"temperature": "x"}'],
+    [
+        "",
+        "[]",
+        "{}",
+        '{"temperature": null}',
+        '{"temperature": 0}',
+        '{"temperature": "x"}',
+        '{"temperature": true}',
+        '{"temperature": 1e-300}',
+    ],  # fmt: skip
 )
 def test_a_calibration_without_a_temperature_is_refused(content: str, tmp_path: Path) -> None:
     file = tmp_path / "calibration.json"
     file.write_text(content)
-    with pytest.raises(InputError, match=r"^calibration.json must hold a temperature above 0"):
+    with pytest.raises(
+        InputError, match=r"^calibration.json must hold a temperature from 0.1 to 10"
+    ):
         read_temperature(file)

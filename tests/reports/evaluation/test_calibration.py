@@ -98,12 +98,12 @@ def test_one_class_in_the_validation_part_is_not_fitted_on() -> None:
 
 # ---------------------------------------------------------------- thresholds
 
-SCORES = np.array([0.9, 0.8, 0.7, 0.6, 0.4, 0.3, 0.2, 0.1, *[0.05] * 12])
-HITS = np.array([True, True, False, True, False, False, True, *[False] * 13])
+SCORES = np.repeat([0.9, 0.8, 0.7, 0.6, 0.4, 0.3, 0.2, 0.1, *[0.05] * 12], 2)
+HITS = np.repeat([True, True, False, True, False, False, True, *[False] * 13], 2)
 
 
 def test_youdens_threshold_is_half_way_below_the_best_place() -> None:
-    # at 0.6: 3 of 4 found, 1 of 16 false, J = 0.6875; at 0.2: 4 of 4, 3 of 16, J = 0.8125
+    # at 0.6: 6 of 8 found, 2 of 32 false, J = 0.6875; at 0.2: 8 of 8, 6 of 32, J = 0.8125
     found = choose_threshold(SCORES, HITS, None)
     assert found.threshold == pytest.approx((0.2 + 0.1) / 2)
     assert found.chosen_on == "val"
@@ -195,3 +195,13 @@ def test_a_positive_class_that_the_validation_part_lacks_keeps_the_temperature()
     assert found.threshold == 0.5
     assert found.reason == "the validation part holds no picture of the positive class"
     assert found.temperature > 1
+
+
+@pytest.mark.parametrize("count", [4, 36])
+def test_a_threshold_is_not_chosen_on_a_few_of_one_side(count: int) -> None:
+    positive = np.arange(40) < count
+    chosen = choose_threshold(np.where(positive, 0.9, 0.1), positive, None)
+    side = "the positive class" if count == 4 else "the others"
+    assert chosen.threshold == 0.5
+    assert chosen.chosen_on == "default"
+    assert chosen.reason == f"the validation part holds 4 of {side}, fewer than 5"

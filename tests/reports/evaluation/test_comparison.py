@@ -73,12 +73,17 @@ def test_a_recipe_that_errs_on_others_is_not_told_apart() -> None:
 
 def test_equal_answers_are_said_to_be_equal() -> None:
     (line,) = verdict(compared("ab" * 20, "ab" * 20))
-    assert line == "y and x have no interval between them: no group differs."
+    assert line == (
+        "y and x have no interval between them: their balanced accuracies "
+        "differ by 0.0 points in every draw."
+    )
 
 
 def test_wrong_throughout_against_right_throughout_has_no_interval() -> None:
     (line,) = verdict(compared("ab" * 20, "ba" * 20))
-    assert line.endswith("no interval between them: every group differs by -100.0 points.")
+    assert line.endswith(
+        "no interval between them: their balanced accuracies differ by -100.0 points in every draw."
+    )
 
 
 def test_one_group_says_nothing() -> None:
