@@ -52,7 +52,7 @@ def test_the_temperature_is_read_from_the_calibration(tmp_path: Path) -> None:
         '{"temperature": "x"}',
         '{"temperature": true}',
         '{"temperature": 1e-300}',
-    ],  # fmt: skip
+    ],
 )
 def test_a_calibration_without_a_temperature_is_refused(content: str, tmp_path: Path) -> None:
     file = tmp_path / "calibration.json"
