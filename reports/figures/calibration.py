@@ -37,12 +37,15 @@ NOTHING = "no test picture could be evaluated."
 FEWEST_SHOWN = 0.8
 """The confidence axis begins here at the latest, so that a lone bin doesn't fill the figure."""
 
+WIDEST_LEVEL = 1000
+"""From so many pictures on the numbers above the bars stand upright, since they are too wide."""
+
 
 def plot_reliability(reliability: pd.DataFrame, calibration: Mapping[str, Any]) -> Figure:
     """Plot the share of right answers by confidence, before and after the temperature.
 
-    Below each diagram stands how many pictures each bin holds. Without a temperature the second
-    panel says why.
+    Below each diagram stands how many pictures each bin holds, also in numbers: a bin of one beside
+    one of hundreds has no bar to be seen. Without a temperature the second panel says why.
 
     Args:
         reliability: when (before, after), bin_low, bin_high, n, confidence, accuracy, low, high;
@@ -72,9 +75,12 @@ def plot_reliability(reliability: pd.DataFrame, calibration: Mapping[str, Any]) 
 def plot_confidences(confidences: pd.DataFrame) -> Figure:
     """Plot how many answers were right (upwards) and wrong (downwards) by their confidence.
 
+    A bin whose bounds are NaN is not drawn.
+
     Args:
         confidences: bin_low, bin_high, right, wrong (counts); may be empty.
     """
+    confidences = confidences.dropna(subset=["bin_low", "bin_high"])
     filled = confidences[(confidences["right"] > 0) | (confidences["wrong"] > 0)]
     if filled.empty:
         return sentence(f"No histogram of confidences: {NOTHING}")
@@ -132,10 +138,16 @@ def _draw_reliability(axes: Axes, rows: pd.DataFrame, title: str) -> None:
 
 
 def _draw_counts(axes: Axes, rows: pd.DataFrame, most: int) -> None:
-    """Draw the strip of how many pictures each bin holds."""
+    """Draw the strip of how many pictures each bin holds, with the number above each bar."""
     widths = rows["bin_high"] - rows["bin_low"]
-    axes.bar(rows["bin_low"], rows["n"], 0.92 * widths, align="edge", color=BAR)
-    axes.set(xlim=(-0.02, 1.02), ylim=(0, 1.08 * most), xticks=TICKS, xlabel="confidence")
+    drawn = axes.bar(rows["bin_low"], rows["n"], 0.92 * widths, align="edge", color=BAR)
+    upright = most >= WIDEST_LEVEL
+    axes.bar_label(
+        drawn, [count(n) for n in rows["n"]], padding=2, size=7, color=QUIET,
+        rotation=90 if upright else 0,
+    )  # fmt: skip
+    room = 2.1 if upright else 1.3  # above the highest bar, for its number
+    axes.set(xlim=(-0.02, 1.02), ylim=(0, room * most), xticks=TICKS, xlabel="confidence")
     axes.xaxis.set_major_formatter(FuncFormatter(percent_tick))
     axes.yaxis.set_major_locator(MaxNLocator(nbins=3, integer=True, steps=[1, 2, 5, 10]))
 

@@ -1,3 +1,5 @@
+from itertools import pairwise
+
 import numpy as np
 import pandas as pd
 import pytest
@@ -41,6 +43,20 @@ def test_the_bars_are_the_intervals_and_the_strip_counts_the_pictures() -> None:
     np.testing.assert_allclose([bar.get_x() for bar in bars(lower)], rows["bin_low"])
 
 
+@pytest.mark.parametrize("most", [88, 12_345])
+def test_the_number_of_pictures_stands_above_each_bar_inside_the_strip(most: int) -> None:
+    table = reliability("before", "after")
+    table["n"] = np.where(table["n"] > 0, most, 0)
+    table.loc[table["n"].to_numpy().nonzero()[0][[0, -1]], "n"] = 1
+    figure = plot_reliability(table, calibration())
+    for axes, when in zip(figure.axes[2:], ("before", "after"), strict=True):
+        rows = table[(table["n"] > 0) & (table["when"] == when)]
+        assert [text.get_text() for text in axes.texts] == [f"{n:,}" for n in rows["n"]]
+        boxes = [text.get_window_extent() for text in axes.texts]
+        assert max(box.y1 for box in boxes) <= axes.get_window_extent().y1 + 1
+        assert all(left.x1 < right.x0 for left, right in pairwise(boxes))
+
+
 def test_the_calibration_error_is_that_of_the_evaluation() -> None:
     predictions = pd.concat(
         [clustered(["a", "b", "c"], 40, 1), clustered(["a", "b", "c"], 40, 2, split="val")],
@@ -63,7 +79,7 @@ def test_the_calibration_error_weighs_the_gaps_by_pictures() -> None:
 def test_without_a_temperature_the_second_panel_says_why() -> None:
     reason = {"temperature": 1.0, "reason": "there is no validation part"}
     figure = plot_reliability(reliability("before"), reason)
-    written = " ".join(texts(figure)[-1].split())
+    written = " ".join(figure.axes[1].texts[0].get_text().split())
     assert written == "The probabilities are not calibrated: there is no validation part."
     assert len(figure.axes[0].lines) == 2
     assert not figure.axes[1].lines
@@ -97,6 +113,16 @@ def test_counts_below_zero_read_as_counts() -> None:
 def test_a_lone_bin_does_not_fill_the_figure() -> None:
     (axes,) = plot_confidences(confidences().assign(right=[0] * 19 + [5], wrong=0)).axes
     assert axes.get_xlim() == pytest.approx((0.8, 1))
+
+
+def test_bins_without_bounds_are_not_drawn() -> None:
+    table = confidences().astype({"right": float})
+    table.loc[19, ["bin_low", "bin_high"]] = np.nan
+    (axes,) = plot_confidences(table).axes
+    assert legend_texts(axes) == ["right: 3 pictures", "wrong: 3 pictures"]
+    nowhere = table.assign(bin_low=np.nan, bin_high=np.nan)
+    (said,) = texts(plot_confidences(nowhere))
+    assert said.startswith("No histogram of confidences: ")
 
 
 def test_a_test_part_without_a_picture_is_said() -> None:
