@@ -10,7 +10,9 @@ import io
 from pathlib import Path
 from typing import Any, TypeAlias
 
+import numpy as np
 import pandas as pd
+from PIL import Image
 
 from resnext.pictures import read_scanned
 from resnext.split.duplicates import JOINED, TO_JUDGE
@@ -132,7 +134,9 @@ class _Album:
 
     def _thumbnail(self, path: str) -> str:
         if path not in self.made:
-            image = read_scanned(self.root / path, self.sha256[path])
+            # Pixels alone: Pillow would write a JPEG's comment again, which can name a patient.
+            scanned = read_scanned(self.root / path, self.sha256[path])
+            image = Image.fromarray(np.asarray(scanned))
             image.thumbnail((SIDE, SIDE))
             data = io.BytesIO()
             image.save(data, "JPEG", quality=QUALITY)

@@ -257,6 +257,19 @@ def test_a_thumbnail_shows_its_picture_upright(folder: Folder) -> None:
     assert np.abs(np.asarray(thumbnail, dtype=int) - expected).mean() < 4
 
 
+def test_a_thumbnail_says_nothing_that_the_file_says_beside_its_pixels(folder: Folder) -> None:
+    exif = Image.Exif()
+    exif[0x010E] = "Jane Doe"
+    words = {"comment": b"Jane Doe", "icc_profile": b"Jane Doe", "exif": exif}
+    named = save(folder.root / "named.jpg", picture(320, 200), **words).read_bytes()
+    assert named.count(b"Jane Doe") == 3
+    folder.add("a/1.png", "train", group="g")
+    folder.add("a/2.jpg", "test", group="g", sha256=hashlib.sha256(named).hexdigest())
+    (folder.root / "a/2.jpg").write_bytes(named)
+    (card,) = folder.cards()["crossing"]
+    assert b"Jane" not in base64.b64decode(card["picture"].removeprefix(BEGIN))
+
+
 def test_no_picture_is_changed(folder: Folder) -> None:
     one_of_each_kind(folder)
     before = {path: path.read_bytes() for path in folder.root.rglob("*.png")}
