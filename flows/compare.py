@@ -35,7 +35,7 @@ from flows.full_pipeline import (
     TRAINING_GROUP,
     pipeline_stages,
 )
-from flows.plan import Plan, resolve
+from flows.plan import Plan, given_of, resolve
 from resnext.demo import DemoSettings
 from resnext.errors import InputError
 from resnext.recipe import Recipe
@@ -108,16 +108,16 @@ def plan_all(
             f"--split must be grouped or stratified to compare on folds, got {split.split}. "
             "Name one of them, or leave it out."
         )
-    grouped = {"split": "grouped"} | _set(split)
+    grouped = {"split": "grouped"} | given_of(split)
     contestants = [
         Contestant(
             name,
             tuple(
                 resolve(
-                    DataFlags(**_set(data)),
+                    DataFlags(**given_of(data)),
                     SplitFlags(**grouped, fold=f"{fold}/{compared.folds}"),
                     TrainingFlags(**contestant_flags(recipe, training)),
-                    RunFlags(**_set(run)),
+                    RunFlags(**given_of(run)),
                 )
                 for fold in range(1, compared.folds + 1)
             ),
@@ -154,7 +154,7 @@ def contestant_flags(recipe: str, common: TrainingFlags) -> dict[str, Any]:
     Raises:
         InputError: it is no preset, no architecture and no TOML file of training settings.
     """
-    asked = {name: value for name, value in _set(common).items() if name != "preset"}
+    asked = {name: value for name, value in given_of(common).items() if name != "preset"}
     if recipe in get_args(Preset):
         return {"preset": recipe} | asked
     if recipe in ARCHITECTURES:
@@ -233,10 +233,6 @@ def _settings(path: Path) -> dict[str, Any]:
             "Write the value itself."
         )
     return settings
-
-
-def _set(flags: Flags) -> dict[str, Any]:
-    return {name: value for name, value in flags if value is not None}
 
 
 def main(

@@ -91,11 +91,11 @@ def resolve(
         pydantic.ValidationError: a value is out of bounds.
     """
     preset = PRESETS[training.preset]
-    given = _given(training) | _given(split) | _given(evaluation)
+    given = given_of(training) | given_of(split) | given_of(evaluation)
     start, weights = _weights(training.weights)
     pictures = _folder("--data", _asked_folder(data))
     split_settings = _split_settings(split, preset, pictures)
-    asked_recipe = _given(training) | ({"weights": start} if start else {})
+    asked_recipe = given_of(training) | ({"weights": start} if start else {})
     recipe = Recipe(**_chosen(Recipe, preset, asked_recipe))
     store = store_folder(run.store)
     if pictures is not None and store.resolve().is_relative_to(pictures):
@@ -113,7 +113,7 @@ def resolve(
         tables=_tables(split),
         recipe=recipe,
         weights=weights,
-        evaluation=EvaluationSettings(**_given(evaluation)),
+        evaluation=EvaluationSettings(**given_of(evaluation)),
         compute=plan_compute(run.device, recipe.arch, run.deterministic),
         workers=count_cpus() if run.workers is None else max(1, run.workers),
         verify=run.verify,
@@ -190,7 +190,7 @@ def _split_settings(
     """Fill in how the pictures are divided; a folder that comes divided is taken as it is."""
     _require_one_way(flags)
     renamed = {"split": "strategy", "split_seed": "seed"}
-    asked = {renamed.get(name, name): value for name, value in _given(flags).items()}
+    asked = {renamed.get(name, name): value for name, value in given_of(flags).items()}
     divided = pictures is not None and bool(part_folders(pictures))
     chooses = asked.keys() & {"strategy", "shares", "fold", "keep_split"} or "strategy" in preset
     if flags.use_split or (divided and not chooses):
@@ -210,7 +210,7 @@ def _split_settings(
 
 def _require_one_way(flags: SplitFlags) -> None:
     """Raise an InputError where two flags say how to divide and can't both be followed."""
-    chosen = _given(flags)
+    chosen = given_of(flags)
     if flags.use_split is not None:
         against = ["keep_split", "fold", "shares"]
         against += ["split"] if flags.split not in (None, "given") else []
@@ -249,7 +249,7 @@ def _table(flag: str, path: Path | None) -> Artifact | None:
     return Artifact.of_file(path.absolute())
 
 
-def _given(flags: BaseModel) -> dict[str, Any]:
+def given_of(flags: BaseModel) -> dict[str, Any]:
     """Give the flags that were set."""
     return {name: value for name, value in flags if value is not None}
 

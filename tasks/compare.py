@@ -1,5 +1,6 @@
 """Compare recipes by the predictions of their folds."""
 
+import csv
 import logging
 from typing import Annotated
 
@@ -41,8 +42,6 @@ def compare(
 @task(task_run_name="publish to the UI", cache_policy=NO_CACHE, persist_result=False)
 def publish_comparison(name: str, found: Artifact) -> None:
     """Show the comparison on the flow run's page."""
-    import csv
-
     with found.path(COMPARISON).open(encoding="utf-8", newline="") as file:
         rows = list(csv.DictReader(file))
     create_table_artifact(table=rows, key="comparison", description=f"Recipes compared: {name}")

@@ -8,12 +8,13 @@ that were trained apart have no common scale, so that an AUROC over folds would 
 
 from __future__ import annotations
 
+import math
 from collections.abc import Mapping, Sequence
 from typing import Any
 
 import pandas as pd
 
-from reports.evaluation.bootstrap import paired_difference
+from reports.evaluation.bootstrap import Difference, paired_difference
 from reports.evaluation.evaluate import compute, summary
 from reports.evaluation.sample import classes_of, evaluated, read_sample
 from reports.words import percent
@@ -70,15 +71,17 @@ def _row(name: str, predictions: pd.DataFrame, first: pd.DataFrame) -> dict[str,
     found = summary(sample, compute(sample))
     row: dict[str, Any] = {"recipe": name, "n": found["n"], "groups": found["groups"]}
     for figure in FIGURES:
-        low, high = found[f"{figure}_ci95"] or (float("nan"), float("nan"))
+        low, high = found[f"{figure}_ci95"] or (math.nan, math.nan)
         row |= {figure: found[figure], f"{figure}_low": low, f"{figure}_high": high}
-    difference = paired_difference(first, predictions, DIFFERENCE)
-    itself = predictions is first
-    values = (difference.value, difference.low, difference.high, difference.not_better)
-    columns = ("difference", "difference_low", "difference_high", "not_better")
+    if predictions is first:
+        difference = Difference(math.nan, math.nan, math.nan, math.nan)
+    else:
+        difference = paired_difference(first, predictions, DIFFERENCE)
     return row | {
-        column: float("nan") if itself else value
-        for column, value in zip(columns, values, strict=True)
+        "difference": difference.value,
+        "difference_low": difference.low,
+        "difference_high": difference.high,
+        "not_better": difference.not_better,
     }
 
 
