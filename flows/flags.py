@@ -35,7 +35,7 @@ Device = Annotated[
     Literal["auto", "cpu", "cuda", "mps"], Field(description="where to compute [default: auto]")
 ]
 Preset = Literal["default", "seed", "quick"]
-Stop = Literal["scan", "split", "pack", "train", "predict", "evaluate", "plot", "report"]
+Stop = Literal["scan", "split", "pack", "train", "predict", "evaluate", "explain", "plot", "report"]
 Strategy = Literal["grouped", "stratified", "random", "given"]
 
 PRESETS: Mapping[str, Mapping[str, Any]] = {

@@ -1,4 +1,4 @@
-"""From class folders to a report: scan, split, train, predict, evaluate, plot, report.
+"""From class folders to a report: scan, split, train, predict, evaluate, explain, plot, report.
 
 $ python flows/full_pipeline.py --data FOLDER
 
@@ -24,6 +24,7 @@ from resnext.tables import read_manifest
 from tasks.audit import audit
 from tasks.draw import PICTURES, draw
 from tasks.evaluate import evaluate
+from tasks.explain import explain
 from tasks.orchestrator import Completed, State, flow, run_id, running, tags
 from tasks.pack import pack
 from tasks.plot import plot
@@ -65,6 +66,7 @@ def pipeline_stages(plan: Plan, runtime: Runtime) -> Iterator[Artifact]:
     yield model
     yield (predictions := predict(runtime, manifest, parts, pixels, model, plan.compute))
     yield (scores := evaluate(runtime, predictions, plan.evaluation))
+    yield explain(runtime, manifest, pixels, model, predictions, plan.compute)
     show_time = plan.preset == "seed"
     figures = plot(runtime, parts, model, scores, show_time, recipe.metric, recipe.keep)
     yield figures
@@ -168,7 +170,7 @@ def main(
     run: Annotated[RunFlags, Parameter(name="*", group=RUN_GROUP)] = RunFlags(),
     config: Annotated[Path | None, Parameter(group=RUN_GROUP)] = None,  # noqa: ARG001 - read by run_command, before the other flags
 ) -> None:
-    """From class folders to a report: scan, split, train, predict, evaluate, plot, report.
+    """From class folders to a report: scan, split, train, predict, evaluate, explain, plot, report.
 
     Args:
         data: Which pictures.

@@ -5,21 +5,17 @@ It shows what crosses a split, what was joined and what only looks alike; it dec
 
 from __future__ import annotations
 
-import base64
-import io
 from pathlib import Path
 from typing import Any, TypeAlias
 
-import numpy as np
 import pandas as pd
-from PIL import Image
 
 from resnext.pictures import read_scanned
 from resnext.split.duplicates import JOINED, TO_JUDGE
 from resnext.split.leakage import KINDS, crosses
+from resnext.thumbnails import as_uri, shrink
 
 SIDE = 160  # pixels of a thumbnail's longer side
-QUALITY = 80  # of its JPEG
 WORST = ("exact", "near", "copy", "group")  # the plainest evidence first
 EACH = 4  # pairs of one kind that cross
 MOST_JOINED = 8
@@ -134,12 +130,6 @@ class _Album:
 
     def _thumbnail(self, path: str) -> str:
         if path not in self.made:
-            # Pixels alone: Pillow would write a JPEG's comment again, which can name a patient.
-            scanned = read_scanned(self.root / path, self.sha256[path])
-            image = Image.fromarray(np.asarray(scanned))
-            image.thumbnail((SIDE, SIDE))
-            data = io.BytesIO()
-            image.save(data, "JPEG", quality=QUALITY)
-            encoded = base64.b64encode(data.getvalue()).decode("ascii")
-            self.made[path] = f"data:image/jpeg;base64,{encoded}"
+            image = read_scanned(self.root / path, self.sha256[path])
+            self.made[path] = as_uri(shrink(image, SIDE))
         return self.made[path]

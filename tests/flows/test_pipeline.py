@@ -18,7 +18,7 @@ from PIL import Image
 REPOSITORY = Path(__file__).resolve().parents[2]
 TINY = ["--image-size", "32", "--epochs", "1", "--batch-size", "8", "--device", "cpu"]
 TINY += ["--arch", "resnext38_32x4d"]
-AFTER_SCAN = {"split", "pack", "train", "predict", "evaluate", "plot", "report"}
+AFTER_SCAN = {"split", "pack", "train", "predict", "evaluate", "explain", "plot", "report"}
 FIGURES = ["curves", "confusion", "per_class", "roc", "precision_recall", "reliability"]
 FIGURES += ["confidences"]
 FILES = {
@@ -46,6 +46,7 @@ FILES = {
     "per_class.csv",
     "confusion.csv",
     "metrics.json",
+    "explained.json",
     *(f"{stem}.{kind}" for stem in FIGURES for kind in ("png", "svg")),
     "report.html",
     "MODEL_CARD.md",

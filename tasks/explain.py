@@ -1,0 +1,31 @@
+"""Explain test pictures: where the network looked, as heat maps over thumbnails."""
+
+from typing import Annotated
+
+from resnext.device import Compute
+from tasks.pack import Packed, open_pixels
+from tasks.stage.artifact import Artifact, Reads, Work
+from tasks.stage.decorator import stage
+
+
+@stage(run_name="explain test pictures")
+def explain(
+    work: Work,
+    manifest: Annotated[Artifact, Reads("manifest.csv")],
+    pixels: Packed,
+    model: Annotated[Artifact, Reads("model.safetensors")],
+    predictions: Annotated[Artifact, Reads("predictions.csv")],
+    compute: Compute,
+) -> None:
+    """Write explained.json: the most confident mistakes, and right answers of each class."""
+    from resnext import explain as explanation
+
+    explained = explanation.explain(
+        work.pictures,
+        manifest.path("manifest.csv"),
+        open_pixels(pixels),
+        model.path("model.safetensors"),
+        predictions.path("predictions.csv"),
+        compute,
+    )
+    explanation.write(explained, work.out / "explained.json")
