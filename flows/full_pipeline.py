@@ -66,11 +66,11 @@ def pipeline_stages(plan: Plan, runtime: Runtime) -> Iterator[Artifact]:
     yield model
     yield (predictions := predict(runtime, manifest, parts, pixels, model, plan.compute))
     yield (scores := evaluate(runtime, predictions, plan.evaluation))
-    yield explain(runtime, manifest, pixels, model, predictions, plan.compute)
+    yield (explained := explain(runtime, manifest, pixels, model, predictions, plan.compute))
     show_time = plan.preset == "seed"
     figures = plot(runtime, parts, model, scores, show_time, recipe.metric, recipe.keep)
     yield figures
-    page = report(runtime, manifest, parts, model, scores, figures, about(plan))
+    page = report(runtime, manifest, parts, model, scores, explained, figures, about(plan))
     publish(plan.name, scores, figures, page)
     yield page
     if plan.predict is not None:

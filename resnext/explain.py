@@ -75,9 +75,10 @@ def explain(
 ) -> Explained:
     """Give the content of explained.json: the chosen pictures, each with its heat maps.
 
-    `border_share` is the mean of the pictures' own shares, None where none has one. A picture that
-    changed or was removed since the scan has no thumbnail and no map to look at, but the reason in
-    `error`; its share is known from the packed pixels.
+    `cells` is how many places a side a map tells apart, 0 without a picture. `border_share` is the
+    mean of the pictures' own shares, None where none has one. A picture that changed or was removed
+    since the scan has no thumbnail and no map to look at, but the reason in `error`; its share is
+    known from the packed pixels.
 
     Raises:
         InputError: the model or the manifest can't be read.
@@ -87,12 +88,13 @@ def explain(
     network, card = load_model(model)
     chosen = choose(read_table(predictions))
     chosen = chosen.merge(read_manifest(manifest)[["path", "sha256"]], on="path", validate="1:1")
-    heats = _heats(network, pixels, chosen, card.classes, compute)
+    heats, cells = _heats(network, pixels, chosen, card.classes, compute)
     rows = chosen.to_dict("records")
     entries = [_entry(root, row, heat) for row, heat in zip(rows, heats, strict=True)]
     shares = [entry["border_share"] for entry in entries if entry["border_share"] is not None]
     return {
         "layer": LAYER,
+        "cells": cells,
         "even_border_share": EVEN_BORDER_SHARE,
         "border_share": round(float(np.mean(shares)), 6) if shares else None,
         "pictures": entries,
@@ -208,16 +210,20 @@ def _heats(
     chosen: pd.DataFrame,
     classes: Sequence[str],
     compute: Compute,
-) -> list[Heat]:
-    """Compute the maps of the predicted class, and for mistakes those of the true one."""
+) -> tuple[list[Heat], int]:
+    """Compute the maps of the predicted class, and for mistakes those of the true one.
+
+    Gives also how many cells a side they were enlarged from.
+    """
     wrong = chosen[chosen["kind"] == "mistake"]
     guessed = part_of(chosen.assign(label=chosen["predicted"]), pixels, classes)
     predicted, cells = heat_maps(network, pixels, guessed, compute)
     true, _ = heat_maps(network, pixels, part_of(wrong, pixels, classes), compute)
-    return [  # mistakes come first
+    heats = [  # mistakes come first
         Heat(heat, true[place] if place < len(true) else None, border_share(heat, cells))
         for place, heat in enumerate(predicted)
     ]
+    return heats, cells
 
 
 # ---------------------------------------------------------------- entries

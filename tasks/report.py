@@ -42,6 +42,7 @@ def report(
     scores: Annotated[
         Artifact, Reads("per_class.csv", "confusion.csv", "metrics.json", "calibration.json")
     ],
+    explained: Annotated[Artifact, Reads("explained.json")],
     figures: Annotated[Artifact, Reads(*(f"{stem}.png" for stem in FIGURES))],
     about: About,
 ) -> None:
@@ -59,6 +60,7 @@ def report(
         per_class=tables.read_table(scores.path("per_class.csv")),
         metrics=tables.read_json(scores.path("metrics.json")),
         calibration=tables.read_json(scores.path("calibration.json")),
+        explained=tables.read_json(explained.path("explained.json")),
         confusion=confusion,
         history=tables.read_table(model.path("history.csv")),
         figures={stem: figures.path(f"{stem}.png").read_bytes() for stem in FIGURES},

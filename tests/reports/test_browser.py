@@ -11,6 +11,7 @@ from playwright.sync_api import Browser, Page, sync_playwright
 
 from reports import html
 from reports.tables import confusion_table
+from tests.reports.test_explained import RIGHT, entry, known
 from tests.reports.test_html import EVIL, MANIFEST, METRICS, PAIR, content, scores
 
 CHROMIUM = shutil.which("chromium")
@@ -64,6 +65,10 @@ def hostile(classes: list[str]) -> html.ReportContent:
         manifest=MANIFEST.assign(path=HOSTILE),
         pairs={"listed": [{**PAIR, "path": HOSTILE, "label": EVIL}]},
         command=HOSTILE,
+        explained=known(
+            *(entry(path=HOSTILE, label=EVIL, predicted=name, error=EVIL) for name in classes[:9]),
+            entry(**RIGHT),
+        ),
     )
 
 

@@ -92,8 +92,8 @@ def test_a_mistake_has_a_map_of_either_class_and_a_right_one_of_its_own(folder: 
     folder.add("cat/right.png", "cat")
     folder.add("cat/wrong.png", "dog", picture(600, 300))
     found = folder.explained()
-    assert list(found) == ["layer", "even_border_share", "border_share", "pictures"]
-    assert found["layer"] == "layer4"
+    assert list(found) == ["layer", "cells", "even_border_share", "border_share", "pictures"]
+    assert (found["layer"], found["cells"]) == ("layer4", 3)  # 96 px / 32
     wrong, right = found["pictures"]
     assert list(wrong) == list(right) == KEYS
     assert [wrong[key] for key in KEYS[:6]] == [
@@ -197,7 +197,8 @@ def test_no_test_picture_gives_an_empty_list(folder: Folder) -> None:
     folder.add("cat/1.png", "cat")
     folder.rows = [("cat/unknown.png", "g", "cat", 0.5)]
     assert folder.explained() == {
-        "layer": "layer4", "even_border_share": 0.36, "border_share": None, "pictures": [],
+        "layer": "layer4", "cells": 0, "even_border_share": 0.36, "border_share": None,
+        "pictures": [],
     }  # fmt: skip
 
 

@@ -1,0 +1,122 @@
+"""Lay out mistakes and right answers with heat maps of where the network looked.
+
+What it shows was computed and drawn before, in explained.json. Pictures come as data: URIs;
+anything else in their place is dropped.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+from dataclasses import dataclass
+from typing import Any, NamedTuple
+
+import pandas as pd
+
+from reports.pairs import thumbnail
+from reports.words import count, percent, plural, undefined
+
+COARSE = 4
+"""With fewer places a side than this, a map can't show a lesion."""
+
+
+class View(NamedTuple):
+    """Hold one small picture with what it shows."""
+
+    source: str
+    """A data: URI, empty where there is none."""
+    title: str
+    alternative: str
+
+
+@dataclass(frozen=True)
+class Answer:
+    """Hold one test picture with its maps, as the page shows it."""
+
+    name: str
+    label: str
+    predicted: str
+    confidence: str
+    views: tuple[View, ...]
+    error: str
+
+    @property
+    def wrong(self) -> bool:
+        """Tell whether the network was mistaken."""
+        return self.label != self.predicted
+
+
+@dataclass(frozen=True)
+class Looked:
+    """Hold what a reader sees of single pictures."""
+
+    mistakes: tuple[Answer, ...]
+    right: tuple[Answer, ...]
+    extent: str
+    """How many of how many mistakes are shown."""
+    coarse: str
+    """How many places a map tells apart, where those are few; else empty."""
+    border: str
+    """How much of the heat lies at the border; empty where unknown."""
+
+
+def look(explained: Mapping[str, Any] | None, confusion: pd.DataFrame) -> Looked | None:
+    """Lay out explained.json beside the confusion matrix; None where nothing was explained."""
+    if explained is None:
+        return None
+    counts = confusion.to_numpy()
+    answers = [_answer(entry) for entry in explained["pictures"]]
+    mistakes = tuple(answer for answer in answers if answer.wrong)
+    return Looked(
+        mistakes=mistakes,
+        right=tuple(answer for answer in answers if not answer.wrong),
+        extent=_extent(len(mistakes), int(counts.sum() - counts.trace())),
+        coarse=_coarse(explained["cells"]),
+        border=_border(explained["border_share"], explained["even_border_share"]),
+    )
+
+
+def _answer(entry: Mapping[str, Any]) -> Answer:
+    label, predicted = str(entry["label"]), str(entry["predicted"])
+    name = str(entry["path"]).removeprefix(f"{label}/")
+    wrong = label != predicted
+    views = [
+        _view(entry["thumbnail"], "the picture", f"Thumbnail of {name}"),
+        _view(entry["heat"], f"for “{predicted}”", f"Heat map of {name} for class {predicted}"),
+    ]
+    if wrong:
+        words = f"Heat map of {name} for class {label}"
+        views.append(_view(entry["heat_true"], f"for “{label}”", words))
+    confidence = percent(entry["confidence"])
+    return Answer(name, label, predicted, confidence, tuple(views), str(entry["error"] or ""))
+
+
+def _view(source: object, title: str, alternative: str) -> View:
+    return View(thumbnail(source), title, alternative)
+
+
+def _extent(shown: int, found: int) -> str:
+    if found > shown:
+        return f"{count(shown)} of {count(found)} mistakes; all are in predictions.csv"
+    return plural(found, "mistake")
+
+
+def _coarse(cells: int) -> str:
+    if not 0 < cells < COARSE:
+        return ""
+    places = "one single place" if cells == 1 else f"no more than {cells} by {cells} places"
+    return (
+        f"These maps are coarse: at this image size the network tells apart {places} of a "
+        "picture. A larger --image-size, such as 224, shows more."
+    )
+
+
+def _border(share: float | None, even: float) -> str:
+    if undefined(share) or share is None:
+        return ""
+    outer = f"{percent(share)} of the heat lies in the outer tenth of each side"
+    if share > even:
+        return (
+            f"{outer}, more than the {percent(even)} of an even map. Please check whether the "
+            "network goes by borders, such as black corners."
+        )
+    return f"{outer}; an even map has {percent(even)} there."
