@@ -15,6 +15,8 @@ import pandas as pd
 from reports.pairs import thumbnail
 from reports.words import count, percent, plural, undefined
 
+ALARMING = 1.25
+"""From so many times an even map's share on, heat at the border is warned of."""
 COARSE = 4
 """With fewer places a side than this, a map can't show a lesion."""
 
@@ -114,9 +116,9 @@ def _border(share: float | None, even: float) -> str:
     if undefined(share) or share is None:
         return ""
     outer = f"{percent(share)} of the heat lies in the outer tenth of each side"
-    if share > even:
+    if share >= ALARMING * even:
         return (
-            f"{outer}, more than the {percent(even)} of an even map. Please check whether the "
+            f"{outer}, where an even map has {percent(even)}. Please check whether the "
             "network goes by borders, such as black corners."
         )
     return f"{outer}; an even map has {percent(even)} there."

@@ -23,6 +23,7 @@ from prefect import Task, flow, tags, task  # noqa: E402 - see above
 from prefect import runtime as running  # noqa: E402
 from prefect.artifacts import (  # noqa: E402
     create_image_artifact,
+    create_link_artifact,
     create_markdown_artifact,
     create_progress_artifact,
     create_table_artifact,
@@ -54,6 +55,7 @@ __all__ = [
     "Task",
     "TaskRunContext",
     "create_image_artifact",
+    "create_link_artifact",
     "create_markdown_artifact",
     "create_progress_artifact",
     "create_table_artifact",

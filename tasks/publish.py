@@ -1,4 +1,4 @@
-"""What the Prefect UI shows of a run: the score in words, the curves, the per-class table.
+"""What the Prefect UI shows of a run: score, curves, per-class table, where the report is.
 
 Always runs, since every flow run has artifacts of its own. Tables and pictures are taken as they
 lie in the store; nothing is computed or drawn here.
@@ -14,14 +14,21 @@ from reports.words import percent_interval
 from tasks.orchestrator import (
     NO_CACHE,
     create_image_artifact,
+    create_link_artifact,
     create_markdown_artifact,
     create_table_artifact,
     task,
 )
 from tasks.stage.artifact import Artifact
 
-COUNTS = ("n", "groups")
-SHARES = ("accuracy", "balanced_accuracy", "macro_f1", "auroc", "majority_accuracy")
+COUNTS = {"n": "test pictures", "groups": "groups (patients) of them"}
+SHARES = {
+    "accuracy": "accuracy",
+    "balanced_accuracy": "balanced accuracy",
+    "macro_f1": "macro F1",
+    "auroc": "AUROC",
+    "majority_accuracy": "always the commonest class",
+}
 CLASS_SHARES = ("precision", "recall", "specificity", "f1", "auroc")
 
 
@@ -41,8 +48,15 @@ def publish(name: str, scores: Artifact, figures: Artifact, report: Artifact) ->
     metrics = json.loads(scores.path("metrics.json").read_text(encoding="utf-8"))
     create_image_artifact(image_url=curves, key="curves", description=f"Learning curves: {name}")
     create_table_artifact(table=rows, key="per-class", description=f"Test part, by class: {name}")
+    page = report.path("report.html")
+    create_link_artifact(
+        link=page.as_uri(),
+        link_text=page.name,
+        key="report",
+        description=f"The whole report, on the machine of the run: {page}",
+    )
     create_markdown_artifact(
-        markdown=summary(name, metrics, curves, confusion, report.path("report.html")),
+        markdown=summary(name, metrics, curves, confusion, page),
         key="summary",
         description=f"Score and figures: {name}",
     )
@@ -51,10 +65,10 @@ def publish(name: str, scores: Artifact, figures: Artifact, report: Artifact) ->
 def summary(name: str, metrics: dict[str, Any], curves: str, confusion: str, report: Path) -> str:
     """Render the score as markdown with the figures inside."""
     lines = [f"# {name}", "", "| figure | test part (95 % interval) |", "|---|---|"]
-    lines += [f"| {key} | {metrics[key]} |" for key in COUNTS]
-    for key in SHARES:
+    lines += [f"| {words} | {metrics[key]} |" for key, words in COUNTS.items()]
+    for key, words in SHARES.items():
         shown = percent_interval(metrics.get(key), metrics.get(f"{key}_ci95"))
-        lines.append(f"| {key.replace('_', ' ')} | {shown} |")
+        lines.append(f"| {words} | {shown} |")
     lines += ["", f"![Learning curves]({curves})", "", f"![Confusion matrix]({confusion})"]
     return "\n".join([*lines, "", f"The report is in `{report}`.", ""])
 

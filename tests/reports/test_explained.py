@@ -88,14 +88,14 @@ def test_coarse_maps_are_said_to_be_coarse(cells: int, words: str) -> None:
 
 @pytest.mark.parametrize(
     ("share", "words"),
-    [(0.5, "Please check whether"), (0.36, "; an even map has 36.0\u00a0% there."), (None, "")],
+    [(0.45, "Please check whether"), (0.449, "; an even map has 36.0\u00a0% there."), (None, "")],
 )
-def test_heat_at_the_border_is_warned_of_only_above_the_even_share(
+def test_heat_at_the_border_is_warned_of_from_a_quarter_above_the_even_share_on(
     share: float | None, words: str
 ) -> None:
     found = looked(entry(), border_share=share).border
     assert words in found
-    assert ("Please check" in found) == (share == 0.5)
+    assert ("Please check" in found) == (share == 0.45)
     assert bool(found) == (share is not None)
 
 

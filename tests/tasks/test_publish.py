@@ -61,8 +61,8 @@ def test_the_summary_holds_the_score_the_figures_and_the_way_to_the_report(folde
     metrics = json.loads((folder / "metrics.json").read_text())
     text = publish.summary("pictures", metrics, "data:1", "data:2", folder / "report.html")
     assert "| accuracy | 57.1 % (25-80) |" in text
-    assert "| auroc | n/a |" in text
-    assert "| n | 7 |" in text
+    assert "| AUROC | n/a |" in text
+    assert "| test pictures | 7 |" in text
     assert "![Learning curves](data:1)" in text
     assert f"`{folder / 'report.html'}`" in text
 
@@ -86,5 +86,5 @@ def test_a_flow_run_gets_its_artifacts(folder: Path) -> None:
     run()
     with get_client(sync_client=True) as client:
         found = {artifact.key: artifact for artifact in client.read_artifacts()}
-    assert {"curves", "per-class", "summary"} <= set(found)
+    assert {"curves", "per-class", "report", "summary"} <= set(found)
     assert str(found["curves"].data).startswith("data:image/png;base64,")
