@@ -21,6 +21,7 @@ from reports.evaluation.calibration import Calibration, calibrate, calibrated
 from reports.evaluation.resampled import (
     CLASS_SCORES,
     SCORES,
+    auroc_places,
     class_scores,
     counted_scores,
     scores,
@@ -138,14 +139,19 @@ def per_class(sample: Sample, figures: Figures) -> pd.DataFrame:
 
 
 def summary(sample: Sample, figures: Figures) -> dict[str, Any]:
-    """Set the interval of each figure beside it, as `<name>_ci95`, None where undefined."""
+    """Set the interval of each figure beside it, as `<name>_ci95`, None where undefined.
+
+    With two classes the AUROC is that of one, and has its interval.
+    """
     values, fewest = figures.summary, _fewest_groups(sample)
+    of_one_class = {"auroc"} if len(auroc_places(sample)) == 1 else set()
     content: dict[str, Any] = {name: values[name] for name in ("n", "groups")}
     content["few_groups"] = values["groups"] < FEW_GROUPS
     for name in SCORES:
         trials = sample.group_count if name in BY_ALL else fewest if name in BY_CLASS else None
+        about = fewest if name in of_one_class else sample.group_count
         content[name] = values[name]
-        content[f"{name}_ci95"] = _interval(figures, name, sample.group_count, trials)
+        content[f"{name}_ci95"] = _interval(figures, name, about, trials)
     content["majority_accuracy"] = values["majority_accuracy"]
     return content
 

@@ -77,6 +77,14 @@ def test_points_are_those_of_the_test_part_and_lie_inside_their_intervals() -> N
         assert ((each[f"{name}_low"] <= each[name]) & (each[name] <= each[f"{name}_high"])).all()
 
 
+def test_with_two_classes_the_auroc_of_all_and_of_each_has_one_interval() -> None:
+    found = evaluate(tables(30, classes=["a", "b"]))
+    expected = pytest.approx(found.metrics["auroc_ci95"], abs=1e-12)
+    for _, row in found.per_class.iterrows():
+        assert row["auroc"] == pytest.approx(found.metrics["auroc"], abs=1e-12)
+        assert [row["auroc_low"], row["auroc_high"]] == expected
+
+
 def test_pictures_of_few_patients_say_less_than_as_many_of_their_own() -> None:
     table = clustered(CLASSES, 12, seed=9, size=30)
     together = evaluate(table).metrics["accuracy_ci95"]
