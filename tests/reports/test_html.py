@@ -277,6 +277,12 @@ def test_the_folder_and_the_split_are_told_in_facts() -> None:
     assert "How groups were found Names tell patients." in text
 
 
+def test_whether_something_leaked_is_said_once_and_before_the_score() -> None:
+    text = Page(html.render_report(content())).text
+    assert text.count("No test picture is known to have a relative in train.") == 1
+    assert text.index("No test picture is known") < text.index("of 428 test pictures")
+
+
 def test_what_a_random_split_hides_stands_beside_the_verdict() -> None:
     text = render().text
     assert "A random split would have tested on 9 of 10 pictures (90.0 %) whose copies" in text
