@@ -7,7 +7,6 @@ over the classes, called "(mean)".
 
 from __future__ import annotations
 
-from collections.abc import Callable
 from dataclasses import dataclass, replace
 
 import numpy as np
@@ -15,7 +14,7 @@ import pandas as pd
 
 from reports.evaluation.bootstrap import exact_interval, interval, resample, tail_of
 from reports.evaluation.calibration import calibrated
-from reports.evaluation.ranking import Ranking, Steps, divide
+from reports.evaluation.ranking import Ranking, divide
 from reports.evaluation.resampled import ECE_BINS, bins_of, rank_class, sum_by_group
 from reports.evaluation.sample import BoolArray, FloatArray, Sample
 
@@ -37,26 +36,24 @@ class Curve:
     high: FloatArray
 
 
-def roc(sample: Sample, positive: str | None = None) -> pd.DataFrame:
-    """Give class, false_positive_rate, true_positive_rate, low, high; bands are vertical.
+def discrimination(
+    sample: Sample, positive: str | None = None
+) -> tuple[pd.DataFrame, pd.DataFrame]:
+    """Give the tables of the ROC and of the precision-recall curves, from the same draws.
 
-    With two classes only the positive one has a curve. Where the rate is exactly 0 or 1 the band
-    is the exact interval of the class's groups, but at the false-positive rate 1, where the curve
-    ends at 1 by its definition.
+    The first has class, false_positive_rate, true_positive_rate, low, high; bands are vertical.
+    The second has class, recall, precision, low, high. With two classes only the positive one has
+    curves; a class beside which there is no other picture has no ROC curve.
+
+    Where a true-positive rate is exactly 0 or 1 the band is the exact interval of the class's
+    groups, but at the false-positive rate 1, where the curve ends at 1 by its definition.
     """
-    columns = ["class", "false_positive_rate", "true_positive_rate", "low", "high"]
-    curves = [
-        curve if curve.name == MEAN else _exact(curve, sample)
-        for curve in _curves(sample, positive, lambda steps: steps.roc(GRID), both_sides=True)
-    ]
-    return _rows(curves, columns)
-
-
-def precision_recall(sample: Sample, positive: str | None = None) -> pd.DataFrame:
-    """Give class, recall, precision, low, high; with two classes the positive one alone."""
-    columns = ["class", "recall", "precision", "low", "high"]
-    curves = _curves(sample, positive, lambda steps: steps.precision(GRID), both_sides=False)
-    return _rows(curves, columns)
+    rates, precisions = _curves(sample, positive)
+    exact = [curve if curve.name == MEAN else _exact(curve, sample) for curve in rates]
+    return (
+        _rows(exact, ["class", "false_positive_rate", "true_positive_rate", "low", "high"]),
+        _rows(precisions, ["class", "recall", "precision", "low", "high"]),
+    )
 
 
 def reliability(sample: Sample, temperature: float | None) -> pd.DataFrame:
@@ -81,53 +78,56 @@ def confidences(sample: Sample) -> pd.DataFrame:
     return pd.DataFrame(columns)
 
 
-def _curves(
-    sample: Sample,
-    positive: str | None,
-    draw: Callable[[Steps], FloatArray],
-    *,
-    both_sides: bool,
-) -> list[Curve]:
-    """Compute the curve of each class, or their mean, with its band."""
-    places = _places(sample, positive, both_sides=both_sides)
+def _curves(sample: Sample, positive: str | None) -> tuple[list[Curve], list[Curve]]:
+    """Compute both curves of each class, or their mean, with their bands."""
+    places = _places(sample, positive)
     if not places:
-        return []
+        return [], []
     ranked = {sample.classes[place]: rank_class(sample, place) for place in places}
-    if len(sample.classes) > MOST_CURVES:
+    combine = _mean_curve if len(sample.classes) > MOST_CURVES else _each_curve
 
-        def compute(weights: FloatArray) -> dict[str, FloatArray]:
-            return {MEAN: _mean_curve(ranked, draw, weights)}
-    else:
+    def compute(weights: FloatArray) -> dict[str, FloatArray]:
+        return combine(ranked, weights)
 
-        def compute(weights: FloatArray) -> dict[str, FloatArray]:
-            return {name: draw(ranking.steps(weights)) for name, ranking in ranked.items()}
+    values, drawn = compute(np.ones((1, sample.group_count))), resample(sample, compute)
+    rates, precisions = (
+        [
+            Curve(name, values[name][0, kind], *_band(drawn[name][:, kind], _groups(sample, name)))
+            for name in values
+            if not np.isnan(values[name][0, kind]).all()
+        ]
+        for kind in range(2)
+    )
+    return rates, precisions
 
-    values = compute(np.ones((1, sample.group_count)))
-    drawn = resample(sample, compute)
-    return [
-        Curve(name, values[name][0], *_band(drawn[name], _groups(sample, name))) for name in values
-    ]
 
-
-def _places(sample: Sample, positive: str | None, *, both_sides: bool) -> list[int]:
-    """Say which classes have a curve; of a ROC curve there must be other pictures too."""
+def _places(sample: Sample, positive: str | None) -> list[int]:
+    """Say which classes have curves."""
     there = [int(place) for place in np.unique(sample.true)]
-    if len(sample.classes) == 2:
-        wanted = positive or sorted(sample.classes)[1]
-        there = [place for place in there if sample.classes[place] == wanted]
-    return [p for p in there if not (both_sides and (sample.true == p).all())]
+    if len(sample.classes) != 2:
+        return there
+    wanted = positive or sorted(sample.classes)[1]
+    return [place for place in there if sample.classes[place] == wanted]
 
 
-def _mean_curve(
-    ranked: dict[str, Ranking], draw: Callable[[Steps], FloatArray], weights: FloatArray
-) -> FloatArray:
-    """Average the classes' curves, (B, 101), without those that a draw leaves undefined."""
-    total, known = np.zeros((2, len(weights), len(GRID)))
+def _each_curve(ranked: dict[str, Ranking], weights: FloatArray) -> dict[str, FloatArray]:
+    """Draw each class's curves: (B, 2, 101), true-positive rates and precisions."""
+    return {name: _both(ranking, weights) for name, ranking in ranked.items()}
+
+
+def _mean_curve(ranked: dict[str, Ranking], weights: FloatArray) -> dict[str, FloatArray]:
+    """Average the classes' curves, (B, 2, 101), without those that a draw leaves undefined."""
+    total, known = np.zeros((2, len(weights), 2, len(GRID)))
     for ranking in ranked.values():
-        curve = draw(ranking.steps(weights))
-        total += np.where(np.isnan(curve), 0, curve)
-        known += ~np.isnan(curve)
-    return divide(total, known)
+        curves = _both(ranking, weights)
+        total += np.where(np.isnan(curves), 0, curves)
+        known += ~np.isnan(curves)
+    return {MEAN: divide(total, known)}
+
+
+def _both(ranking: Ranking, weights: FloatArray) -> FloatArray:
+    steps = ranking.steps(weights)
+    return np.stack([steps.roc(GRID), steps.precision(GRID)], axis=1)
 
 
 def _groups(sample: Sample, name: str) -> int:

@@ -81,6 +81,7 @@ def evaluate(
     calibration = calibrate(read_sample(predictions, classes, split="val"), settings)
     figures = compute(test)
     temperature = calibration.temperature if calibration.fitted_on else None
+    roc, precision_recall = curves.discrimination(test, calibration.positive)
     return Evaluation(
         per_class=per_class(test, figures),
         confusion=metrics.confusion(test),
@@ -90,8 +91,8 @@ def evaluate(
             "operating_point": operating_point(test, calibration),
         },
         calibration=calibration,
-        roc=curves.roc(test, calibration.positive),
-        precision_recall=curves.precision_recall(test, calibration.positive),
+        roc=roc,
+        precision_recall=precision_recall,
         reliability=curves.reliability(test, temperature),
         confidences=curves.confidences(test),
     )

@@ -56,7 +56,8 @@ class Steps:
         false = divide(_pairs(self.false_before, self.false), self.others)
         found = divide(_pairs(self.found_before, self.found), self.positives)
         rows = [np.interp(grid, _framed(f), _framed(t)) for f, t in zip(false, found, strict=True)]
-        return np.array(rows).reshape(len(false), len(grid))
+        defined = (self.positives > 0) & (self.others > 0)  # np.interp makes numbers of NaN
+        return np.where(defined, np.array(rows).reshape(len(false), len(grid)), np.nan)
 
     def precision(self, grid: FloatArray) -> FloatArray:
         """Give the precision at the first step that reaches these recalls, (B, len(grid)).

@@ -94,9 +94,9 @@ def test_a_report_is_sensible(case: str, tmp_path: Path) -> None:
 def test_a_report_of_ten_thousand_predictions_takes_less_than_ten_seconds(tmp_path: Path) -> None:
     table = clustered(names(10), 4100, 3, split="test")
     assert len(table) >= 10_000
-    begun = time.process_time()  # not the clock's, which others on the machine lengthen
+    begun = time.thread_time()  # not the clock, which others on the machine lengthen
     build(table, tmp_path)
-    assert time.process_time() - begun < 10
+    assert time.thread_time() - begun < 10
 
 
 def test_the_page_is_made_without_torch_and_prefect() -> None:

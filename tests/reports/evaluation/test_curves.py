@@ -5,15 +5,24 @@ from sklearn import metrics as reference
 
 from reports.evaluation import curves
 from reports.evaluation.bootstrap import exact_interval
-from reports.evaluation.sample import read_sample
+from reports.evaluation.resampled import rank_class
+from reports.evaluation.sample import Sample, read_sample
 from tests.reports.evaluation.samples import clustered, predictions
 
 CLASSES = ["a", "b", "c"]
 
 
+def roc(sample: Sample, positive: str | None = None) -> pd.DataFrame:
+    return curves.discrimination(sample, positive)[0]
+
+
+def precision_recall(sample: Sample, positive: str | None = None) -> pd.DataFrame:
+    return curves.discrimination(sample, positive)[1]
+
+
 def test_a_roc_curve_runs_through_scikit_learn_s_points_inside_its_band() -> None:
     sample = read_sample(clustered(CLASSES, 40, seed=1), CLASSES)
-    table = curves.roc(sample)
+    table = roc(sample)
     assert list(table) == ["class", "false_positive_rate", "true_positive_rate", "low", "high"]
     assert len(table) == 3 * 101
     for place, (name, rows) in enumerate(table.groupby("class")):
@@ -30,14 +39,14 @@ def test_a_roc_curve_runs_through_scikit_learn_s_points_inside_its_band() -> Non
 def test_a_rate_of_1_has_the_exact_interval_of_the_groups() -> None:
     true = ["a"] * 6 + ["b"] * 4
     shares = [[0.9, 0.1]] * 6 + [[0.2, 0.8]] * 4
-    table = curves.roc(read_sample(predictions(["a", "b"], true, shares), ["a", "b"]))
+    table = roc(read_sample(predictions(["a", "b"], true, shares), ["a", "b"]))
     assert (table["true_positive_rate"] == 1).all()
     assert table["low"].tolist()[:-1] == pytest.approx([exact_interval(4, 4)[0]] * 100)
 
 
 def test_of_two_classes_the_positive_one_alone_has_curves() -> None:
     sample = read_sample(clustered(["a", "b"], 20, seed=2), ["a", "b"])
-    for draw in (curves.roc, curves.precision_recall):
+    for draw in (roc, precision_recall):
         assert set(draw(sample)["class"]) == {"b"}
         assert set(draw(sample, "a")["class"]) == {"a"}
 
@@ -47,7 +56,7 @@ def test_precision_at_a_recall_is_that_of_the_first_place_that_reaches_it() -> N
     true = ["b", "a", "b", "b", "a"]
     shares = [[1 - p, p] for p in (0.9, 0.8, 0.7, 0.6, 0.5)]
     sample = read_sample(predictions(["a", "b"], true, shares), ["a", "b"])
-    table = curves.precision_recall(sample)
+    table = precision_recall(sample)
     assert list(table) == ["class", "recall", "precision", "low", "high"]
     at = table.set_index(table["recall"].round(2))["precision"]
     assert [at[0], at[0.33]] == pytest.approx([1, 1])
@@ -58,12 +67,12 @@ def test_precision_at_a_recall_is_that_of_the_first_place_that_reaches_it() -> N
 def test_a_class_absent_from_test_has_no_curve_and_one_alone_has_no_roc() -> None:
     shares = [[0.8, 0.1, 0.1], [0.1, 0.8, 0.1], [0.3, 0.6, 0.1], [0.2, 0.7, 0.1]]
     sample = read_sample(predictions(CLASSES, ["a", "b", "b", "b"], shares), CLASSES)
-    assert set(curves.roc(sample)["class"]) == {"a", "b"}
-    assert set(curves.precision_recall(sample)["class"]) == {"a", "b"}
+    assert set(roc(sample)["class"]) == {"a", "b"}
+    assert set(precision_recall(sample)["class"]) == {"a", "b"}
     alone = read_sample(predictions(CLASSES, ["b"] * 4, shares), CLASSES)
-    assert curves.roc(alone).empty
-    assert list(curves.roc(alone)) == list(curves.roc(sample))
-    assert set(curves.precision_recall(alone)["class"]) == {"b"}
+    assert roc(alone).empty
+    assert list(roc(alone)) == list(roc(sample))
+    assert set(precision_recall(alone)["class"]) == {"b"}
 
 
 def test_a_class_of_one_group_has_a_curve_and_no_band() -> None:
@@ -71,7 +80,7 @@ def test_a_class_of_one_group_has_a_curve_and_no_band() -> None:
     shares = [[1 - p, p] for p in (0.1, 0.2, 0.3, 0.4, 0.6, 0.5, 0.7, 0.55)]
     groups = ["g1", "g2", "g3", "g4", "g5", "h", "h", "h"]
     sample = read_sample(predictions(["a", "b"], true, shares, groups), ["a", "b"])
-    table = curves.precision_recall(sample)
+    table = precision_recall(sample)
     assert table["precision"].notna().all()
     assert table[["low", "high"]].isna().all(axis=None)
 
@@ -79,8 +88,8 @@ def test_a_class_of_one_group_has_a_curve_and_no_band() -> None:
 def test_more_than_twenty_classes_have_their_mean_curve_alone() -> None:
     classes = [f"c{place:02}" for place in range(21)]
     sample = read_sample(clustered(classes, 60, seed=3), classes)
-    table = curves.roc(sample)
-    assert set(table["class"]) == set(curves.precision_recall(sample)["class"]) == {"(mean)"}
+    table = roc(sample)
+    assert set(table["class"]) == set(precision_recall(sample)["class"]) == {"(mean)"}
     each = []
     for place in np.unique(sample.true):
         false, found, _ = reference.roc_curve(sample.true == place, sample.probabilities[:, place])
@@ -134,3 +143,12 @@ def test_confidences_are_counted_by_right_and_wrong() -> None:
     assert list(table) == ["bin_low", "bin_high", "right", "wrong"]
     assert table["right"].tolist() == [0] * 11 + [1, 1, 0, 0, 0, 0, 0, 0, 1]
     assert table["wrong"].tolist() == [0] * 12 + [1] + [0] * 7
+
+
+def test_a_draw_without_other_pictures_has_no_roc_curve_but_precisions() -> None:
+    sample = read_sample(predictions(CLASSES, ["a", "b"], [[0.5, 0.3, 0.2]] * 2), CLASSES)
+    ranking = rank_class(sample, 0)
+    steps = ranking.steps(np.array([[1.0, 1.0], [1.0, 0.0], [0.0, 1.0]]))
+    undefined = np.isnan(steps.roc(curves.GRID)).all(axis=1)
+    assert undefined.tolist() == [False, True, True]
+    assert steps.precision(curves.GRID)[1].tolist() == [1.0] * 101
