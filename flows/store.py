@@ -14,7 +14,7 @@ from flows import command
 from flows.flags import REPOSITORY
 from resnext.errors import InputError
 from tasks.stage import prune as pruning
-from tasks.stage.run import run_record, runs
+from tasks.stage.run import run_record, run_status, runs
 
 
 def main(
@@ -53,11 +53,14 @@ def show(store: Path) -> None:
         users = f"{len(entry.used_by)} runs" if len(entry.used_by) != 1 else "1 run"
         print(f"{entry.stage:<18} {entry.key:<22} {entry.state:<9} {size(entry.bytes)}  {users}")
     for run in runs(store):
-        record = run_record(run)
-        asked = " ".join(str(value) for value in record.get("asked", {}).values())
-        print(f"run {run.name}  {record.get('status', 'unfinished')[:60]}  {asked}")
+        asked = " ".join(map(_in_words, run_record(run).get("asked", {}).values()))
+        print(f"run {run.name}  {run_status(run)[:60]}  {asked}")
     total = sum(entry.bytes for entry in entries)
     print(f"{len(entries)} artifacts, {size(total).strip()}; {len(runs(store))} runs")
+
+
+def _in_words(asked: object) -> str:
+    return " ".join(map(str, asked)) if isinstance(asked, list) else str(asked)
 
 
 def remove(store: Path, keep_runs: int, dry_run: bool) -> None:

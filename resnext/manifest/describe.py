@@ -50,12 +50,13 @@ def _facts(manifest: pd.DataFrame) -> list[str]:
     surplus = int(manifest["sha256"].duplicated().sum())
     alike = manifest.loc[manifest["sha256"].duplicated(keep=False), "sha256"]
     sets = alike.nunique()
+    noun = "set" if sets == 1 else "sets"
     return [
         _counted(manifest["format"]),
         _counted(manifest["mode"]) if manifest["mode"].unique().tolist() != ["RGB"] else "",
         _sizes(manifest),
         f"{turned:,} turned upright by their EXIF data" if turned else "",
-        f"identical files: {sets:,} sets, {surplus:,} surplus" if surplus else "",
+        f"identical files: {sets:,} {noun}, {surplus:,} surplus" if surplus else "",
     ]
 
 

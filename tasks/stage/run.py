@@ -15,7 +15,7 @@ from datetime import UTC, datetime
 from pathlib import Path
 from typing import Any
 
-from filelock import FileLock
+from filelock import FileLock, Timeout
 
 from tasks.stage.artifact import Artifact
 from tasks.stage.store import replace_file
@@ -94,6 +94,19 @@ def run_record(run: Path) -> dict[str, Any]:
     except (OSError, ValueError):
         return {}
     return record
+
+
+def run_status(run: Path) -> str:
+    """Say how a run ended: finished, failed and why, running, or killed if nobody lives in it."""
+    status = str(run_record(run).get("status", "unfinished"))
+    if status != "running":
+        return status
+    try:
+        with run_lock(run).acquire(timeout=0):
+            status = str(run_record(run).get("status"))  # it may have ended in between
+            return "killed" if status == "running" else status
+    except (Timeout, OSError):  # held, or a store that can't be written to
+        return status
 
 
 def newest_model(store: Path) -> Path | None:

@@ -8,12 +8,14 @@ from tasks.stage.artifact import Artifact, Runtime, Work
 from tasks.stage.decorator import stage
 from tasks.stage.run import (
     MODEL,
+    RUN_RECORD,
     link,
     newest_model,
     open_run,
     point_latest,
     run_lock,
     run_record,
+    run_status,
     runs,
 )
 from tasks.stage.store import lock_of
@@ -51,7 +53,17 @@ def test_a_run_that_fails_says_why(runtime: Runtime) -> None:
 
 def test_a_run_that_lives_says_so(runtime: Runtime) -> None:
     with open_run(runtime.store, "0123456789", {}) as run:
-        assert run_record(run)["status"] == "running"
+        assert run_status(run) == "running"
+    assert run_status(run) == "finished"
+
+
+def test_a_run_that_was_killed_is_told_from_one_that_lives(runtime: Runtime) -> None:
+    with open_run(runtime.store, "0123456789", {}) as run:
+        left = (run / RUN_RECORD).read_bytes()
+    (run / RUN_RECORD).write_bytes(left)  # as a SIGKILL leaves it
+    assert run_status(run) == "killed"
+    (run / RUN_RECORD).unlink()
+    assert run_status(run) == "unfinished"
 
 
 def test_latest_points_at_a_run_and_moves(runtime: Runtime) -> None:

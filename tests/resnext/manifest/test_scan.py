@@ -195,6 +195,13 @@ def test_the_description_counts_classes_faults_and_what_was_left_out(tree: Path)
     assert lines[3] == "1 hidden or system files and folders left out"
 
 
+def test_one_set_of_identical_files_is_counted_in_the_singular(tmp_path: Path) -> None:
+    save(tmp_path / "cat" / "1.png", picture(20, 10))
+    shutil.copy(tmp_path / "cat" / "1.png", tmp_path / "cat" / "2.png")
+    save(tmp_path / "dog" / "1.png", picture(20, 10, seed=1))
+    assert told(scan(tmp_path))[1].endswith("identical files: 1 set, 1 surplus")
+
+
 def test_the_description_says_what_is_unequal_turned_and_there_twice(tree: Path) -> None:
     save(tree / "cat" / "grey.jpg", picture(20, 10, mode="L"))
     exif = Image.Exif()
