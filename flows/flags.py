@@ -10,7 +10,7 @@ from typing import Annotated, Any, Literal
 
 from pydantic import BaseModel, ConfigDict, Field
 
-from reports.evaluation.settings import EvaluationSettings
+from reports.evaluation.settings import ComparedBy, EvaluationSettings
 from resnext.recipe import (
     Augment,
     ClassWeights,
@@ -197,6 +197,22 @@ class EvaluationFlags(Flags):
     sensitivity: float | None = _from_preset(EvaluationSettings, "sensitivity")
 
 
+class DecisionFlags(Flags):
+    """When a new model becomes champion."""
+
+    judge_by: Annotated[
+        ComparedBy, Field(description="figure that must be better [default: balanced_accuracy]")
+    ] = "balanced_accuracy"
+    margin: Annotated[
+        float,
+        Field(
+            ge=0, lt=1,
+            description="the 95 % interval of the difference must lie above this, a share from 0 "
+            "to 1 [default: 0]",
+        ),
+    ] = 0.0  # fmt: skip
+
+
 class MachineFlags(Flags):
     """Where and how to compute, and what to keep."""
 
@@ -227,7 +243,8 @@ class PredictFlags(Flags):
     """With which model and where."""
 
     model: Annotated[
-        Path | None, Field(description="a model.safetensors [default: that of the newest run]")
+        Path | None,
+        Field(description="a model.safetensors [default: the champion, else the newest run's]"),
     ] = None
     store: Store = None
     device: Device = "auto"

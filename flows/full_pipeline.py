@@ -81,6 +81,18 @@ def pipeline_stages(plan: Plan, runtime: Runtime) -> Iterator[Artifact]:
         yield predict_pictures(beside, pictures, weights, plan.compute, scores)
 
 
+def runtime_of(plan: Plan, run: Path) -> Runtime:
+    """Say where things lie for a run of this plan, and how fast to go."""
+    return Runtime(
+        store=plan.store,
+        run=run,
+        data=plan.data,
+        workers=plan.workers,
+        verify=plan.verify,
+        progress_bar=terminal.is_watched(),
+    )
+
+
 def run_pipeline(plan: Plan, name: str) -> str:
     """Run a plan in a run folder of its own; say in a line how good the network is.
 
@@ -88,14 +100,7 @@ def run_pipeline(plan: Plan, name: str) -> str:
         InputError: the pictures can't be used as they were asked to be.
     """
     with open_run(plan.store, name, {"command": plan.command}) as run:
-        runtime = Runtime(
-            store=plan.store,
-            run=run,
-            data=plan.data,
-            workers=plan.workers,
-            verify=plan.verify,
-            progress_bar=terminal.is_watched(),
-        )
+        runtime = runtime_of(plan, run)
         if plan.data is None:
             drawn = draw(runtime, DemoSettings())
             pictures = drawn.folder / PICTURES
@@ -138,6 +143,7 @@ def about(plan: Plan) -> About:
         synthetic=plan.data is None,
         architecture=plan.recipe.arch,
         command=plan.command,
+        notes=plan.notes,
         settings=(
             ("Split", _facts(plan.split)),
             ("Training", _facts(plan.recipe, without=() if uses_momentum else ("momentum",))),

@@ -60,6 +60,8 @@ class Plan:
     workers: int
     verify: bool
     command: str
+    notes: tuple[str, ...] = ()
+    """What a reader of the report should know besides."""
 
     @property
     def data_name(self) -> str:

@@ -2,7 +2,8 @@
 
 $ python flows/predict.py PICTURE_OR_FOLDER
 
-Takes the newest finished model of the store, or `--model FILE`. Writes batch_predictions.csv.
+Takes the store's champion, else its newest finished model, or `--model FILE`. Writes
+batch_predictions.csv.
 """
 
 import logging
@@ -19,11 +20,12 @@ from resnext.card import ModelCard, describe, read_card
 from resnext.device import count_cpus, plan_compute
 from resnext.errors import InputError
 from resnext.tables import read_table
+from tasks import registry
 from tasks.orchestrator import Completed, State, flow, run_id, tags
 from tasks.predict import predict_pictures
 from tasks.scan import scan_pictures
 from tasks.stage.artifact import Artifact, Runtime
-from tasks.stage.run import newest_model, open_run
+from tasks.stage.run import MODEL, newest_model, open_run
 from tasks.stage.store import RECORD, faults
 
 log = logging.getLogger("flows.predict")  # also where this file is the program
@@ -95,7 +97,7 @@ def choose_model(path: Path | None, store: Path) -> Path:
     Raises:
         InputError: there is none.
     """
-    found = path or newest_model(store)
+    found = path or champion_model(store) or newest_model(store)
     if found is None:
         raise InputError(
             f"--store must hold a finished model, got '{store}' with none. "
@@ -107,6 +109,12 @@ def choose_model(path: Path | None, store: Path) -> Path:
             "There is no such file. Check the path."
         )
     return found.absolute()
+
+
+def champion_model(store: Path) -> Path | None:
+    """Give the weights of the registry's champion; None where there is no champion."""
+    champion = registry.champion(store)
+    return None if champion is None else registry.file_of(store, champion, MODEL)
 
 
 def _require_unaltered(file: Path, what: str) -> None:

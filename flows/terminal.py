@@ -103,13 +103,20 @@ def score_line(metrics: Mapping[str, Any]) -> str:
     """Say in a line how good the network is, with the interval of 95 % where there is one."""
     from reports.words import percent
 
-    balanced, interval = metrics["balanced_accuracy"], metrics.get("balanced_accuracy_ci95")
-    bounds = f" (95 % {100 * interval[0]:.0f} to {100 * interval[1]:.0f})" if interval else ""
     return (
         f"{percent(metrics['accuracy'], ' ')} of {metrics['n']} test pictures right (always "
         f"answering the commonest class: {percent(metrics['majority_accuracy'], ' ')}); "
-        f"balanced accuracy {percent(balanced, ' ')}{bounds}"
+        f"balanced accuracy {balanced_accuracy(metrics)}"
     )
+
+
+def balanced_accuracy(metrics: Mapping[str, Any]) -> str:
+    """Write the balanced accuracy with its interval of 95 % where there is one."""
+    from reports.words import percent
+
+    interval = metrics.get("balanced_accuracy_ci95")
+    bounds = f" (95 % {100 * interval[0]:.0f} to {100 * interval[1]:.0f})" if interval else ""
+    return f"{percent(metrics['balanced_accuracy'], ' ')}{bounds}"
 
 
 def plain(value: object) -> str:

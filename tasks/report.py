@@ -31,6 +31,7 @@ class About(BaseModel):
     command: str
     settings: tuple[tuple[str, Facts], ...]
     environment: Facts
+    notes: tuple[str, ...] = ()
 
 
 @stage(run_name="report on {about.data_name}")
@@ -66,7 +67,7 @@ def report(
         figures={stem: figures.path(f"{stem}.png").read_bytes() for stem in FIGURES},
         command=about.command,
         environment=dict(about.environment),
-        notes=division.notes(known["split"]),
+        notes=[*division.notes(known["split"]), *about.notes],
         **known,
     )
     (work.out / "report.html").write_text(html.render_report(content), encoding="utf-8")

@@ -5,6 +5,8 @@ It imports nothing heavy, so that a run that computes nothing can read it.
 
 from __future__ import annotations
 
+from typing import Literal
+
 from pydantic import BaseModel, ConfigDict, Field
 
 
@@ -45,3 +47,20 @@ def positive_class(classes: list[str], asked: str | None) -> str | None:
     if asked is None and len(classes) == 2:
         return sorted(classes)[1]
     return asked
+
+
+ComparedBy = Literal["balanced_accuracy", "accuracy", "macro_f1"]
+
+
+class DecisionSettings(BaseModel):
+    """By what a challenger is judged."""
+
+    model_config = ConfigDict(frozen=True)
+
+    metric: ComparedBy = Field(
+        default="balanced_accuracy", description="figure by which a challenger must be better"
+    )
+    margin: float = Field(
+        default=0.0, ge=0, lt=1,
+        description="by how much more than this the figure must be better, a share from 0 to 1",
+    )  # fmt: skip

@@ -14,7 +14,7 @@ from pathlib import Path
 from filelock import BaseFileLock, Timeout
 
 from tasks.stage.key import KEY_LENGTH
-from tasks.stage.run import LATEST, MODEL, RUNS, run_lock, runs, used_by
+from tasks.stage.run import LATEST, MODEL, REGISTRY, RUNS, holders, run_lock, runs, used_by
 from tasks.stage.store import DAMAGED, PARTIAL, SCRATCH, lock_of
 
 UNFINISHED = f"{re.escape(PARTIAL)}|{re.escape(SCRATCH)}|{re.escape(DAMAGED)}-.*"
@@ -47,9 +47,9 @@ class Entry:
 def entries(store: Path) -> list[Entry]:
     """List the folders of the store, by stage and name."""
     users: dict[str, list[str]] = {}
-    for run in runs(store):
-        for used in used_by(run):
-            users.setdefault(used, []).append(run.name)
+    for holder in holders(store):
+        for used in used_by(holder):
+            users.setdefault(used, []).append(holder.name)
     found = []
     for folder in sorted(store.glob("*/*")):
         stage, name = folder.parent.name, folder.name
@@ -63,7 +63,7 @@ def _is_ours(folder: Path) -> bool:
     """Tell an artifact's folder from anything else that somebody keeps in there."""
     if not KEY_FOLDER.fullmatch(folder.name) or folder.is_symlink() or not folder.is_dir():
         return False
-    return folder.parent.name not in (RUNS, LATEST) and not folder.parent.is_symlink()
+    return folder.parent.name not in (RUNS, LATEST, REGISTRY) and not folder.parent.is_symlink()
 
 
 def prune(store: Path, *, keep_runs: int, dry_run: bool = False) -> list[Path]:
@@ -108,7 +108,7 @@ def _remove_entry(store: Path, entry: Entry, dry_run: bool) -> bool:
     """Remove an entry that no process holds and no run has taken since it was listed."""
     with _held(lock_of(store, entry.stage, entry.key)) as held:
         if held and not dry_run:
-            if any(f"{entry.stage}/{entry.name}" in used_by(run) for run in runs(store)):
+            if any(f"{entry.stage}/{entry.name}" in used_by(run) for run in holders(store)):
                 return False
             shutil.rmtree(entry.folder)
     return held

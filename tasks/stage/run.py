@@ -22,6 +22,8 @@ from tasks.stage.store import replace_file
 
 RUNS = "runs"
 LATEST = "latest"
+REGISTRY = "registry"
+USED = "artifacts.txt"
 RUN_RECORD = "run.json"
 MODEL = "model.safetensors"
 RUN_NAME = re.compile(r"\d{8}T\d{6}Z-.{1,8}")
@@ -63,28 +65,33 @@ def link(run: Path, artifact: Artifact) -> None:
 
     Files in folders below the artifact (the pictures of the demonstration set) get no link.
     """
-    with (run / "artifacts.txt").open("a", encoding="utf-8") as used:
+    with (run / USED).open("a", encoding="utf-8") as used:
         used.write(f"{artifact.stage}/{artifact.key}\n")
     for name in [*artifact.files, *artifact.clock_files]:
         if "/" not in name:
-            _link(run / name, artifact.folder / name)
+            link_file(run / name, artifact.folder / name)
 
 
 def used_by(run: Path) -> set[str]:
     """Give the `stage/key` of every artifact that a run used, also in folders inside of its own."""
-    lists = run.rglob("artifacts.txt")
+    lists = run.rglob(USED)
     return {name for path in lists for name in path.read_text(encoding="utf-8").split()}
 
 
 def point_latest(store: Path, run: Path) -> None:
     """Make `latest` point at a run, in one step."""
-    _link(store / LATEST, run)
+    link_file(store / LATEST, run)
 
 
 def runs(store: Path) -> list[Path]:
     """Give the run folders, oldest first; anything else that lies there is none."""
     found = (path for path in (store / RUNS).glob("*") if RUN_NAME.fullmatch(path.name))
     return sorted(path for path in found if path.is_dir() and not path.is_symlink())
+
+
+def holders(store: Path) -> list[Path]:
+    """Give the folders whose artifacts are in use: runs, and versions of the registry."""
+    return [*runs(store), *sorted(path.parent for path in (store / REGISTRY).glob(f"*/{USED}"))]
 
 
 def run_record(run: Path) -> dict[str, Any]:
@@ -115,7 +122,7 @@ def newest_model(store: Path) -> Path | None:
     return next((model for model in models if model.is_file()), None)
 
 
-def _link(link: Path, target: Path) -> None:
+def link_file(link: Path, target: Path) -> None:
     """Put a relative link in place, whatever stood there; a hard link where there are no others."""
     fresh = link.with_name(f"{link.name}.{os.getpid()}.new")
     fresh.unlink(missing_ok=True)

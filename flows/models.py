@@ -1,0 +1,83 @@
+"""List the registered models, make one champion, or go back to the champion before.
+
+$ python flows/models.py list
+$ python flows/models.py promote 3
+$ python flows/models.py rollback
+
+Predictions are made with the champion, where there is one.
+"""
+
+import sys
+from collections.abc import Sequence
+from pathlib import Path
+from typing import Literal
+
+from flows import command
+from flows.flags import REPOSITORY
+from reports.words import display_width, printable
+from resnext.errors import InputError
+from tasks import registry
+from tasks.registry import Pointer, Version
+
+BY_HAND = "by hand"
+
+
+def main(
+    action: Literal["list", "promote", "rollback"],
+    number: int | None = None,
+    /,
+    *,
+    store: Path = REPOSITORY / "artifacts",
+) -> None:
+    """List the registered models, make one champion, or go back to the champion before.
+
+    Args:
+        action: list, promote N, or rollback.
+        number: Which model to promote, by its number in the list.
+        store: Folder of all results [default: artifacts in the repository].
+    """
+    if not store.is_dir():
+        raise InputError(
+            f"--store must be a folder of results, got '{store}'. Nothing is there. Check the path."
+        )
+    if (action == "promote") != (number is not None):
+        raise InputError(
+            f"N must be given with promote and with nothing else, got {action} "
+            f"{'without one' if number is None else number}. Write as in: models.py promote 3"
+        )
+    if action == "list":
+        print(table(registry.versions(store), registry.pointer(store)))
+        return
+    if number is not None:
+        changed = registry.promote(store, number, BY_HAND)
+    else:
+        changed = registry.rollback(store, BY_HAND)
+    print(f"Version {changed.champion} is champion now.")
+
+
+def table(versions: Sequence[Version], pointer: Pointer) -> str:
+    """Lay out the models for a terminal, the champion marked, and the newest change."""
+    if not versions:
+        return "No model is registered yet. flows/retrain.py registers one."
+    rows = [["", "N", "registered", "data", "network", "score", "decision"]]
+    rows += [_row(version, pointer.champion) for version in versions]
+    widths = [max(map(display_width, column)) for column in zip(*rows, strict=True)]
+    lines = ["  ".join(map(_padded, row, widths)).rstrip() for row in rows]
+    if pointer.changes:
+        last = pointer.changes[-1]
+        lines.append(f"Champion since {last.at}: version {last.version} ({last.kind}, {last.why}).")
+    return "\n".join(lines)
+
+
+def _row(version: Version, champion: int | None) -> list[str]:
+    mark = "*" if version.number == champion else ""
+    words = [version.data, version.architecture, version.score, version.decision]
+    return [mark, str(version.number), version.created[:16], *map(printable, words)]
+
+
+def _padded(cell: str, width: int) -> str:
+    return cell + " " * (width - display_width(cell))
+
+
+if __name__ == "__main__":
+    sys.exit(command.run_command(main, name="models.py"))

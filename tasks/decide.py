@@ -1,0 +1,53 @@
+"""Decide between the champion and a challenger by their predictions of one test part."""
+
+from pathlib import Path
+from typing import Annotated, Any
+
+from reports.evaluation.settings import DecisionSettings
+from tasks.orchestrator import NO_CACHE, create_markdown_artifact, create_table_artifact, task
+from tasks.registry import Pointer, Version
+from tasks.stage.artifact import Artifact, Reads, Work
+from tasks.stage.decorator import stage
+
+DECISION = "decision.json"
+
+
+@stage(run_name="decide between champion and challenger")
+def decide(
+    work: Work,
+    champion: Annotated[Artifact, Reads("predictions.csv")],
+    challenger: Annotated[Artifact, Reads("predictions.csv")],
+    settings: DecisionSettings,
+) -> None:
+    """Write decision.json."""
+    from reports import tables
+    from reports.evaluation import decision
+
+    old, new = (
+        tables.read_table(artifact.path("predictions.csv")) for artifact in (champion, challenger)
+    )
+    tables.write_json(decision.decide(old, new, settings), work.out / DECISION)
+
+
+@task(task_run_name="publish the decision", cache_policy=NO_CACHE, persist_result=False)
+def publish_decision(
+    words: str, versions: list[Version], pointer: Pointer, pages: dict[str, Path]
+) -> None:
+    """Show on the flow run's page what was decided, the models, and where their reports are."""
+    lines = [f"# {words}", ""]
+    lines += [f"* {name}: `{page}`" for name, page in pages.items()]
+    create_markdown_artifact(markdown="\n".join([*lines, ""]), key="decision", description=words)
+    rows = [_row(version, pointer) for version in reversed(versions)]
+    create_table_artifact(table=rows, key="models", description="Registered models, newest first")
+
+
+def _row(version: Version, pointer: Pointer) -> dict[str, Any]:
+    return {
+        "champion": "*" if version.number == pointer.champion else "",
+        "version": version.number,
+        "registered": version.created,
+        "data": version.data,
+        "network": version.architecture,
+        "score": version.score,
+        "decision": version.decision,
+    }

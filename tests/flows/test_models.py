@@ -1,0 +1,86 @@
+from pathlib import Path
+
+import pytest
+
+from flows import command, models
+from flows.predict import choose_model
+from tasks import registry
+from tasks.registry import About
+from tasks.stage.run import MODEL, open_run
+
+
+def said(capsys: pytest.CaptureFixture[str], *words: str) -> tuple[int, str]:
+    code = command.run_command(models.main, name="models.py", arguments=words)
+    captured = capsys.readouterr()
+    return code, captured.out + captured.err
+
+
+def registered(store: Path, count: int) -> None:
+    for number in range(1, count + 1):
+        with open_run(store, f"run{number}----", {}) as run:
+            (run / MODEL).write_text(str(number))
+        about = About(
+            data="猴痘",
+            architecture="net",
+            classes=("a", "b"),
+            score=f"6{number} %",
+            decision="kept",
+            basis="",
+        )
+        registry.register(store, run, about)
+
+
+def test_the_list_is_a_table_with_the_champion_marked(
+    tmp_path: Path, capsys: pytest.CaptureFixture[str]
+) -> None:
+    registered(tmp_path, 2)
+    registry.promote(tmp_path, 2, "better by 4 points")
+    code, text = said(capsys, "list", "--store", str(tmp_path))
+    lines = text.splitlines()
+    assert code == 0
+    assert lines[0].split() == ["N", "registered", "data", "network", "score", "decision"]
+    assert lines[1].split()[0] == "1"
+    assert lines[2].split()[:2] == ["*", "2"]
+    assert lines[2].endswith("62 %   kept")
+    assert lines[3].endswith("version 2 (promotion, better by 4 points).")
+
+
+def test_promote_and_rollback_say_who_is_champion_and_predictions_follow(
+    tmp_path: Path, capsys: pytest.CaptureFixture[str]
+) -> None:
+    registered(tmp_path, 2)
+    store = ["--store", str(tmp_path)]
+    assert choose_model(None, tmp_path).read_text() == "2", "no champion yet: the newest run's"
+    assert said(capsys, "promote", "1", *store) == (0, "Version 1 is champion now.\n")
+    assert choose_model(None, tmp_path).read_text() == "1"
+    said(capsys, "promote", "2", *store)
+    assert said(capsys, "rollback", *store) == (0, "Version 1 is champion now.\n")
+    assert choose_model(None, tmp_path).read_text() == "1"
+
+
+@pytest.mark.parametrize(
+    ("words", "complaint"),
+    [
+        (["promote"], "N must be given with promote"),
+        (["list", "1"], "N must be given with promote and with nothing else, got list 1."),
+        (["promote", "5"], "(1 to 1), got 5."),
+        (["rollback"], "rollback must have an earlier champion"),
+    ],
+)
+def test_wrong_words_end_with_one_line_and_exit_code_2(
+    tmp_path: Path, capsys: pytest.CaptureFixture[str], words: list[str], complaint: str
+) -> None:
+    registered(tmp_path, 1)
+    code, text = said(capsys, *words, "--store", str(tmp_path))
+    assert code == 2
+    assert complaint in text
+    assert len(text.splitlines()) == 1
+
+
+def test_an_empty_registry_says_what_to_do(
+    tmp_path: Path, capsys: pytest.CaptureFixture[str]
+) -> None:
+    assert "No model is registered yet." in said(capsys, "list", "--store", str(tmp_path))[1]
+    code, text = said(capsys, "list", "--store", str(tmp_path / "nothing"))
+    assert code == 2
+    assert "--store must be a folder of results" in text

@@ -1,0 +1,178 @@
+"""Retraining: what becomes champion, what stays, and what is not done again."""
+
+import json
+import subprocess
+import sys
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+import pandas as pd
+import pytest
+from PIL import Image
+
+from flows import retrain as flow
+from flows.flags import MachineFlags, PictureFlags, TrainingFlags
+from flows.predict import choose_model
+from resnext.errors import InputError
+from tasks import registry
+from tasks.stage.prune import prune
+from tasks.stage.run import runs
+
+pytestmark = pytest.mark.usefixtures("prefect_server")
+TRAINING = TrainingFlags(arch="resnext38_32x4d", image_size=32, epochs=1, batch_size=8)
+
+
+class Place:
+    """Pictures that grow, and a store."""
+
+    def __init__(self, root: Path) -> None:
+        self.data, self.store = root / "pictures", root / "store"
+        self.add("Blue", 0, 10)
+        self.add("Red", 0, 10)
+
+    def add(self, label: str, first: int, last: int) -> None:
+        (self.data / label).mkdir(parents=True, exist_ok=True)
+        for patient in range(first, last):
+            random = np.random.default_rng([patient, len(label)])
+            pixels = random.integers(0, 200, (16, 16, 3), dtype=np.uint8)
+            pixels[..., len(label) % 3] += 55
+            name = f"{label[0]}{patient:02}_01_00.png"
+            Image.fromarray(pixels).save(self.data / label / name)
+
+    def retrain(self, training: TrainingFlags = TRAINING) -> str:
+        state = flow.retrain(
+            data=PictureFlags(data=self.data),
+            training=training,
+            run=MachineFlags(store=self.store, device="cpu", workers=0),
+            return_state=True,
+        )
+        assert state.is_completed(), state.message
+        return str(state.message)
+
+    def split(self, number: int) -> dict[str, str]:
+        version = registry.find(self.store, number)
+        table = pd.read_csv(registry.file_of(self.store, version, "split.csv"))
+        return dict(zip(table["path"], table["split"], strict=True))
+
+    @property
+    def champion(self) -> int | None:
+        return registry.pointer(self.store).champion
+
+    @property
+    def count(self) -> int:
+        return len(registry.versions(self.store))
+
+
+@pytest.fixture(scope="module")
+def place(tmp_path_factory: pytest.TempPathFactory) -> Place:
+    return Place(tmp_path_factory.mktemp("retraining"))
+
+
+def judged_as(verdict: str, monkeypatch: pytest.MonkeyPatch) -> None:
+    def judge(*_: Any) -> tuple[dict[str, Any], str]:
+        return {"verdict": verdict}, f"{verdict} than it was"
+
+    monkeypatch.setattr(flow, "judge", judge)
+
+
+def test_the_first_model_is_champion(place: Place) -> None:
+    assert place.retrain() == "version 1 is champion: the first model"
+    assert place.champion == 1
+    assert registry.find(place.store, 1).classes == ("Blue", "Red")
+
+
+def test_nothing_new_trains_nothing_and_registers_nothing(place: Place) -> None:
+    assert place.retrain() == "nothing new; version 1 stays champion"
+    assert place.count == 1
+    used = (runs(place.store)[-1] / "artifacts.txt").read_text().split()
+    assert {name.split("/")[0] for name in used} == {"scan"}
+
+
+def test_a_challenger_keeps_every_picture_in_its_part_and_answers_the_champions_test(
+    place: Place,
+) -> None:
+    place.add("Blue", 10, 14)
+    place.add("Red", 10, 14)
+    said = place.retrain()
+    assert said.startswith(("version 1 stays champion: version 2 is", "version 2 is champion:"))
+    before, after = place.split(1), place.split(2)
+    assert {path: after[path] for path in before} == before
+    assert len(after) == len(before) + 8
+    newest = runs(place.store)[-1]
+    tested = [
+        pd.read_csv(folder / "predictions.csv").query("split == 'test'")["path"].tolist()
+        for folder in (newest, newest / "champion")
+    ]
+    assert tested[0] == tested[1]
+    report = registry.file_of(place.store, registry.find(place.store, 2), "report.html")
+    assert "This test part has been used for 1 decision between models" in report.read_text()
+    decision = json.loads((newest / "decision.json").read_text())
+    assert decision["metric"] == "balanced_accuracy"
+
+
+def test_the_same_pictures_are_not_judged_twice(place: Place) -> None:
+    assert place.retrain().startswith("nothing new")
+    assert place.count == 2
+
+
+@pytest.mark.parametrize(("verdict", "seed"), [("worse", 5), ("undecided", 6)])
+def test_a_challenger_that_is_not_clearly_better_is_kept_but_not_promoted(
+    place: Place, verdict: str, seed: int, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    judged_as(verdict, monkeypatch)
+    before, count = place.champion, place.count
+    said = place.retrain(TRAINING.model_copy(update={"seed": seed}))
+    assert said.endswith(f"version {count + 1} is {verdict} than it was")
+    assert place.champion == before
+
+
+def test_a_better_challenger_is_promoted_predicts_and_can_be_rolled_back(
+    place: Place, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    judged_as("better", monkeypatch)
+    before, count = place.champion, place.count
+    said = place.retrain(TRAINING.model_copy(update={"seed": 7}))
+    assert said == f"version {count + 1} is champion: better than it was"
+    assert place.champion == count + 1
+    assert choose_model(None, place.store).parent.name == f"{count + 1:04}"
+    registry.rollback(place.store, "by hand")
+    assert place.champion == before
+    assert choose_model(None, place.store).parent.name == f"{before:04}"
+
+
+def test_another_class_is_never_promoted_by_itself(place: Place) -> None:
+    place.add("Green", 0, 10)
+    before, count = place.champion, place.count
+    said = place.retrain()
+    assert place.champion == before
+    assert f"version {count + 1} is of other classes (added: Green) and can't be compared" in said
+    assert said.endswith(f"promote it by hand: models.py promote {count + 1}")
+
+
+def test_pruning_leaves_every_version_whole(place: Place) -> None:
+    prune(place.store, keep_runs=0)
+    for version in registry.versions(place.store):
+        assert registry.whole(place.store, version).is_file()
+
+
+def test_a_split_that_cannot_be_kept_is_refused(place: Place) -> None:
+    state = flow.retrain(
+        data=PictureFlags(data=place.data),
+        training=TrainingFlags(preset="seed"),
+        run=MachineFlags(store=place.store),
+        return_state=True,
+    )
+    assert state.is_failed()
+    assert "--split must be grouped or stratified to retrain, got random." in str(state.message)
+    with pytest.raises(InputError):
+        state.result()
+
+
+def test_retraining_without_anything_new_imports_no_heavy_library() -> None:
+    code = (
+        "import sys, flows.retrain; "
+        "print({'torch', 'sklearn', 'scipy', 'matplotlib', 'captum'} & set(sys.modules))"
+    )
+    done = subprocess.run([sys.executable, "-c", code], capture_output=True, text=True, check=True)
+    assert done.stdout.strip() == "set()"
