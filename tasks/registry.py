@@ -12,10 +12,10 @@ from collections.abc import Iterator
 from contextlib import contextmanager
 from datetime import UTC, datetime
 from pathlib import Path
-from typing import Any, Literal
+from typing import Literal, TypeVar
 
 from filelock import FileLock
-from pydantic import BaseModel, ConfigDict
+from pydantic import BaseModel, ConfigDict, ValidationError
 
 from resnext.errors import InputError
 from tasks.stage.artifact import sha256_of
@@ -32,6 +32,7 @@ KEPT = (
 """Files of a run that a version links."""
 
 
+Model = TypeVar("Model", bound=BaseModel)
 Kind = Literal["promotion", "rollback"]
 
 
@@ -111,13 +112,13 @@ def register(store: Path, run: Path, about: About) -> Version:
 def versions(store: Path) -> list[Version]:
     """Give every version, oldest first."""
     folders = sorted(path for path in (store / REGISTRY).glob("[0-9]*") if path.suffix != PARTIAL)
-    return [Version.model_validate(_read(folder / FACTS)) for folder in folders]
+    return [_read(Version, folder / FACTS) for folder in folders]
 
 
 def pointer(store: Path) -> Pointer:
     """Give who is champion and how that came; nobody where there is no registry."""
     path = store / REGISTRY / POINTER
-    return Pointer.model_validate(_read(path)) if path.exists() else Pointer()
+    return _read(Pointer, path) if path.exists() else Pointer()
 
 
 def champion(store: Path) -> Version | None:
@@ -216,8 +217,8 @@ def whole(store: Path, version: Version) -> Path:
     if not weights.is_file() or sha256_of(weights) != version.weights:
         what = "were altered since" if weights.is_file() else "are gone"
         raise InputError(
-            f"N must be a model whose weights are as they were registered, got {version.number}, "
-            f"whose {what}. Promote another one."
+            f"Version must hold its weights as they were registered, got {version.number}, whose "
+            f"weights {what}. Promote another one: models.py promote N."
         )
     return weights
 
@@ -234,8 +235,15 @@ def _write(path: Path, content: BaseModel) -> None:
     replace_file(path, f"{text}\n".encode())
 
 
-def _read(path: Path) -> Any:
-    return json.loads(path.read_text(encoding="utf-8"))
+def _read(model: type[Model], path: Path) -> Model:
+    try:
+        return model.model_validate_json(path.read_bytes())
+    except (OSError, ValidationError) as error:
+        reason = str(error).splitlines()[0]
+        raise InputError(
+            f"The registry must hold what was written to it, got '{path}', which can't be read "
+            f"({reason}). Put the file back, or move its folder away."
+        ) from error
 
 
 def _now() -> str:

@@ -135,6 +135,18 @@ def test_what_a_version_uses_is_kept_when_its_run_is_pruned(runtime: Runtime) ->
     assert [entry.used_by for entry in pruning.entries(runtime.store)] == [("0001",)]
 
 
+@pytest.mark.parametrize("name", ["champion.json", "0001/version.json"])
+@pytest.mark.parametrize("content", [b"", b"{", b'{"champion": "two"}', b"\xff"])
+def test_a_registry_that_somebody_damaged_is_said_in_words(
+    runtime: Runtime, name: str, content: bytes
+) -> None:
+    store = registered(runtime, 1)
+    registry.promote(store, 1, "")
+    (store / "registry" / name).write_bytes(content)
+    with pytest.raises(InputError, match="The registry must hold what was written to it, got"):
+        registry.champion(store)
+
+
 class Killed(BaseException):
     """Stands for a SIGKILL: nothing after it runs that handles errors."""
 
