@@ -9,6 +9,7 @@ only where they are clearly better on it; `flows/models.py` lists all of them.
 import hashlib
 import json
 import logging
+import shlex
 import sys
 from dataclasses import replace
 from pathlib import Path
@@ -195,13 +196,18 @@ def _keeping(plan: Plan, champion: Version) -> Plan:
 
     The report says how often they have served to choose a model, this time included.
     """
-    parts = Artifact.of_file(registry.file_of(plan.store, champion, "split.csv"))
+    table = registry.file_of(plan.store, champion, "split.csv")
     used = plural(len(registry.versions(plan.store)), "decision")  # all versions but the first
     note = (
         f"This test part has been used for {used} between models. Each choice by it makes its "
         "figures a little too good."
     )
-    return replace(plan, tables=replace(plan.tables, earlier=parts), notes=(note,))
+    return replace(
+        plan,
+        tables=replace(plan.tables, earlier=Artifact.of_file(table)),
+        command=f"{plan.command} {shlex.join(['--keep-split', str(table)])}",
+        notes=(note,),
+    )
 
 
 def _judged(store: Path, basis: str) -> bool:

@@ -107,6 +107,7 @@ def test_a_challenger_keeps_every_picture_in_its_part_and_answers_the_champions_
     assert tested[0] == tested[1]
     report = registry.file_of(place.store, registry.find(place.store, 2), "report.html")
     assert "This test part has been used for 1 decision between models" in report.read_text()
+    assert "--keep-split" in report.read_text(), "the command gives the same results"
     decision = json.loads((newest / "decision.json").read_text())
     assert decision["metric"] == "balanced_accuracy"
 
