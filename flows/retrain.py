@@ -134,10 +134,10 @@ def run_retraining(plan: Plan, settings: DecisionSettings, name: str) -> str:
             found, words = judge(plan, runtime, champion, made, settings)
         about = about_model(plan, run, made, words, basis)
         version = registry.register(plan.store, run, about)
-        promoted = found is None or found["verdict"] == "better"
-        if promoted:
+        verdict = "better" if found is None else found["verdict"]
+        if verdict == "better":
             registry.promote(plan.store, version.number, words)
-        return _conclusion(plan.store, run, version, champion, promoted)
+        return _conclusion(plan.store, run, version, champion, verdict)
 
 
 def basis_of(manifest: Artifact, plan: Plan, settings: DecisionSettings) -> str:
@@ -226,15 +226,15 @@ def _alone(store: Path) -> FileLock:
 
 
 def _conclusion(
-    store: Path, run: Path, version: Version, champion: Version | None, promoted: bool
+    store: Path, run: Path, version: Version, champion: Version | None, verdict: str
 ) -> str:
     """Publish and print what was decided; give it in a line."""
-    if promoted:
+    if verdict == "better" or champion is None:
         words = f"version {version.number} is champion: {version.decision}"
     else:
-        kept = champion.number if champion else 0
-        words = f"version {kept} stays champion: version {version.number} is {version.decision}"
-        if "can't be compared" in version.decision:
+        words = f"version {champion.number} stays champion: "
+        words += f"version {version.number} is {version.decision}"
+        if verdict == "classes changed":
             words += f". Look at it, and promote it by hand: models.py promote {version.number}"
     pages = {f"report of version {version.number}": run / "report.html"}
     if champion is not None:
