@@ -26,9 +26,7 @@ check: $(VENV)/dev.stamp
 	$(BIN)/lint-imports --no-cache
 
 ui: $(VENV)/run.stamp
-	@echo "The run history is at http://127.0.0.1:4200 until you press Ctrl-C."
-	@PREFECT_SERVER_ANALYTICS_ENABLED=false DO_NOT_TRACK=1 \
-		$(BIN)/prefect --no-prompt server start --host 127.0.0.1
+	@exec $(BIN)/python flows/ui.py
 
 bench: $(VENV)/dev.stamp
 	$(BIN)/python -m tests.benchmarks.bench_data

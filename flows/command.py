@@ -4,6 +4,7 @@ Exit codes: 0 done; 2 the user's input was wrong (one line, no traceback); 1 any
 """
 
 import errno
+import logging
 import os
 import sys
 import tomllib
@@ -19,7 +20,10 @@ from cyclopts.config import Toml
 from pydantic import ValidationError
 
 from resnext.errors import InputError, TrainingError
-from tasks.orchestrator import Failed, State
+from tasks.orchestrator import Cancelled, Failed, State
+from tasks.watch import StoppedError
+
+log = logging.getLogger("flows.command")
 
 # Flags that are called otherwise than the field that their value ends up in.
 RENAMED = {("SplitSettings", "strategy"): "split", ("SplitSettings", "seed"): "split-seed"}
@@ -64,7 +68,7 @@ def run_command(
             file=sys.stderr,
         )
         return FAILED
-    except TrainingError as error:
+    except (TrainingError, StoppedError) as error:
         print(f"error: {error}", file=sys.stderr)
         return FAILED
     except BrokenPipeError:  # the reader of our output, such as `head`, has had enough
@@ -88,24 +92,53 @@ class Outcome:
     state: State[Any]
 
 
+_ended: list[Outcome] = []
+"""The last flow of this process, once its work is done: Prefect may still fail to write it down."""
+
+
 @contextmanager
 def wrong_input_fails_in_words() -> Iterator[Outcome]:
-    """Turn wrong input into a failed state with the reason as its message, not a traceback."""
+    """Turn wrong input into a failed state with the reason as its message, not a traceback.
+
+    A process that was asked to end gives a cancelled one.
+    """
     outcome = Outcome(Failed(message="did not end"))
     try:
         yield outcome
     except (InputError, ValidationError) as error:
         text = in_words(error)
         outcome.state = Failed(message=text, data=InputError(text))
+    except StoppedError as error:
+        outcome.state = Cancelled(message=str(error), data=StoppedError(str(error)))
+    _ended[:] = [outcome]
 
 
-def end(state: State[Any]) -> None:
-    """Raise what a flow failed with.
+def run_flow(flow: Callable[..., Any], *args: Any) -> None:
+    """Run a flow; raise what it failed with.
+
+    Where the server went away meanwhile, what the flow did counts, not that nobody wrote it down.
 
     Raises:
         InputError: the user's input was wrong.
         Exception: anything else.
     """
+    _ended.clear()
+    try:
+        state = flow(*args, return_state=True)
+    except Exception as error:
+        if not _ended:
+            raise
+        state = _ended[0].state
+        log.warning(
+            "the Prefect server went away (%s), so that the run history does not show how this "
+            "run ended. Its results are complete: the same command would find all of them cached.",
+            error,
+        )
+    end(state)
+
+
+def end(state: State[Any]) -> None:
+    """Raise what a flow failed with."""
     result = state.result(raise_on_failure=False)
     if isinstance(result, BaseException):
         raise result

@@ -42,6 +42,7 @@ from resnext.recipe import Recipe
 from resnext.zoo import ARCHITECTURES
 from tasks.compare import COMPARISON, compare, publish_comparison
 from tasks.draw import PICTURES, draw
+from tasks.history import add_tags
 from tasks.orchestrator import Completed, State, flow, run_id
 from tasks.stage.artifact import Artifact, Runtime
 from tasks.stage.run import open_run
@@ -79,6 +80,7 @@ def compare_recipes(
     """Train and test each recipe on the same folds, and compare them patient by patient."""
     with command.wrong_input_fails_in_words() as outcome:
         contestants = plan_all(recipes, compared, data, split, training, run)
+        add_tags(["compare", contestants[0].plans[0].data_name])
         outcome.state = Completed(message=run_comparison(contestants, run_id()))
     return outcome.state
 
@@ -257,9 +259,7 @@ def main(
     plan_all(recipes, compared, data, split, training, run)  # wrong input is said first
     terminal.show_only_our_lines()
     with server.connected():
-        command.end(
-            compare_recipes(recipes, compared, data, split, training, run, return_state=True)
-        )
+        command.run_flow(compare_recipes, recipes, compared, data, split, training, run)
 
 
 if __name__ == "__main__":

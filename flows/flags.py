@@ -76,8 +76,21 @@ def _from_preset(model: type[BaseModel], name: str) -> Any:
     values = {preset: given.get(name, field.default) for preset, given in PRESETS.items()}
     default = values.pop("default")
     others = "".join(f"; {preset}: {_plain(v)}" for preset, v in values.items() if v != default)
-    text = f"{field.description} [default: {_plain(default)}{others}]"
-    return Field(default=None, description=text)
+    bounds = {
+        kind: getattr(rule, kind)
+        for rule in field.metadata
+        for kind in ("ge", "gt", "le", "lt")
+        if hasattr(rule, kind)
+    }
+    text = f"{field.description}{_in_words(bounds)} [default: {_plain(default)}{others}]"
+    return Field(default=None, description=text, **bounds)
+
+
+def _in_words(bounds: Mapping[str, float]) -> str:
+    """Say between what a value must lie, since the UI's form does not show it."""
+    words = {"ge": "from {:.10g}", "gt": "above {:.10g}", "le": "to {:.10g}", "lt": "below {:.10g}"}
+    said = [text.format(bounds[kind]) for kind, text in words.items() if kind in bounds]
+    return f" ({' '.join(said)})" if said else ""
 
 
 def _plain(value: object) -> str:
@@ -222,7 +235,7 @@ class MachineFlags(Flags):
         int | None,
         Field(
             ge=0, le=256,
-            description="processes that read pictures [default: as many as cores]",
+            description="processes that read pictures (from 0 to 256) [default: as many as cores]",
         ),
     ] = None  # fmt: skip
     deterministic: Annotated[

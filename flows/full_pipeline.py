@@ -25,7 +25,8 @@ from tasks.audit import audit
 from tasks.draw import PICTURES, draw
 from tasks.evaluate import evaluate
 from tasks.explain import explain
-from tasks.orchestrator import Completed, State, flow, run_id, running, tags
+from tasks.history import add_tags
+from tasks.orchestrator import Completed, State, flow, run_id, running
 from tasks.pack import pack
 from tasks.plot import plot
 from tasks.predict import predict, predict_pictures
@@ -109,6 +110,7 @@ def run_pipeline(plan: Plan, name: str) -> str:
             if artifact.stage == plan.only:
                 break
         point_latest(plan.store, run)
+    add_tags(terminal.score_tags(run))
     return terminal.conclusion(run, plan)
 
 
@@ -123,6 +125,7 @@ def full_pipeline(
     """Train a classifier on class folders and report how good it is."""
     with command.wrong_input_fails_in_words() as outcome:
         plan = resolve(data, split, training, run, evaluation)
+        add_tags(plan.tags)
         outcome.state = Completed(message=run_pipeline(plan, run_id()))
     return outcome.state
 
@@ -190,8 +193,8 @@ def main(
     plan = resolve(data, split, training, run, evaluation)
     terminal.show_only_our_lines()
     terminal.say_what_runs(plan)
-    with server.connected(), tags(*plan.tags):
-        command.end(full_pipeline(data, split, training, run, evaluation, return_state=True))
+    with server.connected():
+        command.run_flow(full_pipeline, data, split, training, run, evaluation)
 
 
 if __name__ == "__main__":

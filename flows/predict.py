@@ -21,7 +21,8 @@ from resnext.device import count_cpus, plan_compute
 from resnext.errors import InputError
 from resnext.tables import read_table
 from tasks import registry
-from tasks.orchestrator import Completed, State, flow, run_id, tags
+from tasks.history import add_tags
+from tasks.orchestrator import Completed, State, flow, run_id
 from tasks.predict import predict_pictures
 from tasks.scan import scan_pictures
 from tasks.stage.artifact import Artifact, Runtime
@@ -39,6 +40,7 @@ SHOWN = 20  # pictures, on the terminal
 def batch_predict(source: Path, settings: PredictFlags = PredictFlags()) -> State[Any]:
     """Predict pictures that have no class yet."""
     with command.wrong_input_fails_in_words() as outcome:
+        add_tags(["predict"])
         outcome.state = Completed(message=run_prediction(source, settings, run_id()))
     return outcome.state
 
@@ -162,8 +164,8 @@ def main(
         )
     choose_model(settings.model, store_folder(settings.store))  # said before a server is started
     terminal.show_only_our_lines()
-    with server.connected(), tags("predict"):
-        command.end(batch_predict(source.absolute(), settings, return_state=True))
+    with server.connected():
+        command.run_flow(batch_predict, source.absolute(), settings)
 
 
 if __name__ == "__main__":

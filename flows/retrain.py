@@ -48,7 +48,8 @@ from resnext.device import plan_compute
 from resnext.errors import InputError
 from tasks import registry
 from tasks.decide import DECISION, decide, publish_decision
-from tasks.orchestrator import Completed, State, flow, run_id, tags
+from tasks.history import add_tags
+from tasks.orchestrator import Completed, State, flow, run_id
 from tasks.pack import pack
 from tasks.predict import predict
 from tasks.registry import About, Version
@@ -73,6 +74,7 @@ def retrain(
     """Train a challenger if there is something new, and promote it if it is clearly better."""
     with command.wrong_input_fails_in_words() as outcome:
         plan = plan_retraining(data, split, training, evaluation, run)
+        add_tags(["retrain", *plan.tags])
         settings = DecisionSettings(metric=decision.judge_by, margin=decision.margin)
         outcome.state = Completed(message=run_retraining(plan, settings, run_id()))
     return outcome.state
@@ -134,6 +136,7 @@ def run_retraining(plan: Plan, settings: DecisionSettings, name: str) -> str:
             found, words = judge(plan, runtime, champion, made, settings)
         about = about_model(plan, run, made, words, basis)
         version = registry.register(plan.store, run, about)
+        add_tags([f"version {version.number}", *terminal.score_tags(run)])
         verdict = "better" if found is None else found["verdict"]
         if verdict == "better":
             registry.promote(plan.store, version.number, words)
@@ -273,8 +276,8 @@ def main(
     plan = plan_retraining(data, split, training, evaluation, run)  # wrong input is said first
     terminal.show_only_our_lines()
     terminal.say_what_runs(plan)
-    with server.connected(), tags("retrain", *plan.tags):
-        command.end(retrain(data, split, training, evaluation, decision, run, return_state=True))
+    with server.connected():
+        command.run_flow(retrain, data, split, training, evaluation, decision, run)
 
 
 if __name__ == "__main__":

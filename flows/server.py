@@ -11,6 +11,7 @@ Run as a module it is that server: `python -m flows.server HOME PORT LINGER`.
 import json
 import logging
 import os
+import signal
 import socket
 import subprocess
 import sys
@@ -19,7 +20,7 @@ import time
 import urllib.error
 import urllib.request
 import uuid
-from collections.abc import Iterator
+from collections.abc import Callable, Iterator
 from contextlib import contextmanager
 from pathlib import Path
 from typing import Any
@@ -33,6 +34,7 @@ log = logging.getLogger(__name__)
 WELL_KNOWN = "http://127.0.0.1:4200/api"  # `prefect server start`
 START_TIMEOUT = 120.0  # seconds; the very first start makes a database
 LINGER = 60.0  # seconds without a run before the shared server ends
+LOCAL_RETRIES = 2  # a server on this machine that is gone does not come back by itself
 NAME = "pipeline-server"
 
 
@@ -47,7 +49,12 @@ def connected(*, linger: float = LINGER) -> Iterator[str]:
         InputError: the named server doesn't answer, or there is no place for the history.
         RuntimeError: the shared server doesn't start; the message names its log file.
     """
-    from tasks.orchestrator import PREFECT_API_URL, PREFECT_HOME, temporary_settings
+    from tasks.orchestrator import (
+        PREFECT_API_URL,
+        PREFECT_CLIENT_MAX_RETRIES,
+        PREFECT_HOME,
+        temporary_settings,
+    )
 
     configured = PREFECT_API_URL.value()
     if configured:
@@ -57,13 +64,57 @@ def connected(*, linger: float = LINGER) -> Iterator[str]:
     _reach_loopback_directly()
     home = Path(PREFECT_HOME.value())
     with _in_use(home):
-        url = WELL_KNOWN if _healthy(WELL_KNOWN) else _shared(home, linger)
-        with temporary_settings(updates={PREFECT_API_URL: url}):
+        url = WELL_KNOWN if healthy(WELL_KNOWN) else _shared(home, linger)
+        with temporary_settings(
+            updates={PREFECT_API_URL: url, PREFECT_CLIENT_MAX_RETRIES: LOCAL_RETRIES}
+        ):
             yield url
 
 
+@contextmanager
+def instead_of_shared(start: Callable[[], str]) -> Iterator[str]:
+    """Start a server that the runs on this machine use while the body runs, and give its address.
+
+    The shared one is ended first, since two on one SQLite file get in each other's way.
+
+    Raises:
+        InputError: a run uses the shared one.
+    """
+    from tasks.orchestrator import PREFECT_HOME
+
+    home = Path(PREFECT_HOME.value())
+    if _has_users(home):
+        raise InputError(
+            f"PREFECT_HOME must be free, got '{home}', which a run uses. Wait until it has ended "
+            "(flows/store.py list tells), or give another folder in that environment variable."
+        )
+    with FileLock(home / f"{NAME}.lock"):  # no run starts a shared one meanwhile
+        _end_shared(home)
+        url = start()
+        _write_record(home, url, os.getpid())
+    try:
+        yield url
+    finally:
+        if _address(home) == url:
+            _record(home).unlink(missing_ok=True)
+
+
+def _end_shared(home: Path) -> None:
+    """End the shared server where there is one; nobody uses it."""
+    url = _address(home)
+    if url is None or not healthy(url):
+        return
+    os.kill(int(json.loads(_record(home).read_text(encoding="utf-8"))["pid"]), signal.SIGTERM)
+    end = time.monotonic() + START_TIMEOUT
+    while healthy(url):
+        if time.monotonic() > end:
+            raise RuntimeError(f"The Prefect server did not end, see {_log_file(home)}.")
+        time.sleep(0.1)
+    _record(home).unlink(missing_ok=True)
+
+
 def _require_answer(url: str) -> None:
-    if not _healthy(url, seconds=10.0):
+    if not healthy(url, seconds=10.0):
         raise InputError(
             f"PREFECT_API_URL must name a server that answers, got {url!r}. "
             "Start it, or unset the variable (or `prefect config unset PREFECT_API_URL`)."
@@ -90,19 +141,29 @@ def _shared(home: Path, linger: float) -> str:
     """Give the address of the shared server, started first where there is none."""
     with FileLock(home / f"{NAME}.lock"):
         url = _address(home)
-        if url and _healthy(url):
+        if url and healthy(url):
             return url
         log.info("starting a Prefect server for the run history (a few seconds)")
-        port = _free_port()
-        url = f"http://127.0.0.1:{port}/api"
+        port = free_port()
         process = _spawn(home, port, linger)
-        end = time.monotonic() + START_TIMEOUT
-        while not _healthy(url):
-            if process.poll() is not None or time.monotonic() > end:
-                raise RuntimeError(f"The Prefect server did not start, see {_log_file(home)}.")
-            time.sleep(0.1)
-        _record(home).write_text(json.dumps({"url": url, "pid": process.pid}), encoding="utf-8")
+        url = await_answer(process, port, _log_file(home))
+        _write_record(home, url, process.pid)
         return url
+
+
+def await_answer(process: "subprocess.Popen[bytes]", port: int, output: Path) -> str:
+    """Wait until a server that was started answers; give its address.
+
+    Raises:
+        RuntimeError: it ended, or does not answer in time; the message names its log file.
+    """
+    url = f"http://127.0.0.1:{port}/api"
+    end = time.monotonic() + START_TIMEOUT
+    while not healthy(url):
+        if process.poll() is not None or time.monotonic() > end:
+            raise RuntimeError(f"The Prefect server did not start, see {output}.")
+        time.sleep(0.1)
+    return url
 
 
 def _spawn(home: Path, port: int, linger: float) -> "subprocess.Popen[bytes]":
@@ -177,6 +238,10 @@ def _record(home: Path) -> Path:
     return home / f"{NAME}.json"
 
 
+def _write_record(home: Path, url: str, pid: int) -> None:
+    _record(home).write_text(json.dumps({"url": url, "pid": pid}), encoding="utf-8")
+
+
 def _log_file(home: Path) -> Path:
     return home / f"{NAME}.log"
 
@@ -189,7 +254,7 @@ def _address(home: Path) -> str | None:
     return url
 
 
-def _healthy(url: str, *, seconds: float = 2.0) -> bool:
+def healthy(url: str, *, seconds: float = 2.0) -> bool:
     """Tell whether a server answers; one that asks for a password does."""
     direct = urllib.request.build_opener(urllib.request.ProxyHandler({}))  # loopback needs no proxy
     try:
@@ -201,7 +266,14 @@ def _healthy(url: str, *, seconds: float = 2.0) -> bool:
         return False
 
 
-def _free_port() -> int:
+def is_taken(port: int) -> bool:
+    """Tell whether something listens on a port of this machine."""
+    with socket.socket() as probe:
+        return probe.connect_ex(("127.0.0.1", port)) == 0
+
+
+def free_port() -> int:
+    """Give the number of a port on which nothing listens now."""
     with socket.socket() as probe:
         probe.bind(("127.0.0.1", 0))
         port: int = probe.getsockname()[1]

@@ -12,6 +12,8 @@ from tasks.stage.run import LATEST
 
 log = logging.getLogger(__name__)
 
+METRICS = "metrics.json"
+HIDDEN = ("prefect.flow_runs", "prefect.task_runs", "prefect.events", "prefect._internal")
 PROJECT_LOGGERS = ("flows", "tasks", "resnext", "reports")
 
 
@@ -36,6 +38,7 @@ def show_only_our_lines() -> None:
 
     Called after Prefect was imported, which sets up its handlers.
     """
+    logging.raiseExceptions = False  # else a server that is gone is told of at every line
     root = logging.getLogger()
     for handler in root.handlers:
         handler.addFilter(_worth_showing)
@@ -47,8 +50,11 @@ def show_only_our_lines() -> None:
 
 
 def _worth_showing(record: logging.LogRecord) -> bool:
-    """Hide the life of flow and task runs: how they end is said once, by `run_command`."""
-    if record.name.startswith(("prefect.flow_runs", "prefect.task_runs")):
+    """Hide the life of flow and task runs: how they end is said once, by `run_command`.
+
+    That events can't be sent is hidden too: a server that is gone is told of by `tasks.history`.
+    """
+    if record.name.startswith(HIDDEN):
         return False
     return record.levelno >= logging.WARNING
 
@@ -80,7 +86,7 @@ def say_what_runs(plan: Plan) -> None:
 def conclusion(run: Path, plan: Plan) -> str:
     """Show the per-class table and where the report is; give the score in a line."""
     latest = plan.store / LATEST
-    if not (run / "metrics.json").exists():
+    if not (run / METRICS).exists():
         log.info("Stopped after %s. Results: %s", plan.only, latest)
         if (run / "audit.html").exists():
             log.info("Audit: %s", latest / "audit.html", extra={"plain": True})
@@ -88,7 +94,7 @@ def conclusion(run: Path, plan: Plan) -> str:
     from reports.score import format_per_class
     from reports.tables import read_json, read_table
 
-    metrics = read_json(run / "metrics.json")
+    metrics = read_json(run / METRICS)
     table = format_per_class(read_table(run / "per_class.csv"))
     score = score_line(metrics)
     kind = "SYNTHETIC demonstration set, " if plan.data is None else ""
@@ -108,6 +114,17 @@ def score_line(metrics: Mapping[str, Any]) -> str:
         f"answering the commonest class: {percent(metrics['majority_accuracy'], ' ')}); "
         f"balanced accuracy {balanced_accuracy(metrics)}"
     )
+
+
+def score_tags(run: Path) -> list[str]:
+    """Say how good a run's network is in a tag, so that runs can be told apart in a list."""
+    if not (run / METRICS).exists():
+        return []
+    from reports.tables import read_json
+    from reports.words import percent
+
+    share = read_json(run / METRICS)["balanced_accuracy"]
+    return [f"balanced accuracy {percent(share, ' ')}"]
 
 
 def balanced_accuracy(metrics: Mapping[str, Any]) -> str:

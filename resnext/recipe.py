@@ -27,7 +27,9 @@ class Recipe(BaseModel):
 
     model_config = ConfigDict(frozen=True, extra="forbid")
 
-    arch: str = Field("resnext50_32x4d", description="architecture by name")
+    arch: str = Field(
+        "resnext50_32x4d", description=f"architecture: {', '.join(zoo.ARCHITECTURES)}"
+    )
     weights: str = Field(
         "none",
         description="weights to start from: none (random), imagenet (torchvision's own), "

@@ -4,6 +4,7 @@ import csv
 import logging
 from typing import Annotated
 
+from tasks.history import tell
 from tasks.orchestrator import NO_CACHE, create_table_artifact, task
 from tasks.stage.artifact import Artifact, Reads, Work
 from tasks.stage.decorator import stage
@@ -44,4 +45,8 @@ def publish_comparison(name: str, found: Artifact) -> None:
     """Show the comparison on the flow run's page."""
     with found.path(COMPARISON).open(encoding="utf-8", newline="") as file:
         rows = list(csv.DictReader(file))
-    create_table_artifact(table=rows, key="comparison", description=f"Recipes compared: {name}")
+    tell(
+        lambda: create_table_artifact(
+            table=rows, key="comparison", description=f"Recipes compared: {name}"
+        )
+    )

@@ -4,6 +4,7 @@ from pathlib import Path
 from typing import Annotated, Any
 
 from reports.evaluation.settings import DecisionSettings
+from tasks.history import tell
 from tasks.orchestrator import NO_CACHE, create_markdown_artifact, create_table_artifact, task
 from tasks.registry import Pointer, Version
 from tasks.stage.artifact import Artifact, Reads, Work
@@ -36,9 +37,17 @@ def publish_decision(
     """Show on the flow run's page what was decided, the models, and where their reports are."""
     lines = [f"# {words}", ""]
     lines += [f"* {name}: `{page}`" for name, page in pages.items()]
-    create_markdown_artifact(markdown="\n".join([*lines, ""]), key="decision", description=words)
     rows = [_row(version, pointer) for version in reversed(versions)]
-    create_table_artifact(table=rows, key="models", description="Registered models, newest first")
+
+    def create() -> None:
+        create_markdown_artifact(
+            markdown="\n".join([*lines, ""]), key="decision", description=words
+        )
+        create_table_artifact(
+            table=rows, key="models", description="Registered models, newest first"
+        )
+
+    tell(create)
 
 
 def _row(version: Version, pointer: Pointer) -> dict[str, Any]:

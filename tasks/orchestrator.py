@@ -19,7 +19,7 @@ _SETTINGS = {
 for _name, _value in _SETTINGS.items():
     os.environ.setdefault(_name, _value)
 
-from prefect import Task, flow, tags, task  # noqa: E402 - see above
+from prefect import Task, flow, get_client, task  # noqa: E402 - see above
 from prefect import runtime as running  # noqa: E402
 from prefect.artifacts import (  # noqa: E402
     create_image_artifact,
@@ -32,8 +32,14 @@ from prefect.artifacts import (  # noqa: E402
 from prefect.cache_policies import NO_CACHE  # noqa: E402
 from prefect.client.schemas.objects import State  # noqa: E402
 from prefect.context import FlowRunContext, TaskRunContext  # noqa: E402
-from prefect.settings import PREFECT_API_URL, PREFECT_HOME, temporary_settings  # noqa: E402
-from prefect.states import Completed, Failed  # noqa: E402
+from prefect.settings import (  # noqa: E402
+    PREFECT_API_REQUEST_TIMEOUT,
+    PREFECT_API_URL,
+    PREFECT_CLIENT_MAX_RETRIES,
+    PREFECT_HOME,
+    temporary_settings,
+)
+from prefect.states import Cancelled, Completed, Failed  # noqa: E402
 
 for _name in _SETTINGS["PREFECT_LOGGING_EXTRA_LOGGERS"].split(","):
     logging.getLogger(_name).setLevel(logging.INFO)
@@ -47,10 +53,14 @@ def run_id() -> str:
 
 __all__ = [
     "NO_CACHE",
+    "PREFECT_API_REQUEST_TIMEOUT",
     "PREFECT_API_URL",
+    "PREFECT_CLIENT_MAX_RETRIES",
     "PREFECT_HOME",
+    "Cancelled",
     "Completed",
     "Failed",
+    "FlowRunContext",
     "State",
     "Task",
     "TaskRunContext",
@@ -60,9 +70,9 @@ __all__ = [
     "create_progress_artifact",
     "create_table_artifact",
     "flow",
+    "get_client",
     "run_id",
     "running",
-    "tags",
     "task",
     "temporary_settings",
     "update_progress_artifact",

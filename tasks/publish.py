@@ -11,6 +11,7 @@ from pathlib import Path
 from typing import Any
 
 from reports.words import percent_interval
+from tasks.history import tell
 from tasks.orchestrator import (
     NO_CACHE,
     create_image_artifact,
@@ -46,20 +47,28 @@ def publish(name: str, scores: Artifact, figures: Artifact, report: Artifact) ->
     confusion = data_uri(figures.path("confusion.png"))
     rows = per_class_rows(scores.path("per_class.csv"))
     metrics = json.loads(scores.path("metrics.json").read_text(encoding="utf-8"))
-    create_image_artifact(image_url=curves, key="curves", description=f"Learning curves: {name}")
-    create_table_artifact(table=rows, key="per-class", description=f"Test part, by class: {name}")
     page = report.path("report.html")
-    create_link_artifact(
-        link=page.as_uri(),
-        link_text=page.name,
-        key="report",
-        description=f"The whole report, on the machine of the run: {page}",
-    )
-    create_markdown_artifact(
-        markdown=summary(name, metrics, curves, confusion, page),
-        key="summary",
-        description=f"Score and figures: {name}",
-    )
+
+    def create() -> None:
+        create_image_artifact(
+            image_url=curves, key="curves", description=f"Learning curves: {name}"
+        )
+        create_table_artifact(
+            table=rows, key="per-class", description=f"Test part, by class: {name}"
+        )
+        create_link_artifact(
+            link=page.as_uri(),
+            link_text=page.name,
+            key="report",
+            description=f"The whole report, on the machine of the run: {page}",
+        )
+        create_markdown_artifact(
+            markdown=summary(name, metrics, curves, confusion, page),
+            key="summary",
+            description=f"Score and figures: {name}",
+        )
+
+    tell(create)
 
 
 def summary(name: str, metrics: dict[str, Any], curves: str, confusion: str, report: Path) -> str:

@@ -16,6 +16,7 @@ from uuid import UUID
 
 from tqdm import tqdm
 
+from tasks.history import tell
 from tasks.orchestrator import (
     TaskRunContext,
     create_progress_artifact,
@@ -36,11 +37,16 @@ PLAIN_LINE_EVERY = 30.0  # seconds, where there is no terminal
 UI_UPDATE_EVERY = 5.0  # seconds
 
 
+class StoppedError(Exception):
+    """Somebody asked the process to end: a cancelled run, a worker that stops, `kill`."""
+
+
 class TrainingWatcher:
     """Follow a training: a moving bar, a line an epoch, and a progress bar in the Prefect UI.
 
     As a context manager it takes the first Ctrl-C for a wish to save and stop; a second one stops
-    at once.
+    at once. So it does with SIGTERM, by which Prefect cancels a run: then it ends in a
+    `StoppedError`.
     """
 
     def __init__(
@@ -51,22 +57,29 @@ class TrainingWatcher:
         self.log_interval = log_interval
         self.progress_bar = progress_bar
         self.total = self.per_epoch = self.begun = self.step = self.seen = 0
-        self.interrupted = False
-        self.previous: Any = None
+        self.interrupted = self.terminated = False
+        self.previous: dict[signal.Signals, Any] = {}
         self.started = self.said = self.shown = 0.0
         self.bar: tqdm[NoReturn] | None = None
         self.artifact: UUID | None = None
 
     def __enter__(self) -> Self:
         if threading.current_thread() is threading.main_thread():
-            self.previous = signal.signal(signal.SIGINT, self._interrupt)
+            handlers = {signal.SIGINT: self._interrupt, signal.SIGTERM: self._terminate}
+            self.previous = {each: signal.signal(each, do) for each, do in handlers.items()}
         return self
 
     def __exit__(self, kind: type[BaseException] | None, *_: object) -> None:
-        if self.previous is not None:
-            signal.signal(signal.SIGINT, self.previous)
+        for each, handler in self.previous.items():
+            signal.signal(each, handler)
         if self.bar is not None:
             self.bar.close()
+        if kind not in (None, KeyboardInterrupt):
+            return
+        if self.terminated:
+            raise StoppedError(
+                "Stopped by a signal. A checkpoint is saved; another run of the same goes on there."
+            ) from None
         if self.interrupted and kind is None:  # after the last step: the wish to stop still holds
             raise KeyboardInterrupt
 
@@ -75,8 +88,12 @@ class TrainingWatcher:
             raise KeyboardInterrupt
         self.interrupted = True
 
+    def _terminate(self, *_: object) -> None:
+        self.terminated = True
+        self._interrupt()
+
     def wants_to_stop(self) -> bool:
-        """Tell whether Ctrl-C was pressed."""
+        """Tell whether Ctrl-C was pressed, or the process asked to end."""
         return self.interrupted
 
     def on_start(self, total_steps: int, steps_per_epoch: int, done: int) -> None:
@@ -195,11 +212,5 @@ def say(text: str, *, plain: bool = False) -> None:
 
 
 def _in_ui(call: Callable[[], T]) -> T | None:
-    """Do something to the Prefect UI, if this is a task run; never fail because of it."""
-    if TaskRunContext.get() is None:
-        return None
-    try:
-        return call()
-    except Exception as error:
-        log.warning("the Prefect UI could not be updated (%s); the training goes on", error)
-        return None
+    """Do something to the Prefect UI, if this is a task run."""
+    return None if TaskRunContext.get() is None else tell(call)

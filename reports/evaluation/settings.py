@@ -27,8 +27,8 @@ class EvaluationSettings(BaseModel):
         gt=0,
         lt=1,
         description=(
-            "wanted share (0..1, both excluded) of the positive class found: the highest threshold "
-            "that reaches it on the validation part; none: that with the greatest Youden's J"
+            "wanted share of the positive class found: the highest threshold that reaches it on "
+            "the validation part; none: that with the greatest Youden's J"
         ),
     )
 

@@ -48,7 +48,7 @@ class SplitSettings(BaseModel):
         default=False,
         description="let val and test hold augmented copies too, not photographs only",
     )
-    seed: int = Field(default=0, ge=0, description="seed of the draw, an integer from 0")
+    seed: int = Field(default=0, ge=0, description="seed of the draw")
 
     @property
     def parts(self) -> list[str]:

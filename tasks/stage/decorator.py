@@ -17,7 +17,7 @@ from pathlib import Path
 from typing import Any, Concatenate, Generic, ParamSpec, get_args
 
 from resnext.errors import InputError
-from tasks.orchestrator import NO_CACHE, Completed, Failed, State, Task, task
+from tasks.orchestrator import NO_CACHE, Cancelled, Completed, Failed, State, Task, task
 from tasks.stage.artifact import Artifact, Reads, Runtime, Work
 from tasks.stage.key import cache_key, digest_of
 from tasks.stage.run import link
@@ -29,6 +29,7 @@ from tasks.stage.store import (
     partial_folder,
     scratch_folder,
 )
+from tasks.watch import StoppedError
 
 log = logging.getLogger(__name__)
 
@@ -170,6 +171,8 @@ class Stage(Generic[P]):
                 artifact, cached = self._run(*args, **kwargs)
             except InputError as error:  # in words and without a traceback, see __call__
                 return Failed(message=str(error), data=error)
+            except StoppedError as error:
+                return Cancelled(message=str(error), data=error)
             if not cached:
                 return artifact
             return Completed(name="Cached", message=f"{self.name}/{artifact.key}", data=artifact)

@@ -1,0 +1,62 @@
+"""Tell the run history something: a server that is gone neither stops nor delays a run."""
+
+import logging
+import time
+from collections.abc import Callable, Iterable
+from typing import TypeVar
+
+from tasks.orchestrator import (
+    PREFECT_API_REQUEST_TIMEOUT,
+    PREFECT_CLIENT_MAX_RETRIES,
+    FlowRunContext,
+    get_client,
+    temporary_settings,
+)
+
+log = logging.getLogger(__name__)
+
+T = TypeVar("T")
+
+PATIENCE = 10.0  # seconds for one request
+NEXT_TRY = 60.0  # seconds after one that failed
+
+
+class Line:
+    """Whether the server answers, as far as is known: after a failure it is left alone a while."""
+
+    def __init__(self) -> None:
+        self.silent_until = 0.0
+
+    def tell(self, call: Callable[[], T]) -> T | None:
+        """Make a call to the server, at once or not at all; give None where it failed."""
+        if time.monotonic() < self.silent_until:
+            return None
+        at_once = {PREFECT_CLIENT_MAX_RETRIES: 0, PREFECT_API_REQUEST_TIMEOUT: PATIENCE}
+        try:
+            with temporary_settings(updates=at_once):
+                return call()
+        except Exception as error:
+            self.silent_until = time.monotonic() + NEXT_TRY
+            log.warning("the Prefect server can't be told (%s); the run goes on without it", error)
+            return None
+
+
+tell = Line().tell
+
+
+def add_tags(tags: Iterable[str]) -> None:
+    """Tag the flow run that this is.
+
+    Its tasks get none: for each tagged one Prefect asks the server whether it may run.
+    """
+    context = FlowRunContext.get()
+    run = context and context.flow_run
+    if not run:
+        return
+    run.tags = sorted({*run.tags, *tags})  # as it is, so that the next ones are added to them
+
+    def update() -> None:
+        with get_client(sync_client=True) as client:
+            client.update_flow_run(run.id, tags=run.tags)
+
+    tell(update)
