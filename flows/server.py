@@ -62,6 +62,17 @@ def connected(*, linger: float = LINGER) -> Iterator[str]:
             yield url
 
 
+def lasting() -> str | None:
+    """Give the address of a server that no run of ours started and none will end.
+
+    The one that Prefect's settings name, whether or not it answers, or one on the usual port.
+    """
+    from tasks.orchestrator import PREFECT_API_URL
+
+    configured = PREFECT_API_URL.value()
+    return configured or (WELL_KNOWN if _healthy(WELL_KNOWN) else None)
+
+
 def _require_answer(url: str) -> None:
     if not _healthy(url, seconds=10.0):
         raise InputError(

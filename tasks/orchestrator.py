@@ -29,10 +29,28 @@ from prefect.artifacts import (  # noqa: E402
     create_table_artifact,
     update_progress_artifact,
 )
+from prefect.automations import (  # noqa: E402
+    Automation,
+    CallWebhook,
+    ChangeFlowRunState,
+    EventTrigger,
+    Posture,
+    ResourceSpecification,
+)
+from prefect.blocks.webhook import Webhook  # noqa: E402
 from prefect.cache_policies import NO_CACHE  # noqa: E402
-from prefect.client.schemas.objects import State  # noqa: E402
+from prefect.client.orchestration import get_client  # noqa: E402
+from prefect.client.schemas.objects import State, StateType  # noqa: E402
 from prefect.context import FlowRunContext, TaskRunContext  # noqa: E402
-from prefect.settings import PREFECT_API_URL, PREFECT_HOME, temporary_settings  # noqa: E402
+from prefect.events import emit_event  # noqa: E402
+from prefect.exceptions import ObjectNotFound  # noqa: E402
+from prefect.settings import (  # noqa: E402
+    PREFECT_API_AUTH_STRING,
+    PREFECT_API_KEY,
+    PREFECT_API_URL,
+    PREFECT_HOME,
+    temporary_settings,
+)
 from prefect.states import Completed, Failed  # noqa: E402
 
 for _name in _SETTINGS["PREFECT_LOGGING_EXTRA_LOGGERS"].split(","):
@@ -47,19 +65,32 @@ def run_id() -> str:
 
 __all__ = [
     "NO_CACHE",
+    "PREFECT_API_AUTH_STRING",
+    "PREFECT_API_KEY",
     "PREFECT_API_URL",
     "PREFECT_HOME",
+    "Automation",
+    "CallWebhook",
+    "ChangeFlowRunState",
     "Completed",
+    "EventTrigger",
     "Failed",
+    "ObjectNotFound",
+    "Posture",
+    "ResourceSpecification",
     "State",
+    "StateType",
     "Task",
     "TaskRunContext",
+    "Webhook",
     "create_image_artifact",
     "create_link_artifact",
     "create_markdown_artifact",
     "create_progress_artifact",
     "create_table_artifact",
+    "emit_event",
     "flow",
+    "get_client",
     "run_id",
     "running",
     "tags",
