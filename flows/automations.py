@@ -12,6 +12,7 @@ Source: https://docs.prefect.io/v3/advanced/detect-zombie-flows for the lost hea
 from it in that only this project's flows are watched.
 """
 
+import json
 import re
 import sys
 from collections.abc import Iterable
@@ -25,6 +26,7 @@ from flows import command, server
 from resnext.errors import InputError
 from tasks.announce import PROMOTED, REGISTRY
 from tasks.orchestrator import (
+    PREFECT_UI_URL,
     Automation,
     CallWebhook,
     ChangeFlowRunState,
@@ -113,11 +115,11 @@ def remove_automations() -> int:
 def failure_notice(block: UUID) -> Automation:
     """Call a webhook block when a run of this project failed or crashed."""
     ended = 'event.payload["validated_state"]'
-    link = "flow_run | ui_url"
+    link = _link()
     said = f"({ended}.message or '')"
     payload = _json_of(
         text=f"flow.name ~ ' \"' ~ flow_run.name ~ '\" ' ~ ({ended}.name | lower) ~ ': ' ~ {said}"
-        f" ~ ' ' ~ ({link} or '')",
+        f" ~ ' ' ~ {link}",
         event="'run failed'",
         flow="flow.name",
         flow_run="flow_run.name",
@@ -150,7 +152,7 @@ def promotion_notice(block: UUID) -> Automation:
         network=fact("network"),
         flow_run="flow_run.name",  # none where it was promoted by hand
         id="flow_run.id | string if flow_run else ''",
-        link="flow_run | ui_url if flow_run else ''",
+        link=f"{_link()} if flow_run else ''",
     )
     return Automation(
         name=PROMOTION,
@@ -273,6 +275,12 @@ def _flows() -> ResourceSpecification:
     return ResourceSpecification(
         {"prefect.resource.role": "flow", "prefect.resource.name": list(FLOWS)}
     )
+
+
+def _link() -> str:
+    """Give the expression for a run's page: by the server's own address, else by ours for it."""
+    pages = json.dumps(f"{PREFECT_UI_URL.value() or ''}/runs/flow-run/")
+    return f"((flow_run | ui_url) or ({pages} ~ flow_run.id))"
 
 
 def _json_of(**values: str) -> str:

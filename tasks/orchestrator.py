@@ -49,12 +49,15 @@ from prefect.settings import (  # noqa: E402
     PREFECT_API_KEY,
     PREFECT_API_URL,
     PREFECT_HOME,
+    PREFECT_UI_URL,
     temporary_settings,
 )
 from prefect.states import Completed, Failed  # noqa: E402
 
 for _name in _SETTINGS["PREFECT_LOGGING_EXTRA_LOGGERS"].split(","):
     logging.getLogger(_name).setLevel(logging.INFO)
+# At a program's end it warns of events that are still on their way, and waits for them anyway.
+logging.getLogger("EventsWorker").setLevel(logging.ERROR)
 
 
 def run_id() -> str:
@@ -69,6 +72,7 @@ __all__ = [
     "PREFECT_API_KEY",
     "PREFECT_API_URL",
     "PREFECT_HOME",
+    "PREFECT_UI_URL",
     "Automation",
     "CallWebhook",
     "ChangeFlowRunState",
