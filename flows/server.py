@@ -8,6 +8,7 @@ lock that the operating system lets go of.
 Run as a module it is that server: `python -m flows.server HOME PORT LINGER`.
 """
 
+import base64
 import json
 import logging
 import os
@@ -44,7 +45,8 @@ def connected(*, linger: float = LINGER) -> Iterator[str]:
     which ends itself `linger` seconds after the last run.
 
     Raises:
-        InputError: the named server doesn't answer, or there is no place for the history.
+        InputError: the named server doesn't answer, the server asks for another password, or there
+            is no place for the history.
         RuntimeError: the shared server doesn't start; the message names its log file.
     """
     from tasks.orchestrator import PREFECT_API_URL, PREFECT_HOME, temporary_settings
@@ -52,12 +54,14 @@ def connected(*, linger: float = LINGER) -> Iterator[str]:
     configured = PREFECT_API_URL.value()
     if configured:
         _require_answer(configured)
+        _require_admission(configured)
         yield configured
         return
     _reach_loopback_directly()
     home = Path(PREFECT_HOME.value())
     with _in_use(home):
         url = WELL_KNOWN if _healthy(WELL_KNOWN) else _shared(home, linger)
+        _require_admission(url)
         with temporary_settings(updates={PREFECT_API_URL: url}):
             yield url
 
@@ -78,6 +82,21 @@ def _require_answer(url: str) -> None:
         raise InputError(
             f"PREFECT_API_URL must name a server that answers, got {url!r}. "
             "Start it, or unset the variable (or `prefect config unset PREFECT_API_URL`)."
+        )
+
+
+def _require_admission(url: str) -> None:
+    """Refuse a server that would refuse us: its health is told to everybody, all else is not."""
+    from tasks.orchestrator import PREFECT_API_AUTH_STRING, PREFECT_API_KEY
+
+    if PREFECT_API_KEY.value():  # of Prefect Cloud, which has addresses of its own
+        return
+    password = PREFECT_API_AUTH_STRING.value()
+    if _status(f"{url}/admin/version", password, seconds=10.0) in (401, 403):
+        raise InputError(
+            "PREFECT_API_AUTH_STRING must be the user:password that the Prefect server at "
+            f"{url} was started with (its PREFECT_SERVER_API_AUTH_STRING), got "
+            f"{'another one' if password else 'none'}. Set it in the environment."
         )
 
 
@@ -202,14 +221,24 @@ def _address(home: Path) -> str | None:
 
 def _healthy(url: str, *, seconds: float = 2.0) -> bool:
     """Tell whether a server answers; one that asks for a password does."""
+    return _status(f"{url}/health", None, seconds=seconds) in (200, 401, 403)
+
+
+def _status(address: str, password: str | None, *, seconds: float) -> int | None:
+    """Give the status of an answer; None without any."""
     direct = urllib.request.build_opener(urllib.request.ProxyHandler({}))  # loopback needs no proxy
     try:
-        with direct.open(f"{url}/health", timeout=seconds) as answer:
-            return bool(answer.status == 200)
+        request = urllib.request.Request(address)
+        if password:
+            token = base64.b64encode(password.encode()).decode()
+            request.add_header("Authorization", f"Basic {token}")
+        with direct.open(request, timeout=seconds) as answer:
+            status: int = answer.status
     except urllib.error.HTTPError as error:
-        return error.code in (401, 403)
+        return error.code
     except (OSError, ValueError):
-        return False
+        return None
+    return status
 
 
 def _free_port() -> int:

@@ -62,7 +62,7 @@ def test_a_server_that_is_named_is_used(monkeypatch: pytest.MonkeyPatch) -> None
     from prefect.settings import PREFECT_API_URL, temporary_settings
 
     monkeypatch.setattr(server, "_shared", pytest.fail)
-    monkeypatch.setattr(server, "_healthy", lambda *_, **__: True)
+    monkeypatch.setattr(server, "_status", lambda *_, **__: 200)
     with (
         temporary_settings(updates={PREFECT_API_URL: "http://127.0.0.1:9/api"}),
         server.connected() as url,
