@@ -1,18 +1,20 @@
 """PostgreSQL as the server's database: one setting, and everything else stays as it is."""
 
-import contextlib
 import os
 import pwd
 import shutil
+import signal
 import subprocess
 import tempfile
 from collections.abc import Iterator
+from contextlib import contextmanager
 from pathlib import Path
+from typing import IO
 
 import pytest
 
 from tests.conftest import make_tree
-from tests.flows.serving import REPOSITORY, free_port, run_python, running_server
+from tests.flows.serving import REPOSITORY, free_port, run_python, running_server, wait_until
 
 DEBIAN = Path("/usr/lib/postgresql")  # its versions lie here, off the search path
 OWNER = "postgres"
@@ -45,46 +47,51 @@ class Cluster:
             os.chown(folder, owner.pw_uid, owner.pw_gid)
 
     def __call__(self, name: str, *words: str) -> "subprocess.CompletedProcess[str]":
-        """Run one of its programs as its user."""
-        return subprocess.run(
+        """Run one of its programs as its user, to its end."""
+        process = self.begin(name, *words)
+        said, _ = process.communicate(timeout=180)
+        return subprocess.CompletedProcess(process.args, process.returncode, said)
+
+    def begin(
+        self, name: str, *words: str, output: int | IO[bytes] = subprocess.PIPE
+    ) -> "subprocess.Popen[str]":
+        return subprocess.Popen(
             [program(name), *words],
             stdin=subprocess.DEVNULL,
-            stdout=subprocess.PIPE,
+            stdout=output,
             stderr=subprocess.STDOUT,
             text=True,
-            timeout=180,
             cwd=self.folder,
             env={"PATH": os.environ.get("PATH", ""), "LC_ALL": "C.UTF-8", "TZ": "UTC"},
             user=self.user,
             group=self.user,
             extra_groups=[] if self.user else None,
-            check=False,
         )
 
-    def start(self) -> None:
+    @contextmanager
+    def running(self) -> Iterator[None]:
+        """Run it while the body runs; skip the test where that can't be done."""
         made = self("initdb", "-D", str(self.data), "-U", ROLE, "-A", "trust", "-E", "UTF8", "-N")
         if made.returncode != 0:
             pytest.skip(f"PostgreSQL can't make a database here: {made.stdout[-300:]}")
-        options = f"-h 127.0.0.1 -p {self.port} -k {self.folder} -F"
         log = self.folder / "log"
-        begun = self(
-            "pg_ctl",
-            "-D",
-            str(self.data),
-            "-l",
-            str(log),
-            "-w",
-            "-t",
-            "120",
-            "-o",
-            options,
-            "start",
-        )
-        if begun.returncode != 0:
-            pytest.skip(f"PostgreSQL can't be started here: {begun.stdout[-300:]}")
+        where = ["-h", "127.0.0.1", "-p", str(self.port), "-k", str(self.folder)]
+        with log.open("wb") as output:
+            process = self.begin("postgres", "-D", str(self.data), "-F", *where, output=output)
+        try:
+            wait_until(
+                lambda: process.poll() is not None or self.ready(), "PostgreSQL does not answer"
+            )
+            if process.poll() is not None:
+                pytest.skip(f"PostgreSQL can't be started here: {log.read_text()[-300:]}")
+            yield
+        finally:
+            if process.poll() is None:
+                process.send_signal(signal.SIGINT)  # a fast shutdown, which waits for no client
+            process.wait(60)
 
-    def stop(self) -> None:
-        self("pg_ctl", "-D", str(self.data), "-m", "immediate", "-w", "stop")
+    def ready(self) -> bool:
+        return self("pg_isready", "-h", "127.0.0.1", "-p", str(self.port)).returncode == 0
 
     @property
     def url(self) -> str:
@@ -102,9 +109,7 @@ def postgresql() -> Iterator[Cluster]:
     # Not in tmp_path, whose folders only this user may enter; a socket's path must be short too.
     with tempfile.TemporaryDirectory(prefix="pg-") as folder:
         cluster = Cluster(Path(folder))
-        with contextlib.ExitStack() as stack:
-            stack.callback(cluster.stop)
-            cluster.start()
+        with cluster.running():
             yield cluster
 
 
