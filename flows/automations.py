@@ -13,7 +13,6 @@ from it in that only this project's flows are watched.
 """
 
 import json
-import re
 import sys
 from collections.abc import Iterable
 from datetime import timedelta
@@ -23,19 +22,19 @@ from uuid import UUID
 from cyclopts import Parameter
 
 from flows import command, server
+from flows.webhook import BLOCK_NAME, find_block, save_block
 from resnext.errors import InputError
 from tasks.announce import PROMOTED, REGISTRY
 from tasks.orchestrator import (
+    PREFECT_FLOWS_HEARTBEAT_FREQUENCY,
     PREFECT_UI_URL,
     Automation,
     CallWebhook,
     ChangeFlowRunState,
     EventTrigger,
-    ObjectNotFound,
     Posture,
     ResourceSpecification,
     StateType,
-    Webhook,
     get_client,
 )
 
@@ -51,7 +50,6 @@ GOOD_ENDS = {f"prefect.flow-run.{state}" for state in ("Completed", "Cancelled",
 
 LOST_AFTER = timedelta(minutes=10)  # a heartbeat every 3 minutes is Prefect's default: 3 are missed
 SHORTEST = timedelta(seconds=10)  # that Prefect's proactive triggers allow
-BLOCK_NAME = re.compile(r"[a-z0-9]+(-[a-z0-9]+)*")
 
 
 def main(
@@ -69,13 +67,14 @@ def main(
         url: Address to make that block with, or to change it to [default: the block is there].
         allow_private: With --url: the receiver may be on this machine or the own network
             [default: off].
-        lost_after: Seconds without a heartbeat after which a run counts as crashed; at least three
-            times PREFECT_FLOWS_HEARTBEAT_FREQUENCY of the runs [default: 600].
+        lost_after: Seconds without a heartbeat after which a run counts as crashed; at least twice
+            the runs' PREFECT_FLOWS_HEARTBEAT_FREQUENCY [default: 600].
         remove: Remove the automations; the block stays [default: off].
     """
     _require_flags_that_fit(webhook, url, allow_private, remove)
     after = timedelta(seconds=lost_after)
     watch = watch_heartbeats(after)  # wrong input is said before a server is asked
+    _require_longer_than_a_heartbeat(after)
     _require_lasting_server()
     with server.connected():
         if webhook is None:
@@ -203,34 +202,6 @@ def watch_heartbeats(after: timedelta) -> Automation:
     )
 
 
-def find_block(name: str) -> UUID:
-    """Give the id of a webhook block.
-
-    Raises:
-        InputError: there is none of that name.
-    """
-    try:
-        with get_client(sync_client=True) as client:
-            found = client.read_block_document_by_name(name, "webhook", include_secrets=False)
-    except ObjectNotFound as error:
-        raise InputError(
-            f"--webhook must be the name of a webhook block on the server, got '{name}'. Make one "
-            "in its UI, under Blocks (with the header Content-Type: application/json), or give "
-            "the address: --url https://..."
-        ) from error
-    return UUID(str(found.id))
-
-
-def save_block(name: str, url: str, *, allow_private: bool) -> None:
-    """Make a webhook block, or change the address of the one that there is."""
-    block = Webhook(
-        url=url,
-        headers={"Content-Type": "application/json"},  # Prefect sends a rendered text without one
-        allow_private_urls=allow_private,
-    )
-    block.save(name, overwrite=True)
-
-
 def _require_flags_that_fit(
     webhook: str | None, url: str | None, allow_private: bool, remove: bool
 ) -> None:
@@ -251,6 +222,17 @@ def _require_flags_that_fit(
     if webhook is not None and not BLOCK_NAME.fullmatch(webhook):
         raise InputError(
             f"--webhook must be lower-case letters, digits and dashes, got '{webhook}'."
+        )
+
+
+def _require_longer_than_a_heartbeat(after: timedelta) -> None:
+    """Refuse a time in which a living run may send none, if runs have the setting that we have."""
+    frequency = PREFECT_FLOWS_HEARTBEAT_FREQUENCY.value()
+    if frequency is not None and after < timedelta(seconds=2 * frequency):
+        raise InputError(
+            f"--lost-after must be at least twice the {frequency} seconds between heartbeats, got "
+            f"{after.total_seconds():g}. Give a longer time, or set "
+            "PREFECT_FLOWS_HEARTBEAT_FREQUENCY (30 or more) here and where the runs start."
         )
 
 

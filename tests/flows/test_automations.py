@@ -123,9 +123,21 @@ class Place:
         ):
             yield client
 
+    def watch(self, seconds: int) -> None:
+        with self.client():
+            watch = automations.watch_heartbeats(timedelta(seconds=seconds))
+            automations.create_automations([watch])
+
     def names(self) -> list[str]:
         with self.client() as client:
             return sorted(automation.name for automation in client.read_automations())
+
+    def events(self, name: str) -> list[str]:
+        """Give the names of the resources that the server saw an event of."""
+        with self.client() as client:
+            body = {"filter": {"event": {"name": [name]}}}
+            seen = client.request("POST", "/events/filter", json=body).json()["events"]
+        return [event["resource"].get("prefect.resource.name", "") for event in seen]
 
     def state(self, run: str) -> tuple[str, str | None]:
         """Give a run's state and its message."""
@@ -151,10 +163,11 @@ def place(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Place]:
 
 @pytest.fixture
 def automated(place: Place, capsys: pytest.CaptureFixture[str]) -> Place:
-    """A place whose automations were made by the program."""
+    """A place whose automations were made by the program, but for a shorter silence."""
     words = ["--webhook", "notices", "--url", place.receiver.url, "--allow-private"]
-    code, text = place.said(capsys, *words, "--lost-after", "10")
+    code, text = place.said(capsys, *words)
     assert code == 0, text
+    place.watch(10)
     return place
 
 
@@ -253,7 +266,9 @@ def test_a_killed_run_is_marked_as_crashed_and_posted(automated: Place) -> None:
     process = start_python(["-c", code], automated.home, PREFECT_API_URL=automated.api)
     try:
         wait_until(lambda: automated.state("killed run")[0] == "Running", "the run did not begin")
-        wait_until(lambda: heartbeats(automated, "killed run"), "no heartbeat was seen")
+        wait_until(
+            lambda: "killed run" in automated.events(automations.HEARTBEAT), "no heartbeat was seen"
+        )
     finally:
         process.send_signal(signal.SIGKILL)
         end(process)
@@ -266,22 +281,13 @@ def test_a_killed_run_is_marked_as_crashed_and_posted(automated: Place) -> None:
     assert automated.state("short run")[0] == "Completed", "one that ended is left alone"
 
 
-def heartbeats(place: Place, run: str) -> bool:
-    """Tell whether the server has seen a heartbeat of a run."""
-    with place.client() as client:
-        body = {"filter": {"event": {"name": [automations.HEARTBEAT]}}}
-        answer = client.request("POST", "/events/filter", json=body)
-    events = answer.json()["events"]
-    return any(event["resource"].get("prefect.resource.name") == run for event in events)
-
-
 @pytest.mark.slow
 def test_making_them_twice_makes_three_and_keeps_the_one_that_was_switched_off(
     automated: Place, capsys: pytest.CaptureFixture[str]
 ) -> None:
     with automated.client() as client:
         client.pause_automation(client.read_automations_by_name(automations.PROMOTION)[0].id)
-    code, _ = automated.said(capsys, "--webhook", "notices", "--lost-after", "99")
+    code, _ = automated.said(capsys, "--webhook", "notices", "--lost-after", "999")
     assert code == 0
     assert automated.names() == sorted(automations.NAMES)
     with automated.client() as client:
@@ -289,7 +295,7 @@ def test_making_them_twice_makes_three_and_keeps_the_one_that_was_switched_off(
     assert not made[automations.PROMOTION].enabled
     watch = made[automations.SILENCE].trigger
     assert isinstance(watch, EventTrigger)
-    assert watch.within == timedelta(seconds=99)
+    assert watch.within == timedelta(seconds=999)
 
 
 @pytest.mark.slow
@@ -308,13 +314,26 @@ def test_a_private_address_is_called_only_where_it_is_allowed(
 ) -> None:
     words = ["--webhook", "guarded", "--url", place.receiver.url]
     assert place.said(capsys, *words)[0] == 0
-    with place.client() as client:
-        found = client.read_block_document_by_name("guarded", "webhook")
-    assert found.data["allow_private_urls"] is False
+    assert place.run("raise ValueError", run="unsent run")[0] == 1
+    wait_until(lambda: place.events("prefect.automation.action.failed"), "nothing was refused")
+    assert not place.receiver.about("unsent run")
     assert place.said(capsys, *words, "--allow-private")[0] == 0
-    with place.client() as client:
-        found = client.read_block_document_by_name("guarded", "webhook")
-    assert found.data["allow_private_urls"] is True
+    assert place.run("raise ValueError", run="sent run")[0] == 1
+    wait_until(lambda: place.receiver.about("sent run"), "no notice came")
+    assert not place.receiver.about("unsent run")
+
+
+@pytest.mark.slow
+def test_the_address_lies_encrypted_on_the_server(
+    place: Place, capsys: pytest.CaptureFixture[str]
+) -> None:
+    url = "https://example.org/hook?token=zebra"
+    code, text = place.said(capsys, "--webhook", "secret", "--url", url)
+    assert code == 0
+    assert "zebra" not in text
+    kept = b"".join(path.read_bytes() for path in place.home.glob("prefect.db*"))
+    assert b"resnext-pipeline: a run failed or crashed" in kept
+    assert b"zebra" not in kept
 
 
 @pytest.mark.parametrize(
@@ -326,6 +345,7 @@ def test_a_private_address_is_called_only_where_it_is_allowed(
         (["--webhook", "A b"], "--webhook must be lower-case letters, digits and dashes"),
         (["--webhook", "a", "--url", "ftp://x"], "--url must begin with http:// or https://"),
         (["--webhook", "a", "--lost-after", "5"], "--lost-after must be at least 10 seconds"),
+        (["--webhook", "a", "--lost-after", "99"], "at least twice the 180 seconds between"),
         (["--webhook", "a"], "PREFECT_API_URL must name a Prefect server that goes on running"),
     ],
 )
