@@ -57,7 +57,7 @@ def main(
     webhook: str | None = None,
     url: str | None = None,
     allow_private: Annotated[bool, Parameter(negative="")] = False,
-    lost_after: float = LOST_AFTER.total_seconds(),
+    lost_after: int = int(LOST_AFTER.total_seconds()),
     remove: Annotated[bool, Parameter(negative="")] = False,
 ) -> None:
     """Have the Prefect server call a webhook when a run fails and when a model is promoted.
@@ -85,7 +85,7 @@ def main(
         block = find_block(webhook)
         create_automations([failure_notice(block), promotion_notice(block), watch])
     print(f"The webhook block '{webhook}' is called when a run fails and when a model is promoted.")
-    print(f"A run without a heartbeat for {lost_after:g} s counts as crashed.")
+    print(f"A run without a heartbeat for {lost_after} s counts as crashed.")
 
 
 def create_automations(automations: Iterable[Automation]) -> None:
