@@ -57,6 +57,7 @@ def run_command(
     try:
         app.config = _config_file(words)
         app(words, exit_on_error=False, print_error=False)
+        _leave_if_unheard()
     except CycloptsError as error:
         return _complain(_first_line(error))
     except (InputError, ValidationError) as error:
@@ -90,6 +91,7 @@ class Outcome:
     """How a flow ends."""
 
     state: State[Any]
+    heard: bool = True
 
 
 _ended: list[Outcome] = []
@@ -128,13 +130,21 @@ def run_flow(flow: Callable[..., Any], *args: Any) -> None:
     except Exception as error:
         if not _ended:
             raise
-        state = _ended[0].state
+        state, _ended[0].heard = _ended[0].state, False
         log.warning(
             "the Prefect server went away (%s), so that the run history does not show how this "
             "run ended. Its results are complete: the same command would find all of them cached.",
             error,
         )
     end(state)
+
+
+def _leave_if_unheard() -> None:
+    """End at once where the server is gone: Prefect would try to reach it for minutes."""
+    if _ended and not _ended[0].heard:
+        sys.stdout.flush()
+        sys.stderr.flush()
+        os._exit(DONE)
 
 
 def end(state: State[Any]) -> None:

@@ -9,14 +9,16 @@ Predictions are made with the champion, where there is one.
 
 import sys
 from collections.abc import Sequence
+from contextlib import suppress
 from pathlib import Path
 from typing import Literal
 
-from flows import command
+from flows import command, server
 from flows.flags import REPOSITORY
 from reports.words import display_width, printable
 from resnext.errors import InputError
 from tasks import registry
+from tasks.announce import announce_promotion
 from tasks.registry import Pointer, Version
 
 BY_HAND = "by hand"
@@ -53,6 +55,18 @@ def main(
     else:
         changed = registry.rollback(store, BY_HAND)
     print(f"Version {changed.champion} is champion now.")
+    announce(store, changed)
+
+
+def announce(store: Path, changed: Pointer) -> None:
+    """Tell a Prefect server that goes on running of the new champion; none is started for it."""
+    if server.lasting() is None:
+        return
+    change = changed.changes[-1]
+    with suppress(InputError), server.connected():  # a server that is away is no reason to fail
+        announce_promotion(
+            store, registry.find(store, change.version), f"{change.kind} {change.why}"
+        )
 
 
 def table(versions: Sequence[Version], pointer: Pointer) -> str:

@@ -47,6 +47,7 @@ from resnext.card import read_card
 from resnext.device import plan_compute
 from resnext.errors import InputError
 from tasks import registry
+from tasks.announce import announce_promotion
 from tasks.decide import DECISION, decide, publish_decision
 from tasks.history import add_tags
 from tasks.orchestrator import Completed, State, flow, run_id
@@ -140,6 +141,7 @@ def run_retraining(plan: Plan, settings: DecisionSettings, name: str) -> str:
         verdict = "better" if found is None else found["verdict"]
         if verdict == "better":
             registry.promote(plan.store, version.number, words)
+            announce_promotion(plan.store, version, words)
         return _conclusion(plan.store, run, version, champion, verdict)
 
 

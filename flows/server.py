@@ -12,13 +12,10 @@ import json
 import logging
 import os
 import signal
-import socket
 import subprocess
 import sys
 import threading
 import time
-import urllib.error
-import urllib.request
 import uuid
 from collections.abc import Callable, Iterator
 from contextlib import contextmanager
@@ -27,12 +24,20 @@ from typing import Any
 
 from filelock import FileLock, Timeout
 
+from flows.address import (
+    START_TIMEOUT,
+    await_answer,
+    free_port,
+    healthy,
+    reach_loopback_directly,
+    require_admission,
+    require_answer,
+)
 from resnext.errors import InputError
 
 log = logging.getLogger(__name__)
 
 WELL_KNOWN = "http://127.0.0.1:4200/api"  # `prefect server start`
-START_TIMEOUT = 120.0  # seconds; the very first start makes a database
 LINGER = 60.0  # seconds without a run before the shared server ends
 LOCAL_RETRIES = 2  # a server on this machine that is gone does not come back by itself
 NAME = "pipeline-server"
@@ -46,7 +51,8 @@ def connected(*, linger: float = LINGER) -> Iterator[str]:
     which ends itself `linger` seconds after the last run.
 
     Raises:
-        InputError: the named server doesn't answer, or there is no place for the history.
+        InputError: the named server doesn't answer, the server asks for another password, or there
+            is no place for the history.
         RuntimeError: the shared server doesn't start; the message names its log file.
     """
     from tasks.orchestrator import (
@@ -58,13 +64,15 @@ def connected(*, linger: float = LINGER) -> Iterator[str]:
 
     configured = PREFECT_API_URL.value()
     if configured:
-        _require_answer(configured)
+        require_answer(configured)
+        require_admission(configured)
         yield configured
         return
-    _reach_loopback_directly()
+    reach_loopback_directly()
     home = Path(PREFECT_HOME.value())
     with _in_use(home):
         url = WELL_KNOWN if healthy(WELL_KNOWN) else _shared(home, linger)
+        require_admission(url)
         with temporary_settings(
             updates={PREFECT_API_URL: url, PREFECT_CLIENT_MAX_RETRIES: LOCAL_RETRIES}
         ):
@@ -91,7 +99,7 @@ def instead_of_shared(start: Callable[[], str]) -> Iterator[str]:
     with FileLock(home / f"{NAME}.lock"):  # no run starts a shared one meanwhile
         _end_shared(home)
         url = start()
-        _write_record(home, url, os.getpid())
+        _write_record(home, url, os.getpid(), lasting=True)
     try:
         yield url
     finally:
@@ -104,7 +112,7 @@ def _end_shared(home: Path) -> None:
     url = _address(home)
     if url is None or not healthy(url):
         return
-    os.kill(int(json.loads(_record(home).read_text(encoding="utf-8"))["pid"]), signal.SIGTERM)
+    os.kill(int(_recorded(home)["pid"]), signal.SIGTERM)
     end = time.monotonic() + START_TIMEOUT
     while healthy(url):
         if time.monotonic() > end:
@@ -113,19 +121,20 @@ def _end_shared(home: Path) -> None:
     _record(home).unlink(missing_ok=True)
 
 
-def _require_answer(url: str) -> None:
-    if not healthy(url, seconds=10.0):
-        raise InputError(
-            f"PREFECT_API_URL must name a server that answers, got {url!r}. "
-            "Start it, or unset the variable (or `prefect config unset PREFECT_API_URL`)."
-        )
+def lasting() -> str | None:
+    """Give the address of a server that does not end with the runs; None where there is none.
 
+    The one that Prefect's settings name, whether or not it answers, one on the usual port, or
+    that of `flows/ui.py` on another.
+    """
+    from tasks.orchestrator import PREFECT_API_URL, PREFECT_HOME
 
-def _reach_loopback_directly() -> None:
-    """Keep Prefect's client and the server's process from asking a proxy for this machine."""
-    for name in ("NO_PROXY", "no_proxy"):
-        known = os.environ.get(name, "")
-        os.environ[name] = ",".join(filter(None, [known, "127.0.0.1", "localhost"]))
+    configured = PREFECT_API_URL.value()
+    if configured or healthy(WELL_KNOWN):
+        return configured or WELL_KNOWN
+    home = Path(PREFECT_HOME.value())
+    url = _address(home)
+    return url if url and _recorded(home).get("lasting") and healthy(url) else None
 
 
 @contextmanager
@@ -147,23 +156,8 @@ def _shared(home: Path, linger: float) -> str:
         port = free_port()
         process = _spawn(home, port, linger)
         url = await_answer(process, port, _log_file(home))
-        _write_record(home, url, process.pid)
+        _write_record(home, url, process.pid, lasting=False)
         return url
-
-
-def await_answer(process: "subprocess.Popen[bytes]", port: int, output: Path) -> str:
-    """Wait until a server that was started answers; give its address.
-
-    Raises:
-        RuntimeError: it ended, or does not answer in time; the message names its log file.
-    """
-    url = f"http://127.0.0.1:{port}/api"
-    end = time.monotonic() + START_TIMEOUT
-    while not healthy(url):
-        if process.poll() is not None or time.monotonic() > end:
-            raise RuntimeError(f"The Prefect server did not start, see {output}.")
-        time.sleep(0.1)
-    return url
 
 
 def _spawn(home: Path, port: int, linger: float) -> "subprocess.Popen[bytes]":
@@ -238,8 +232,9 @@ def _record(home: Path) -> Path:
     return home / f"{NAME}.json"
 
 
-def _write_record(home: Path, url: str, pid: int) -> None:
-    _record(home).write_text(json.dumps({"url": url, "pid": pid}), encoding="utf-8")
+def _write_record(home: Path, url: str, pid: int, *, lasting: bool) -> None:
+    text = json.dumps({"url": url, "pid": pid, "lasting": lasting})
+    _record(home).write_text(text, encoding="utf-8")
 
 
 def _log_file(home: Path) -> Path:
@@ -247,37 +242,17 @@ def _log_file(home: Path) -> Path:
 
 
 def _address(home: Path) -> str | None:
-    try:
-        url: str = json.loads(_record(home).read_text(encoding="utf-8"))["url"]
-    except (OSError, ValueError, KeyError):
-        return None
-    return url
+    url = _recorded(home).get("url")
+    return url if isinstance(url, str) else None
 
 
-def healthy(url: str, *, seconds: float = 2.0) -> bool:
-    """Tell whether a server answers; one that asks for a password does."""
-    direct = urllib.request.build_opener(urllib.request.ProxyHandler({}))  # loopback needs no proxy
+def _recorded(home: Path) -> dict[str, Any]:
+    """Give what is written of the server that runs share; nothing where it can't be read."""
     try:
-        with direct.open(f"{url}/health", timeout=seconds) as answer:
-            return bool(answer.status == 200)
-    except urllib.error.HTTPError as error:
-        return error.code in (401, 403)
+        record = json.loads(_record(home).read_text(encoding="utf-8"))
     except (OSError, ValueError):
-        return False
-
-
-def is_taken(port: int) -> bool:
-    """Tell whether something listens on a port of this machine."""
-    with socket.socket() as probe:
-        return probe.connect_ex(("127.0.0.1", port)) == 0
-
-
-def free_port() -> int:
-    """Give the number of a port on which nothing listens now."""
-    with socket.socket() as probe:
-        probe.bind(("127.0.0.1", 0))
-        port: int = probe.getsockname()[1]
-    return port
+        return {}
+    return record if isinstance(record, dict) else {}
 
 
 if __name__ == "__main__":

@@ -20,7 +20,7 @@ from typing import Any, NoReturn
 
 import yaml
 
-from flows import command, server
+from flows import address, command, server
 from flows.flags import REPOSITORY
 from resnext.errors import InputError
 
@@ -43,10 +43,10 @@ def serving(port: int) -> Iterator[dict[str, "subprocess.Popen[bytes]"]]:
     _require_free(port)
     home = Path(PREFECT_HOME.value())
     home.mkdir(parents=True, exist_ok=True)
-    address = f"http://127.0.0.1:{port}/api"
+    url = f"http://127.0.0.1:{port}/api"
     environment = os.environ | {
-        "PREFECT_API_URL": address,
-        "PREFECT_SERVER_UI_API_URL": address,
+        "PREFECT_API_URL": url,
+        "PREFECT_SERVER_UI_API_URL": url,
         "PWD": str(REPOSITORY),
     }
     with ExitStack() as stack:
@@ -56,7 +56,7 @@ def serving(port: int) -> Iterator[dict[str, "subprocess.Popen[bytes]"]]:
             arguments = ["server", "start", "--host", "127.0.0.1", "--port", str(port)]
             started = stack.enter_context(_running(arguments, environment, output))
             processes["server"] = started
-            return server.await_answer(started, port, output)
+            return address.await_answer(started, port, output)
 
         processes: dict[str, subprocess.Popen[bytes]] = {}
         stack.enter_context(server.instead_of_shared(start))
@@ -104,7 +104,7 @@ def deployments() -> list[dict[str, Any]]:
 def _require_free(port: int) -> None:
     if port not in range(1024, 65536):
         raise InputError(f"--port must be from 1024 to 65535, got {port}. Name another one.")
-    if server.is_taken(port):
+    if address.is_taken(port):
         raise InputError(
             f"--port must be free, got {port}. Something listens there, a Prefect server perhaps. "
             "Stop it, or name another port."

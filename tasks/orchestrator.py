@@ -14,12 +14,13 @@ _SETTINGS = {
     "PREFECT_RESULTS_DEFAULT_SERIALIZER": "json",  # never a pickle
     "PREFECT_LOGGING_EXTRA_LOGGERS": "flows,tasks,resnext,reports",
     "PREFECT_LOGGING_TO_API_WHEN_MISSING_FLOW": "ignore",  # lines before and after a run
+    "PREFECT_LOGGING_INTERNAL_LEVEL": "CRITICAL",  # else each event that a lost server missed
     "PREFECT_SERVER_EPHEMERAL_STARTUP_TIMEOUT_SECONDS": "120",  # the first start makes a database
 }
 for _name, _value in _SETTINGS.items():
     os.environ.setdefault(_name, _value)
 
-from prefect import Task, flow, get_client, task  # noqa: E402 - see above
+from prefect import Task, flow, task  # noqa: E402 - see above
 from prefect import runtime as running  # noqa: E402
 from prefect.artifacts import (  # noqa: E402
     create_image_artifact,
@@ -29,20 +30,38 @@ from prefect.artifacts import (  # noqa: E402
     create_table_artifact,
     update_progress_artifact,
 )
+from prefect.automations import (  # noqa: E402
+    Automation,
+    CallWebhook,
+    ChangeFlowRunState,
+    EventTrigger,
+    Posture,
+    ResourceSpecification,
+)
+from prefect.blocks.webhook import Webhook  # noqa: E402
 from prefect.cache_policies import NO_CACHE  # noqa: E402
-from prefect.client.schemas.objects import State  # noqa: E402
+from prefect.client.orchestration import get_client  # noqa: E402
+from prefect.client.schemas.objects import State, StateType  # noqa: E402
 from prefect.context import FlowRunContext, TaskRunContext  # noqa: E402
+from prefect.events import emit_event  # noqa: E402
+from prefect.exceptions import ObjectNotFound  # noqa: E402
 from prefect.settings import (  # noqa: E402
+    PREFECT_API_AUTH_STRING,
+    PREFECT_API_KEY,
     PREFECT_API_REQUEST_TIMEOUT,
     PREFECT_API_URL,
     PREFECT_CLIENT_MAX_RETRIES,
+    PREFECT_FLOWS_HEARTBEAT_FREQUENCY,
     PREFECT_HOME,
+    PREFECT_UI_URL,
     temporary_settings,
 )
 from prefect.states import Cancelled, Completed, Failed  # noqa: E402
 
 for _name in _SETTINGS["PREFECT_LOGGING_EXTRA_LOGGERS"].split(","):
     logging.getLogger(_name).setLevel(logging.INFO)
+# At a program's end it warns of events that are still on their way, and waits for them anyway.
+logging.getLogger("EventsWorker").setLevel(logging.ERROR)
 
 
 def run_id() -> str:
@@ -53,22 +72,36 @@ def run_id() -> str:
 
 __all__ = [
     "NO_CACHE",
+    "PREFECT_API_AUTH_STRING",
+    "PREFECT_API_KEY",
     "PREFECT_API_REQUEST_TIMEOUT",
     "PREFECT_API_URL",
     "PREFECT_CLIENT_MAX_RETRIES",
+    "PREFECT_FLOWS_HEARTBEAT_FREQUENCY",
     "PREFECT_HOME",
+    "PREFECT_UI_URL",
+    "Automation",
+    "CallWebhook",
     "Cancelled",
+    "ChangeFlowRunState",
     "Completed",
+    "EventTrigger",
     "Failed",
     "FlowRunContext",
+    "ObjectNotFound",
+    "Posture",
+    "ResourceSpecification",
     "State",
+    "StateType",
     "Task",
     "TaskRunContext",
+    "Webhook",
     "create_image_artifact",
     "create_link_artifact",
     "create_markdown_artifact",
     "create_progress_artifact",
     "create_table_artifact",
+    "emit_event",
     "flow",
     "get_client",
     "run_id",

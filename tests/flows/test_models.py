@@ -9,6 +9,12 @@ from tasks.registry import About
 from tasks.stage.run import MODEL, open_run
 
 
+@pytest.fixture(autouse=True)
+def no_server(monkeypatch: pytest.MonkeyPatch) -> None:
+    """Announce nothing to a server that may run on this machine."""
+    monkeypatch.setattr("flows.server.lasting", lambda: None)
+
+
 def said(capsys: pytest.CaptureFixture[str], *words: str) -> tuple[int, str]:
     code = command.run_command(models.main, name="models.py", arguments=words)
     captured = capsys.readouterr()

@@ -122,6 +122,7 @@ def test_a_challenger_that_is_not_clearly_better_is_kept_but_not_promoted(
     place: Place, verdict: str, seed: int, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     judged_as(verdict, monkeypatch)
+    monkeypatch.setattr(flow, "announce_promotion", pytest.fail)
     before, count = place.champion, place.count
     said = place.retrain(TRAINING.model_copy(update={"seed": seed}))
     assert said.endswith(f"version {count + 1} is {verdict} than it was")
@@ -132,10 +133,17 @@ def test_a_better_challenger_is_promoted_predicts_and_can_be_rolled_back(
     place: Place, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     judged_as("better", monkeypatch)
+    announced: list[tuple[Path, int, str]] = []
+    monkeypatch.setattr(
+        flow,
+        "announce_promotion",
+        lambda store, version, why: announced.append((store, version.number, why)),
+    )
     before, count = place.champion, place.count
     said = place.retrain(TRAINING.model_copy(update={"seed": 7}))
     assert said == f"version {count + 1} is champion: better than it was"
     assert place.champion == count + 1
+    assert announced == [(place.store, count + 1, "better than it was")]
     assert choose_model(None, place.store).parent.name == f"{count + 1:04}"
     registry.rollback(place.store, "by hand")
     assert place.champion == before

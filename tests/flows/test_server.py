@@ -6,7 +6,7 @@ from pathlib import Path
 
 import pytest
 
-from flows import server
+from flows import address, server
 from resnext.errors import InputError
 
 CLIENT = """
@@ -35,7 +35,7 @@ def wait_until(condition: object, what: str, seconds: float = 90.0) -> None:
         time.sleep(0.1)
 
 
-@pytest.mark.skipif(server.healthy(server.WELL_KNOWN), reason="a server runs on the usual port")
+@pytest.mark.skipif(address.healthy(server.WELL_KNOWN), reason="a server runs on the usual port")
 def test_runs_share_one_server_that_ends_after_the_last_even_if_it_was_killed(
     tmp_path: Path,
 ) -> None:
@@ -49,12 +49,12 @@ def test_runs_share_one_server_that_ends_after_the_last_even_if_it_was_killed(
         first.kill()
         first.wait()
         time.sleep(5.0)
-        assert server.healthy(url), "the second run still needs it"
+        assert address.healthy(url), "the second run still needs it"
     finally:
         for client in (first, second):
             client.kill()
             client.wait()
-    wait_until(lambda: not server.healthy(url), "the server outlived its runs", 20.0)
+    wait_until(lambda: not address.healthy(url), "the server outlived its runs", 20.0)
     assert not (tmp_path / "pipeline-server.json").exists()
 
 
@@ -62,7 +62,7 @@ def test_a_server_that_is_named_is_used(monkeypatch: pytest.MonkeyPatch) -> None
     from prefect.settings import PREFECT_API_URL, temporary_settings
 
     monkeypatch.setattr(server, "_shared", pytest.fail)
-    monkeypatch.setattr(server, "healthy", lambda *_, **__: True)
+    monkeypatch.setattr(address, "status_of", lambda *_, **__: 200)
     with (
         temporary_settings(updates={PREFECT_API_URL: "http://127.0.0.1:9/api"}),
         server.connected() as url,
@@ -73,7 +73,7 @@ def test_a_server_that_is_named_is_used(monkeypatch: pytest.MonkeyPatch) -> None
 def test_a_stale_record_is_not_believed(tmp_path: Path) -> None:
     (tmp_path / "pipeline-server.json").write_text('{"url": "http://127.0.0.1:9/api"}')
     assert server._address(tmp_path) == "http://127.0.0.1:9/api"
-    assert not server.healthy("http://127.0.0.1:9/api")
+    assert not address.healthy("http://127.0.0.1:9/api")
     (tmp_path / "pipeline-server.json").write_text("{")
     assert server._address(tmp_path) is None
 
@@ -92,7 +92,7 @@ def test_a_named_server_that_does_not_answer_is_told_in_words() -> None:
 def test_loopback_is_reached_without_a_proxy(monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setenv("NO_PROXY", "example.org")
     monkeypatch.delenv("no_proxy", raising=False)
-    server._reach_loopback_directly()
+    address.reach_loopback_directly()
     assert os.environ["NO_PROXY"] == "example.org,127.0.0.1,localhost"
     assert os.environ["no_proxy"] == "127.0.0.1,localhost"
     monkeypatch.undo()

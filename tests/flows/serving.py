@@ -1,0 +1,103 @@
+"""A real Prefect server for a test, and the programs that talk to it, apart from the user's own."""
+
+import os
+import subprocess
+import sys
+import time
+from collections.abc import Callable, Iterator
+from contextlib import contextmanager
+from pathlib import Path
+
+from flows import address
+
+REPOSITORY = Path(__file__).resolve().parents[2]
+START_TIMEOUT = 180.0  # seconds; the first start makes a database
+
+
+@contextmanager
+def running_server(home: Path, **settings: str) -> Iterator[str]:
+    """Run `prefect server start` with a home and a database of its own; give its API's address.
+
+    `settings` are environment variables. The server's output goes to `<home>/server.log`.
+    """
+    home.mkdir(parents=True, exist_ok=True)
+    port = address.free_port()
+    url = f"http://127.0.0.1:{port}/api"
+    words = ["server", "start", "--host", "127.0.0.1", "--port", str(port)]
+    log = home / "server.log"
+    with log.open("ab") as output:
+        process = subprocess.Popen(
+            [sys.executable, "-m", "prefect", "--no-prompt", *words],
+            stdin=subprocess.DEVNULL,
+            stdout=output,
+            stderr=output,
+            cwd=home,
+            env=environment(home, **settings),
+        )
+    try:
+        wait_until(
+            lambda: process.poll() is not None or address.healthy(url),
+            f"the server does not answer, see {log}",
+            START_TIMEOUT,
+        )
+        assert process.poll() is None, log.read_text(encoding="utf-8")[-3000:]
+        yield url
+    finally:
+        end(process)
+
+
+def environment(home: Path, **settings: str) -> dict[str, str]:
+    """Give this process's environment without its Prefect settings, and with those given."""
+    ours = {name: text for name, text in os.environ.items() if not name.startswith("PREFECT_")}
+    return ours | {
+        "PREFECT_HOME": str(home),
+        "PREFECT_SERVER_ANALYTICS_ENABLED": "false",
+        "DO_NOT_TRACK": "1",
+        "NO_PROXY": "127.0.0.1,localhost",
+        "no_proxy": "127.0.0.1,localhost",
+        "PYTHONPATH": str(REPOSITORY),
+        **settings,
+    }
+
+
+def start_python(words: list[str], home: Path, **settings: str) -> "subprocess.Popen[str]":
+    """Start a program of this project, or `-c CODE`."""
+    return subprocess.Popen(
+        [sys.executable, *words],
+        stdin=subprocess.DEVNULL,
+        stdout=subprocess.PIPE,
+        stderr=subprocess.STDOUT,
+        text=True,
+        cwd=home,
+        env=environment(home, **settings),
+    )
+
+
+def run_python(words: list[str], home: Path, **settings: str) -> tuple[int, str]:
+    """Run a program of this project to its end; give its exit code and all that it said."""
+    process = start_python(words, home, **settings)
+    try:
+        said, _ = process.communicate(timeout=300)
+    finally:
+        end(process)
+    return process.returncode, said
+
+
+def end(process: "subprocess.Popen[str] | subprocess.Popen[bytes]") -> None:
+    """End a process that may have ended already."""
+    process.terminate()
+    try:
+        process.wait(30)
+    except subprocess.TimeoutExpired:
+        process.kill()
+        process.wait()
+    for stream in (process.stdout, process.stderr):
+        if stream is not None:
+            stream.close()
+
+
+def wait_until(condition: Callable[[], object], what: str, seconds: float = 120.0) -> None:
+    limit = time.monotonic() + seconds
+    while not condition():
+        assert time.monotonic() < limit, what
+        time.sleep(0.2)

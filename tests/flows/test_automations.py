@@ -1,0 +1,362 @@
+"""Notices, as a user gets them: a real server calls a real receiver on this machine."""
+
+import json
+import re
+import signal
+import threading
+from collections.abc import Iterator
+from contextlib import contextmanager
+from datetime import timedelta
+from http.server import BaseHTTPRequestHandler, ThreadingHTTPServer
+from pathlib import Path
+from typing import Any
+
+import pytest
+from prefect.client.orchestration import SyncPrefectClient
+
+from flows import automations, command, server
+from resnext.errors import InputError
+from tasks.orchestrator import PREFECT_API_URL, EventTrigger, get_client, temporary_settings
+from tests.flows.serving import (
+    REPOSITORY,
+    end,
+    run_python,
+    running_server,
+    start_python,
+    wait_until,
+)
+from tests.flows.test_models import registered
+from tests.tasks.test_announce import VERSION
+
+FLOW = """
+import os, time
+from tasks.orchestrator import flow
+
+@flow(name={name!r}, flow_run_name={run!r}, persist_result=False)
+def a_flow():
+    {body}
+
+a_flow()
+"""
+PROMOTE = """
+import sys
+from pathlib import Path
+from tasks.announce import announce_promotion
+from tasks.registry import Version
+version = Version.model_validate_json(sys.argv[2])
+announce_promotion(Path(sys.argv[1]), version, 'better by "4" points')
+"""
+
+
+class Receiver(ThreadingHTTPServer):
+    """Keeps what was sent to it."""
+
+    daemon_threads = True
+
+    def __init__(self) -> None:
+        super().__init__(("127.0.0.1", 0), Answer)
+        self.got: list[dict[str, Any]] = []
+        self.kinds: set[str] = set()
+
+    @property
+    def url(self) -> str:
+        return f"http://127.0.0.1:{self.server_port}/hook"
+
+    def about(self, run: str) -> list[dict[str, Any]]:
+        return [notice for notice in self.got if notice["flow_run"] == run]
+
+    def why(self, words: str) -> list[tuple[int, str]]:
+        """Give version and reason of each promotion whose reason holds these words."""
+        return [(n["version"], n["why"]) for n in self.got if words in n.get("why", "")]
+
+
+class Answer(BaseHTTPRequestHandler):
+    server: Receiver
+
+    def do_POST(self) -> None:
+        body = self.rfile.read(int(self.headers["Content-Length"]))
+        self.server.kinds.add(str(self.headers["Content-Type"]))
+        self.server.got.append(json.loads(body))
+        self.send_response(200)
+        self.end_headers()
+
+    def log_message(self, *_: Any) -> None:
+        """Say nothing on the terminal."""
+
+
+class Place:
+    """A server, a receiver, and the programs between them."""
+
+    def __init__(self, home: Path, api: str, receiver: Receiver) -> None:
+        self.home, self.api, self.receiver = home, api, receiver
+
+    def said(self, capsys: pytest.CaptureFixture[str], *words: str) -> tuple[int, str]:
+        with temporary_settings(updates={PREFECT_API_URL: self.api}):
+            code = command.run_command(
+                automations.main, name="automations.py", arguments=list(words)
+            )
+        captured = capsys.readouterr()
+        return code, captured.out + captured.err
+
+    def run(self, body: str, *, name: str = "full-pipeline", run: str) -> tuple[int, str]:
+        code = FLOW.format(name=name, run=run, body=body)
+        return run_python(["-c", code], self.home, PREFECT_API_URL=self.api)
+
+    @contextmanager
+    def client(self) -> Iterator[SyncPrefectClient]:
+        with (
+            temporary_settings(updates={PREFECT_API_URL: self.api}),
+            get_client(sync_client=True) as client,
+        ):
+            yield client
+
+    def watch(self, seconds: int) -> None:
+        with self.client():
+            watch = automations.watch_heartbeats(timedelta(seconds=seconds))
+            automations.create_automations([watch])
+
+    def names(self) -> list[str]:
+        with self.client() as client:
+            return sorted(automation.name for automation in client.read_automations())
+
+    def events(self, name: str) -> list[str]:
+        """Give the names of the resources that the server saw an event of."""
+        with self.client() as client:
+            body = {"filter": {"event": {"name": [name]}}}
+            seen = client.request("POST", "/events/filter", json=body).json()["events"]
+        return [event["resource"].get("prefect.resource.name", "") for event in seen]
+
+    def state(self, run: str) -> tuple[str, str | None]:
+        """Give a run's state and its message."""
+        with self.client() as client:
+            found = {each.name: each.state for each in client.read_flow_runs()}.get(run)
+        return (found.name or "", found.message) if found else ("", None)
+
+
+@pytest.fixture(scope="module")
+def place(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Place]:
+    home = tmp_path_factory.mktemp("automations")
+    receiver = Receiver()
+    thread = threading.Thread(target=receiver.serve_forever)
+    thread.start()
+    try:
+        with running_server(home) as api:
+            yield Place(home, api, receiver)
+    finally:
+        receiver.shutdown()
+        receiver.server_close()
+        thread.join()
+
+
+@pytest.fixture
+def automated(place: Place, capsys: pytest.CaptureFixture[str]) -> Place:
+    """A place whose automations were made by the program, but for a shorter silence."""
+    words = ["--webhook", "notices", "--url", place.receiver.url, "--allow-private"]
+    code, text = place.said(capsys, *words)
+    assert code == 0, text
+    place.watch(10)
+    return place
+
+
+@pytest.mark.slow
+def test_an_unknown_webhook_block_is_told_with_two_remedies(
+    place: Place, capsys: pytest.CaptureFixture[str]
+) -> None:
+    before = place.names()
+    code, text = place.said(capsys, "--webhook", "nobody")
+    assert code == 2
+    assert "--webhook must be the name of a webhook block on the server, got 'nobody'." in text
+    assert "under Blocks" in text
+    assert "--url https://..." in text
+    assert len(text.splitlines()) == 1
+    assert place.names() == before
+
+
+@pytest.mark.slow
+def test_a_failed_run_is_posted_with_its_name_message_and_link(automated: Place) -> None:
+    code, text = automated.run('raise ValueError("a \\"quoted\\"\\n<line> \\u00e4")', run="bad run")
+    assert code == 1, text
+    wait_until(lambda: automated.receiver.about("bad run"), "no notice came")
+    (notice,) = automated.receiver.about("bad run")
+    assert notice["event"] == "run failed"
+    assert notice["flow"] == "full-pipeline"
+    assert notice["state"] == "Failed"
+    assert 'ValueError: a "quoted"\n<line> ä' in notice["message"]
+    assert notice["id"] in notice["link"]
+    assert notice["link"].startswith("http://127.0.0.1:")
+    assert notice["text"].startswith('full-pipeline "bad run" failed: ')
+    assert automated.receiver.kinds == {"application/json"}
+
+
+@pytest.mark.slow
+def test_good_runs_and_other_projects_flows_are_not_posted(automated: Place) -> None:
+    assert automated.run("pass", run="good run")[0] == 0
+    assert automated.run("raise ValueError", name="not-ours", run="foreign run")[0] == 1
+    assert automated.run("raise ValueError", name="retrain", run="last run")[0] == 1
+    wait_until(lambda: automated.receiver.about("last run"), "no notice came")
+    assert not automated.receiver.about("good run")
+    assert not automated.receiver.about("foreign run")
+
+
+@pytest.mark.slow
+def test_a_promotion_is_posted_with_version_score_and_reason(
+    automated: Place, tmp_path: Path
+) -> None:
+    words = ["-c", PROMOTE, str(tmp_path), VERSION.model_dump_json()]
+    code, text = run_python(words, automated.home, PREFECT_API_URL=automated.api)
+    assert (code, text) == (0, "")
+    wait_until(lambda: automated.receiver.why("better by"), "no notice came")
+    (notice,) = (each for each in automated.receiver.got if "better by" in each.get("why", ""))
+    assert notice["event"] == "model promoted"
+    assert (notice["version"], notice["score"], notice["data"]) == (3, "62.0 %", "猴痘")
+    assert notice["text"] == 'Version 3 is champion now (62.0 %): better by "4" points'
+    assert notice["link"] == notice["flow_run"] == "", "no run promoted it"
+
+
+@pytest.mark.slow
+def test_a_promotion_and_a_rollback_by_hand_are_posted(automated: Place, tmp_path: Path) -> None:
+    registered(tmp_path, 2)
+    for number in (1, 2):
+        assert by_hand(automated, tmp_path, "promote", str(number)) == (
+            0,
+            f"Version {number} is champion now.\n",
+        )
+    assert by_hand(automated, tmp_path, "rollback")[0] == 0
+    wait_until(lambda: len(automated.receiver.why("by hand")) == 3, "a notice is missing")
+    assert sorted(automated.receiver.why("by hand")) == [
+        (1, "promotion by hand"),
+        (1, "rollback by hand"),
+        (2, "promotion by hand"),
+    ]
+
+
+@pytest.mark.slow
+def test_a_promotion_by_hand_goes_on_where_the_server_is_away(
+    automated: Place, tmp_path: Path
+) -> None:
+    registered(tmp_path, 1)
+    away = Place(automated.home, "http://127.0.0.1:9/api", automated.receiver)
+    assert by_hand(away, tmp_path, "promote", "1") == (0, "Version 1 is champion now.\n")
+
+
+def by_hand(place: Place, store: Path, *words: str) -> tuple[int, str]:
+    program = str(REPOSITORY / "flows" / "models.py")
+    return run_python(
+        [program, *words, "--store", str(store)], place.home, PREFECT_API_URL=place.api
+    )
+
+
+@pytest.mark.slow
+def test_a_killed_run_is_marked_as_crashed_and_posted(automated: Place) -> None:
+    code = FLOW.format(name="retrain", run="killed run", body="time.sleep(600)")
+    assert automated.run("pass", run="short run")[0] == 0
+    process = start_python(["-c", code], automated.home, PREFECT_API_URL=automated.api)
+    try:
+        wait_until(lambda: automated.state("killed run")[0] == "Running", "the run did not begin")
+        wait_until(
+            lambda: "killed run" in automated.events(automations.HEARTBEAT), "no heartbeat was seen"
+        )
+    finally:
+        process.send_signal(signal.SIGKILL)
+        end(process)
+    wait_until(lambda: automated.state("killed run")[0] == "Crashed", "it was not given up")
+    assert automated.state("killed run")[1] == (
+        "the process ended without a word: no heartbeat for 10 s"
+    )
+    wait_until(lambda: automated.receiver.about("killed run"), "no notice came")
+    assert automated.receiver.about("killed run")[0]["state"] == "Crashed"
+    assert automated.state("short run")[0] == "Completed", "one that ended is left alone"
+
+
+@pytest.mark.slow
+def test_making_them_twice_makes_three_and_keeps_the_one_that_was_switched_off(
+    automated: Place, capsys: pytest.CaptureFixture[str]
+) -> None:
+    with automated.client() as client:
+        client.pause_automation(client.read_automations_by_name(automations.PROMOTION)[0].id)
+    code, _ = automated.said(capsys, "--webhook", "notices", "--lost-after", "999")
+    assert code == 0
+    assert automated.names() == sorted(automations.NAMES)
+    with automated.client() as client:
+        made = {each.name: each for each in client.read_automations()}
+    assert not made[automations.PROMOTION].enabled
+    watch = made[automations.SILENCE].trigger
+    assert isinstance(watch, EventTrigger)
+    assert watch.within == timedelta(seconds=999)
+
+
+@pytest.mark.slow
+def test_removing_takes_the_automations_and_leaves_the_block(
+    automated: Place, capsys: pytest.CaptureFixture[str]
+) -> None:
+    assert automated.said(capsys, "--remove") == (0, "Removed 3 of 3 automations.\n")
+    assert automated.names() == []
+    assert automated.said(capsys, "--remove") == (0, "Removed 0 of 3 automations.\n")
+    assert automated.said(capsys, "--webhook", "notices")[0] == 0
+
+
+@pytest.mark.slow
+def test_a_private_address_is_called_only_where_it_is_allowed(
+    place: Place, capsys: pytest.CaptureFixture[str]
+) -> None:
+    words = ["--webhook", "guarded", "--url", place.receiver.url]
+    assert place.said(capsys, *words)[0] == 0
+    assert place.run("raise ValueError", run="unsent run")[0] == 1
+    wait_until(lambda: place.events("prefect.automation.action.failed"), "nothing was refused")
+    assert not place.receiver.about("unsent run")
+    assert place.said(capsys, *words, "--allow-private")[0] == 0
+    assert place.run("raise ValueError", run="sent run")[0] == 1
+    wait_until(lambda: place.receiver.about("sent run"), "no notice came")
+    assert not place.receiver.about("unsent run")
+
+
+@pytest.mark.slow
+def test_the_address_lies_encrypted_on_the_server(
+    place: Place, capsys: pytest.CaptureFixture[str]
+) -> None:
+    url = "https://example.org/hook?token=zebra"
+    code, text = place.said(capsys, "--webhook", "secret", "--url", url)
+    assert code == 0
+    assert "zebra" not in text
+    kept = b"".join(path.read_bytes() for path in place.home.glob("prefect.db*"))
+    assert b"resnext-pipeline: a run failed or crashed" in kept
+    assert b"zebra" not in kept
+
+
+@pytest.mark.parametrize(
+    ("words", "complaint"),
+    [
+        ([], "--webhook must be given, or else --remove, got neither."),
+        (["--webhook", "a", "--remove"], "--webhook must be given, or else --remove, got both."),
+        (["--webhook", "a", "--allow-private"], "--allow-private must be given with --url only"),
+        (["--webhook", "A b"], "--webhook must be lower-case letters, digits and dashes"),
+        (["--webhook", "a", "--url", "ftp://x"], "--url must begin with http:// or https://"),
+        (["--webhook", "a", "--lost-after", "5"], "--lost-after must be at least 10 seconds"),
+        (["--webhook", "a", "--lost-after", "99"], "at least twice the 180 seconds between"),
+        (["--webhook", "a"], "PREFECT_API_URL must name a Prefect server that goes on running"),
+    ],
+)
+def test_wrong_flags_end_with_one_line_and_exit_code_2(
+    words: list[str],
+    complaint: str,
+    capsys: pytest.CaptureFixture[str],
+    monkeypatch: pytest.MonkeyPatch,
+) -> None:
+    monkeypatch.setattr(server, "healthy", lambda *_, **__: False)
+    with temporary_settings(restore_defaults={PREFECT_API_URL}):
+        code = command.run_command(automations.main, name="automations.py", arguments=words)
+    text = capsys.readouterr().err
+    assert code == 2
+    assert complaint in text
+    assert len(text.splitlines()) == 1
+
+
+def test_every_flow_of_this_project_is_watched() -> None:
+    sources = [path.read_text(encoding="utf-8") for path in (REPOSITORY / "flows").glob("*.py")]
+    names = {name for text in sources for name in re.findall(r'@flow\(\s*name="(.+?)"', text)}
+    assert names == set(automations.FLOWS)
+
+
+def test_a_watch_that_prefect_would_refuse_is_told_in_words() -> None:
+    with pytest.raises(InputError, match="at least 10 seconds, got 9"):
+        automations.watch_heartbeats(timedelta(seconds=9))
