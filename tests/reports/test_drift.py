@@ -5,6 +5,7 @@ from collections.abc import Sequence
 from typing import Any
 
 import numpy as np
+import numpy.typing as npt
 import pandas as pd
 import pytest
 from scipy.stats import chi2_contingency, hypergeom
@@ -20,9 +21,10 @@ def classed(names: str, groups: Sequence[str] | None = None) -> pd.DataFrame:
     return pd.DataFrame({"path": paths, "group": given, "class": list(names)}, dtype=object)
 
 
-def sure(confidences: Sequence[float], groups: Sequence[str] | None = None) -> pd.DataFrame:
-    table = classed("A" * len(confidences), groups)
-    return table.assign(confidence=np.array(confidences, dtype=float))
+def sure(confidences: npt.ArrayLike, groups: Sequence[str] | None = None) -> pd.DataFrame:
+    values = np.asarray(confidences, dtype=float)
+    table = classed("A" * len(values), groups)
+    return table.assign(confidence=values)
 
 
 def answers(names: str, confidence: float, *, start: int = 0, spread: float = 0.0) -> pd.DataFrame:
