@@ -8,8 +8,14 @@ import pandas as pd
 import pytest
 
 from reports.tables import read_table
+from resnext import zoo
+from resnext.card import ModelCard
+from resnext.checkpoint import save_model
+from resnext.device import plan_compute
 from resnext.tables import MANIFEST_COLUMNS, NUMBERS, write_table
 from tasks import drift
+from tasks.pack import pack
+from tasks.scan import scan
 from tasks.stage.artifact import Artifact, Runtime
 from tests.reports.test_drift import answers
 
@@ -123,3 +129,27 @@ def test_the_note_is_an_artifact_in_which_a_name_is_nothing_but_a_name(
     assert rows[0]["share (95 % interval)"] == "100.0 % (76-100)"
     assert rows[0]["held-out pictures"] == "10"
     assert "are predicted =1+1 *x*" in caplog.text
+
+
+def test_where_nothing_is_new_nothing_is_predicted_and_the_note_says_so(
+    place: Runtime, tree: Path
+) -> None:
+    now = place.model_copy(update={"data": tree})
+    pictures = scan.fn(now)
+    names = read_table(pictures.path("manifest.csv"))["path"].tolist()
+    parts = split(place.store.parent, {name: (name, "train") for name in names})
+    model = place.store.parent / "model.safetensors"
+    network = zoo.build("resnext38_32x4d", 2)
+    about = {"mean": (0.5, 0.5, 0.5), "std": (0.2, 0.2, 0.2), "image_size": 32}
+    card = ModelCard(classes=("A", "B"), architecture="resnext38_32x4d", **about)
+    save_model(model, network.state_dict(), card)
+    compute = plan_compute("cpu", "resnext38_32x4d", deterministic=False)
+    pixels = pack.fn(now, pictures, 32)
+    answered = drift.predict_new.fn(
+        now, pictures, parts, pictures, pixels, Artifact.of_file(model), compute
+    )
+    held_out = written(HELD_OUT, place.store.parent, "predictions.csv")
+    found = drift.drift_since_training.fn(now, pictures, parts, answered, pictures, parts, held_out)
+    assert read(found)["words"] == "Drift: no picture is new to the model."
+    assert read(found)["new"] == {"pictures": 0, "groups": 0}
+    assert read(found)["confidence"]["new"] is None
