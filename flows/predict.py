@@ -14,6 +14,7 @@ from typing import Annotated, Any
 from cyclopts import Parameter
 
 from flows import command, server, terminal
+from flows.drift import note_drift_of_batch
 from flows.flags import PredictFlags
 from flows.plan import store_folder
 from resnext.card import ModelCard, describe, read_card
@@ -27,7 +28,7 @@ from tasks.predict import predict_pictures
 from tasks.scan import scan_pictures
 from tasks.stage.artifact import Artifact, Runtime
 from tasks.stage.run import MODEL, newest_model, open_run
-from tasks.stage.store import RECORD, faults
+from tasks.stage.store import is_altered
 
 log = logging.getLogger("flows.predict")  # also where this file is the program
 
@@ -65,6 +66,7 @@ def run_prediction(source: Path, settings: PredictFlags, name: str) -> str:
         compute = plan_compute(settings.device, card.architecture, deterministic=False)
         reading = runtime.model_copy(update={"data": root})
         done = predict_pictures(reading, pictures, model, compute, calibration)
+        note_drift_of_batch(reading, pictures, done, model.single_path())
     show(done.path(RESULT), run / RESULT)
     return f"predicted the pictures of {source.name}"
 
@@ -125,9 +127,7 @@ def _require_unaltered(file: Path, what: str) -> None:
     Raises:
         InputError: it was altered since.
     """
-    real = file.resolve()
-    _, altered = faults(real.parent) if (real.parent / RECORD).is_file() else ([], [])
-    if {real.name, RECORD} & set(altered):
+    if is_altered(file):
         raise InputError(
             f"{what} must be as it was written, got '{file}', which was altered since. "
             "Run flows/full_pipeline.py again, or name another file."

@@ -19,6 +19,7 @@ from cyclopts import Group, Parameter
 from filelock import FileLock, Timeout
 
 from flows import command, server, terminal
+from flows.drift import note_drift_since
 from flows.flags import (
     DataFlags,
     DecisionFlags,
@@ -134,6 +135,7 @@ def run_retraining(plan: Plan, settings: DecisionSettings, name: str) -> str:
         if champion is None:
             found, words = None, FIRST
         else:
+            note_drift_since(plan, runtime, champion, made)
             found, words = judge(plan, runtime, champion, made, settings)
         about = about_model(plan, run, made, words, basis)
         version = registry.register(plan.store, run, about)
@@ -172,7 +174,7 @@ def judge(
         found = changed_classes(card.classes, fresh.classes, settings)
         return found, describe(found, champion.number)
     folder = (runtime.run or plan.store) / "champion"
-    folder.mkdir()
+    folder.mkdir(exist_ok=True)
     beside = runtime.model_copy(update={"run": folder})
     pixels = pack(beside, made["scan"], card.image_size)
     compute = plan_compute(plan.compute.device, card.architecture, plan.compute.deterministic)

@@ -16,10 +16,9 @@ from typing import Any
 from reports import score
 from reports.division import cautions, leak_verdict, random_verdict
 from reports.html import ReportContent
-from reports.words import count, undefined
+from reports.words import count, plain, undefined
 
 FIGURES = ("accuracy", "balanced_accuracy", "macro_f1", "auroc", "mcc", "log_loss", "brier", "ece")
-MARKS = re.compile(r"([\\`*_\[\]<>#|~&$])")
 
 
 def render_card(content: ReportContent, architecture: str) -> str:
@@ -52,12 +51,6 @@ def render_card(content: ReportContent, architecture: str) -> str:
             *_code(content.command),
         ]
     )
-
-
-def plain(text: str) -> str:
-    """Escape what markdown or HTML would take for a sign, and keep the text on its line."""
-    one_line = " ".join(str(text).split())
-    return MARKS.sub(r"\\\1", one_line)
 
 
 def _head(content: ReportContent, architecture: str) -> list[str]:

@@ -6,10 +6,12 @@ What is undefined (NaN, None) reads "n/a", never 0.
 from __future__ import annotations
 
 import math
+import re
 import unicodedata
 from collections.abc import Sequence
 
 NOT_AVAILABLE = "n/a"
+MARKS = re.compile(r"([\\`*_\[\]<>#|~&$])")
 
 
 def percent(share: float | None, space: str = "\u00a0") -> str:
@@ -55,6 +57,12 @@ def printable(text: str) -> str:
         character if character.isprintable() else character.encode("unicode_escape").decode()
         for character in text
     )
+
+
+def plain(text: str) -> str:
+    """Escape what markdown or HTML would take for a sign, and keep the text on its line."""
+    one_line = " ".join(str(text).split())
+    return MARKS.sub(r"\\\1", one_line)
 
 
 def display_width(text: str) -> int:

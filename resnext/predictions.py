@@ -10,6 +10,7 @@ from torch import Tensor
 
 from resnext import device, engine
 from resnext.batches import Part
+from resnext.card import read_card
 from resnext.checkpoint import load_model
 from resnext.device import Compute
 from resnext.errors import InputError
@@ -28,11 +29,30 @@ def predict_split(
     Raises:
         InputError: the model was trained on other classes.
     """
+    rows = read_split_pictures(split, manifest)
+    rows = rows[rows["split"].isin(["val", "test"])]
+    _require_known(rows["label"], read_card(model).classes)
+    return _predict_rows(rows, pixels, model, compute)
+
+
+def predict_new(
+    manifest: Path, split: Path, known: Path, pixels: PackedPixels, model: Path, compute: Compute
+) -> pd.DataFrame:
+    """Predict the pictures whose bytes are not in the manifest `known`: columns as predict_split.
+
+    They may be of classes that the model doesn't know, and in any part of the split.
+    """
+    rows = read_split_pictures(split, manifest)
+    rows = rows[~rows["sha256"].isin(read_manifest(known)["sha256"])]
+    return _predict_rows(rows, pixels, model, compute)
+
+
+def _predict_rows(
+    rows: pd.DataFrame, pixels: PackedPixels, model: Path, compute: Compute
+) -> pd.DataFrame:
     device.apply(compute)
     network, card = load_model(model)
-    rows = read_split_pictures(split, manifest)
-    rows = rows[rows["split"].isin(["val", "test"])].reset_index(drop=True)
-    _require_known(rows["label"], card.classes)
+    rows = rows.reset_index(drop=True)
     part = part_of(rows, pixels, card.classes)
     columns = rows[["path", "label", "group", "split"]]
     predicted = prediction_columns(engine.predict(network, pixels, part, compute), card.classes)

@@ -68,8 +68,15 @@ def draw_weights(sample: Sample, draws: int = DRAWS, seed: int = SEED) -> Iterat
 
     The rows do not depend on how many are given at a time.
     """
-    groups, random = sample.group_count, np.random.default_rng(seed)
-    step = max(1, CELLS // max(1, len(sample)))
+    return draw_counts(sample.group_count, len(sample), draws, seed)
+
+
+def draw_counts(
+    groups: int, pictures: int, draws: int = DRAWS, seed: int = SEED
+) -> Iterator[FloatArray]:
+    """Draw as `draw_weights` does, by how many groups and pictures there are."""
+    random = np.random.default_rng(seed)
+    step = max(1, CELLS // max(1, pictures))
     for start in range(0, draws, step):
         rows = min(step, draws - start)
         drawn = random.integers(groups, size=(rows, groups))

@@ -85,7 +85,7 @@ def read_sample(
         true=_codes(rows, "label", classes),
         predicted=_codes(rows, "predicted", classes),
         probabilities=_probabilities(rows, classes),
-        groups=_group_codes(rows),
+        groups=group_codes(rows),
     )
 
 
@@ -118,7 +118,7 @@ def _codes(rows: pd.DataFrame, column: str, classes: Sequence[str]) -> IntArray:
     return np.array([places[name] for name in rows[column]], dtype=np.int64)
 
 
-def _group_codes(rows: pd.DataFrame) -> IntArray:
+def group_codes(rows: pd.DataFrame) -> IntArray:
     """Number the groups, (N,); a path and a group of the same name are not the same group."""
     named = rows["group"] != ""
     names = rows["group"].where(named, rows["path"])

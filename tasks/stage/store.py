@@ -152,6 +152,18 @@ def replace_file(path: Path, data: bytes) -> None:
     fresh.replace(path)
 
 
+def is_altered(file: Path) -> bool:
+    """Tell whether a file that lies in a store differs from what was written down of it there.
+
+    A file that lies elsewhere never does.
+    """
+    real = file.resolve()
+    if not (real.parent / RECORD).is_file():
+        return False
+    _, altered = faults(real.parent)
+    return bool({real.name, RECORD} & set(altered))
+
+
 def _record(folder: Path) -> dict[str, Any]:
     """Read artifact.json; an absent, damaged or edited one is an empty record."""
     if folder.is_symlink():

@@ -406,6 +406,21 @@ def test_one_picture_is_predicted_with_the_newest_model(project: Project) -> Non
     said = finish(project.start("--store", str(project.store), str(picture), program="predict.py"))
     assert re.search(r"^B00_01_00.png: (Blue|Red) \d+\.\d%$", said, re.MULTILINE)
     assert "no calibration.json" not in said
+    assert "Drift: no picture is new to the model." in said
+
+
+def test_new_pictures_are_held_against_those_that_the_model_was_made_with(
+    project: Project, tmp_path: Path
+) -> None:
+    random = np.random.default_rng(7)
+    (tmp_path / "Blue").mkdir()
+    for number in range(12):
+        draw_one(tmp_path / "Blue" / f"{number}.png", random)
+    words = ["--store", str(project.store), str(tmp_path)]
+    said = finish(project.start(*words, program="predict.py"))
+    assert re.search(r"Drift: of the 12 new pictures \d+ % are predicted (Blue|Red) \(", said)
+    run = Path(re.findall(r"^Predictions \(12\): (.*)$", said, re.MULTILINE)[0]).parent
+    assert pd.read_csv(run / "drift.csv")["new_n"].sum() == 12
 
 
 def test_a_picture_that_cannot_be_read_is_told_apart_from_the_rest(

@@ -110,6 +110,14 @@ def test_a_challenger_keeps_every_picture_in_its_part_and_answers_the_champions_
     assert "--keep-split" in report.read_text(), "the command gives the same results"
     decision = json.loads((newest / "decision.json").read_text())
     assert decision["metric"] == "balanced_accuracy"
+    drift = json.loads((newest / "drift.json").read_text())
+    assert drift["words"] == "Drift: 8 new pictures are too few to tell."
+    assert drift["reference"] == {
+        "what": "training part",
+        "pictures": list(before.values()).count("train"),
+        "groups": list(before.values()).count("train"),
+    }
+    assert len(pd.read_csv(newest / "new_predictions.csv")) == 8
 
 
 def test_the_same_pictures_are_not_judged_twice(place: Place) -> None:
@@ -157,6 +165,21 @@ def test_another_class_is_never_promoted_by_itself(place: Place) -> None:
     assert place.champion == before
     assert f"version {count + 1} is of other classes (added: Green) and can't be compared" in said
     assert said.endswith(f"promote it by hand: models.py promote {count + 1}")
+    shares = pd.read_csv(runs(place.store)[-1] / "drift.csv").set_index("class")
+    assert shares["reference_n"]["Green"] == 0
+    assert shares["new_n"].to_dict()["Green"] == 10
+
+
+def test_without_the_champions_tables_there_is_no_note_on_drift_but_a_decision(
+    place: Place,
+) -> None:
+    champion = registry.find(place.store, place.champion or 0)
+    table = registry.file_of(place.store, champion, "predictions.csv")
+    table.rename(aside := table.with_suffix(".aside"))
+    said = place.retrain(TRAINING.model_copy(update={"seed": 8}))
+    aside.rename(table)
+    assert "version" in said
+    assert not (runs(place.store)[-1] / "drift.json").exists()
 
 
 def test_pruning_leaves_every_version_whole(place: Place) -> None:

@@ -2,7 +2,7 @@ import json
 import math
 from typing import Any
 
-from reports.card import plain, render_card
+from reports.card import render_card
 from tests.reports.test_html import EVIL, METRICS, content, scores
 
 
@@ -52,10 +52,6 @@ def test_names_from_the_data_stay_in_their_place() -> None:
     rows = [line for line in card.splitlines() if line.startswith("| \\<script")]
     assert [row.replace("\\|", "").count("|") for row in rows] == [7]
     assert "````console\n$ ``` rm\n````" in card
-
-
-def test_plain_text_keeps_its_letters() -> None:
-    assert plain("猴痘 <b>\n*x*") == r"猴痘 \<b\> \*x\*"
 
 
 def test_a_synthetic_set_is_said_to_be_one() -> None:

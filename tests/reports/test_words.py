@@ -34,3 +34,7 @@ def test_a_share_stands_with_its_interval_in_whole_percent_where_there_is_one() 
     assert words.percent_interval(0.71, None) == "71.0 %"
     assert words.percent_interval(0.71, (math.nan, math.nan)) == "71.0 %"
     assert words.percent_interval(None, None) == "n/a"
+
+
+def test_text_that_is_made_plain_for_markdown_keeps_its_letters() -> None:
+    assert words.plain("猴痘 <b>\n*x*") == r"猴痘 \<b\> \*x\*"

@@ -1,0 +1,141 @@
+"""Note how new pictures differ from those that a model was made with; see `reports.drift`.
+
+What the model's own data were is read from the files that lie beside it.
+"""
+
+import json
+import logging
+from pathlib import Path
+from typing import Annotated, Any
+
+from reports.words import percent_interval, plain, printable
+from resnext.device import Compute
+from resnext.tables import read_manifest, read_split_pictures, write_table
+from tasks.orchestrator import NO_CACHE, create_table_artifact, task
+from tasks.pack import Packed, open_pixels
+from tasks.stage.artifact import Artifact, Reads, Work
+from tasks.stage.decorator import stage
+
+log = logging.getLogger(__name__)
+
+DRIFT = "drift.json"
+ANSWERS = "new_predictions.csv"
+
+Known = Annotated[Artifact, Reads("manifest.csv")]
+Parts = Annotated[Artifact, Reads("split.csv")]
+HeldOut = Annotated[Artifact, Reads("predictions.csv")]
+
+
+@stage(run_name="predict what is new")
+def predict_new(
+    work: Work,
+    manifest: Known,
+    split: Parts,
+    known: Known,
+    pixels: Packed,
+    model: Annotated[Artifact, Reads("model.safetensors")],
+    compute: Compute,
+) -> None:
+    """Write new_predictions.csv: answers to the pictures that the manifest `known` lacks."""
+    from resnext import predictions
+
+    table = predictions.predict_new(
+        manifest.path("manifest.csv"),
+        split.path("split.csv"),
+        known.path("manifest.csv"),
+        open_pixels(pixels),
+        model.path("model.safetensors"),
+        compute,
+    )
+    write_table(table, work.out / ANSWERS)
+
+
+@stage(run_name="drift since the model was trained")
+def drift_since_training(
+    work: Work,
+    manifest: Known,
+    split: Parts,
+    answers: Annotated[Artifact, Reads("new_predictions.csv")],
+    known: Known,
+    parts: Parts,
+    held_out: HeldOut,
+) -> None:
+    """Write drift.json and drift.csv of labelled pictures.
+
+    `manifest` and `split` are of all pictures there are now; `known`, `parts` and `held_out` are
+    the manifest, split and predictions of the model that gave the answers.
+    """
+    from reports import drift, tables
+
+    before = read_split_pictures(parts.path("split.csv"), known.path("manifest.csv"))
+    now = read_split_pictures(split.path("split.csv"), manifest.path("manifest.csv"))
+    learnt = now["sha256"].isin(before.loc[before["split"] == "train", "sha256"])
+    of_learnt = now["group"].isin(now.loc[learnt & (now["group"] != ""), "group"])
+    found = drift.since_training(
+        tables.read_table(answers.path(ANSWERS)),
+        tables.read_table(held_out.path("predictions.csv")),
+        tables.read_table(parts.path("split.csv")),
+        now.loc[of_learnt, "path"].tolist(),
+    )
+    _write(work.out, *found)
+
+
+@stage(run_name="drift of the new pictures")
+def drift_of_batch(
+    work: Work,
+    pictures: Annotated[Artifact, Reads("batch_manifest.csv")],
+    batch: Annotated[Artifact, Reads("batch_predictions.csv")],
+    known: Known,
+    parts: Parts,
+    held_out: HeldOut,
+) -> None:
+    """Write drift.json and drift.csv of pictures that have no class yet.
+
+    `known`, `parts` and `held_out` are the manifest, split and predictions of the model that gave
+    the answers. Pictures that its manifest holds are not new, and left out.
+    """
+    from reports import drift, tables
+
+    scanned = read_manifest(pictures.path("batch_manifest.csv"))
+    seen = scanned["sha256"].isin(read_manifest(known.path("manifest.csv"))["sha256"])
+    found = drift.of_batch(
+        tables.read_table(batch.path("batch_predictions.csv")),
+        tables.read_table(held_out.path("predictions.csv")),
+        tables.read_table(parts.path("split.csv")),
+        scanned.loc[seen, "path"].tolist(),
+    )
+    _write(work.out, *found)
+
+
+@task(task_run_name="publish the drift", cache_policy=NO_CACHE, persist_result=False)
+def publish_drift(found: Artifact) -> None:
+    """Log the note on drift, and show it with the class shares on the flow run's page."""
+    drift = read_drift(found)
+    log.info(drift["words"], extra={"plain": True})
+    rows = [_row(share, drift["reference"]["what"]) for share in drift["shares"]]
+    create_table_artifact(table=rows, key="drift", description=plain(drift["words"]))
+
+
+def read_drift(found: Artifact) -> dict[str, Any]:
+    """Read drift.json."""
+    drift: dict[str, Any] = json.loads(found.path(DRIFT).read_text(encoding="utf-8"))
+    return drift
+
+
+def _row(share: dict[str, Any], reference: str) -> dict[str, str]:
+    """Lay out a class for people; what the cells hold is shown as text, not rendered."""
+    bounds = (share["new_share_low"], share["new_share_high"])
+    return {
+        "class": printable(share["class"]),
+        "new": str(share["new_n"]),
+        "share (95 % interval)": percent_interval(share["new_share"], bounds),
+        reference: str(share["reference_n"]),
+        f"share of the {reference}": percent_interval(share["reference_share"], None),
+    }
+
+
+def _write(out: Path, found: dict[str, Any], shares: Any) -> None:
+    from reports import tables
+
+    tables.write_json(found, out / DRIFT)
+    tables.write_table(shares, out / "drift.csv")
