@@ -15,31 +15,44 @@ import sys
 import time
 from collections.abc import Iterator, Mapping
 from contextlib import ExitStack, contextmanager
+from dataclasses import dataclass
 from pathlib import Path
-from typing import Any, NoReturn
-
-import yaml
+from typing import NoReturn
 
 from flows import address, command, server
+from flows.automations import LOST_AFTER, create_automations, watch_heartbeats
 from flows.flags import REPOSITORY
+from flows.pool import (
+    DEPLOYMENTS,
+    LOOK_EVERY,
+    POOL,
+    cancel_runs,
+    deployments,
+    give_up_leftovers,
+    pause_schedules,
+)
 from resnext.errors import InputError
+from tasks.orchestrator import PREFECT_API_URL, PREFECT_HOME, temporary_settings
 
-POOL = "local"
-DEPLOYMENTS = REPOSITORY / "prefect.yaml"
-LOOK_EVERY = 0.5  # seconds
 PATIENCE = 45.0  # seconds to save a checkpoint and end; the worker itself gives a run 30
 
 
+@dataclass(frozen=True)
+class Served:
+    """What runs, by name, and the schedules that sleep, with the folder that each of them lacks."""
+
+    processes: Mapping[str, "subprocess.Popen[bytes]"]
+    asleep: Mapping[str, Path]
+
+
 @contextmanager
-def serving(port: int) -> Iterator[dict[str, "subprocess.Popen[bytes]"]]:
-    """Run server, pool, deployments and worker while the body runs; give the two processes.
+def serving(port: int) -> Iterator[Served]:
+    """Run server, pool, deployments and worker while the body runs.
 
     Raises:
         InputError: the port is taken, or a run uses the server that runs share.
         RuntimeError: one of them does not start; the message names its log file.
     """
-    from tasks.orchestrator import PREFECT_HOME
-
     _require_free(port)
     home = Path(PREFECT_HOME.value())
     home.mkdir(parents=True, exist_ok=True)
@@ -61,10 +74,18 @@ def serving(port: int) -> Iterator[dict[str, "subprocess.Popen[bytes]"]]:
         processes: dict[str, subprocess.Popen[bytes]] = {}
         stack.enter_context(server.instead_of_shared(start))
         deploy(environment, home / "ui-deploy.log")
+        with temporary_settings(updates={PREFECT_API_URL: url}):
+            create_automations([watch_heartbeats(LOST_AFTER)])
+            give_up_leftovers()
+            asleep = pause_schedules()
         arguments = ["worker", "start", "--pool", POOL, "--name", f"ui-{port}"]
         log = home / "ui-worker.log"
         processes["worker"] = stack.enter_context(_running(arguments, environment, log))
-        yield processes
+        try:
+            yield Served(processes, asleep)
+        finally:
+            with temporary_settings(updates={PREFECT_API_URL: url}):
+                cancel_runs(PATIENCE)
 
 
 def deploy(environment: Mapping[str, str], output: Path) -> None:
@@ -91,14 +112,6 @@ def _done(arguments: list[str], environment: Mapping[str, str], output: Path) ->
             stdin=subprocess.DEVNULL, stdout=file, stderr=file, check=False,
         )  # fmt: skip
     return ended.returncode == 0
-
-
-def deployments() -> list[dict[str, Any]]:
-    """Give what prefect.yaml says of each deployment."""
-    found: list[dict[str, Any]] = yaml.safe_load(DEPLOYMENTS.read_text(encoding="utf-8"))[
-        "deployments"
-    ]
-    return found
 
 
 def _require_free(port: int) -> None:
@@ -147,27 +160,32 @@ def main(*, port: int = 4200) -> None:
     Args:
         port: Where the page is, on 127.0.0.1 (from 1024 to 65535) [default: 4200].
     """
-    signal.signal(signal.SIGTERM, _stop)
+    for each in (signal.SIGINT, signal.SIGTERM):  # also where a shell had it ignored
+        signal.signal(each, _stop)
     print("Starting server, work pool, deployments and worker (half a minute) ...", flush=True)
     try:
-        with serving(port) as processes:
-            print(f"The run history: http://127.0.0.1:{port}", flush=True)
-            print("Deployments, started there or by their schedule:")
-            for each in deployments():
-                print(f"    {each['name']:<16}{each['description']}")
-            print("Ctrl-C stops all of it.", flush=True)
+        with serving(port) as served:
+            _say_what_is_served(port, served)
             while True:
-                _require_alive(processes)
+                _require_alive(served.processes)
                 time.sleep(LOOK_EVERY)
     except KeyboardInterrupt:
         print("\nStopped server and worker. The run history is kept.", flush=True)
 
 
+def _say_what_is_served(port: int, served: Served) -> None:
+    print(f"The run history: http://127.0.0.1:{port}")
+    print("Deployments, started there or by their schedule in prefect.yaml:")
+    for each in deployments():
+        print(f"    {each['name']:<16}{each['description']}")
+    for name, folder in served.asleep.items():
+        print(f"The schedule of {name} is paused, since there is no folder {folder}.")
+    print("Ctrl-C stops all of it.", flush=True)
+
+
 def _require_alive(processes: Mapping[str, "subprocess.Popen[bytes]"]) -> None:
     for name, process in processes.items():
         if process.poll() is not None:
-            from tasks.orchestrator import PREFECT_HOME
-
             log = Path(PREFECT_HOME.value()) / f"ui-{name}.log"
             raise RuntimeError(f"The {name} ended by itself, see {log}.")
 

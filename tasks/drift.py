@@ -11,6 +11,7 @@ from typing import Annotated, Any
 from reports.words import percent_interval, plain, printable
 from resnext.device import Compute
 from resnext.tables import read_manifest, read_split_pictures, write_table
+from tasks.history import tell
 from tasks.orchestrator import NO_CACHE, create_table_artifact, task
 from tasks.pack import Packed, open_pixels
 from tasks.stage.artifact import Artifact, Reads, Work
@@ -113,7 +114,8 @@ def publish_drift(found: Artifact) -> None:
     drift = read_drift(found)
     log.info(drift["words"], extra={"plain": True})
     rows = [_row(share, drift["reference"]["what"]) for share in drift["shares"]]
-    create_table_artifact(table=rows, key="drift", description=plain(drift["words"]))
+    words = plain(drift["words"])
+    tell(lambda: create_table_artifact(table=rows, key="drift", description=words))
 
 
 def read_drift(found: Artifact) -> dict[str, Any]:

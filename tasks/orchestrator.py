@@ -40,8 +40,15 @@ from prefect.automations import (  # noqa: E402
 )
 from prefect.blocks.webhook import Webhook  # noqa: E402
 from prefect.cache_policies import NO_CACHE  # noqa: E402
-from prefect.client.orchestration import get_client  # noqa: E402
-from prefect.client.schemas.objects import State, StateType  # noqa: E402
+from prefect.client.orchestration import SyncPrefectClient, get_client  # noqa: E402
+from prefect.client.schemas.filters import (  # noqa: E402
+    FlowRunFilter,
+    FlowRunFilterState,
+    FlowRunFilterStateType,
+    WorkPoolFilter,
+    WorkPoolFilterName,
+)
+from prefect.client.schemas.objects import FlowRun, State, StateType  # noqa: E402
 from prefect.context import FlowRunContext, TaskRunContext  # noqa: E402
 from prefect.events import emit_event  # noqa: E402
 from prefect.exceptions import ObjectNotFound  # noqa: E402
@@ -56,7 +63,7 @@ from prefect.settings import (  # noqa: E402
     PREFECT_UI_URL,
     temporary_settings,
 )
-from prefect.states import Cancelled, Completed, Failed  # noqa: E402
+from prefect.states import Cancelled, Cancelling, Completed, Crashed, Failed  # noqa: E402
 
 for _name in _SETTINGS["PREFECT_LOGGING_EXTRA_LOGGERS"].split(","):
     logging.getLogger(_name).setLevel(logging.INFO)
@@ -83,19 +90,28 @@ __all__ = [
     "Automation",
     "CallWebhook",
     "Cancelled",
+    "Cancelling",
     "ChangeFlowRunState",
     "Completed",
+    "Crashed",
     "EventTrigger",
     "Failed",
+    "FlowRun",
     "FlowRunContext",
+    "FlowRunFilter",
+    "FlowRunFilterState",
+    "FlowRunFilterStateType",
     "ObjectNotFound",
     "Posture",
     "ResourceSpecification",
     "State",
     "StateType",
+    "SyncPrefectClient",
     "Task",
     "TaskRunContext",
     "Webhook",
+    "WorkPoolFilter",
+    "WorkPoolFilterName",
     "create_image_artifact",
     "create_link_artifact",
     "create_markdown_artifact",
