@@ -14,6 +14,10 @@ from resnext.errors import InputError
 START_TIMEOUT = 120.0  # seconds; the very first start makes a database
 
 
+class ServerError(RuntimeError):
+    """A Prefect server or worker does not start, or ended by itself; its log file says why."""
+
+
 def healthy(url: str, *, seconds: float = 2.0) -> bool:
     """Tell whether a server answers; one that asks for a password does."""
     return status_of(f"{url}/health", None, seconds=seconds) in (200, 401, 403)
@@ -85,12 +89,12 @@ def await_answer(process: "subprocess.Popen[bytes]", port: int, output: Path) ->
     """Wait until a server that was started answers; give its address.
 
     Raises:
-        RuntimeError: it ended, or does not answer in time; the message names its log file.
+        ServerError: it ended, or does not answer in time; the message names its log file.
     """
     url = f"http://127.0.0.1:{port}/api"
     end = time.monotonic() + START_TIMEOUT
     while not healthy(url):
         if process.poll() is not None or time.monotonic() > end:
-            raise RuntimeError(f"The Prefect server did not start, see {output}.")
+            raise ServerError(f"The Prefect server did not start, see {output}.")
         time.sleep(0.1)
     return url

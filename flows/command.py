@@ -19,6 +19,7 @@ from cyclopts import App, CycloptsError, Parameter
 from cyclopts.config import Toml
 from pydantic import ValidationError
 
+from flows.address import ServerError
 from resnext.errors import InputError, TrainingError
 from tasks.orchestrator import Cancelled, Failed, State
 from tasks.watch import StoppedError
@@ -69,7 +70,7 @@ def run_command(
             file=sys.stderr,
         )
         return FAILED
-    except (TrainingError, StoppedError) as error:
+    except (TrainingError, StoppedError, ServerError) as error:
         print(f"error: {error}", file=sys.stderr)
         return FAILED
     except BrokenPipeError:  # the reader of our output, such as `head`, has had enough

@@ -226,6 +226,31 @@ class DecisionFlags(Flags):
     ] = 0.0  # fmt: skip
 
 
+class ScheduleFlags(Flags):
+    """When to do it again."""
+
+    serve: Annotated[
+        bool,
+        Field(description="do it by the clock until Ctrl-C, and not now [default: off]"),
+    ] = False
+    cron: Annotated[
+        str | None,
+        Field(
+            description="with --serve: when, as minute, hour, day, month, weekday "
+            "[default: 0 3 * * 1, Mondays at 03:00]"
+        ),
+    ] = None
+    timezone: Annotated[
+        str | None,
+        Field(description="with --serve: where the clock is, as Europe/Berlin [default: UTC]"),
+    ] = None
+
+    @property
+    def when(self) -> tuple[str, str]:
+        """Give the cron expression and the time zone."""
+        return self.cron or "0 3 * * 1", self.timezone or "UTC"
+
+
 class MachineFlags(Flags):
     """Where and how to compute, and what to keep."""
 

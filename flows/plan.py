@@ -256,6 +256,17 @@ def given_of(flags: BaseModel) -> dict[str, Any]:
     return {name: value for name, value in flags if value is not None}
 
 
+def as_parameters(flags: Mapping[str, BaseModel]) -> dict[str, dict[str, Any]]:
+    """Give the flags that were set as JSON values, paths absolute, for a run started elsewhere."""
+    return {
+        name: {
+            key: str(value.absolute()) if isinstance(value, Path) else value
+            for key, value in given_of(model).items()
+        }
+        for name, model in flags.items()
+    }
+
+
 def _chosen(
     model: type[BaseModel], preset: Mapping[str, Any], asked: Mapping[str, Any]
 ) -> dict[str, Any]:

@@ -28,6 +28,7 @@ from flows.flags import (
     MachineFlags,
     PictureFlags,
     RunFlags,
+    ScheduleFlags,
     SplitFlags,
     TrainingFlags,
 )
@@ -41,7 +42,8 @@ from flows.full_pipeline import (
     run_name,
     runtime_of,
 )
-from flows.plan import Plan, given_of, resolve
+from flows.plan import Plan, as_parameters, given_of, resolve
+from flows.schedule import require_schedule, serve
 from reports.evaluation.settings import DecisionSettings
 from reports.words import plural
 from resnext.card import read_card
@@ -60,6 +62,7 @@ from tasks.stage.run import MODEL, open_run
 
 log = logging.getLogger("flows.retrain")  # also where this file is the program
 
+SCHEDULE_GROUP = Group.create_ordered("When to do it again")
 DECISION_GROUP = Group.create_ordered("When a new model becomes champion")
 FIRST = "the first model"
 
@@ -264,6 +267,7 @@ def main(
     ] = EvaluationFlags(),
     decision: Annotated[DecisionFlags, Parameter(name="*", group=DECISION_GROUP)] = DecisionFlags(),
     run: Annotated[MachineFlags, Parameter(name="*", group=RUN_GROUP)] = MachineFlags(),
+    schedule: Annotated[ScheduleFlags, Parameter(name="*", group=SCHEDULE_GROUP)] = ScheduleFlags(),
     config: Annotated[Path | None, Parameter(group=RUN_GROUP)] = None,  # noqa: ARG001 - read by run_command, before the other flags
 ) -> None:
     """Train anew when there is something new; change the champion only for a better model.
@@ -275,11 +279,17 @@ def main(
         evaluation: How it is evaluated.
         decision: When a new model becomes champion.
         run: Where and how to compute.
+        schedule: When to do it again.
         config: TOML file with any of these settings; a flag wins over it [default: none].
     """
     plan = plan_retraining(data, split, training, evaluation, run)  # wrong input is said first
+    require_schedule(schedule)
     terminal.show_only_our_lines()
     terminal.say_what_runs(plan)
+    if schedule.serve:
+        given = {"data": data, "split": split, "training": training, "evaluation": evaluation}
+        serve(retrain, schedule, as_parameters(given | {"decision": decision, "run": run}))
+        return
     with server.connected():
         command.run_flow(retrain, data, split, training, evaluation, decision, run)
 

@@ -26,6 +26,7 @@ from filelock import FileLock, Timeout
 
 from flows.address import (
     START_TIMEOUT,
+    ServerError,
     await_answer,
     free_port,
     healthy,
@@ -53,7 +54,7 @@ def connected(*, linger: float = LINGER) -> Iterator[str]:
     Raises:
         InputError: the named server doesn't answer, the server asks for another password, or there
             is no place for the history.
-        RuntimeError: the shared server doesn't start; the message names its log file.
+        ServerError: the shared server doesn't start; the message names its log file.
     """
     from tasks.orchestrator import (
         PREFECT_API_URL,
@@ -116,7 +117,7 @@ def _end_shared(home: Path) -> None:
     end = time.monotonic() + START_TIMEOUT
     while healthy(url):
         if time.monotonic() > end:
-            raise RuntimeError(f"The Prefect server did not end, see {_log_file(home)}.")
+            raise ServerError(f"The Prefect server did not end, see {_log_file(home)}.")
         time.sleep(0.1)
     _record(home).unlink(missing_ok=True)
 

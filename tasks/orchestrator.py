@@ -20,7 +20,7 @@ _SETTINGS = {
 for _name, _value in _SETTINGS.items():
     os.environ.setdefault(_name, _value)
 
-from prefect import Task, flow, task  # noqa: E402 - see above
+from prefect import Flow, Task, flow, task  # noqa: E402 - see above
 from prefect import runtime as running  # noqa: E402
 from prefect.artifacts import (  # noqa: E402
     create_image_artifact,
@@ -48,10 +48,18 @@ from prefect.client.schemas.filters import (  # noqa: E402
     WorkPoolFilter,
     WorkPoolFilterName,
 )
-from prefect.client.schemas.objects import FlowRun, State, StateType  # noqa: E402
+from prefect.client.schemas.objects import (  # noqa: E402
+    ConcurrencyLimitConfig,
+    ConcurrencyLimitStrategy,
+    FlowRun,
+    State,
+    StateType,
+)
+from prefect.client.schemas.schedules import CronSchedule  # noqa: E402
 from prefect.context import FlowRunContext, TaskRunContext  # noqa: E402
 from prefect.events import emit_event  # noqa: E402
 from prefect.exceptions import ObjectNotFound  # noqa: E402
+from prefect.schedules import Cron  # noqa: E402
 from prefect.settings import (  # noqa: E402
     PREFECT_API_AUTH_STRING,
     PREFECT_API_KEY,
@@ -93,9 +101,14 @@ __all__ = [
     "Cancelling",
     "ChangeFlowRunState",
     "Completed",
+    "ConcurrencyLimitConfig",
+    "ConcurrencyLimitStrategy",
     "Crashed",
+    "Cron",
+    "CronSchedule",
     "EventTrigger",
     "Failed",
+    "Flow",
     "FlowRun",
     "FlowRunContext",
     "FlowRunFilter",

@@ -1,0 +1,70 @@
+"""Serve a flow on a schedule from this process, without a work pool and a worker."""
+
+import logging
+from contextlib import ExitStack
+from typing import Any
+
+from flows import page, server
+from flows.flags import ScheduleFlags
+from resnext.errors import InputError
+from tasks.orchestrator import (
+    PREFECT_API_URL,
+    ConcurrencyLimitConfig,
+    ConcurrencyLimitStrategy,
+    Cron,
+    CronSchedule,
+    Flow,
+    temporary_settings,
+)
+
+log = logging.getLogger(__name__)
+
+PORT = 4200
+
+
+def require_schedule(flags: ScheduleFlags) -> None:
+    """Check when to run.
+
+    Raises:
+        InputError: it is no cron expression, the time zone is unknown, or nothing is to be served.
+    """
+    if not flags.serve:
+        for name in ("cron", "timezone"):
+            if getattr(flags, name) is not None:
+                raise InputError(f"--{name} must go with --serve, got it alone. Add --serve.")
+        return
+    cron, timezone = flags.when
+    try:
+        CronSchedule(cron=cron, timezone=timezone)
+    except ValueError as error:
+        wrong_zone = "timezone" in str(error).lower()
+        rule = "a time zone's name, as Europe/Berlin" if wrong_zone else "a cron expression"
+        remedy = "" if wrong_zone else " Write five fields, as in '0 3 * * 1' for Mondays at 03:00."
+        flag, value = ("timezone", timezone) if wrong_zone else ("cron", cron)
+        raise InputError(f"--{flag} must be {rule}, got '{value}'.{remedy}") from error
+
+
+def serve(flow: Flow[..., Any], flags: ScheduleFlags, parameters: dict[str, Any]) -> None:
+    """Run a flow by the clock until Ctrl-C, one run at a time; the second waits.
+
+    A server is started for it where none goes on running.
+    """
+    cron, timezone = flags.when
+    with ExitStack() as stack:
+        url = server.lasting()
+        if url is None:
+            page.stop_by_signals()
+            url = stack.enter_context(page.served(PORT)).url
+        stack.enter_context(temporary_settings(updates={PREFECT_API_URL: url}))
+        log.info("%s runs at '%s' (%s) until Ctrl-C", flow.name, cron, timezone)
+        log.info("run history: %s", url.removesuffix("/api"))
+        flow.serve(
+            name=f"{flow.name}-served",
+            schedule=Cron(cron, timezone=timezone),
+            parameters=parameters,
+            global_limit=ConcurrencyLimitConfig(
+                limit=1, collision_strategy=ConcurrencyLimitStrategy.ENQUEUE
+            ),
+            print_starting_message=False,
+        )
+        log.info("stopped; the schedule is paused until it is served again")
