@@ -124,7 +124,7 @@ def score_tags(run: Path) -> list[str]:
     from reports.words import percent
 
     share = read_json(run / METRICS)["balanced_accuracy"]
-    return [f"balanced accuracy {percent(share, ' ')}"]
+    return [f"bal. acc. {percent(share, ' ')}"]
 
 
 def balanced_accuracy(metrics: Mapping[str, Any]) -> str:

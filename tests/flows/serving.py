@@ -1,16 +1,21 @@
 """A real Prefect server for a test, and the programs that talk to it, apart from the user's own."""
 
+import json
 import os
 import subprocess
 import sys
 import time
+import urllib.error
+import urllib.request
 from collections.abc import Callable, Iterator
 from contextlib import contextmanager
 from pathlib import Path
+from typing import Any
 
 from flows import address
 
 REPOSITORY = Path(__file__).resolve().parents[2]
+BUSY_TRIES = 30  # SQLite takes one writer at a time; Prefect's own client asks again too
 START_TIMEOUT = 180.0  # seconds; the first start makes a database
 
 
@@ -101,3 +106,63 @@ def wait_until(condition: Callable[[], object], what: str, seconds: float = 120.
     while not condition():
         assert time.monotonic() < limit, what
         time.sleep(0.2)
+
+
+class Api:
+    """What a Prefect server answers, asked without Prefect."""
+
+    def __init__(self, url: str) -> None:
+        self.url = url
+
+    def call(self, method: str, path: str, body: object = None) -> Any:
+        request = urllib.request.Request(
+            self.url + path,
+            method=method,
+            data=None if body is None else json.dumps(body).encode(),
+            headers={"Content-Type": "application/json"},
+        )
+        for _ in range(BUSY_TRIES):
+            try:
+                with urllib.request.urlopen(request, timeout=60) as answer:
+                    text = answer.read()
+                break
+            except urllib.error.HTTPError as error:
+                if error.code != 503:
+                    raise
+                time.sleep(1.0)
+        return json.loads(text) if text else None
+
+    def deployment(self, name: str) -> dict[str, Any]:
+        found: dict[str, Any] = self.call("GET", f"/deployments/name/{name}")
+        return found
+
+    def start(self, deployment: str, parameters: dict[str, Any]) -> str:
+        path = f"/deployments/{self.deployment(deployment)['id']}/create_flow_run"
+        body = {"parameters": parameters, "state": {"type": "SCHEDULED"}}
+        return str(self.call("POST", path, body)["id"])
+
+    def run(self, run: str) -> dict[str, Any]:
+        found: dict[str, Any] = self.call("GET", f"/flow_runs/{run}")
+        return found
+
+    def state(self, run: str) -> str:
+        return str(self.run(run)["state"]["type"])
+
+    def of_run(self, what: str, run: str) -> list[dict[str, Any]]:
+        """Give the artifacts, logs or task_runs of a flow run."""
+        flow_run = {"any_": [run]}
+        filters = {"task_runs": {"flow_runs": {"id": flow_run}}}
+        body = filters.get(what, {what: {"flow_run_id": flow_run}})
+        found: list[dict[str, Any]] = self.call("POST", f"/{what}/filter", body)
+        return found
+
+    def epochs_done(self, run: str) -> bool:
+        """Tell whether the training's progress moved in the page."""
+        found = self.of_run("artifacts", run)
+        return any(a["key"] == "training-progress" and (a["data"] or 0) > 0 for a in found)
+
+    def ended(self, run: str, seconds: float = 240.0) -> dict[str, Any]:
+        """Wait until a flow run has ended; give it."""
+        final = ("COMPLETED", "FAILED", "CRASHED", "CANCELLED")
+        wait_until(lambda: self.state(run) in final, f"run {run} did not end", seconds)
+        return self.run(run)

@@ -1,0 +1,374 @@
+"""The page with pool, worker and deployments: runs from its form, by the clock, and their ends."""
+
+import json
+import os
+import shutil
+import signal
+import subprocess
+import sys
+import time
+from collections.abc import Iterator
+from pathlib import Path
+from typing import Any
+
+import pytest
+from playwright.sync_api import Locator, Page, expect, sync_playwright
+
+from flows import address
+from tests.conftest import REPOSITORY, make_tree
+from tests.flows.serving import Api, end, environment, run_python, wait_until
+
+CHROMIUM = shutil.which("chromium")
+TINY = {"preset": "quick", "image_size": 32, "epochs": 2, "batch_size": 8}
+LONG = TINY | {"epochs": 500}
+
+pytestmark = pytest.mark.slow
+
+
+class Ui:
+    """`flows/ui.py` with a Prefect home of its own, and pictures."""
+
+    def __init__(self, root: Path) -> None:
+        self.home, self.port = root / "home", address.free_port()
+        self.data = make_tree(root / "pictures", patients=12)
+        self.store = root / "store"
+        self.page = f"http://127.0.0.1:{self.port}"
+        self.api = Api(f"{self.page}/api")
+        self.process = subprocess.Popen(
+            [sys.executable, str(REPOSITORY / "flows" / "ui.py"), "--port", str(self.port)],
+            stdin=subprocess.DEVNULL, stdout=subprocess.PIPE, stderr=subprocess.STDOUT, text=True,
+            cwd=root, env=environment(self.home), start_new_session=True,
+        )  # fmt: skip
+
+    def ready(self) -> str:
+        """Wait until all runs; give what was said by then."""
+        said = []
+        assert self.process.stdout is not None
+        for line in self.process.stdout:
+            said.append(line)
+            if line.startswith("Ctrl-C"):
+                return "".join(said)
+        raise AssertionError("".join(said))
+
+    def parameters(self, training: dict[str, Any], store: Path | None = None) -> dict[str, Any]:
+        run = {"store": str(store or self.store), "device": "cpu", "workers": 0}
+        return {"data": {"data": str(self.data)}, "training": training, "run": run}
+
+    def begin_training(self, store: Path) -> str:
+        """Start a long training; give its run once an epoch is over and saved."""
+        run = self.api.start("full-pipeline/full-pipeline", self.parameters(LONG, store))
+        wait_until(lambda: self.api.epochs_done(run), "no training in the page", 180.0)
+        wait_until(lambda: checkpoints(store), "no checkpoint", 30.0)
+        return run
+
+
+def checkpoints(store: Path) -> list[Path]:
+    return list(store.glob("train/*.scratch/step-*.pt"))
+
+
+def logged_of(ui: Ui, run: str) -> str:
+    return "\n".join(line["message"] for line in ui.api.of_run("logs", run))
+
+
+def flow_processes(ui: Ui) -> list[int]:
+    """Give the processes of flow runs below the program."""
+    found = []
+    for folder in Path("/proc").iterdir():
+        if not folder.name.isdigit():
+            continue
+        try:
+            words = (folder / "cmdline").read_bytes().split(b"\0")
+            surroundings = (folder / "environ").read_bytes()
+        except OSError:
+            continue
+        ours = f"PREFECT_HOME={ui.home}".encode() in surroundings.split(b"\0")
+        if ours and any(word in (b"prefect.engine", b"prefect.flow_engine") for word in words):
+            found.append(int(folder.name))
+    return found
+
+
+@pytest.fixture(scope="module")
+def ui(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Ui]:
+    served = Ui(tmp_path_factory.mktemp("ui"))
+    try:
+        said = served.ready()
+        assert f"The run history: {served.page}" in said
+        yield served
+    finally:
+        end(served.process)
+
+
+def test_every_deployment_is_on_the_server(ui: Ui) -> None:
+    found = {each["name"]: each for each in ui.api.call("POST", "/deployments/filter", {})}
+    assert set(found) == {"full-pipeline", "retrain-weekly", "batch-predict", "compare"}
+    assert {each["work_pool_name"] for each in found.values()} == {"local"}
+    weekly = found["retrain-weekly"]
+    assert weekly["schedules"][0]["schedule"]["cron"] == "0 3 * * 1"
+    assert weekly["schedules"][0]["schedule"]["timezone"] == "UTC"
+    assert weekly["global_concurrency_limit"]["limit"] == 1
+    assert weekly["concurrency_options"]["collision_strategy"] == "ENQUEUE"
+
+
+def test_a_schedule_without_its_pictures_is_paused(ui: Ui) -> None:
+    missing = not (REPOSITORY / "data" / "45-data").is_dir()
+    (schedule,) = ui.api.deployment("retrain/retrain-weekly")["schedules"]
+    assert schedule["active"] is not missing
+
+
+def test_runs_without_a_server_of_their_own_use_this_one(ui: Ui) -> None:
+    program = str(REPOSITORY / "flows" / "full_pipeline.py")
+    words = [program, "--data", str(ui.data), "--store", str(ui.store), "--only", "scan"]
+    code, said = run_python(words, ui.home)
+    assert code == 0, said
+    runs = ui.api.call("POST", "/flow_runs/filter", {"sort": "START_TIME_DESC", "limit": 1})
+    assert runs[0]["state"]["message"] == "pictures, resnext50_32x4d: stopped after scan"
+
+
+def field(page: Page, label: str) -> Locator:
+    """Find a field of the form by its label, with the buttons that choose its type."""
+    title = page.get_by_text(f"{label} (Optional)", exact=True).first
+    return title.locator("xpath=ancestor::div[.//button[normalize-space()='None']][1]")
+
+
+def fill(page: Page, label: str, kind: str, value: str) -> None:
+    box = field(page, label)
+    box.get_by_text(kind, exact=True).click()
+    box.locator("input, textarea").first.fill(value)
+
+
+@pytest.mark.browser
+@pytest.mark.skipif(CHROMIUM is None, reason="no chromium on the PATH")
+def test_a_run_from_the_form_completes_shows_its_artifacts_and_is_cached_the_second_time(
+    ui: Ui,
+) -> None:
+    deployment = ui.api.deployment("full-pipeline/full-pipeline")["id"]
+    with sync_playwright() as playwright:
+        browser = playwright.chromium.launch(
+            executable_path=CHROMIUM, args=["--no-sandbox", "--disable-dev-shm-usage"]
+        )
+        page = browser.new_page(viewport={"width": 1400, "height": 1000})
+        page.route(  # the page asks its maker's analytics host too
+            "**/*", lambda way: way.continue_() if ui.page in way.request.url else way.abort()
+        )
+        page.set_default_timeout(60_000)
+        page.goto(f"{ui.page}/v2/deployments/deployment/{deployment}/run")
+        fill(page, "Data", "path", str(ui.data))
+        fill(page, "Store", "path", str(ui.store))
+        fill(page, "Arch", "str", "resnext38_32x4d")
+        for label, value in (("Image Size", 32), ("Epochs", 2), ("Batch Size", 8), ("Workers", 0)):
+            fill(page, label, "int", str(value))
+        form = page.locator("main, body").first.inner_text()
+        assert "width and height that the network sees, in pixels (from 32 to 1024)" in form
+        assert "[default: 224; quick: 64]" in form
+        page.get_by_role("button", name="Submit").click()
+        page.get_by_text("View run").click()
+        page.wait_for_url("**/runs/flow-run/*")
+        run = page.url.rpartition("/")[2].partition("?")[0]
+        expect(page.get_by_text("Completed").first).to_be_visible(timeout=240_000)
+        first = ui.api.ended(run)
+        assert first["state"]["type"] == "COMPLETED", first["state"]
+        look_at_run(page, ui, run)
+        second = ui.api.start("full-pipeline/full-pipeline", first["parameters"])
+        assert ui.api.ended(second)["state"]["type"] == "COMPLETED"
+        names = {each["name"]: each["state_name"] for each in ui.api.of_run("task_runs", second)}
+        cached = {name for name, state in names.items() if state == "Cached"}
+        assert set(names) - cached == {"scan", "publish to the UI"}
+        page.goto(f"{ui.page}/v2/runs/flow-run/{second}")
+        expect(page.get_by_text("Cached").first).to_be_visible()
+        browser.close()
+
+
+def look_at_run(page: Page, ui: Ui, run: str) -> None:
+    """Open a run's page and its artifacts, and look for what must stand there."""
+    seen = ui.api.run(run)
+    assert seen["name"] == "pictures, resnext38_32x4d"
+    score = [tag for tag in seen["tags"] if tag.startswith("bal. acc. ")]
+    assert len(score) == 1
+    assert {"pictures", "resnext38_32x4d", "preset: default", "on demand"} <= set(seen["tags"])
+    assert "balanced accuracy" in seen["state"]["message"]
+    for epoch in (1, 2):
+        line = f"\nepoch {epoch}/2: train loss"
+        wait_until(lambda line=line: line in logged_of(ui, run), line, 30.0)  # type: ignore[misc]
+    artifacts = {each["key"]: each for each in ui.api.of_run("artifacts", run)}
+    assert artifacts["training-progress"]["data"] == 100
+    assert "epoch 2/2: train loss" in artifacts["training-progress"]["description"]
+    page.goto(f"{ui.page}/v2/runs/flow-run/{run}")
+    expect(page.get_by_text("pictures, resnext38_32x4d").first).to_be_visible()
+    for key in ("curves", "per-class", "report", "summary"):
+        page.goto(f"{ui.page}/v2/artifacts/artifact/{artifacts[key]['id']}")
+        expect(page.get_by_text(artifacts[key]["description"]).first).to_be_visible()
+    expect(page.get_by_alt_text("Learning curves")).to_be_visible()
+
+
+def test_wrong_input_fails_with_the_reason_as_the_message(ui: Ui, tmp_path: Path) -> None:
+    parameters = ui.parameters(TINY) | {"data": {"data": str(tmp_path / "nothing")}}
+    state = ui.api.ended(ui.api.start("full-pipeline/full-pipeline", parameters))["state"]
+    assert state["type"] == "FAILED"
+    assert state["message"].startswith("--data must be a folder of class folders, got")
+
+
+def test_a_value_out_of_bounds_is_refused_by_the_form(ui: Ui) -> None:
+    with pytest.raises(OSError, match=r"HTTP Error 4\d\d"):
+        ui.api.start("full-pipeline/full-pipeline", ui.parameters(TINY | {"epochs": 0}))
+
+
+def test_a_cancelled_training_saves_a_checkpoint_and_leaves_no_process(
+    ui: Ui, tmp_path: Path
+) -> None:
+    run = ui.begin_training(tmp_path)
+    cancel = {"state": {"type": "CANCELLING", "name": "Cancelling"}, "force": True}
+    ui.api.call("POST", f"/flow_runs/{run}/set_state", cancel)
+    assert ui.api.ended(run, 60.0)["state"]["type"] == "CANCELLED"
+    wait_until(lambda: not flow_processes(ui), "a process is left", 30.0)
+    said = "Stopped by a signal. A checkpoint is saved"
+    wait_until(lambda: said in logged_of(ui, run), "it did not say that it stopped", 30.0)
+    assert checkpoints(tmp_path)
+
+
+def test_a_killed_run_is_crashed_and_another_one_resumes_its_training(
+    ui: Ui, tmp_path: Path
+) -> None:
+    run = ui.begin_training(tmp_path)
+    for process in flow_processes(ui):
+        os.kill(process, signal.SIGKILL)
+    state = ui.api.ended(run, 60.0)["state"]
+    assert state["type"] == "CRASHED"
+    assert "SIGKILL" in state["message"]
+    again = ui.begin_training(tmp_path)
+    wait_until(lambda: "going on after step" in logged_of(ui, again), "began anew", 30.0)
+    cancel = {"state": {"type": "CANCELLING", "name": "Cancelling"}, "force": True}
+    ui.api.call("POST", f"/flow_runs/{again}/set_state", cancel)
+    ui.api.ended(again, 60.0)
+
+
+def test_of_two_retrainings_at_once_the_second_waits(ui: Ui, tmp_path: Path) -> None:
+    name = "retrain/retrain-weekly"
+    first, second = (ui.api.start(name, ui.parameters(TINY, tmp_path)) for _ in range(2))
+    waiting = "AwaitingConcurrencySlot"
+    wait_until(
+        lambda: any(ui.api.run(run)["state"]["name"] == waiting for run in (first, second)),
+        "none waited", 120.0,
+    )  # fmt: skip
+    messages = sorted(str(ui.api.ended(run)["state"]["message"]) for run in (first, second))
+    assert messages == [
+        "nothing new; version 1 stays champion",
+        "version 1 is champion: the first model",
+    ]
+
+
+def test_stopping_saves_what_is_trained_and_leaves_nothing_running(
+    tmp_path_factory: pytest.TempPathFactory,
+) -> None:
+    served = Ui(tmp_path_factory.mktemp("stopped"))
+    try:
+        served.ready()
+        run = served.begin_training(served.store)
+        served.process.send_signal(signal.SIGINT)
+        said, _ = served.process.communicate(timeout=120)
+    finally:
+        end(served.process)
+    assert served.process.returncode == 0
+    assert "Stopped server and worker." in said
+    assert checkpoints(served.store)
+    assert not flow_processes(served)
+    assert not address.is_taken(served.port)
+    (record,) = served.store.glob("runs/*/run.json")
+    assert json.loads(record.read_text())["status"].startswith("failed: Stopped by a signal.")
+    assert run.startswith(record.parent.name.rpartition("-")[2])
+
+
+def test_a_port_that_is_taken_is_told_in_words(ui: Ui, tmp_path: Path) -> None:
+    program = str(REPOSITORY / "flows" / "ui.py")
+    code, said = run_python([program, "--port", str(ui.port)], tmp_path)
+    assert code == 2
+    assert f"error: --port must be free, got {ui.port}." in said
+
+
+class Clock:
+    """A schedule of short interval for the weekly retraining, and how its runs end."""
+
+    INTERVAL = 15  # seconds
+
+    def __init__(self, ui: Ui) -> None:
+        self.api = ui.api
+        self.deployment = str(ui.api.deployment("retrain/retrain-weekly")["id"])
+        self.schedule = ""
+
+    def set(self, parameters: dict[str, Any]) -> None:
+        """Let it fire from now on with these parameters."""
+        self.stop()
+        body = {
+            "active": True,
+            "schedule": {"interval": self.INTERVAL},
+            "parameters": parameters,
+        }
+        (made,) = self.api.call("POST", f"/deployments/{self.deployment}/schedules", [body])
+        self.schedule = made["id"]
+
+    def stop(self) -> None:
+        if self.schedule:
+            self.api.call("DELETE", f"/deployments/{self.deployment}/schedules/{self.schedule}")
+            self.schedule = ""
+            waiting = {
+                "deployment_id": {"any_": [self.deployment]},
+                "state": {"type": {"any_": ["SCHEDULED"]}},
+            }
+            for run in self.api.call("POST", "/flow_runs/filter", {"flow_runs": waiting}):
+                self.api.call("DELETE", f"/flow_runs/{run['id']}")
+
+    def says(self, words: str) -> None:
+        """Wait until a run of this schedule has ended with these words in its state's message."""
+
+        def ended() -> bool:
+            runs = self.api.call(
+                "POST", "/flow_runs/filter",
+                {
+                    "sort": "START_TIME_DESC",
+                    "flow_runs": {
+                        "deployment_id": {"any_": [self.deployment]},
+                        "state": {"type": {"any_": ["COMPLETED", "FAILED", "CRASHED"]}},
+                    },
+                },
+            )  # fmt: skip
+            bad = [run["state"]["message"] for run in runs if run["state_type"] != "COMPLETED"]
+            assert not bad
+            print(time.strftime('%T'),[(r['state_name'],r['state']['message'],r['start_time']) for r in runs[:3]], flush=True)
+            fired = [run for run in runs if run["auto_scheduled"]]
+            return any(words in run["state"]["message"] for run in fired)
+
+        wait_until(ended, f"no scheduled run ended with '{words}'", 240.0)
+
+
+def test_a_schedule_retrains_skips_refuses_promotes_and_can_be_rolled_back(
+    ui: Ui, tmp_path: Path
+) -> None:
+    data, store = make_tree(tmp_path / "growing", patients=16), tmp_path / "store"
+    idle = TINY | {"epochs": 1, "lr": 1e-7, "warmup_epochs": 0}  # learns nothing: one class always
+    learning = TINY | {"epochs": 12}
+    given = {
+        "data": {"data": str(data)},
+        "split": {"shares": "40,10,50"},
+        "run": {"store": str(store), "device": "cpu", "workers": 0},
+    }
+    clock = Clock(ui)
+    try:
+        clock.set(given | {"training": idle})
+        clock.says("version 1 is champion: the first model")
+        clock.says("nothing new; version 1 stays champion")
+        make_tree(tmp_path / "more", patients=20)
+        for picture in (tmp_path / "more").glob("*/*"):
+            new = data / picture.parent.name / picture.name
+            if not new.exists():
+                picture.rename(new)
+        clock.says("version 1 stays champion: version 2 is")
+        clock.set(given | {"training": learning})
+        clock.says("version 3 is champion: clearly better")
+        clock.set(given | {"training": idle | {"seed": 1}})
+        clock.says("version 3 stays champion: version 4 is")
+    finally:
+        clock.stop()
+    models = str(REPOSITORY / "flows" / "models.py")
+    code, said = run_python([models, "rollback", "--store", str(store)], ui.home)
+    assert (code, said) == (0, "Version 1 is champion now.\n")
+    code, said = run_python([models, "list", "--store", str(store)], ui.home)
+    assert "worse" in next(line for line in said.splitlines() if line.split()[:1] == ["4"])
