@@ -56,7 +56,8 @@ class CompareFlags(Flags):
     """On how many folds."""
 
     folds: Annotated[
-        int, Field(ge=2, le=100, description="folds, each tested on once [default: 5]")
+        int,
+        Field(ge=2, le=100, description="folds, each tested on once (from 2 to 100) [default: 5]"),
     ] = 5
 
 
@@ -77,7 +78,16 @@ def compare_recipes(
     training: TrainingFlags = TrainingFlags(),
     run: MachineFlags = MachineFlags(),
 ) -> State[Any]:
-    """Train and test each recipe on the same folds, and compare them patient by patient."""
+    """Train and test each recipe on the same folds, and compare them patient by patient.
+
+    Args:
+        recipes: two or more presets, architectures or TOML files of training settings
+        compared: on how many folds
+        data: which pictures
+        split: how they are divided
+        training: how the networks are trained
+        run: where and how to compute
+    """
     with command.wrong_input_fails_in_words() as outcome:
         contestants = plan_all(recipes, compared, data, split, training, run)
         add_tags(["compare", contestants[0].plans[0].data_name])

@@ -39,7 +39,12 @@ SHOWN = 20  # pictures, on the terminal
 
 @flow(name="batch-predict", flow_run_name="predict {source.name}", persist_result=False)
 def batch_predict(source: Path, settings: PredictFlags = PredictFlags()) -> State[Any]:
-    """Predict pictures that have no class yet."""
+    """Predict pictures that have no class yet.
+
+    Args:
+        source: a picture, or a folder of pictures
+        settings: with which model and where
+    """
     with command.wrong_input_fails_in_words() as outcome:
         add_tags(["predict"])
         outcome.state = Completed(message=run_prediction(source, settings, run_id()))

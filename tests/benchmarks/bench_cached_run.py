@@ -1,27 +1,26 @@
-"""Time a fully cached run of the pipeline against a bare Prefect flow of cached no-op tasks.
+"""Time runs that find all done: a cached pipeline, and a retraining that has nothing new.
 
-Both are whole processes with a running server, in turns; the median of each counts.
+Each is held against a bare Prefect flow, of cached no-op tasks and of nothing. All are whole
+processes with a running server, in turns; the median of each counts.
 """
 
 import argparse
 import os
-import platform
-import statistics
 import subprocess
 import sys
 import tempfile
-import time
-from datetime import date
 from pathlib import Path
 
-import numpy as np
-from PIL import Image
+from tests.benchmarks.measuring import describe_machine, in_turns, report
+from tests.benchmarks.photographs import draw_photographs
 
-PROGRAM = Path(__file__).resolve().parents[2] / "flows" / "full_pipeline.py"
-GOAL = 1.3
+FLOWS = Path(__file__).resolve().parents[2] / "flows"
+GOAL_CACHED = 1.3
+GOAL_NOTHING_NEW = 1.5
 TASKS = 10  # scan, split, pack, train, predict, evaluate, explain, plot, report, publish
+TINY = ["--arch", "resnext38_32x4d", "--image-size", "32", "--epochs", "1", "--device", "cpu"]
 
-BARE = f"""
+BARE_TASKS = f"""
 from prefect import flow, task
 from prefect.cache_policies import INPUTS
 
@@ -36,60 +35,63 @@ def bare() -> None:
 
 bare()
 """
+BARE_FLOW = """
+from prefect import flow
+
+@flow
+def bare() -> None:
+    pass
+
+bare()
+"""
 
 
 def main() -> None:
-    """Print both times and their ratio."""
+    """Print both pairs of times and their ratios."""
     from tasks.orchestrator import PREFECT_API_URL  # its settings come before Prefect's import
 
     from prefect.testing.utilities import prefect_test_harness  # isort: skip
 
     parser = argparse.ArgumentParser(description=__doc__)
     parser.add_argument("--runs", type=int, default=5, help="timed runs of each (default: 5)")
-    runs = parser.parse_args().runs
-    with tempfile.TemporaryDirectory() as folder, prefect_test_harness(server_startup_timeout=120):
-        commands = {"pipeline": pipeline(Path(folder)), "bare flow": [sys.executable, "-c", BARE]}
+    parser.add_argument(
+        "--data", type=Path, help="class folders to retrain on (default: 2,142 drawn pictures)"
+    )
+    given = parser.parse_args()
+    print(f"{describe_machine(os.cpu_count() or 1)}, medians of {given.runs}, seconds")
+    with tempfile.TemporaryDirectory() as text, prefect_test_harness(server_startup_timeout=120):
+        folder = Path(text)
         environment = os.environ | {
             "PREFECT_API_URL": str(PREFECT_API_URL.value()),
             "PREFECT_LOCAL_STORAGE_PATH": f"{folder}/results",
         }
-        for command in commands.values():
-            seconds(command, environment)
-        times: dict[str, list[float]] = {name: [] for name in commands}
-        for _ in range(runs):
-            for name, command in commands.items():
-                times[name].append(seconds(command, environment))
-    show({name: statistics.median(values) for name, values in times.items()}, runs)
+        draw_photographs(folder / "few", (32, 32), 40)
+        ours = program("full_pipeline.py", folder / "few", folder / "store")
+        times = compare(ours, BARE_TASKS, environment, given.runs)
+        report("a fully cached run", *times, times[0] <= GOAL_CACHED * times[1])
+        if given.data is None:
+            draw_photographs(folder / "many", (224, 224), 2142)
+        ours = program("retrain.py", given.data or folder / "many", folder / "models")
+        times = compare(ours, BARE_FLOW, environment, given.runs)
+        report("a retraining with nothing new", *times, times[0] <= GOAL_NOTHING_NEW * times[1])
 
 
-def pipeline(folder: Path) -> list[str]:
-    """Draw a few pictures and give the command that runs the pipeline on them."""
-    random = np.random.default_rng(0)
-    for name in ("A", "B"):
-        (folder / "pictures" / name).mkdir(parents=True)
-        for number in range(20):
-            pixels = random.integers(0, 256, (32, 32, 3), dtype=np.uint8)
-            Image.fromarray(pixels).save(folder / "pictures" / name / f"{number}.png")
-    tiny = ["--arch", "resnext38_32x4d", "--image-size", "32", "--epochs", "1", "--device", "cpu"]
-    places = ["--data", str(folder / "pictures"), "--store", str(folder / "store")]
-    return [sys.executable, str(PROGRAM), *places, *tiny]
+def program(name: str, data: Path, store: Path) -> list[str]:
+    """Give the command of one of our programs on some pictures."""
+    places = ["--data", str(data.resolve()), "--store", str(store)]
+    return [sys.executable, str(FLOWS / name), *places, *TINY]
 
 
-def seconds(command: list[str], environment: dict[str, str]) -> float:
-    """Time one process."""
-    start = time.perf_counter()
-    subprocess.run(command, env=environment, check=True, capture_output=True)
-    return time.perf_counter() - start
+def compare(
+    ours: list[str], bare: str, environment: dict[str, str], runs: int
+) -> tuple[float, float]:
+    """Give the median seconds of a command and of a bare program, after one run that fills."""
 
+    def run(command: list[str]) -> None:
+        subprocess.run(command, env=environment, check=True, capture_output=True)
 
-def show(medians: dict[str, float], runs: int) -> None:
-    """Print what was measured and where."""
-    ratio = medians["pipeline"] / medians["bare flow"]
-    print(f"\nA fully cached run, median of {runs}, {os.cpu_count()} cores, {platform.machine()},")
-    print(f"Python {platform.python_version()}, {date.today()}")
-    for name, value in medians.items():
-        print(f"  {name:<10} {value:6.2f} s")
-    print(f"  ratio      {ratio:6.2f}   (goal: at most {GOAL})")
+    run(ours)
+    return in_turns(runs, lambda: run(ours), lambda: run([sys.executable, "-c", bare]))
 
 
 if __name__ == "__main__":

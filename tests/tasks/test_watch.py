@@ -121,6 +121,24 @@ def test_a_ctrl_c_after_the_last_step_is_not_forgotten() -> None:
     assert signal.getsignal(signal.SIGINT) is before
 
 
+def stopped(kind: signal.Signals) -> None:
+    """Ask a training to end; the engine saves, then raises what Ctrl-C raises."""
+    following = watcher()
+    with following:
+        signal.raise_signal(kind)
+        assert following.wants_to_stop()
+        raise KeyboardInterrupt
+
+
+def test_a_process_that_is_asked_to_end_saves_first_and_says_so() -> None:
+    before = signal.getsignal(signal.SIGTERM)
+    with pytest.raises(watch.StoppedError, match="A checkpoint is saved"):
+        stopped(signal.SIGTERM)
+    assert signal.getsignal(signal.SIGTERM) is before
+    with pytest.raises(KeyboardInterrupt):
+        stopped(signal.SIGINT)
+
+
 def test_a_training_that_goes_on_counts_from_where_it_was(
     caplog: pytest.LogCaptureFixture,
 ) -> None:
