@@ -59,7 +59,10 @@ def describe(decision: dict[str, Any], champion: int) -> str:
     if decision["difference"] == 0:
         return f"exactly as good as version {champion} in {name}"
     if decision["verdict"] == "undefined":
-        return f"not told apart from version {champion}: too few groups in the test part"
+        return (
+            f"not told apart from version {champion}: no interval, since the test part has too few "
+            "groups or the difference is the same in every draw"
+        )
     value, low, high = (100 * decision[key] for key in ("difference", "low", "high"))
     than = f"in {name} than version {champion} (95 %: {low:.1f} to {high:.1f})"
     words = f"{abs(value):.1f} points {'better' if value >= 0 else 'worse'} {than}"

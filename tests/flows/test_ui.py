@@ -340,12 +340,13 @@ class Clock:
 def test_a_schedule_retrains_skips_refuses_promotes_and_can_be_rolled_back(
     ui: Ui, tmp_path: Path
 ) -> None:
-    data, store = make_tree(tmp_path / "growing", patients=16), tmp_path / "store"
+    data, store = make_tree(tmp_path / "growing", patients=28), tmp_path / "store"
     idle = TINY | {"epochs": 1, "lr": 1e-7, "warmup_epochs": 0}  # learns nothing: one class always
-    learning = TINY | {"batch_size": 4, "epochs": 12, "lr": 3e-4, "keep": "last"}
+    learning = TINY | {"batch_size": 4, "epochs": 8, "lr": 3e-4, "keep": "last"}
     given = {
         "data": {"data": str(data)},
         "split": {"shares": "40,10,50"},
+        "decision": {"judge_by": "accuracy"},
         "run": {"store": str(store), "device": "cpu", "workers": 0},
     }
     clock = Clock(ui)
@@ -353,7 +354,7 @@ def test_a_schedule_retrains_skips_refuses_promotes_and_can_be_rolled_back(
         clock.set(given | {"training": idle})
         clock.says("version 1 is champion: the first model")
         clock.says("nothing new; version 1 stays champion")
-        make_tree(tmp_path / "more", patients=20)
+        make_tree(tmp_path / "more", patients=32)
         for picture in (tmp_path / "more").glob("*/*"):
             new = data / picture.parent.name / picture.name
             if not new.exists():
