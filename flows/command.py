@@ -171,7 +171,16 @@ def in_words(error: Exception) -> str:
             return "--" + " ".join(str(cause).split())
         return flag + " ".join(str(cause).split()).removeprefix(name)
     rule = first["msg"].replace("Input should be", "must be").replace(AT_LEAST, "at least")
-    return f"{flag} {rule.partition(', unable')[0]}, got {first['input']!r}."
+    return f"{flag} {rule.partition(', unable')[0]}, got {_as_typed(first['input'])}."
+
+
+def _as_typed(value: object) -> str:
+    """Show a value as it was given; a number that a command line gave as text without quotes."""
+    try:
+        float(str(value))
+    except ValueError:
+        return repr(value)
+    return str(value)
 
 
 def _complain(text: str) -> int:

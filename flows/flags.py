@@ -82,6 +82,8 @@ def _from_preset(model: type[BaseModel], name: str) -> Any:
         for kind in ("ge", "gt", "le", "lt")
         if hasattr(rule, kind)
     }
+    if field.annotation is float:
+        bounds["allow_inf_nan"] = False
     text = f"{field.description}{_in_words(bounds)} [default: {_plain(default)}{others}]"
     return Field(default=None, description=text, **bounds)
 

@@ -122,7 +122,8 @@ def test_the_note_is_an_artifact_in_which_a_name_is_nothing_but_a_name(
 
     run()
     with get_client(sync_client=True) as client:
-        (shown,) = (each for each in client.read_artifacts() if each.key == "drift")
+        ours = [each for each in client.read_artifacts() if "=1+1" in str(each.description)]
+    (shown,) = (each for each in ours if each.key == "drift")
     assert r"are predicted =1+1 \*x\*\\n\<b\> (" in str(shown.description)
     rows = json.loads(str(shown.data))
     assert rows[0]["class"] == r"=1+1 *x*\n<b>"
