@@ -88,11 +88,11 @@ def run_python(words: list[str], home: Path, **settings: str) -> tuple[int, str]
     return process.returncode, said
 
 
-def end(process: "subprocess.Popen[str] | subprocess.Popen[bytes]") -> None:
-    """End a process that may have ended already."""
+def end(process: "subprocess.Popen[str] | subprocess.Popen[bytes]", patience: float = 30.0) -> None:
+    """End a process that may have ended already; after `patience` seconds by force."""
     process.terminate()
     try:
-        process.wait(30)
+        process.wait(patience)
     except subprocess.TimeoutExpired:
         process.kill()
         process.wait()

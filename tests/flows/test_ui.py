@@ -21,6 +21,8 @@ CHROMIUM = shutil.which("chromium")
 TINY = {"preset": "quick", "image_size": 32, "epochs": 2, "batch_size": 8}
 LONG = TINY | {"epochs": 500}
 
+STOPPING = 150.0  # seconds: it cancels what runs, then ends the worker, then the server
+
 pytestmark = pytest.mark.slow
 
 
@@ -94,7 +96,7 @@ def ui(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Ui]:
         assert f"The run history: {served.page}" in said
         yield served
     finally:
-        end(served.process)
+        end(served.process, STOPPING)
 
 
 def test_every_deployment_is_on_the_server(ui: Ui) -> None:
@@ -265,7 +267,7 @@ def test_stopping_saves_what_is_trained_and_leaves_nothing_running(
         served.process.send_signal(signal.SIGINT)
         said, _ = served.process.communicate(timeout=120)
     finally:
-        end(served.process)
+        end(served.process, STOPPING)
     assert served.process.returncode == 0
     assert "Stopped server and worker." in said
     assert checkpoints(served.store)
