@@ -7,15 +7,9 @@ import logging
 from pathlib import Path
 from typing import NamedTuple
 
-from flows.plan import Plan
-from resnext.card import read_card
-from resnext.device import plan_compute
-from tasks import registry
+from flows.champion import Champion
 from tasks.drift import drift_of_batch, drift_since_training, predict_new, publish_drift
-from tasks.pack import pack
-from tasks.registry import Version
 from tasks.stage.artifact import Artifact, Runtime
-from tasks.stage.run import MODEL
 from tasks.stage.store import is_altered
 
 log = logging.getLogger(__name__)
@@ -51,23 +45,13 @@ def note_drift_of_batch(
         publish_drift(drift_of_batch(runtime, pictures, predicted, *tables))
 
 
-def note_drift_since(
-    plan: Plan, runtime: Runtime, champion: Version, made: dict[str, Artifact]
-) -> None:
-    """Hold the pictures that are new since the champion against its own.
-
-    It answers them for that. The pixels that it needs are linked in its own folder in the run's.
-    """
-    tables = tables_beside(registry.file_of(plan.store, champion, MODEL))
+def note_drift_since(runtime: Runtime, champion: Champion, made: dict[str, Artifact]) -> None:
+    """Hold the pictures that are new since the champion against its own; it answers them."""
+    tables = tables_beside(champion.model.single_path())
     if tables is None:
         return
-    weights = registry.whole(plan.store, champion)
-    card = read_card(weights)
-    folder = (runtime.run or plan.store) / "champion"
-    folder.mkdir(exist_ok=True)
-    pixels = pack(runtime.model_copy(update={"run": folder}), made["scan"], card.image_size)
-    compute = plan_compute(plan.compute.device, card.architecture, plan.compute.deterministic)
-    model = Artifact.of_file(weights)
     now = made["scan"], made["split"]
-    answers = predict_new(runtime, *now, tables.known, pixels, model, compute)
+    answers = predict_new(
+        runtime, *now, tables.known, champion.pixels, champion.model, champion.compute
+    )
     publish_drift(drift_since_training(runtime, *now, answers, *tables))

@@ -16,6 +16,7 @@ from flows.flags import REPOSITORY
 from resnext.errors import InputError
 from tasks.orchestrator import PREFECT_HOME
 
+PORT = 4200  # Prefect's usual one
 PATIENCE = 45.0  # seconds to save a checkpoint and end; Prefect itself gives a run 30
 
 

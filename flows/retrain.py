@@ -19,6 +19,7 @@ from cyclopts import Group, Parameter
 from filelock import FileLock, Timeout
 
 from flows import command, server, terminal
+from flows.champion import Champion, ready
 from flows.drift import note_drift_since
 from flows.flags import (
     DataFlags,
@@ -47,14 +48,12 @@ from flows.schedule import require_schedule, serve
 from reports.evaluation.settings import DecisionSettings
 from reports.words import plural
 from resnext.card import read_card
-from resnext.device import plan_compute
 from resnext.errors import InputError
 from tasks import registry
 from tasks.announce import announce_promotion
 from tasks.decide import DECISION, decide, publish_decision
 from tasks.history import add_tags
 from tasks.orchestrator import Completed, State, flow, run_id
-from tasks.pack import pack
 from tasks.predict import predict
 from tasks.registry import About, Version
 from tasks.stage.artifact import Artifact, Runtime
@@ -138,8 +137,9 @@ def run_retraining(plan: Plan, settings: DecisionSettings, name: str) -> str:
         if champion is None:
             found, words = None, FIRST
         else:
-            note_drift_since(plan, runtime, champion, made)
-            found, words = judge(plan, runtime, champion, made, settings)
+            old = ready(plan, runtime, champion, manifest)
+            note_drift_since(runtime, old, made)
+            found, words = judge(runtime, old, made, settings)
         about = about_model(plan, run, made, words, basis)
         version = registry.register(plan.store, run, about)
         add_tags([f"version {version.number}", *terminal.score_tags(run)])
@@ -159,33 +159,23 @@ def basis_of(manifest: Artifact, plan: Plan, settings: DecisionSettings) -> str:
 
 
 def judge(
-    plan: Plan,
-    runtime: Runtime,
-    champion: Version,
-    made: dict[str, Artifact],
-    settings: DecisionSettings,
+    runtime: Runtime, champion: Champion, made: dict[str, Artifact], settings: DecisionSettings
 ) -> tuple[dict[str, Any], str]:
-    """Let the champion answer the challenger's test part, compare the two, and say it in words.
-
-    The champion's answers get a folder of their own in the run's.
-    """
+    """Let the champion answer the challenger's test part, compare the two, and say it in words."""
     from reports.evaluation.decision import changed_classes, describe
 
-    weights = registry.whole(plan.store, champion)
-    card, fresh = read_card(weights), read_card(made["train"].path(MODEL))
-    if set(card.classes) != set(fresh.classes):
-        found = changed_classes(card.classes, fresh.classes, settings)
-        return found, describe(found, champion.number)
-    folder = (runtime.run or plan.store) / "champion"
-    folder.mkdir(exist_ok=True)
-    beside = runtime.model_copy(update={"run": folder})
-    pixels = pack(beside, made["scan"], card.image_size)
-    compute = plan_compute(plan.compute.device, card.architecture, plan.compute.deterministic)
-    model = Artifact.of_file(weights)
-    old = predict(beside, made["scan"], made["split"], pixels, model, compute)
+    number, classes = champion.version.number, champion.card.classes
+    fresh = read_card(made["train"].path(MODEL)).classes
+    if set(classes) != set(fresh):
+        found = changed_classes(classes, fresh, settings)
+        return found, describe(found, number)
+    old = predict(
+        champion.runtime, made["scan"], made["split"], champion.pixels, champion.model,
+        champion.compute,
+    )  # fmt: skip
     decided = decide(runtime, old, made["predict"], settings)
     found = json.loads(decided.path(DECISION).read_text(encoding="utf-8"))
-    return found, describe(found, champion.number)
+    return found, describe(found, number)
 
 
 def about_model(plan: Plan, run: Path, made: dict[str, Artifact], words: str, basis: str) -> About:

@@ -4,7 +4,7 @@ import logging
 from contextlib import ExitStack
 from typing import Any
 
-from flows import page, server
+from flows import address, page, server
 from flows.flags import ScheduleFlags
 from resnext.errors import InputError
 from tasks.orchestrator import (
@@ -18,8 +18,6 @@ from tasks.orchestrator import (
 )
 
 log = logging.getLogger(__name__)
-
-PORT = 4200
 
 
 def require_schedule(flags: ScheduleFlags) -> None:
@@ -48,13 +46,17 @@ def serve(flow: Flow[..., Any], flags: ScheduleFlags, parameters: dict[str, Any]
     """Run a flow by the clock until Ctrl-C, one run at a time; the second waits.
 
     A server is started for it where none goes on running.
+
+    Raises:
+        InputError: the server asks for another password, or there is no port for a new one.
     """
     cron, timezone = flags.when
     with ExitStack() as stack:
         url = server.lasting()
         if url is None:
             page.stop_by_signals()
-            url = stack.enter_context(page.served(PORT)).url
+            url = stack.enter_context(page.served(page.PORT)).url
+        address.require_admission(url)
         stack.enter_context(temporary_settings(updates={PREFECT_API_URL: url}))
         log.info("%s runs at '%s' (%s) until Ctrl-C", flow.name, cron, timezone)
         log.info("run history: %s", url.removesuffix("/api"))

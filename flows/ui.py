@@ -89,7 +89,7 @@ def _done(arguments: list[str], environment: Mapping[str, str], output: Path) ->
     return ended.returncode == 0
 
 
-def main(*, port: int = 4200) -> None:
+def main(*, port: int = page.PORT) -> None:
     """Serve the Prefect UI with a worker and every deployment, until Ctrl-C.
 
     Args:

@@ -1,0 +1,45 @@
+"""The champion, made ready to answer the pictures of a retraining."""
+
+from dataclasses import dataclass
+
+from flows.plan import Plan
+from resnext.card import ModelCard, read_card
+from resnext.device import Compute, plan_compute
+from tasks import registry
+from tasks.pack import pack
+from tasks.registry import Version
+from tasks.stage.artifact import Artifact, Runtime
+
+
+@dataclass(frozen=True)
+class Champion:
+    """A registered model with the pixels that it needs, and where its files go."""
+
+    version: Version
+    model: Artifact
+    card: ModelCard
+    pixels: Artifact
+    compute: Compute
+    runtime: Runtime
+    """Its files get a folder of their own in the run's."""
+
+
+def ready(plan: Plan, runtime: Runtime, version: Version, manifest: Artifact) -> Champion:
+    """Check the champion's weights, and pack the pictures at the size that it takes.
+
+    Raises:
+        InputError: the weights are gone or were altered.
+    """
+    weights = registry.whole(plan.store, version)
+    card = read_card(weights)
+    folder = (runtime.run or plan.store) / "champion"
+    folder.mkdir()
+    beside = runtime.model_copy(update={"run": folder})
+    return Champion(
+        version=version,
+        model=Artifact.of_file(weights),
+        card=card,
+        pixels=pack(beside, manifest, card.image_size),
+        compute=plan_compute(plan.compute.device, card.architecture, plan.compute.deterministic),
+        runtime=beside,
+    )
