@@ -28,39 +28,23 @@ Source: Field & Welsh 2007, https://doi.org/10.1111/j.1467-9868.2007.00593.x
 from __future__ import annotations
 
 import math
-from collections.abc import Callable, Iterator, Sequence
-from dataclasses import dataclass
+from collections.abc import Callable, Iterator
 from functools import lru_cache
 
 import numpy as np
-import pandas as pd
 from scipy.special import ndtr, stdtrit
 from scipy.stats import binomtest
 
-from reports.evaluation.resampled import SCORES, class_scores, scores
-from reports.evaluation.sample import FloatArray, Sample, classes_of, evaluated, read_sample
+from reports.evaluation.sample import FloatArray, Sample
 
 DRAWS = 2000
 SEED = 20_260
 LEVEL = 0.95
-LOWER_IS_BETTER = frozenset({"log_loss", "brier", "ece"})
 CELLS = 400_000
 """So many weights of pictures are held at once (3 MB, which stay in a processor's cache)."""
 
 Interval = tuple[float, float]
 UNDEFINED: Interval = (math.nan, math.nan)
-
-
-@dataclass(frozen=True)
-class Difference:
-    """Hold how much better b is than a, with its interval."""
-
-    value: float
-    """b's figure minus a's."""
-    low: float
-    high: float
-    not_better: float
-    """The share of the draws in which b is not better than a, 0..1."""
 
 
 def draw_weights(sample: Sample, draws: int = DRAWS, seed: int = SEED) -> Iterator[FloatArray]:
@@ -142,78 +126,3 @@ def exact_interval(successes: int, trials: int) -> Interval:
     """Give the interval of Clopper and Pearson."""
     found = binomtest(successes, trials).proportion_ci(LEVEL, method="exact")
     return float(found.low), float(found.high)
-
-
-def paired_difference(
-    a: pd.DataFrame,
-    b: pd.DataFrame,
-    metric: str = "balanced_accuracy",
-    *,
-    split: str = "test",
-    draws: int = DRAWS,
-    seed: int = SEED,
-) -> Difference:
-    """Compare two tables of predictions of the same pictures, b's figure minus a's.
-
-    Both are computed on the same draws of groups, so that what is hard about a group does not
-    count as a difference. A draw in which either is undefined is left out; all is NaN where the
-    figure itself is undefined.
-
-    Raises:
-        ValueError: the pictures, their classes or groups differ, or there is no such metric.
-    """
-    if metric not in SCORES:
-        raise ValueError(f"metric must be one of {', '.join(SCORES)}, got '{metric}'.")
-    one, other = (_in_order(table, split) for table in (a, b))
-    _require_same(one, other)
-    classes = classes_of(one)
-    samples = [read_sample(table, classes, split=split) for table in (one, other)]
-    if not len(one):
-        return Difference(math.nan, *UNDEFINED, math.nan)
-
-    def both(weights: FloatArray) -> dict[str, FloatArray]:
-        first, second = (_figure(sample, weights, metric) for sample in samples)
-        return {"difference": second - first}
-
-    value = float(both(np.ones((1, samples[0].group_count)))["difference"][0])
-    drawn = resample(samples[0], both, draws, seed)["difference"]
-    sign = -1 if metric in LOWER_IS_BETTER else 1
-    known = drawn[~np.isnan(drawn)]
-    worse = float(np.mean(sign * known <= 0)) if len(known) and not math.isnan(value) else math.nan
-    return Difference(value, *interval(drawn, value, samples[0].group_count), worse)
-
-
-def _figure(sample: Sample, weights: FloatArray, metric: str) -> FloatArray:
-    if metric != "auroc":  # which alone needs rankings
-        unused = np.full((len(weights), len(sample.classes)), np.nan)
-        return scores(sample, weights, unused)[metric]
-    return scores(sample, weights, class_scores(sample, weights)["auroc"])[metric]
-
-
-def _in_order(table: pd.DataFrame, split: str) -> pd.DataFrame:
-    return evaluated(table, split=split).sort_values("path", ignore_index=True)
-
-
-def _require_same(one: pd.DataFrame, other: pd.DataFrame) -> None:
-    """Raise a ValueError where two tables are not about the same pictures."""
-    differing: Sequence[str] = sorted(set(one["path"]) ^ set(other["path"]))
-    if differing or len(one) != len(other):
-        shown = ", ".join(f"'{path}'" for path in differing[:5])
-        raise ValueError(
-            f"Both tables must hold the same pictures, got {len(one)} and {len(other)}, "
-            f"{len(differing)} of them in one table only{': ' if shown else ''}{shown}. "
-            "Predict the same split with both models."
-        )
-    for column in ("label", "group"):
-        unlike = one.loc[(one[column] != other[column]).to_numpy(), "path"]
-        if len(unlike):
-            raise ValueError(
-                f"Both tables must give each picture the same {column}, got another one for "
-                f"'{unlike.iloc[0]}' ({len(unlike)} in all). Predict the same split with both "
-                "models."
-            )
-    if sorted(classes_of(one)) != sorted(classes_of(other)):
-        raise ValueError(
-            "Both tables must hold the same classes, got other columns p_<class>. "
-            "Compare models of the same classes."
-        )

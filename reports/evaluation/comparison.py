@@ -1,7 +1,7 @@
 """Compare recipes that were each trained and tested on the same folds.
 
 The held-out predictions of all folds are put together, so that every picture counts once. A
-difference is that of two recipes on the same draws of groups (see `bootstrap`): what is hard about
+difference is that of two recipes on the same draws of groups (see `paired`): what is hard about
 a patient is hard for both. Only figures of single answers are compared: probabilities of networks
 that were trained apart have no common scale, so that an AUROC over folds would say nothing.
 """
@@ -14,8 +14,8 @@ from typing import Any
 
 import pandas as pd
 
-from reports.evaluation.bootstrap import Difference, paired_difference
 from reports.evaluation.evaluate import compute, summary
+from reports.evaluation.paired import Difference, paired_difference
 from reports.evaluation.sample import classes_of, evaluated, read_sample
 from reports.words import percent
 

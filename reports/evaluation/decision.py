@@ -1,8 +1,10 @@
 """Decide whether a new model, the challenger, takes the place of the champion.
 
 Both answered the same test pictures, which neither was trained on. The difference is that of the
-paired bootstrap over groups (see `bootstrap`): what is hard about a patient is hard for both. Only
-what is clear changes the champion; a difference that may be chance does not.
+paired bootstrap over groups (see `paired`): what is hard about a patient is hard for both. Where
+it is the same in every draw, as between a champion that always gives one class and a challenger
+that is always right, it has no interval, and the sign test over groups decides. Only what is clear
+changes the champion; a difference that may be chance does not.
 """
 
 from __future__ import annotations
@@ -12,9 +14,10 @@ from typing import Any, Literal
 
 import pandas as pd
 
-from reports.evaluation.bootstrap import paired_difference
+from reports.evaluation.bootstrap import LEVEL
+from reports.evaluation.paired import Difference, Signs, paired_difference, sign_test
 from reports.evaluation.settings import DecisionSettings
-from reports.words import undefined
+from reports.words import plural, undefined
 
 SHOWN = 5
 Verdict = Literal["better", "worse", "undecided", "undefined", "classes changed"]
@@ -25,19 +28,24 @@ def decide(
 ) -> dict[str, Any]:
     """Compare two tables of predictions of one test part.
 
-    Gives verdict, metric, margin, and the difference, challenger minus champion, with low and high
-    of its 95 % interval, None where they are undefined. "better" says that the whole interval lies
+    Gives verdict, metric, margin, the difference, challenger minus champion, with low and high of
+    its 95 % interval, None where they are undefined, and how many groups the challenger answered
+    better and worse, with the p of their sign test. "better" says that the whole interval lies
     above the margin, "worse" that it lies below 0.
 
     Raises:
         ValueError: the tables don't hold the same pictures or classes.
     """
     found = paired_difference(champion, challenger, settings.metric)
+    signs = sign_test(champion, challenger)
     values = {"difference": found.value, "low": found.low, "high": found.high}
     return {
-        "verdict": _verdict(found.low, found.high, settings.margin),
+        "verdict": _verdict(found, signs, settings.margin),
         **dict(settings),
         **{name: None if undefined(value) else value for name, value in values.items()},
+        "groups_better": signs.better,
+        "groups_worse": signs.worse,
+        "p": signs.p,
     }
 
 
@@ -46,7 +54,7 @@ def changed_classes(
 ) -> dict[str, Any]:
     """Give the decision on a challenger that knows other classes: that there is none."""
     old, new = set(champion), set(challenger)
-    nothing = dict.fromkeys(("difference", "low", "high"))
+    nothing = dict.fromkeys(("difference", "low", "high", "groups_better", "groups_worse", "p"))
     changes = {"added": sorted(new - old), "removed": sorted(old - new)}
     return {"verdict": "classes changed", **dict(settings), **nothing, **changes}
 
@@ -61,23 +69,50 @@ def describe(decision: dict[str, Any], champion: int) -> str:
     if decision["verdict"] == "undefined":
         return (
             f"not told apart from version {champion}: no interval, since the test part has too few "
-            "groups or the difference is the same in every draw"
+            "groups or the difference is the same in every draw, and too few groups differ "
+            f"({_signs(decision)})"
         )
-    value, low, high = (100 * decision[key] for key in ("difference", "low", "high"))
-    than = f"in {name} than version {champion} (95 %: {low:.1f} to {high:.1f})"
-    words = f"{abs(value):.1f} points {'better' if value >= 0 else 'worse'} {than}"
+    value = decision["difference"]
+    words = f"{100 * abs(value):.1f} points {'better' if value >= 0 else 'worse'} "
+    words += f"in {name} than version {champion} ({_evidence(decision)})"
     if decision["verdict"] == "undecided":
         margin = f" by more than {100 * decision['margin']:.1f}" if decision["margin"] else ""
         return f"{words}, not clearly better{margin}"
     return words
 
 
-def _verdict(low: float, high: float, margin: float) -> Verdict:
-    if undefined(low) or undefined(high):
-        return "undefined"
-    if low > margin:
+def _verdict(found: Difference, signs: Signs, margin: float) -> Verdict:
+    if undefined(found.low) or undefined(found.high):
+        return _verdict_by_signs(found, signs, margin)
+    if found.low > margin:
         return "better"
-    return "worse" if high < 0 else "undecided"
+    return "worse" if found.high < 0 else "undecided"
+
+
+def _verdict_by_signs(found: Difference, signs: Signs, margin: float) -> Verdict:
+    """Decide where no draw says how the difference varies: it must not be chance among groups.
+
+    The margin is held against the difference itself, since it is that of every draw.
+    """
+    if undefined(found.value) or found.not_better not in (0, 1) or signs.p >= 1 - LEVEL:
+        return "undefined"
+    if found.value < 0 and signs.worse > signs.better:
+        return "worse"
+    if found.value > 0 and signs.better > signs.worse:
+        return "better" if found.value > margin else "undecided"
+    return "undefined"  # the figure and the groups point different ways
+
+
+def _evidence(decision: dict[str, Any]) -> str:
+    if decision["low"] is None:
+        return f"the same in every draw; {_signs(decision)}"
+    return f"95 %: {100 * decision['low']:.1f} to {100 * decision['high']:.1f}"
+
+
+def _signs(decision: dict[str, Any]) -> str:
+    better, worse = decision["groups_better"], decision["groups_worse"]
+    said = f"{plural(better, 'group')} answered better, {worse} worse"
+    return f"{said}, p = {decision['p']:.2g}"
 
 
 def _changes(decision: dict[str, Any]) -> str:

@@ -2,13 +2,12 @@ import math
 from typing import Any
 
 import numpy as np
-import pandas as pd
 import pytest
 from scipy.stats import beta
 from sklearn import metrics as reference
 
 from reports.evaluation import bootstrap
-from reports.evaluation.bootstrap import exact_interval, interval, paired_difference, tail_of
+from reports.evaluation.bootstrap import exact_interval, interval, tail_of
 from reports.evaluation.ranking import rank
 from reports.evaluation.resampled import class_scores, scores
 from reports.evaluation.sample import FloatArray, IntArray, Sample, read_sample
@@ -266,76 +265,6 @@ def test_intervals_of_clustered_pictures_hold_the_truth_as_often_as_they_say(
     covered = ((bounds[:, 0] <= mean) & (mean <= bounds[:, 1])).mean()
     print(f"{name}, {groups} groups, mean {mean}, likeness {likeness}: covered {covered:.3f}")
     assert least <= covered <= most
-
-
-# ---------------------------------------------------------------- two tables
-
-
-def pair() -> tuple[pd.DataFrame, pd.DataFrame]:
-    """a is right on 4 of 6 pictures, b on 5."""
-    true = ["a", "a", "a", "b", "b", "b"]
-    right, wrong = {"a": [0.9, 0.1], "b": [0.1, 0.9]}, {"a": [0.1, 0.9], "b": [0.9, 0.1]}
-    a = [right["a"], right["a"], wrong["a"], right["b"], right["b"], wrong["b"]]
-    b = [right["a"], right["a"], right["a"], right["b"], right["b"], wrong["b"]]
-    return predictions(["a", "b"], true, a), predictions(["a", "b"], true, b)
-
-
-def test_a_difference_is_b_less_a_and_counts_the_draws_in_which_b_is_no_better() -> None:
-    a, b = pair()
-    found = paired_difference(a, b, "accuracy")
-    assert found.value == pytest.approx(1 / 6)
-    # how often the third of six was drawn: 4 or less in 99.93 %, 3 or less in 99.13 %
-    assert tail_of(6) == pytest.approx(0.0024, abs=1e-4)
-    assert (found.low, found.high) == pytest.approx((0, 4 / 6))
-    # b is better wherever the third picture was drawn: 1 - (5 / 6) ** 6
-    assert found.not_better == pytest.approx((5 / 6) ** 6, abs=0.03)
-    assert paired_difference(a, b, "balanced_accuracy").value == pytest.approx((1 - 2 / 3) / 2)
-
-
-def test_both_tables_are_drawn_alike_so_that_equal_ones_never_differ() -> None:
-    table = clustered(CLASSES, 15, seed=2)
-    found = paired_difference(table, table.sample(frac=1, random_state=1), "auroc")
-    assert found.value == 0
-    assert found.not_better == 1
-
-
-def test_of_a_loss_the_lower_one_is_better() -> None:
-    a, b = pair()
-    assert paired_difference(a, b, "log_loss").value < 0
-    assert paired_difference(a, b, "log_loss").not_better < 0.5
-    assert paired_difference(b, a, "log_loss").not_better > 0.5
-
-
-@pytest.mark.parametrize(
-    ("change", "expected"),
-    [
-        ({"path": "other.jpg"}, "same pictures, got 6 and 6, 2 of them in one table only: 'other"),
-        ({"status": "error"}, "same pictures, got 6 and 5, 1 of them in one table only"),
-        ({"label": "b"}, "the same label, got another one for 'test/0.jpg'"),
-        ({"group": "x"}, "the same group, got another one for 'test/0.jpg'"),
-    ],
-)
-def test_tables_of_different_pictures_are_refused(change: dict[str, str], expected: str) -> None:
-    a, b = pair()
-    for column, value in change.items():
-        b.loc[0, column] = value
-    with pytest.raises(ValueError, match=expected):
-        paired_difference(a, b)
-
-
-def test_tables_of_other_classes_and_unknown_figures_are_refused() -> None:
-    a, b = pair()
-    with pytest.raises(ValueError, match="the same classes"):
-        paired_difference(a, b.rename(columns={"p_b": "p_c"}))
-    with pytest.raises(ValueError, match=r"metric must be one of accuracy, .* got 'f7'"):
-        paired_difference(a, b, "f7")
-
-
-def test_without_a_picture_there_is_no_difference() -> None:
-    a, b = (table.assign(split="train") for table in pair())
-    found = paired_difference(a, b)
-    assert math.isnan(found.value)
-    assert math.isnan(found.not_better)
 
 
 def test_the_exact_interval_is_that_of_clopper_and_pearson() -> None:

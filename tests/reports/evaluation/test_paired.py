@@ -1,0 +1,115 @@
+import math
+
+import numpy as np
+import pandas as pd
+import pytest
+
+from reports.evaluation.bootstrap import tail_of
+from reports.evaluation.paired import Signs, paired_difference, sign_test
+from tests.reports.evaluation.samples import clustered, predictions
+
+CLASSES = ["a", "b", "c"]
+
+
+def pair() -> tuple[pd.DataFrame, pd.DataFrame]:
+    """a is right on 4 of 6 pictures, b on 5."""
+    true = ["a", "a", "a", "b", "b", "b"]
+    right, wrong = {"a": [0.9, 0.1], "b": [0.1, 0.9]}, {"a": [0.1, 0.9], "b": [0.9, 0.1]}
+    a = [right["a"], right["a"], wrong["a"], right["b"], right["b"], wrong["b"]]
+    b = [right["a"], right["a"], right["a"], right["b"], right["b"], wrong["b"]]
+    return predictions(["a", "b"], true, a), predictions(["a", "b"], true, b)
+
+
+def test_a_difference_is_b_less_a_and_counts_the_draws_in_which_b_is_no_better() -> None:
+    a, b = pair()
+    found = paired_difference(a, b, "accuracy")
+    assert found.value == pytest.approx(1 / 6)
+    # how often the third of six was drawn: 4 or less in 99.93 %, 3 or less in 99.13 %
+    assert tail_of(6) == pytest.approx(0.0024, abs=1e-4)
+    assert (found.low, found.high) == pytest.approx((0, 4 / 6))
+    # b is better wherever the third picture was drawn: 1 - (5 / 6) ** 6
+    assert found.not_better == pytest.approx((5 / 6) ** 6, abs=0.03)
+    assert paired_difference(a, b, "balanced_accuracy").value == pytest.approx((1 - 2 / 3) / 2)
+
+
+def test_both_tables_are_drawn_alike_so_that_equal_ones_never_differ() -> None:
+    table = clustered(CLASSES, 15, seed=2)
+    found = paired_difference(table, table.sample(frac=1, random_state=1), "auroc")
+    assert found.value == 0
+    assert found.not_better == 1
+
+
+def test_of_a_loss_the_lower_one_is_better() -> None:
+    a, b = pair()
+    assert paired_difference(a, b, "log_loss").value < 0
+    assert paired_difference(a, b, "log_loss").not_better < 0.5
+    assert paired_difference(b, a, "log_loss").not_better > 0.5
+
+
+@pytest.mark.parametrize(
+    ("change", "expected"),
+    [
+        ({"path": "other.jpg"}, "same pictures, got 6 and 6, 2 of them in one table only: 'other"),
+        ({"status": "error"}, "same pictures, got 6 and 5, 1 of them in one table only"),
+        ({"label": "b"}, "the same label, got another one for 'test/0.jpg'"),
+        ({"group": "x"}, "the same group, got another one for 'test/0.jpg'"),
+    ],
+)
+def test_tables_of_different_pictures_are_refused(change: dict[str, str], expected: str) -> None:
+    a, b = pair()
+    for column, value in change.items():
+        b.loc[0, column] = value
+    with pytest.raises(ValueError, match=expected):
+        paired_difference(a, b)
+
+
+def test_tables_of_other_classes_and_unknown_figures_are_refused() -> None:
+    a, b = pair()
+    with pytest.raises(ValueError, match="the same classes"):
+        paired_difference(a, b.rename(columns={"p_b": "p_c"}))
+    with pytest.raises(ValueError, match=r"metric must be one of accuracy, .* got 'f7'"):
+        paired_difference(a, b, "f7")
+
+
+def test_without_a_picture_there_is_no_difference() -> None:
+    a, b = (table.assign(split="train") for table in pair())
+    found = paired_difference(a, b)
+    assert math.isnan(found.value)
+    assert math.isnan(found.not_better)
+
+
+# ---------------------------------------------------------------- the sign test
+
+
+def graded(right: list[list[int]]) -> pd.DataFrame:
+    """A group a list, a picture a number: 1 where it was given its class."""
+    groups = [f"g{place}" for place, hits in enumerate(right) for _ in hits]
+    shares = [[0.9, 0.1] if hit else [0.1, 0.9] for hits in right for hit in hits]
+    return predictions(["a", "b"], ["a"] * len(groups), shares, groups)
+
+
+def test_a_group_counts_once_and_for_the_model_that_got_more_of_it_right() -> None:
+    a = graded([[0, 0, 0], [1, 0], [1, 0], [1], [0]])
+    b = graded([[1, 1, 1], [1, 1], [0, 1], [0], [0]])
+    assert sign_test(a, b) == Signs(better=2, worse=1, p=1.0)
+    assert sign_test(b, a) == Signs(better=1, worse=2, p=1.0)
+
+
+def test_the_sign_test_is_exact_and_two_sided() -> None:
+    six = sign_test(graded([[0]] * 6), graded([[1]] * 6))
+    assert (six.better, six.worse) == (6, 0)
+    assert six.p == pytest.approx(2 / 2**6)
+    mixed = sign_test(graded([[0]] * 7 + [[1]]), graded([[1]] * 7 + [[0]]))
+    assert mixed.p == pytest.approx(2 * (1 + 8) / 2**8)
+
+
+def test_models_that_answer_alike_have_no_signs() -> None:
+    table = clustered(CLASSES, 15, seed=2)
+    shuffled = table.sample(frac=1, random_state=np.random.RandomState(1))
+    assert sign_test(table, shuffled) == Signs(0, 0, 1.0)
+    assert sign_test(table.iloc[:0], table.iloc[:0]) == Signs(0, 0, 1.0)
+
+
+def test_the_sign_test_takes_tables_of_the_same_pictures_alone() -> None:
+    with pytest.raises(ValueError, match="same pictures"):
+        sign_test(graded([[1]] * 2), graded([[1]] * 3))
