@@ -19,10 +19,11 @@ from flows.flags import DataFlags, EvaluationFlags, RunFlags, SplitFlags, Traini
 from flows.plan import Plan, name_of, require_positive, resolve
 from reports.evaluation.settings import EvaluationSettings
 from resnext.demo import DemoSettings
-from resnext.device import describe, probe_memory
+from resnext.device import Compute, describe, probe_memory
 from resnext.tables import read_manifest
 from tasks.audit import audit
 from tasks.draw import PICTURES, draw
+from tasks.drift import drift_of_batch, publish_drift
 from tasks.evaluate import evaluate
 from tasks.explain import explain
 from tasks.history import add_tags
@@ -75,11 +76,25 @@ def pipeline_stages(plan: Plan, runtime: Runtime) -> Iterator[Artifact]:
     publish(plan.name, scores, figures, page)
     yield page
     if plan.predict is not None:
-        yield (pictures := scan_pictures(runtime.model_copy(update={"data": plan.predict})))
-        root = plan.predict if plan.predict.is_dir() else plan.predict.parent
-        beside = runtime.model_copy(update={"data": root})
-        weights = model.only(["model.safetensors"])
-        yield predict_pictures(beside, pictures, weights, plan.compute, scores)
+        beside = runtime.model_copy(update={"data": plan.predict})
+        yield from _answer_new(beside, model, plan.compute, scores, (manifest, parts, predictions))
+
+
+def _answer_new(
+    runtime: Runtime,
+    model: Artifact,
+    compute: Compute,
+    scores: Artifact,
+    known: tuple[Artifact, Artifact, Artifact],
+) -> Iterator[Artifact]:
+    """Predict the pictures in runtime.data, and hold them against what the model was made with."""
+    yield (pictures := scan_pictures(runtime))
+    if runtime.data is not None and not runtime.data.is_dir():
+        runtime = runtime.model_copy(update={"data": runtime.data.parent})
+    weights = model.only(["model.safetensors"])
+    yield (answers := predict_pictures(runtime, pictures, weights, compute, scores))
+    yield (drift := drift_of_batch(runtime, pictures, answers, *known))
+    publish_drift(drift)
 
 
 def runtime_of(plan: Plan, run: Path) -> Runtime:

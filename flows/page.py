@@ -15,6 +15,7 @@ from flows import address, server
 from flows.flags import REPOSITORY
 from resnext.errors import InputError
 from tasks.orchestrator import PREFECT_HOME
+from tasks.watch import signals_to_end
 
 PORT = 4200  # Prefect's usual one
 PATIENCE = 45.0  # seconds to save a checkpoint and end; Prefect itself gives a run 30
@@ -90,13 +91,23 @@ def prefect(arguments: list[str]) -> list[str]:
 
 
 def stop_by_signals() -> None:
-    """Make SIGTERM stop this program as Ctrl-C does; that too where a shell had it ignored."""
-    for each in (signal.SIGINT, signal.SIGTERM):
+    """Make what asks a program to end stop this one as Ctrl-C does, which no shell has ignored."""
+    for each in (signal.SIGINT, *signals_to_end()):
         signal.signal(each, _stop)
 
 
 def _stop(*_: object) -> NoReturn:
+    mute_a_closed_terminal()
     raise KeyboardInterrupt
+
+
+def mute_a_closed_terminal() -> None:
+    """Send to nowhere what would go to a terminal that was closed, where each word is an error."""
+    for number in (1, 2):
+        try:
+            os.write(number, b"")
+        except OSError:
+            os.dup2(os.open(os.devnull, os.O_WRONLY), number)
 
 
 def _require_free(port: int) -> None:

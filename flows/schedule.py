@@ -1,6 +1,7 @@
 """Serve a flow on a schedule from this process, without a work pool and a worker."""
 
 import logging
+import signal
 from contextlib import ExitStack
 from typing import Any
 
@@ -16,6 +17,7 @@ from tasks.orchestrator import (
     Flow,
     temporary_settings,
 )
+from tasks.watch import signals_to_end
 
 log = logging.getLogger(__name__)
 
@@ -45,16 +47,16 @@ def require_schedule(flags: ScheduleFlags) -> None:
 def serve(flow: Flow[..., Any], flags: ScheduleFlags, parameters: dict[str, Any]) -> None:
     """Run a flow by the clock until Ctrl-C, one run at a time; the second waits.
 
-    A server is started for it where none goes on running.
+    A server is started for it where none goes on running. A run that is stopped saves a checkpoint.
 
     Raises:
         InputError: the server asks for another password, or there is no port for a new one.
     """
     cron, timezone = flags.when
     with ExitStack() as stack:
+        _stop_as_by_sigterm()
         url = server.lasting()
         if url is None:
-            page.stop_by_signals()
             url = stack.enter_context(page.served(page.PORT)).url
         address.require_admission(url)
         stack.enter_context(temporary_settings(updates={PREFECT_API_URL: url}))
@@ -70,3 +72,18 @@ def serve(flow: Flow[..., Any], flags: ScheduleFlags, parameters: dict[str, Any]
             print_starting_message=False,
         )
         log.info("stopped; the schedule is paused until it is served again")
+
+
+def _stop_as_by_sigterm() -> None:
+    """Pass on as SIGTERM whatever asks to end: then Prefect cancels what runs, and pauses.
+
+    At a KeyboardInterrupt it would do neither, and wait for the end of a training.
+    """
+    page.stop_by_signals()
+    for each in {signal.SIGINT, *signals_to_end()} - {signal.SIGTERM}:
+        signal.signal(each, _pass_on)
+
+
+def _pass_on(*_: object) -> None:
+    page.mute_a_closed_terminal()
+    signal.raise_signal(signal.SIGTERM)

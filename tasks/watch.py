@@ -41,11 +41,22 @@ class StoppedError(Exception):
     """Somebody asked the process to end: a cancelled run, a worker that stops, `kill`."""
 
 
+def signals_to_end() -> list[signal.Signals]:
+    """Give the signals that ask a process to end: Prefect cancels a run by SIGTERM.
+
+    SIGHUP comes where a terminal is closed, unless `nohup` had it ignored.
+    """
+    asked = [signal.SIGTERM]
+    if hasattr(signal, "SIGHUP"):  # which Windows lacks
+        asked.append(signal.SIGHUP)
+    return [each for each in asked if signal.getsignal(each) is not signal.SIG_IGN]
+
+
 class TrainingWatcher:
     """Follow a training: a moving bar, a line an epoch, and a progress bar in the Prefect UI.
 
     As a context manager it takes the first Ctrl-C for a wish to save and stop; a second one stops
-    at once. So it does with SIGTERM, by which Prefect cancels a run: then it ends in a
+    at once. The signals of `signals_to_end` are such a wish too, however many: then it ends in a
     `StoppedError`.
     """
 
@@ -65,7 +76,8 @@ class TrainingWatcher:
 
     def __enter__(self) -> Self:
         if threading.current_thread() is threading.main_thread():
-            handlers = {signal.SIGINT: self._interrupt, signal.SIGTERM: self._terminate}
+            handlers = {signal.SIGINT: self._interrupt}
+            handlers |= dict.fromkeys(signals_to_end(), self._terminate)
             self.previous = {each: signal.signal(each, do) for each, do in handlers.items()}
         return self
 
@@ -89,8 +101,7 @@ class TrainingWatcher:
         self.interrupted = True
 
     def _terminate(self, *_: object) -> None:
-        self.terminated = True
-        self._interrupt()
+        self.terminated = self.interrupted = True
 
     def wants_to_stop(self) -> bool:
         """Tell whether Ctrl-C was pressed, or the process asked to end."""

@@ -392,13 +392,15 @@ def test_a_folder_that_comes_divided_is_audited_as_it_is(project: Project, tmp_p
 
 
 def test_new_pictures_are_predicted_with_the_new_model(project: Project) -> None:
-    project.run("--predict", str(project.data / "Red"))
+    said = project.run("--predict", str(project.data / "Red"))
     table = pd.read_csv(project.store / "latest" / "batch_predictions.csv")
     assert len(table) == 20
     assert " ".join(table.columns) == (
         "path predicted confidence p_Blue p_Red calibrated_Blue calibrated_Red status error"
     )
     assert len(pd.read_csv(project.store / "latest" / "manifest.csv")) == 40
+    assert "Drift: no picture is new to the model." in said
+    assert json.loads((project.store / "latest" / "drift.json").read_text())
 
 
 def test_one_picture_is_predicted_with_the_newest_model(project: Project) -> None:

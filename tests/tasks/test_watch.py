@@ -121,22 +121,40 @@ def test_a_ctrl_c_after_the_last_step_is_not_forgotten() -> None:
     assert signal.getsignal(signal.SIGINT) is before
 
 
-def stopped(kind: signal.Signals) -> None:
+def stopped(*kinds: signal.Signals) -> None:
     """Ask a training to end; the engine saves, then raises what Ctrl-C raises."""
     following = watcher()
     with following:
-        signal.raise_signal(kind)
-        assert following.wants_to_stop()
+        for kind in kinds:
+            signal.raise_signal(kind)
+            assert following.wants_to_stop()
         raise KeyboardInterrupt
 
 
-def test_a_process_that_is_asked_to_end_saves_first_and_says_so() -> None:
-    before = signal.getsignal(signal.SIGTERM)
+@pytest.mark.parametrize("kind", [signal.SIGTERM, signal.SIGHUP])
+def test_a_process_that_is_asked_to_end_saves_first_and_says_so(kind: signal.Signals) -> None:
+    before = signal.getsignal(kind)
     with pytest.raises(watch.StoppedError, match="A checkpoint is saved"):
-        stopped(signal.SIGTERM)
-    assert signal.getsignal(signal.SIGTERM) is before
+        stopped(kind)
+    assert signal.getsignal(kind) is before
     with pytest.raises(KeyboardInterrupt):
         stopped(signal.SIGINT)
+
+
+def test_asked_by_the_terminal_and_by_its_worker_a_training_saves_all_the_same() -> None:
+    with pytest.raises(watch.StoppedError):
+        stopped(signal.SIGINT, signal.SIGTERM, signal.SIGTERM)
+
+
+def test_a_closed_terminal_does_not_end_what_nohup_started() -> None:
+    before = signal.signal(signal.SIGHUP, signal.SIG_IGN)
+    try:
+        assert watch.signals_to_end() == [signal.SIGTERM]
+        with watcher() as following:
+            signal.raise_signal(signal.SIGHUP)
+            assert not following.wants_to_stop()
+    finally:
+        signal.signal(signal.SIGHUP, before)
 
 
 def test_a_training_that_goes_on_counts_from_where_it_was(
