@@ -18,6 +18,7 @@ from tasks.orchestrator import PREFECT_HOME
 from tasks.watch import signals_to_end
 
 PORT = 4200  # Prefect's usual one
+PREFECT = ("prefect", "--no-prompt")
 PATIENCE = 45.0  # seconds to save a checkpoint and end; Prefect itself gives a run 30
 
 
@@ -34,7 +35,8 @@ def served(port: int) -> Iterator[Started]:
     """Run a server on 127.0.0.1 while the body runs; all runs on this machine use it.
 
     Raises:
-        InputError: the port is taken, or a run uses the server that runs share.
+        InputError: the port is taken, the history is served already, or a run uses the server that
+            runs share.
         ServerError: it does not start; the message names its log file.
     """
     _require_free(port)
@@ -44,10 +46,10 @@ def served(port: int) -> Iterator[Started]:
     arguments = ["server", "start", "--host", "127.0.0.1", "--port", str(port)]
     with ExitStack() as stack:
 
-        def start() -> str:
+        def start() -> tuple[str, int]:
             here = environment(f"http://127.0.0.1:{port}/api")
             processes.append(stack.enter_context(running(arguments, here, output)))
-            return address.await_answer(processes[0], port, output)
+            return address.await_answer(processes[0], port, output), processes[0].pid
 
         processes: list[subprocess.Popen[bytes]] = []
         url = stack.enter_context(server.instead_of_shared(start))
@@ -67,10 +69,14 @@ def environment(url: str) -> dict[str, str]:
 def running(
     arguments: list[str], environment: Mapping[str, str], output: Path
 ) -> Iterator["subprocess.Popen[bytes]"]:
-    """Run one of Prefect's programs, which a Ctrl-C in the terminal does not reach by itself."""
+    """Run one of Prefect's programs, which a Ctrl-C in the terminal does not reach by itself.
+
+    Should this program be killed, it ends too (see `flows.tied`).
+    """
+    words = [sys.executable, "-m", "flows.tied", str(os.getpid()), *PREFECT, *arguments]
     with output.open("ab") as file:
         process = subprocess.Popen(
-            prefect(arguments), env=dict(environment), cwd=REPOSITORY, stdin=subprocess.DEVNULL,
+            words, env=dict(environment), cwd=REPOSITORY, stdin=subprocess.DEVNULL,
             stdout=file, stderr=file, start_new_session=True,
         )  # fmt: skip
     try:
@@ -87,7 +93,7 @@ def running(
 
 def prefect(arguments: list[str]) -> list[str]:
     """Give the words that run one of Prefect's commands with this Python."""
-    return [sys.executable, "-m", "prefect", "--no-prompt", *arguments]
+    return [sys.executable, "-m", *PREFECT, *arguments]
 
 
 def stop_by_signals() -> None:

@@ -81,13 +81,14 @@ def connected(*, linger: float = LINGER) -> Iterator[str]:
 
 
 @contextmanager
-def instead_of_shared(start: Callable[[], str]) -> Iterator[str]:
+def instead_of_shared(start: Callable[[], tuple[str, int]]) -> Iterator[str]:
     """Start a server that the runs on this machine use while the body runs, and give its address.
 
-    The shared one is ended first, since two on one SQLite file get in each other's way.
+    `start` gives its address and process id. The shared one is ended first, since two on one SQLite
+    file get in each other's way.
 
     Raises:
-        InputError: a run uses the shared one.
+        InputError: a run uses the shared one, or the body of another such call runs.
     """
     from tasks.orchestrator import PREFECT_HOME
 
@@ -97,27 +98,51 @@ def instead_of_shared(start: Callable[[], str]) -> Iterator[str]:
             f"PREFECT_HOME must be free, got '{home}', which a run uses. Wait until it has ended "
             "(flows/store.py list tells), or give another folder in that environment variable."
         )
-    with FileLock(home / f"{NAME}.lock"):  # no run starts a shared one meanwhile
-        _end_shared(home)
-        url = start()
-        _write_record(home, url, os.getpid(), lasting=True)
+    with _alone(home):
+        with FileLock(home / f"{NAME}.lock"):  # no run starts a shared one meanwhile
+            _end_shared(home)
+            url, pid = start()
+            _write_record(home, url, pid, lasting=True)
+        try:
+            yield url
+        finally:
+            if _address(home) == url:
+                _record(home).unlink(missing_ok=True)
+
+
+@contextmanager
+def _alone(home: Path) -> Iterator[None]:
+    """Let one program at a time serve the history."""
+    lock = FileLock(home / f"{NAME}.lasting.lock")
     try:
-        yield url
+        lock.acquire(timeout=0)
+    except Timeout as error:
+        url = _address(home)
+        where = f" at {url.removesuffix('/api')}" if url else ""
+        raise InputError(
+            f"PREFECT_HOME must be free, got '{home}', whose history is served{where} already. "
+            "Look there, stop that program first (flows/ui.py or flows/retrain.py --serve), or "
+            "give another folder in that environment variable."
+        ) from error
+    try:
+        yield
     finally:
-        if _address(home) == url:
-            _record(home).unlink(missing_ok=True)
+        lock.release()
 
 
 def _end_shared(home: Path) -> None:
-    """End the shared server where there is one; nobody uses it."""
+    """End the server of the record where it answers; nobody uses it."""
     url = _address(home)
     if url is None or not healthy(url):
         return
-    os.kill(int(_recorded(home)["pid"]), signal.SIGTERM)
+    try:
+        os.kill(int(_recorded(home)["pid"]), signal.SIGTERM)
+    except ProcessLookupError:  # what answers there is another one
+        return
     end = time.monotonic() + START_TIMEOUT
     while healthy(url):
         if time.monotonic() > end:
-            raise ServerError(f"The Prefect server did not end, see {_log_file(home)}.")
+            raise ServerError(f"The Prefect server at {url} did not end, see {_log_file(home)}.")
         time.sleep(0.1)
     _record(home).unlink(missing_ok=True)
 

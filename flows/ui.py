@@ -44,7 +44,8 @@ def serving(port: int) -> Iterator[Served]:
     """Run server, pool, deployments and worker while the body runs.
 
     Raises:
-        InputError: the port is taken, or a run uses the server that runs share.
+        InputError: the port is taken, the history is served already, or a run uses the server that
+            runs share.
         ServerError: one of them does not start; the message names its log file.
     """
     home = Path(PREFECT_HOME.value())

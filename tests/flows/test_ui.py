@@ -285,6 +285,14 @@ def test_a_port_that_is_taken_is_told_in_words(ui: Ui, tmp_path: Path) -> None:
     assert f"error: --port must be free, got {ui.port}." in said
 
 
+def test_a_history_that_is_served_already_is_told_in_words(ui: Ui) -> None:
+    program = str(REPOSITORY / "flows" / "ui.py")
+    code, said = run_python([program, "--port", str(address.free_port())], ui.home)
+    assert code == 2
+    assert f"whose history is served at {ui.page} already." in said
+    assert ui.process.poll() is None
+
+
 class Clock:
     """A schedule of short interval for the weekly retraining, and how its runs end."""
 
