@@ -161,7 +161,8 @@ class SplitFlags(DrawFlags):
         Path | None,
         Field(
             description="split.csv of an earlier run: its groups stay where they are, so that "
-            "scores stay comparable; new ones are drawn [default: none]"
+            "scores stay comparable; new ones are drawn. Renamed pictures are known by the "
+            "manifest.csv beside it [default: none]"
         ),
     ] = None
 

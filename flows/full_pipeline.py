@@ -54,7 +54,7 @@ def pipeline_stages(plan: Plan, runtime: Runtime) -> Iterator[Artifact]:
         labels = read_manifest(manifest.path("manifest.csv"))["label"]
         require_positive(plan.evaluation, sorted(set(labels)))
     tables = plan.tables
-    parts = split(runtime, manifest, plan.split, tables.groups, tables.given, tables.earlier)
+    parts = split(runtime, manifest, plan.split, *tables)
     if plan.only == "split":
         command_line = f"{plan.command} --only split"
         audit(runtime, manifest, parts, plan.data_name, plan.data is None, command_line)

@@ -5,7 +5,7 @@ import shlex
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from pathlib import Path
-from typing import Any
+from typing import Any, NamedTuple
 
 from pydantic import BaseModel
 
@@ -29,17 +29,28 @@ from resnext.manifest.listing import part_folders
 from resnext.recipe import Recipe
 from resnext.split.settings import SplitSettings
 from tasks.stage.artifact import Artifact
+from tasks.stage.store import is_altered
 
 SHOWN_CLASSES = 20
 
 
-@dataclass(frozen=True)
-class SplitTables:
+class SplitTables(NamedTuple):
     """The tables that a split is made with, each known by its bytes."""
 
     groups: Artifact | None
     given: Artifact | None
     earlier: Artifact | None
+    earlier_manifest: Artifact | None
+    """By which the pictures of the earlier split are known again, whatever they are called now."""
+
+    def keeping(self, split: Path) -> "SplitTables":
+        """Give these tables with an earlier split, and with the manifest beside it, if any."""
+        manifest = split.with_name("manifest.csv")
+        known = manifest.is_file() and not is_altered(manifest)
+        return self._replace(
+            earlier=Artifact.of_file(split),
+            earlier_manifest=Artifact.of_file(manifest) if known else None,
+        )
 
 
 @dataclass(frozen=True)
@@ -234,11 +245,10 @@ def _tables(flags: SplitFlags) -> SplitTables:
     Raises:
         InputError: one of them is not there.
     """
-    return SplitTables(
-        groups=_table("--groups", flags.groups),
-        given=_table("--use-split", flags.use_split),
-        earlier=_table("--keep-split", flags.keep_split),
-    )
+    groups = _table("--groups", flags.groups)
+    tables = SplitTables(groups, _table("--use-split", flags.use_split), None, None)
+    earlier = _table("--keep-split", flags.keep_split)
+    return tables if earlier is None else tables.keeping(earlier.single_path())
 
 
 def _table(flag: str, path: Path | None) -> Artifact | None:

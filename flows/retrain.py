@@ -153,8 +153,9 @@ def run_retraining(plan: Plan, settings: DecisionSettings, name: str) -> str:
 def basis_of(manifest: Artifact, plan: Plan, settings: DecisionSettings) -> str:
     """Give what tells one retraining from another: pictures, recipe, split, how it is judged."""
     given = [plan.recipe, plan.split, plan.evaluation, settings]
-    weights = plan.weights and plan.weights.files
-    facts = [manifest.files["manifest.csv"], weights, *(model.model_dump_json() for model in given)]
+    weights, groups = (each and each.files for each in (plan.weights, plan.tables.groups))
+    facts = [manifest.files["manifest.csv"], weights, *(each.model_dump_json() for each in given)]
+    facts += [groups] if groups else []
     return hashlib.sha256(json.dumps(facts).encode()).hexdigest()
 
 
@@ -204,7 +205,7 @@ def _keeping(plan: Plan, champion: Version) -> Plan:
     )
     return replace(
         plan,
-        tables=replace(plan.tables, earlier=Artifact.of_file(table)),
+        tables=plan.tables.keeping(table),
         command=f"{plan.command} {shlex.join(['--keep-split', str(table)])}",
         notes=(note,),
     )

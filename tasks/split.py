@@ -22,6 +22,7 @@ def split(
     groups: UserTable = None,
     given: UserTable = None,
     earlier: UserTable = None,
+    earlier_manifest: UserTable = None,
 ) -> None:
     """Write split.csv, leakage.json, near.csv, division.txt and, with thumbnails, pairs.json.
 
@@ -32,7 +33,8 @@ def split(
     from resnext.split.describe import describe_split
     from resnext.split.division import Sources, divide
 
-    tables = (table.single_path() if table else None for table in (groups, given, earlier))
+    given_tables = (groups, given, earlier, earlier_manifest)
+    tables = (table.single_path() if table else None for table in given_tables)
     pictures = read_manifest(manifest.path("manifest.csv"))
     words = np.load(manifest.path("hashes.npy"))
     division = divide(

@@ -69,19 +69,6 @@ def pair_warnings(drawn: pd.DataFrame, pairs: pd.DataFrame) -> list[str]:
     ]  # fmt: skip
 
 
-def kept_warnings(drawn: pd.DataFrame, earlier: pd.DataFrame | None) -> list[str]:
-    """Warn of pictures that an earlier split held in another part than they are in now."""
-    if earlier is None:
-        return []
-    both = earlier.merge(drawn, on="path", suffixes=("", "_now"))
-    used = both["split"].isin(PARTS) & both["split_now"].isin(PARTS)
-    moved = both[used & (both["split"] != both["split_now"])]
-    named = zip(moved["path"], moved["split"], moved["split_now"], strict=True)
-    words = [f"{path} ({before} to {now})" for path, before, now in named]
-    return [f"pictures left the part that --keep-split has them in, since they belong to a group "
-            f"that stood in several: {_first(words)}"] if words else []  # fmt: skip
-
-
 def describe_split(drawn: pd.DataFrame, report: Mapping[str, Any]) -> str:
     """Tell in a few lines how pictures were shared out, on what evidence, and what leaks.
 

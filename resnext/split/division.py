@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from collections.abc import Mapping
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
@@ -12,7 +13,7 @@ import pandas as pd
 from resnext.manifest.hashing import Words
 from resnext.split.conflicts import label_conflicts
 from resnext.split.contact import Cards, pairs_to_look_at
-from resnext.split.describe import evidence_of, kept_warnings, pair_warnings, warnings_of
+from resnext.split.describe import evidence_of, pair_warnings, warnings_of
 from resnext.split.draw import draw
 from resnext.split.duplicates import (
     JOINED,
@@ -21,8 +22,9 @@ from resnext.split.duplicates import (
     find_near_duplicates,
     grey_reader,
 )
-from resnext.split.given import read_earlier, read_parts
+from resnext.split.given import read_parts
 from resnext.split.groups import Naming, join_groups, read_groups, read_names
+from resnext.split.kept import FLAG, NOTHING, kept_warnings, read_earlier, recognise
 from resnext.split.leakage import count_leaks, script_split
 from resnext.split.settings import SplitSettings
 
@@ -34,6 +36,7 @@ class Sources:
     groups: Path | None = None
     given: Path | None = None
     earlier: Path | None = None
+    earlier_manifest: Path | None = None
 
 
 @dataclass(frozen=True, eq=False)
@@ -66,38 +69,65 @@ def divide(
     """
     groups = read_groups(sources.groups) if sources.groups else {}
     given = read_parts(sources.given, "--use-split") if sources.given else None
-    earlier = read_earlier(sources.earlier) if sources.earlier else None
-    naming = read_names(manifest, settings.group_pattern, groups)
+    earlier = (
+        read_earlier(sources.earlier, sources.earlier_manifest) if sources.earlier else NOTHING
+    )
+    naming = read_names(manifest, settings.group_pattern, groups, earlier["path"].tolist())
     near = _find_near(root, naming, words[np.argsort(manifest["path"].to_numpy())], workers)
-    pictures = join(naming, near)
-    drawn = draw(pictures, settings, given=given, earlier=earlier)
+    pictures = join(naming, near, _groups_before(naming, settings, groups, earlier))
+    drawn = draw(pictures, settings, given=given, earlier=earlier if sources.earlier else None)
     random = script_split(pictures, settings)
     report = _report(pictures, naming, near, settings, drawn, random)
     tables = {
         "--groups": list(groups),
         "--use-split": list(given or {}),
-        "--keep-split": [] if earlier is None else earlier["path"].tolist(),
+        FLAG: _paths_now(pictures, earlier),
     }
-    report["warnings"] = warnings_of(pictures, drawn, report, tables)
-    report["warnings"] += pair_warnings(drawn, near.pairs) + kept_warnings(drawn, earlier)
+    report["warnings"] = [
+        *warnings_of(pictures, drawn, report, tables),
+        *pair_warnings(drawn, near.pairs),
+        *kept_warnings(drawn, pictures, earlier),
+    ]
     cards = pairs_to_look_at(root, pictures, near.pairs, drawn, random)
     return Division(drawn, report, near.pairs, cards)
 
 
-def join(naming: Naming, near: NearDuplicates) -> pd.DataFrame:
+def join(
+    naming: Naming, near: NearDuplicates, before: pd.Series[str] | None = None
+) -> pd.DataFrame:
     """Join the groups that share a file, a photograph or a near-duplicate, and find conflicts.
 
-    Returns what `draw` and `count_leaks` take: path, label, sha256, id, group, copy, photograph,
-    look (empty where nothing is near), conflict.
+    `before` names the group that each picture was in, empty where it was in none: one group then
+    is one now. Returns what `draw` and `count_leaks` take: path, label, sha256, id, group, copy,
+    photograph, look (empty where nothing is near), conflict.
     """
     named = naming.pictures
     look = pd.Series([near.looks.get(digest, "") for digest in named["sha256"]], dtype="str")
-    keys = (named["sha256"], named["photograph"], look)
+    keys = [named["sha256"], named["photograph"], look, *([] if before is None else [before])]
     joined = join_groups(named["group"].tolist(), *(key.tolist() for key in keys))
     pictures = named.rename(columns={"group": "id"}).assign(
         group=pd.Series(joined, dtype="str"), look=look
     )
     return pictures.assign(conflict=label_conflicts(pictures))
+
+
+def _groups_before(
+    naming: Naming, settings: SplitSettings, groups: Mapping[str, str], earlier: pd.DataFrame
+) -> pd.Series[str]:
+    """Give the group that each picture was in, where nobody says otherwise now; else empty.
+
+    A pattern or a table of the caller's may take groups apart that were wrongly joined.
+    """
+    said_now = naming.pictures["path"].isin(list(groups)) | (settings.group_pattern is not None)
+    return recognise(naming.pictures, earlier)["group"].mask(said_now, "")
+
+
+def _paths_now(pictures: pd.DataFrame, earlier: pd.DataFrame) -> list[str]:
+    """Give the paths of an earlier split's pictures, where they lie now if they were renamed."""
+    now = dict(zip(pictures["sha256"], pictures["path"], strict=True))
+    here = set(pictures["path"])
+    pairs = zip(earlier["path"], earlier["sha256"], strict=True)
+    return [path if path in here else now.get(digest, path) for path, digest in pairs]
 
 
 def _find_near(root: Path, naming: Naming, words: Words, workers: int) -> NearDuplicates:

@@ -16,8 +16,9 @@ import numpy as np
 import pandas as pd
 
 from resnext.errors import InputError
-from resnext.split.given import GIVEN_UNUSED, NOT_GIVEN, kept_parts, parts_of_folders
+from resnext.split.given import GIVEN_UNUSED, NOT_GIVEN, parts_of_folders
 from resnext.split.groups import join_groups
+from resnext.split.kept import kept_parts
 from resnext.split.placing import gather_units, place
 from resnext.split.settings import COLUMNS, OFFENDERS, PARTS, UNUSED, SplitSettings
 
@@ -35,7 +36,8 @@ def draw(
 
     `pictures` holds path, label, sha256, id, group, copy, photograph, look and conflict (why it
     can't be measured on, or empty), sorted by path. `given` names the part of each path for the
-    strategy "given", else the folders do; `earlier` is a split whose pictures stay where they are.
+    strategy "given", else the folders do; `earlier` is a split whose pictures stay where they are
+    (see `kept`).
     Returns one row a picture; those that take part in nothing are `unused` with a reason.
 
     Raises:

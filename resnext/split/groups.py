@@ -78,18 +78,20 @@ def read_names(
     manifest: pd.DataFrame,
     group_pattern: str | None = None,
     groups: Mapping[str, str] | None = None,
+    before: Sequence[str] = (),
 ) -> Naming:
     """Read groups and copies from the paths.
 
-    The pattern decides, else the first built-in scheme that fits, else every picture is a group.
-    `groups`, by path, wins over all of them where it names a picture.
+    The pattern decides, else the first built-in scheme that fits, else the first that fits the
+    paths of an earlier split, else every picture is a group. `groups`, by path, wins over all of
+    them where it names a picture.
 
     Raises:
         InputError: the pattern fits no path, its `copy` is no number, or `groups` names no picture.
     """
     pictures = manifest[["path", "label", "sha256"]].sort_values("path", ignore_index=True)
     paths = pictures["path"].tolist()
-    scheme, names = _choose_scheme(paths, group_pattern)
+    scheme, names = _choose_scheme(paths, group_pattern, before)
     listed = _listed(paths, groups or {})
     pictures = pictures.assign(
         group=pd.Series(
@@ -187,21 +189,31 @@ def _listed(paths: list[str], groups: Mapping[str, str]) -> dict[str, str]:
     return listed
 
 
-def _choose_scheme(paths: list[str], pattern: str | None) -> tuple[str, list[_Name]]:
-    """Return the scheme's name and what the paths say by it."""
+def _choose_scheme(
+    paths: list[str], pattern: str | None, before: Sequence[str]
+) -> tuple[str, list[_Name]]:
+    """Return the scheme's name and what the paths say by it.
+
+    A few new pictures of other names must not make strangers of patients that a model knows.
+    """
     if pattern is not None:
-        names = [_read_name(re.compile(pattern), path) for path in paths]
+        names = _read_all(pattern, paths)
         if not any(name.fits for name in names):
             raise InputError(
                 f"group_pattern must fit the paths, got {pattern!r}. It fits none of "
                 f"{len(paths):,}, for example {paths[0]!r}. Correct it or leave it out."
             )
         return f"--group-pattern {pattern}", names
-    for scheme in SCHEMES:
-        names = [_read_name(re.compile(scheme.pattern), path) for path in paths]
-        if _is_believed(names):
-            return scheme.name, names
+    for those in (paths, before):
+        for scheme in SCHEMES:
+            if _is_believed(_read_all(scheme.pattern, those)):
+                return scheme.name, _read_all(scheme.pattern, paths)
     return "", [_Name(path, None, path, False) for path in paths]
+
+
+def _read_all(pattern: str, paths: Sequence[str]) -> list[_Name]:
+    compiled = re.compile(pattern)
+    return [_read_name(compiled, path) for path in paths]
 
 
 def _read_name(pattern: re.Pattern[str], path: str) -> _Name:

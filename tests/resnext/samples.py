@@ -123,7 +123,12 @@ def prepared(
 def split(
     manifest: pd.DataFrame, settings: SplitSettings, earlier: pd.DataFrame | None = None
 ) -> pd.DataFrame:
-    """Draw a split of a manifest in which no near-duplicate was found."""
+    """Draw a split of a manifest in which no near-duplicate was found.
+
+    An earlier one is known by its paths, unless it has a column sha256.
+    """
+    if earlier is not None and "sha256" not in earlier:
+        earlier = earlier.assign(sha256="")
     return draw(prepared(manifest, settings), settings, earlier=earlier)
 
 

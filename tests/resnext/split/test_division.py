@@ -173,6 +173,49 @@ def test_an_earlier_split_is_kept(tmp_path: Path) -> None:
     assert second.split.set_index("path").loc[before.index, "split"].equals(before)
 
 
+def kept(root: Path, first: Division, found: Scan, groups: Path | None = None) -> Division:
+    """Divide again, after the pictures changed, with the first division kept."""
+    write_table(first.split, root.parent / "split.csv")
+    write_table(found.manifest, root.parent / "manifest.csv")
+    tables = (root.parent / name for name in ("split.csv", "manifest.csv"))
+    return divided(root, Sources(groups, None, *tables), seed=9)
+
+
+def test_a_few_other_names_make_no_strangers_of_known_patients(tmp_path: Path) -> None:
+    root = patients(tmp_path / "data")
+    found = scan(root)
+    first = divided(root, found=found)
+    for number in range(4):  # of 40 names these leave the scheme 90 %
+        drawn(70 + number).save(root / "Macular" / f"clinic{number}.png")
+        drawn(80 + number).save(root / "Macular" / f"M{2 * number:02}_02_00.png")
+    second = kept(root, first, found)
+    assert second.leakage["scheme"]["name"] == first.leakage["scheme"]["name"]
+    part = dict(zip(second.split["path"], second.split["split"], strict=True))
+    for number in range(4):
+        old, new = (f"Macular/M{2 * number:02}_0{photograph}_00.png" for photograph in (1, 2))
+        assert group_of(second, old) == group_of(second, new)
+        assert part[old] == part[new]
+    assert second.leakage["drawn"]["any"]["count"] == 0
+
+
+def test_one_patient_then_is_one_now_unless_a_table_takes_them_apart(tmp_path: Path) -> None:
+    root = tmp_path / "data"
+    for number in range(24):
+        (root / "ab"[number % 2]).mkdir(parents=True, exist_ok=True)
+        drawn(number).save(root / "ab"[number % 2] / f"picture {number:02}.png")
+    found = scan(root)
+    paths = sorted(found.manifest["path"])
+    table = tmp_path / "groups.csv"
+    table.write_text("path,group\n" + "".join(f"{p},{p[0]}{n // 2}\n" for n, p in enumerate(paths)))
+    first = divided(root, Sources(groups=table), found=found)
+    assert first.leakage["scheme"]["groups"] == 12
+    assert kept(root, first, found).leakage["scheme"]["groups"] == 12
+    table.write_text("path,group\n" + "".join(f"{p},{p}\n" for p in paths))
+    apart = kept(root, first, found, groups=table)
+    assert apart.leakage["scheme"]["groups"] == 24
+    assert apart.split["split"].tolist() == first.split["split"].tolist()
+
+
 def test_classes_that_are_not_learnt_or_not_tested_are_warned_of(tmp_path: Path) -> None:
     for number, (part, label) in enumerate([("train", "a"), ("train", "b"), ("test", "c")] * 2):
         folder = tmp_path / part / label
