@@ -15,7 +15,7 @@ from itertools import pairwise
 from pathlib import Path
 from typing import Any
 
-from cyclopts import App, CycloptsError, Parameter
+from cyclopts import App, CycloptsError, Parameter, UnusedCliTokensError
 from cyclopts.config import Toml
 from pydantic import ValidationError
 
@@ -32,6 +32,10 @@ RENAMED = {("SplitSettings", "strategy"): "split", ("SplitSettings", "seed"): "s
 FLAGS = {"data": "--data", "architecture": "--arch", "device": "--device", "source": "SOURCE"}
 FULL = (errno.ENOSPC, errno.EDQUOT, errno.EFBIG)
 AT_LEAST = "greater than or equal to"
+STOPPED = (
+    "Stopped. Every finished stage is kept, and the training's newest checkpoint; the same command "
+    "goes on from there."
+)
 DONE, FAILED, WRONG_INPUT = 0, 1, 2
 
 
@@ -64,11 +68,7 @@ def run_command(
     except (InputError, ValidationError) as error:
         return _complain(in_words(error))
     except KeyboardInterrupt:
-        print(
-            "\nStopped. Every finished stage is kept, and the training's newest checkpoint; the "
-            "same command goes on from there.",
-            file=sys.stderr,
-        )
+        print(f"\n{STOPPED}", file=sys.stderr)
         return FAILED
     except (TrainingError, StoppedError, ServerError) as error:
         print(f"error: {error}", file=sys.stderr)
@@ -103,7 +103,7 @@ _ended: list[Outcome] = []
 def wrong_input_fails_in_words() -> Iterator[Outcome]:
     """Turn wrong input into a failed state with the reason as its message, not a traceback.
 
-    A process that was asked to end gives a cancelled one.
+    A process that was asked to end, by Ctrl-C too, gives a cancelled one.
     """
     outcome = Outcome(Failed(message="did not end"))
     try:
@@ -113,6 +113,8 @@ def wrong_input_fails_in_words() -> Iterator[Outcome]:
         outcome.state = Failed(message=text, data=InputError(text))
     except StoppedError as error:
         outcome.state = Cancelled(message=str(error), data=StoppedError(str(error)))
+    except KeyboardInterrupt:
+        outcome.state = Cancelled(message=STOPPED, data=KeyboardInterrupt())
     _ended[:] = [outcome]
 
 
@@ -192,6 +194,9 @@ def _first_line(error: CycloptsError) -> str:
     cause = error.__cause__ or error
     if isinstance(cause, ValidationError):
         return in_words(cause)
+    if isinstance(error, UnusedCliTokensError):
+        words = " ".join(error.unused_tokens or [])
+        return f"There is no place for '{words}' here. Name a flag before it, such as --data."
     return " ".join(str(error).split())
 
 

@@ -146,10 +146,11 @@ def full_pipeline(
 
 
 def run_name() -> str:
-    """Name a flow run by its pictures and its network."""
+    """Name a flow run by its pictures, its network, and where it stops, if it does."""
     given = running.flow_run.parameters
-    data, training = given.get("data"), given.get("training")
-    return name_of(data or DataFlags(), training or TrainingFlags())
+    data, training, run = (given.get(name) for name in ("data", "training", "run"))
+    name = name_of(data or DataFlags(), training or TrainingFlags())
+    return name if run is None or run.only is None else f"{name}, only {run.only}"
 
 
 def about(plan: Plan) -> About:

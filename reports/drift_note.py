@@ -37,9 +37,9 @@ def _shares_words(found: dict[str, Any]) -> str:
     inside = "" if undefined(low) else f" ({100 * low:.0f} to {100 * high:.0f})"
     said = f"of the {plural(found['new']['pictures'], 'new picture')} "
     said += f"{_whole(row['new_share'])} are {predicted}{printable(row['class'])}{inside}, "
-    said += f"{_whole(row['reference_share'])} of the {found['reference']['what']}"
+    said += f"of the {found['reference']['what']} {_whole(row['reference_share'])}"
     if predicted:
-        said += f" and {_whole(row['training_share'])} of the training part"
+        said += f" ({_whole(row['training_share'])} of the training part are of that class)"
     return said
 
 
@@ -55,10 +55,10 @@ def _change(row: dict[str, Any]) -> tuple[float, float]:
 def _confidence_words(confidence: dict[str, Any]) -> str:
     if confidence["difference"] is None:
         return "there is no mean confidence to compare"
-    values = {name: f"{confidence[name]:z.2f}" for name in ("difference", "new", "reference")}
+    values = {name: f"{confidence[name]:z.3f}" for name in ("difference", "new", "reference")}
     bounds = ""
     if confidence["low"] is not None:
-        bounds = f", {confidence['low']:z.2f} to {confidence['high']:z.2f}"
+        bounds = f", {confidence['low']:z.3f} to {confidence['high']:z.3f}"
     return (
         f"mean confidence {values['new']} against {values['reference']} on the held-out pictures "
         f"(difference {values['difference']}{bounds})"
@@ -74,7 +74,7 @@ def _verdict(found: dict[str, Any]) -> str:
     if low is not None and not low <= 0 <= found["confidence"]["high"]:
         changed.append("the mean confidence")
     if not changed:
-        return f"That is nothing that chance would not explain{shown}."
+        return f"Chance explains such differences{shown}."
     verb = "differs" if changed == ["the mean confidence"] else "differ"
     said = " and ".join(changed)
     return f"{said[0].upper()}{said[1:]} {verb} by more than chance explains."

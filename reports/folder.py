@@ -13,6 +13,8 @@ import pandas as pd
 from reports.words import count, plural
 
 NONE = "none"
+ABOUT_EQUAL = 1.05
+"""Up to so many times as large a class is about as large as another."""
 MODES = {
     "1": "black and white",
     "L": "grey",
@@ -44,6 +46,8 @@ def imbalance(labels: pd.Series[str]) -> str:
     if largest == smallest:
         return f"none, {plural(largest, 'picture')} each"
     fewest = next(name for name, number in sizes if number == smallest)
+    if largest < ABOUT_EQUAL * smallest:
+        return f"hardly any, {count(smallest)} to {count(largest)} pictures each"
     return (
         f"“{most}” is {largest / smallest:.1f} times as large as “{fewest}” "
         f"({count(largest)} against {count(smallest)})"

@@ -44,7 +44,9 @@ def publish_decision(
             markdown="\n".join([*lines, ""]), key="decision", description=words
         )
         create_table_artifact(
-            table=rows, key="models", description="Registered models, newest first"
+            table=rows,
+            key="models",
+            description="Registered models when this run ended, newest first",
         )
 
     tell(create)
@@ -52,7 +54,7 @@ def publish_decision(
 
 def _row(version: Version, pointer: Pointer) -> dict[str, Any]:
     return {
-        "champion": "*" if version.number == pointer.champion else "",
+        "champion": "yes" if version.number == pointer.champion else "",
         "version": version.number,
         "registered": version.created,
         "data": version.data,

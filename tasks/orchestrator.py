@@ -23,8 +23,6 @@ for _name, _value in _SETTINGS.items():
 from prefect import Flow, Task, flow, task  # noqa: E402 - see above
 from prefect import runtime as running  # noqa: E402
 from prefect.artifacts import (  # noqa: E402
-    create_image_artifact,
-    create_link_artifact,
     create_markdown_artifact,
     create_progress_artifact,
     create_table_artifact,
@@ -125,8 +123,6 @@ __all__ = [
     "Webhook",
     "WorkPoolFilter",
     "WorkPoolFilterName",
-    "create_image_artifact",
-    "create_link_artifact",
     "create_markdown_artifact",
     "create_progress_artifact",
     "create_table_artifact",

@@ -10,12 +10,10 @@ import json
 from pathlib import Path
 from typing import Any
 
-from reports.words import percent_interval
+from reports.words import decimal_interval, percent_interval
 from tasks.history import tell
 from tasks.orchestrator import (
     NO_CACHE,
-    create_image_artifact,
-    create_link_artifact,
     create_markdown_artifact,
     create_table_artifact,
     task,
@@ -27,10 +25,10 @@ SHARES = {
     "accuracy": "accuracy",
     "balanced_accuracy": "balanced accuracy",
     "macro_f1": "macro F1",
-    "auroc": "AUROC",
     "majority_accuracy": "always the commonest class",
 }
-CLASS_SHARES = ("precision", "recall", "specificity", "f1", "auroc")
+CLASS_SHARES = ("precision", "recall", "specificity", "f1")
+AREA = "auroc"
 
 
 @task(task_run_name="publish to the UI", cache_policy=NO_CACHE, persist_result=False)
@@ -50,17 +48,18 @@ def publish(name: str, scores: Artifact, figures: Artifact, report: Artifact) ->
     page = report.path("report.html")
 
     def create() -> None:
-        create_image_artifact(
-            image_url=curves, key="curves", description=f"Learning curves: {name}"
+        create_markdown_artifact(
+            markdown=f"![Learning curves]({curves})",
+            key="curves",
+            description=f"Learning curves: {name}",
         )
         create_table_artifact(
             table=rows, key="per-class", description=f"Test part, by class: {name}"
         )
-        create_link_artifact(
-            link=page.as_uri(),
-            link_text=page.name,
+        create_markdown_artifact(  # a browser follows no link from a server's page to a file
+            markdown=f"The whole report lies on the machine of the run:\n\n`{page}`\n",
             key="report",
-            description=f"The whole report, on the machine of the run: {page}",
+            description=f"Report: {name}",
         )
         create_markdown_artifact(
             markdown=summary(name, metrics, curves, confusion, page),
@@ -78,6 +77,7 @@ def summary(name: str, metrics: dict[str, Any], curves: str, confusion: str, rep
     for key, words in SHARES.items():
         shown = percent_interval(metrics.get(key), metrics.get(f"{key}_ci95"))
         lines.append(f"| {words} | {shown} |")
+    lines.append(f"| AUROC | {decimal_interval(metrics.get(AREA), metrics.get(f'{AREA}_ci95'))} |")
     lines += ["", f"![Learning curves]({curves})", "", f"![Confusion matrix]({confusion})"]
     return "\n".join([*lines, "", f"The report is in `{report}`.", ""])
 
@@ -88,7 +88,8 @@ def per_class_rows(path: Path) -> list[dict[str, str]]:
         rows = list(csv.DictReader(file))
     return [
         {"class": row["class"], "support": row["support"]}
-        | {name: _share(row, name) for name in CLASS_SHARES}
+        | {name: percent_interval(*_figure(row, name)) for name in CLASS_SHARES}
+        | {AREA: decimal_interval(*_figure(row, AREA))}
         for row in rows
     ]
 
@@ -98,9 +99,11 @@ def data_uri(path: Path) -> str:
     return "data:image/png;base64," + base64.b64encode(path.read_bytes()).decode()
 
 
-def _share(row: dict[str, str], name: str) -> str:
+def _figure(
+    row: dict[str, str], name: str
+) -> tuple[float | None, tuple[float | None, float | None]]:
     value, low, high = (_number(row[key]) for key in (name, f"{name}_low", f"{name}_high"))
-    return percent_interval(value, (low, high))
+    return value, (low, high)
 
 
 def _number(text: str) -> float | None:

@@ -4,12 +4,13 @@ Nothing here changes what is computed, so that no cache key counts this file.
 """
 
 import logging
+import os
 import signal
 import sys
 import threading
 import time
 from collections.abc import Callable, Iterator
-from contextlib import contextmanager
+from contextlib import contextmanager, suppress
 from datetime import timedelta
 from typing import TYPE_CHECKING, Any, NoReturn, Self, TypeVar
 from uuid import UUID
@@ -70,7 +71,7 @@ class TrainingWatcher:
         self.total = self.per_epoch = self.begun = self.step = self.seen = 0
         self.interrupted = self.terminated = False
         self.previous: dict[signal.Signals, Any] = {}
-        self.started = self.said = self.shown = 0.0
+        self.started = self.said = self.shown = self.looked = 0.0
         self.bar: tqdm[NoReturn] | None = None
         self.artifact: UUID | None = None
 
@@ -99,6 +100,8 @@ class TrainingWatcher:
         if self.interrupted:
             raise KeyboardInterrupt
         self.interrupted = True
+        with suppress(OSError):  # a logger could be in the middle of a line
+            os.write(2, b"\nSaving a checkpoint after this step; Ctrl-C again stops at once.\n")
 
     def _terminate(self, *_: object) -> None:
         self.terminated = self.interrupted = True
@@ -111,7 +114,7 @@ class TrainingWatcher:
         """Start the clock and the bars, at step `done` where an earlier run was stopped."""
         self.total, self.per_epoch, self.begun = total_steps, steps_per_epoch, done
         self.step = done
-        self.started = self.said = time.monotonic()
+        self.started = self.said = self.looked = time.monotonic()
         self.bar = bar(total_steps, "step", "train", shown=self.progress_bar)
         self.bar.update(done)
         made = _in_ui(
@@ -128,7 +131,9 @@ class TrainingWatcher:
             self.bar.update()
         if step == self.begun + ESTIMATE_AFTER:
             say(f"{self._rate():.0f} images/s; the training takes about {self._left()} more")
-        if step % self.log_interval == 0 or step == self.total:
+        late = time.monotonic() - self.looked >= PLAIN_LINE_EVERY
+        if step % self.log_interval == 0 or step == self.total or late:
+            self.looked = time.monotonic()
             self._show(float(loss))
 
     def on_epoch(self, row: "EpochRow") -> None:

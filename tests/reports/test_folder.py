@@ -76,6 +76,8 @@ def test_identical_files_are_counted_as_sets_and_surplus() -> None:
 @pytest.mark.parametrize(
     ("labels", "words"),
     [
+        ("a" * 41 + "b" * 40, "hardly any, 40 to 41 pictures each"),
+        ("a" * 42 + "b" * 40, "“a” is 1.1 times as large as “b” (42 against 40)"),
         ("aaabcc", "“a” is 3.0 times as large as “b” (3 against 1)"),
         ("ccbbba", "“b” is 3.0 times as large as “a” (3 against 1)"),
         ("abba", "none, 2 pictures each"),

@@ -47,12 +47,12 @@ def test_the_table_is_for_people_and_what_is_undefined_is_not_zero(folder: Path)
     assert publish.per_class_rows(folder / "per_class.csv") == [
         {
             "class": "NA", "support": "3", "precision": "n/a", "recall": "0.0 % (0-71)",
-            "specificity": "100.0 % (40-100)", "f1": "n/a", "auroc": "50.0 %",
+            "specificity": "100.0 % (40-100)", "f1": "n/a", "auroc": "0.500",
         },
         {
             "class": "a, b", "support": "4", "precision": "50.0 % (25-75)",
             "recall": "100.0 % (40-100)", "specificity": "25.0 % (10-50)",
-            "f1": "66.7 % (40-80)", "auroc": "50.0 % (20-90)",
+            "f1": "66.7 % (40-80)", "auroc": "0.500 (0.20-0.90)",
         },
     ]  # fmt: skip
 
@@ -87,4 +87,5 @@ def test_a_flow_run_gets_its_artifacts(folder: Path) -> None:
     with get_client(sync_client=True) as client:
         found = {artifact.key: artifact for artifact in client.read_artifacts()}
     assert {"curves", "per-class", "report", "summary"} <= set(found)
-    assert str(found["curves"].data).startswith("data:image/png;base64,")
+    assert str(found["curves"].data).startswith("![Learning curves](data:image/png;base64,")
+    assert f"`{folder / 'report.html'}`" in str(found["report"].data)

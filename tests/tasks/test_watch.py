@@ -6,6 +6,7 @@ import torch
 
 from resnext.progress import EpochRow
 from tasks import watch
+from tasks.history import Line
 
 
 def row(**changes: object) -> EpochRow:
@@ -91,6 +92,7 @@ def test_a_server_that_fails_does_not_stop_the_training(
         raise ConnectionError("no server")
 
     monkeypatch.setattr(watch, "create_progress_artifact", gone)
+    monkeypatch.setattr(watch, "tell", Line().tell)  # the tests after this one have a server
     monkeypatch.setattr("tasks.orchestrator.TaskRunContext.get", object)
     following = watcher()
     following.on_start(10, 10, 0)
