@@ -150,7 +150,8 @@ def run_name() -> str:
     given = running.flow_run.parameters
     data, training, run = (given.get(name) for name in ("data", "training", "run"))
     name = name_of(data or DataFlags(), training or TrainingFlags())
-    return name if run is None or run.only is None else f"{name}, only {run.only}"
+    only = getattr(run, "only", None)  # which a retraining has not
+    return f"{name}, only {only}" if only else name
 
 
 def about(plan: Plan) -> About:
