@@ -10,6 +10,7 @@ from typing import Literal
 
 from pydantic import BaseModel, ConfigDict
 
+from reports.words import plural
 from resnext.errors import InputError
 from tasks.stage.run import REGISTRY
 from tasks.versions import (
@@ -160,8 +161,8 @@ def require_pointer(store: Path) -> None:
     known, path = folders(store), store / REGISTRY / POINTER
     if known and not path.exists():
         raise InputError(
-            f"The registry must say which of its {len(known)} models is champion, got no "
-            f"'{path}'. Put it back, or name the champion: models.py promote N."
+            f"The registry must say which model is champion, got {plural(len(known), 'model')} and "
+            f"no '{path}'. Put it back, or name the champion: models.py promote N."
         )
 
 

@@ -271,7 +271,7 @@ def test_models_without_a_pointer_begin_no_new_lineage_by_themselves(place: Plac
     count, file = place.count, place.store / "registry" / "champion.json"
     aside = file.rename(file.with_name("aside"))
     said = place.complaint()
-    assert f"The registry must say which of its {count} models is champion" in said
+    assert f"The registry must say which model is champion, got {count} models and no" in said
     assert "models.py promote N" in said
     assert not file.exists()
     assert stages_of_newest_run(place) == set()

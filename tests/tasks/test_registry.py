@@ -335,7 +335,7 @@ def test_models_without_a_pointer_are_said_and_none_is_promoted_by_itself(
     registry.require_pointer(store)
     (store / "registry" / "champion.json").unlink()
     assert registry.finish_promotion(store) is None
-    with pytest.raises(InputError, match=r"which of its 2 models .* models\.py promote N"):
+    with pytest.raises(InputError, match=r"got 2 models and no .*models\.py promote N"):
         registry.require_pointer(store)
     registry.promote(store, 1, "")
     registry.retire(store, "")
