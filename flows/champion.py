@@ -1,6 +1,7 @@
-"""The champion, made ready to answer the pictures of a retraining."""
+"""The champion, checked, and made ready to answer the pictures of a retraining."""
 
 from dataclasses import dataclass
+from pathlib import Path
 
 from flows.plan import Plan
 from resnext.card import ModelCard, read_card
@@ -22,6 +23,21 @@ class Champion:
     compute: Compute
     runtime: Runtime
     """Its files get a folder of their own in the run's."""
+
+
+def present(store: Path) -> Version | None:
+    """Give the champion, which holds what a retraining needs; None where it is to start anew.
+
+    Raises:
+        InputError: the champion is broken, or there are models and no telling which is champion.
+    """
+    champion = registry.champion(store)
+    if champion is None:
+        registry.require_pointer(store)
+        return None
+    registry.whole(store, champion)
+    registry.require_tables(store, champion)
+    return champion
 
 
 def ready(plan: Plan, runtime: Runtime, version: Version, manifest: Artifact) -> Champion:

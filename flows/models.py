@@ -1,10 +1,13 @@
-"""List the registered models, make one champion, or go back to the champion before.
+"""List the registered models, make one champion, go back to the one before, or have none.
 
 $ python flows/models.py list
 $ python flows/models.py promote 3
 $ python flows/models.py rollback
+$ python flows/models.py retire
 
-Predictions are made with the champion, where there is one.
+Predictions are made with the champion, where there is one, else with the newest model. After
+`retire` there is none: the next retraining starts anew, and keeps nothing of the one before.
+`rollback` takes that back.
 """
 
 import sys
@@ -19,22 +22,23 @@ from reports.words import display_width, printable
 from resnext.errors import InputError
 from tasks import registry
 from tasks.announce import announce_promotion
-from tasks.registry import Pointer, Version
+from tasks.registry import Change, Pointer, Version
 
 BY_HAND = "by hand"
 
 
 def main(
-    action: Literal["list", "promote", "rollback"],
+    action: Literal["list", "promote", "rollback", "retire"],
     number: int | None = None,
     /,
     *,
     store: Path = REPOSITORY / "artifacts",
 ) -> None:
-    """List the registered models, make one champion, or go back to the champion before.
+    """List the registered models, make one champion, go back to the one before, or have none.
 
     Args:
-        action: list, promote N, or rollback.
+        action: list, promote N, rollback (to the champion before, also after retire), or retire (no
+            champion any more: the next retraining starts anew, predictions take the newest model).
         number: Which model to promote, by its number in the list.
         store: Folder of all results [default: artifacts in the repository].
     """
@@ -49,6 +53,10 @@ def main(
         )
     if action == "list":
         print(table(registry.versions(store), registry.pointer(store)))
+        return
+    if action == "retire":
+        registry.retire(store, BY_HAND)
+        print("No model is champion now. The next retraining starts anew.")
         return
     if number is not None:
         changed = registry.promote(store, number, BY_HAND)
@@ -78,9 +86,17 @@ def table(versions: Sequence[Version], pointer: Pointer) -> str:
     widths = [max(map(display_width, column)) for column in zip(*rows, strict=True)]
     lines = ["  ".join(map(_padded, row, widths)).rstrip() for row in rows]
     if pointer.changes:
-        last = pointer.changes[-1]
-        lines.append(f"Champion since {last.at}: version {last.version} ({last.kind}, {last.why}).")
+        lines.append(_newest(pointer.changes[-1]))
     return "\n".join(lines)
+
+
+def _newest(change: Change) -> str:
+    """Say since when a model is champion, or none is."""
+    if change.kind == "retirement":
+        return (
+            f"No champion since {change.at}: version {change.version} was retired ({change.why})."
+        )
+    return f"Champion since {change.at}: version {change.version} ({change.kind}, {change.why})."
 
 
 def _row(version: Version, champion: int | None) -> list[str]:

@@ -27,7 +27,7 @@ from tasks.orchestrator import Completed, State, flow, run_id
 from tasks.predict import predict_pictures
 from tasks.scan import scan_pictures
 from tasks.stage.artifact import Artifact, Runtime
-from tasks.stage.run import MODEL, newest_model, open_run
+from tasks.stage.run import newest_model, open_run
 from tasks.stage.store import is_altered
 
 log = logging.getLogger("flows.predict")  # also where this file is the program
@@ -104,7 +104,7 @@ def choose_model(path: Path | None, store: Path) -> Path:
     """Give the file of weights to use.
 
     Raises:
-        InputError: there is none.
+        InputError: there is none, or the champion is broken.
     """
     found = path or champion_model(store) or newest_model(store)
     if found is None:
@@ -121,9 +121,13 @@ def choose_model(path: Path | None, store: Path) -> Path:
 
 
 def champion_model(store: Path) -> Path | None:
-    """Give the weights of the registry's champion; None where there is no champion."""
+    """Give the weights of the registry's champion; None where there is no champion.
+
+    Raises:
+        InputError: the champion or its weights are gone, or were altered.
+    """
     champion = registry.champion(store)
-    return None if champion is None else registry.file_of(store, champion, MODEL)
+    return None if champion is None else registry.whole(store, champion)
 
 
 def _require_unaltered(file: Path, what: str) -> None:
@@ -135,7 +139,7 @@ def _require_unaltered(file: Path, what: str) -> None:
     if is_altered(file):
         raise InputError(
             f"{what} must be as it was written, got '{file}', which was altered since. "
-            "Run flows/full_pipeline.py again, or name another file."
+            "Put the file back, or name another model with --model."
         )
 
 

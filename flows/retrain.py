@@ -11,6 +11,7 @@ import json
 import logging
 import shlex
 import sys
+from collections.abc import Iterator
 from dataclasses import replace
 from pathlib import Path
 from typing import Annotated, Any
@@ -19,8 +20,8 @@ from cyclopts import Group, Parameter
 from filelock import FileLock, Timeout
 
 from flows import command, server, terminal
-from flows.champion import Champion, ready
-from flows.drift import note_drift_since
+from flows.champion import present
+from flows.decision import Judgement, conclude, judgement, say
 from flows.flags import (
     DataFlags,
     DecisionFlags,
@@ -51,19 +52,16 @@ from resnext.card import read_card
 from resnext.errors import InputError
 from tasks import registry
 from tasks.announce import announce_promotion
-from tasks.decide import DECISION, decide, publish_decision
 from tasks.history import add_tags
 from tasks.orchestrator import Completed, State, flow, run_id
-from tasks.predict import predict
 from tasks.registry import About, Version
-from tasks.stage.artifact import Artifact, Runtime
+from tasks.stage.artifact import Artifact
 from tasks.stage.run import MODEL, open_run
 
 log = logging.getLogger("flows.retrain")  # also where this file is the program
 
 SCHEDULE_GROUP = Group.create_ordered("When to do it again")
 DECISION_GROUP = Group.create_ordered("When a new model becomes champion")
-FIRST = "the first model"
 
 
 @flow(name="retrain", flow_run_name=lambda: f"retrain {run_name()}", persist_result=False)
@@ -120,34 +118,28 @@ def run_retraining(plan: Plan, settings: DecisionSettings, name: str) -> str:
     """Retrain if there is something new; say in a line what was decided.
 
     Raises:
-        InputError: the pictures can't be used as they were asked to be.
+        InputError: the champion is broken, or the pictures can't be used as they were asked to be.
     """
     with _alone(plan.store), open_run(plan.store, name, {"command": plan.command}) as run:
         runtime = runtime_of(plan, run)
-        champion = registry.champion(plan.store)
+        finished = _finish_promotion(plan.store)
+        champion = present(plan.store)
         plan = plan if champion is None else _keeping(plan, champion)
         stages = pipeline_stages(plan, runtime)
         manifest = next(stages)
         basis = basis_of(manifest, plan, settings)
         if champion is not None and _judged(plan.store, basis):
-            words = f"nothing new; version {champion.number} stays champion"
-            log.info("%s%s", words[0].upper(), words[1:], extra={"plain": True})
-            return words
-        made = {artifact.stage: artifact for artifact in stages} | {"scan": manifest}
-        if champion is None:
-            found, words = None, FIRST
-        else:
-            old = ready(plan, runtime, champion, manifest)
-            note_drift_since(runtime, old, made)
-            found, words = judge(runtime, old, made, settings)
-        about = about_model(plan, run, made, words, basis)
-        version = registry.register(plan.store, run, about)
+            if finished:
+                return say(f"version {finished.number} is champion: {finished.decision}")
+            return say(f"nothing new; version {champion.number} stays champion")
+        parts = _divided(stages, champion)
+        made = {artifact.stage: artifact for artifact in (manifest, parts, *stages)}
+        judged = judgement(plan, runtime, champion, made, settings)
+        version = registry.admit(plan.store, run, about_model(plan, run, made, judged, basis))
+        if version.verdict == registry.BETTER:
+            announce_promotion(plan.store, version, version.decision)
         add_tags([f"version {version.number}", *terminal.score_tags(run)])
-        verdict = "better" if found is None else found["verdict"]
-        if verdict == "better":
-            registry.promote(plan.store, version.number, words)
-            announce_promotion(plan.store, version, words)
-        return _conclusion(plan.store, run, version, champion, verdict)
+        return conclude(plan.store, run, version)
 
 
 def basis_of(manifest: Artifact, plan: Plan, settings: DecisionSettings) -> str:
@@ -159,27 +151,37 @@ def basis_of(manifest: Artifact, plan: Plan, settings: DecisionSettings) -> str:
     return hashlib.sha256(json.dumps(facts).encode()).hexdigest()
 
 
-def judge(
-    runtime: Runtime, champion: Champion, made: dict[str, Artifact], settings: DecisionSettings
-) -> tuple[dict[str, Any], str]:
-    """Let the champion answer the challenger's test part, compare the two, and say it in words."""
-    from reports.evaluation.decision import changed_classes, describe
-
-    number, classes = champion.version.number, champion.card.classes
-    fresh = read_card(made["train"].path(MODEL)).classes
-    if set(classes) != set(fresh):
-        found = changed_classes(classes, fresh, settings)
-        return found, describe(found, number)
-    old = predict(
-        champion.runtime, made["scan"], made["split"], champion.pixels, champion.model,
-        champion.compute,
-    )  # fmt: skip
-    decided = decide(runtime, old, made["predict"], settings)
-    found = json.loads(decided.path(DECISION).read_text(encoding="utf-8"))
-    return found, describe(found, number)
+def _finish_promotion(store: Path) -> Version | None:
+    """Promote the better model of a retraining that was killed before it could."""
+    version = registry.finish_promotion(store)
+    if version is not None:
+        log.info("version %d was registered as better by a run that was killed", version.number)
+        announce_promotion(store, version, version.decision)
+    return version
 
 
-def about_model(plan: Plan, run: Path, made: dict[str, Artifact], words: str, basis: str) -> About:
+def _divided(stages: Iterator[Artifact], champion: Version | None) -> Artifact:
+    """Run the next stage, the split.
+
+    Raises:
+        InputError: the pictures can't be divided.
+    """
+    try:
+        return next(stages)
+    except InputError as error:
+        broken = str(error).partition(". ")[0]
+        if champion is None or not broken.startswith("keep_split "):
+            raise
+        raise InputError(  # of a flag that there is not for a retraining
+            f"The split that is kept from version {champion.number}, the champion, "
+            f"{broken.removeprefix('keep_split ')}. Put its pictures back, or begin anew without "
+            "a champion: models.py retire."
+        ) from error
+
+
+def about_model(
+    plan: Plan, run: Path, made: dict[str, Artifact], judged: Judgement, basis: str
+) -> About:
     """Put together what the registry says of a model."""
     metrics = json.loads((run / "metrics.json").read_text(encoding="utf-8"))
     return About(
@@ -187,8 +189,8 @@ def about_model(plan: Plan, run: Path, made: dict[str, Artifact], words: str, ba
         architecture=plan.recipe.arch,
         classes=read_card(made["train"].path(MODEL)).classes,
         score=terminal.balanced_accuracy(metrics),
-        decision=words,
         basis=basis,
+        **judged._asdict(),
     )
 
 
@@ -224,28 +226,6 @@ def _alone(store: Path) -> FileLock:
     except Timeout:
         log.info("waiting for another retraining in this store")
     return lock
-
-
-def _conclusion(
-    store: Path, run: Path, version: Version, champion: Version | None, verdict: str
-) -> str:
-    """Publish and print what was decided; give it in a line."""
-    if verdict == "better" or champion is None:
-        words = f"version {version.number} is champion: {version.decision}"
-    else:
-        words = f"version {champion.number} stays champion: "
-        words += f"version {version.number} is {version.decision}"
-        if verdict == "classes changed":
-            words += f". Look at it, and promote it by hand: models.py promote {version.number}"
-    pages = {f"report of version {version.number}": run / "report.html"}
-    if champion is not None:
-        name = f"report of version {champion.number}"
-        pages[name] = registry.file_of(store, champion, "report.html")
-    publish_decision(words, registry.versions(store), registry.pointer(store), pages)
-    log.info("%s%s", words[0].upper(), words[1:], extra={"plain": True})
-    for name, page in pages.items():
-        log.info("%s: %s", name.capitalize(), page, extra={"plain": True})
-    return words
 
 
 def main(

@@ -1,73 +1,77 @@
 """Which model is champion, and since when.
 
-`<store>/registry/NNNN/` is a version: `version.json`, and links to the files of the run that made
-it. `<store>/registry/champion.json` names the champion and tells how it came to be; it is replaced
+`<store>/registry/champion.json` names the champion and tells how it came to be; it is replaced
 in one step, so that a kill leaves the old champion or the new one. Changes are made under a lock
-of the operating system. What a version uses is never pruned (see `tasks.stage.prune`).
+of the operating system. The models themselves are described in `tasks.versions`.
 """
 
-import json
-import shutil
-from collections.abc import Iterator
-from contextlib import contextmanager
-from datetime import UTC, datetime
 from pathlib import Path
-from typing import Literal, TypeVar
+from typing import Literal
 
-from filelock import FileLock
-from pydantic import BaseModel, ConfigDict, ValidationError
+from pydantic import BaseModel, ConfigDict
 
+from reports.words import plural
 from resnext.errors import InputError
-from tasks.stage.artifact import sha256_of
-from tasks.stage.run import MODEL, REGISTRY, USED, link_file, used_by
-from tasks.stage.store import PARTIAL, replace_file
+from tasks.stage.run import REGISTRY
+from tasks.versions import (
+    CURE,
+    About,
+    Version,
+    file_of,
+    find,
+    folder_of,
+    folders,
+    locked,
+    make_version,
+    now,
+    place_of,
+    read,
+    require_tables,
+    versions,
+    whole,
+    write,
+)
+
+__all__ = [
+    "BETTER",
+    "About",
+    "Change",
+    "Pointer",
+    "Version",
+    "admit",
+    "champion",
+    "file_of",
+    "find",
+    "finish_promotion",
+    "folder_of",
+    "place_of",
+    "pointer",
+    "promote",
+    "register",
+    "require_pointer",
+    "require_tables",
+    "retire",
+    "rollback",
+    "versions",
+    "whole",
+]
 
 POINTER = "champion.json"
-FACTS = "version.json"
-LOCK = "registry.lock"
-KEPT = (
-    MODEL, "calibration.json", "metrics.json", "predictions.csv", "split.csv", "manifest.csv",
-    "report.html",
-)  # fmt: skip
-"""Files of a run that a version links."""
+BETTER = "better"
+"""The verdict that makes a model champion."""
 
-
-Model = TypeVar("Model", bound=BaseModel)
-Kind = Literal["promotion", "rollback"]
-
-
-class About(BaseModel):
-    """What is known of a model when it is registered."""
-
-    model_config = ConfigDict(frozen=True)
-
-    data: str
-    architecture: str
-    classes: tuple[str, ...]
-    score: str
-    decision: str
-    basis: str
-    """What it was made from and judged by, as a digest: equal where nothing is new."""
-
-
-class Version(About):
-    """A registered model."""
-
-    number: int
-    run: str
-    created: str
-    weights: str
-    """sha256 of model.safetensors."""
+Kind = Literal["promotion", "rollback", "retirement"]
 
 
 class Change(BaseModel):
-    """One promotion or rollback."""
+    """One promotion, rollback or retirement."""
 
     model_config = ConfigDict(frozen=True)
 
     at: str
     kind: Kind
     version: int
+    """Who became champion; of a retirement, who is it no more."""
     previous: int | None
     why: str
 
@@ -82,78 +86,84 @@ class Pointer(BaseModel):
 
 
 def register(store: Path, run: Path, about: About) -> Version:
-    """Keep the model of a finished run as a new version.
+    """Keep the model of a finished run as a new version, whoever is champion.
 
     Raises:
         OSError: the run holds no model, or the registry can't be written to.
     """
-    with _locked(store) as registry:
-        number = max((version.number for version in versions(store)), default=0) + 1
-        version = Version(
-            **about.model_dump(),
-            number=number,
-            run=run.name,
-            created=_now(),
-            weights=sha256_of(run / MODEL),
-        )
-        folder = registry / f"{number:04}"
-        partial = folder.with_name(f"{folder.name}{PARTIAL}")
-        shutil.rmtree(partial, ignore_errors=True)  # of a registration that was killed
-        partial.mkdir()
-        for name in KEPT:
-            if (run / name).exists():
-                link_file(partial / name, (run / name).resolve())
-        (partial / USED).write_text("\n".join([*sorted(used_by(run)), ""]), encoding="utf-8")
-        _write(partial / FACTS, version)
-        partial.rename(folder)
+    with locked(store) as registry:
+        return make_version(registry, run, about, after=_newest_named(store))
+
+
+def admit(store: Path, run: Path, about: About) -> Version:
+    """Register a model that was judged and, if it is better, make it champion: in one step.
+
+    If another one than it was judged against is champion by now, it is only registered, and
+    leaves no basis, so that it is judged anew.
+
+    Raises:
+        InputError: the registry can't be read.
+        OSError: the run holds no model, or the registry can't be written to.
+    """
+    with locked(store) as registry:
+        present = pointer(store).champion
+        if present != about.against:
+            about = _overtaken(about, present)
+        version = make_version(registry, run, about, after=_newest_named(store))
+        if version.verdict == BETTER:
+            _crown(store, "promotion", version.number, version.decision)
     return version
 
 
-def versions(store: Path) -> list[Version]:
-    """Give every version, oldest first."""
-    folders = sorted(path for path in (store / REGISTRY).glob("[0-9]*") if path.suffix != PARTIAL)
-    return [_read(Version, folder / FACTS) for folder in folders]
+def finish_promotion(store: Path) -> Version | None:
+    """Make the model champion that a kill left registered as better; None where there is none.
+
+    Raises:
+        InputError: the registry can't be read.
+    """
+    with locked(store):
+        left = _unfinished(store)
+        if left is not None:
+            _crown(store, "promotion", left.number, left.decision)
+    return left
 
 
 def pointer(store: Path) -> Pointer:
     """Give who is champion and how that came; nobody where there is no registry."""
     path = store / REGISTRY / POINTER
-    return _read(Pointer, path) if path.exists() else Pointer()
+    return read(Pointer, path) if path.exists() else Pointer()
 
 
 def champion(store: Path) -> Version | None:
-    """Give the champion; None where there is none yet."""
-    number = pointer(store).champion
-    return None if number is None else find(store, number)
-
-
-def find(store: Path, number: int) -> Version:
-    """Give one version.
+    """Give the champion; None where there is none.
 
     Raises:
-        InputError: there is no such version.
+        InputError: it is gone, or can't be read.
     """
-    known = versions(store)
-    for version in known:
-        if version.number == number:
-            return version
-    there = f"1 to {len(known)}" if known else "none yet"
-    raise InputError(
-        f"N must be the number of a registered model ({there}), got {number}. "
-        "`flows/models.py list` shows them."
-    )
+    number = pointer(store).champion
+    if number is None:
+        return None
+    folder = place_of(store, number)
+    if not folder.is_dir():
+        raise InputError(
+            f"The champion must be in the registry, got version {number}, whose folder "
+            f"'{folder}' is gone. {CURE.replace('file', 'folder')}"
+        )
+    return find(store, number)
 
 
-def folder_of(store: Path) -> Path:
-    """Give the registry's folder, made where it is missing."""
-    registry = store / REGISTRY
-    registry.mkdir(parents=True, exist_ok=True)
-    return registry
+def require_pointer(store: Path) -> None:
+    """Check that where models are registered it is written down which one is champion, or none.
 
-
-def file_of(store: Path, version: Version, name: str) -> Path:
-    """Give the place of one of a version's files; it may not be there."""
-    return store / REGISTRY / f"{version.number:04}" / name
+    Raises:
+        InputError: it is not.
+    """
+    known, path = folders(store), store / REGISTRY / POINTER
+    if known and not path.exists():
+        raise InputError(
+            f"The registry must say which model is champion, got {plural(len(known), 'model')} and "
+            f"no '{path}'. Put it back, or name the champion: models.py promote N."
+        )
 
 
 def promote(store: Path, number: int, why: str) -> Pointer:
@@ -162,7 +172,7 @@ def promote(store: Path, number: int, why: str) -> Pointer:
     Raises:
         InputError: there is no such version, its weights are gone or altered, or it is champion.
     """
-    with _locked(store):
+    with locked(store):
         if pointer(store).champion == number:
             raise InputError(
                 f"N must be another model than the champion, got {number}. Nothing was changed."
@@ -171,80 +181,108 @@ def promote(store: Path, number: int, why: str) -> Pointer:
 
 
 def rollback(store: Path, why: str) -> Pointer:
-    """Make the champion that the present one was promoted over champion again.
+    """Make the champion from before the present one, or from before a retirement, champion again.
 
     Taken twice, it goes back twice.
 
     Raises:
         InputError: there was none before, or its weights are gone or altered.
     """
-    with _locked(store):
+    with locked(store):
         return _crown(store, "rollback", _before(pointer(store)), why)
 
 
+def retire(store: Path, why: str) -> Pointer:
+    """Leave nobody champion, so that the next retraining starts anew.
+
+    Raises:
+        InputError: nobody is champion.
+    """
+    with locked(store):
+        last = pointer(store).champion
+        if last is None:
+            raise InputError(
+                "retire must have a champion to retire, got none. Nothing was changed."
+            )
+        return _point(store, "retirement", last, None, why)
+
+
+def _newest_named(store: Path) -> int:
+    """Give the highest number that was ever champion, so that no new model is taken for it."""
+    return max((change.version for change in pointer(store).changes), default=0)
+
+
+def _overtaken(about: About, present: int | None) -> About:
+    """Say of a model that it was not compared with the champion of now."""
+    if present is None:
+        words = f"not compared with a champion, since version {about.against} was retired meanwhile"
+    else:
+        words = f"not compared with version {present}, which became champion meanwhile"
+    if about.against is not None:
+        words += f"; {about.decision}"
+    return about.model_copy(update={"verdict": "not compared", "decision": words, "basis": ""})
+
+
+def _unfinished(store: Path) -> Version | None:
+    """Find the newest model that was better than the present champion, and never became one."""
+    if not (store / REGISTRY / POINTER).exists() and len(folders(store)) > 1:
+        return None  # a pointer was there and is lost: no telling who should be champion
+    present = pointer(store)
+    once = {change.version for change in present.changes}
+    left = [
+        version
+        for version in versions(store)
+        if (version.verdict, version.against) == (BETTER, present.champion)
+        and version.number not in once
+        and _is_whole(store, version)
+    ]
+    return left[-1] if left else None
+
+
+def _is_whole(store: Path, version: Version) -> bool:
+    try:
+        return whole(store, version).is_file()
+    except InputError:
+        return False
+
+
 def _crown(store: Path, kind: Kind, number: int, why: str) -> Pointer:
-    """Replace the pointer, in one step; the lock is held."""
+    """Make a whole version champion; the lock is held."""
     whole(store, find(store, number))
-    now = pointer(store)
-    change = Change(at=_now(), kind=kind, version=number, previous=now.champion, why=why)
-    fresh = Pointer(champion=number, changes=(*now.changes, change))
-    _write(store / REGISTRY / POINTER, fresh)
+    return _point(store, kind, number, number, why)
+
+
+def _point(store: Path, kind: Kind, version: int, champion: int | None, why: str) -> Pointer:
+    """Replace the pointer, in one step; the lock is held."""
+    old, path = pointer(store), store / REGISTRY / POINTER
+    change = Change(at=now(), kind=kind, version=version, previous=old.champion, why=why)
+    fresh = Pointer(champion=champion, changes=(*old.changes, change))
+    for left in path.parent.glob(f"{POINTER}.*.new"):  # nobody else writes: of a killed writer
+        left.unlink()
+    write(path, fresh)
     return fresh
 
 
-def _before(now: Pointer) -> int:
-    line: list[int] = []
-    for change in now.changes:
-        if change.kind == "promotion":
-            line.append(change.version)
+def _before(present: Pointer) -> int:
+    """Give the champion that a rollback goes back to."""
+    line: list[int | None] = []  # None where a champion was retired
+    for change in present.changes:
+        if change.kind == "rollback":
+            line = _shortened(line) or [change.version]
         else:
-            line.pop()
-    if len(line) < 2:
+            line.append(change.version if change.kind == "promotion" else None)
+    earlier = _shortened(line)
+    if not earlier or earlier[-1] is None:
         raise InputError(
             "rollback must have an earlier champion to go back to, got none. "
             "`flows/models.py list` shows what is registered."
         )
-    return line[-2]
+    return earlier[-1]
 
 
-def whole(store: Path, version: Version) -> Path:
-    """Give a version's weights, which are as they were registered.
-
-    Raises:
-        InputError: they are gone or were altered.
-    """
-    weights = file_of(store, version, MODEL)
-    if not weights.is_file() or sha256_of(weights) != version.weights:
-        what = "were altered since" if weights.is_file() else "are gone"
-        raise InputError(
-            f"Version must hold its weights as they were registered, got {version.number}, whose "
-            f"weights {what}. Promote another one: models.py promote N."
-        )
-    return weights
-
-
-@contextmanager
-def _locked(store: Path) -> Iterator[Path]:
-    registry = folder_of(store)
-    with FileLock(registry / LOCK):
-        yield registry
-
-
-def _write(path: Path, content: BaseModel) -> None:
-    text = json.dumps(content.model_dump(mode="json"), indent=1, ensure_ascii=False)
-    replace_file(path, f"{text}\n".encode())
-
-
-def _read(model: type[Model], path: Path) -> Model:
-    try:
-        return model.model_validate_json(path.read_bytes())
-    except (OSError, ValidationError) as error:
-        reason = str(error).splitlines()[0]
-        raise InputError(
-            f"The registry must hold what was written to it, got '{path}', which can't be read "
-            f"({reason}). Put the file back, or move its folder away."
-        ) from error
-
-
-def _now() -> str:
-    return datetime.now(UTC).isoformat(timespec="seconds")
+def _shortened(line: list[int | None]) -> list[int | None]:
+    """Leave out the newest champion, and the retirements before it."""
+    rest = line[:-1]
+    while rest and rest[-1] is None:
+        rest = rest[:-1]
+    return rest

@@ -1,9 +1,11 @@
+import shutil
 from pathlib import Path
 
 import pytest
 
 from flows import command, models
 from flows.predict import choose_model
+from resnext.errors import InputError
 from tasks import registry
 from tasks.registry import About
 from tasks.stage.run import MODEL, open_run
@@ -71,6 +73,8 @@ def test_promote_and_rollback_say_who_is_champion_and_predictions_follow(
         (["list", "1"], "N must be given with promote and with nothing else, got list 1."),
         (["promote", "5"], "(1 to 1), got 5."),
         (["rollback"], "rollback must have an earlier champion"),
+        (["retire"], "retire must have a champion to retire, got none."),
+        (["retire", "1"], "N must be given with promote and with nothing else, got retire 1."),
     ],
 )
 def test_wrong_words_end_with_one_line_and_exit_code_2(
@@ -90,3 +94,55 @@ def test_an_empty_registry_says_what_to_do(
     code, text = said(capsys, "list", "--store", str(tmp_path / "nothing"))
     assert code == 2
     assert "--store must be a folder of results" in text
+
+
+def test_after_retire_nobody_is_champion_and_predictions_take_the_newest_model(
+    tmp_path: Path, capsys: pytest.CaptureFixture[str], monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr(models, "announce_promotion", pytest.fail)
+    registered(tmp_path, 2)
+    store = ["--store", str(tmp_path)]
+    said(capsys, "promote", "1", *store)
+    code, text = said(capsys, "retire", *store)
+    assert (code, text) == (0, "No model is champion now. The next retraining starts anew.\n")
+    assert choose_model(None, tmp_path).read_text() == "2"
+    lines = said(capsys, "list", *store)[1].splitlines()
+    assert not any("*" in line for line in lines)
+    assert lines[-1].startswith("No champion since ")
+    assert lines[-1].endswith(": version 1 was retired (by hand).")
+    assert said(capsys, "rollback", *store) == (0, "Version 1 is champion now.\n")
+    assert choose_model(None, tmp_path).read_text() == "1"
+
+
+def test_a_version_that_cannot_be_read_is_named_and_the_others_are_listed(
+    tmp_path: Path, capsys: pytest.CaptureFixture[str], caplog: pytest.LogCaptureFixture
+) -> None:
+    registered(tmp_path, 3)
+    registry.promote(tmp_path, 1, "")
+    broken = registry.place_of(tmp_path, 2) / "version.json"
+    broken.write_text("")
+    code, text = said(capsys, "list", "--store", str(tmp_path))
+    assert code == 0
+    assert [line.split()[-1] for line in text.splitlines()[1:3]] == ["kept", "kept"]
+    assert str(broken) in caplog.text
+    assert choose_model(None, tmp_path).read_text() == "1"
+
+
+@pytest.mark.parametrize("damage", ["alter", "remove", "remove the folder"])
+@pytest.mark.parametrize("cure", [["promote", "2"], ["retire"]])
+def test_predictions_with_a_broken_champion_name_a_remedy_that_works(
+    tmp_path: Path, capsys: pytest.CaptureFixture[str], damage: str, cure: list[str]
+) -> None:
+    registered(tmp_path, 2)
+    registry.promote(tmp_path, 1, "")
+    weights = registry.place_of(tmp_path, 1) / MODEL
+    if damage == "alter":
+        weights.resolve().write_text("other")
+    elif damage == "remove":
+        weights.resolve().unlink()
+    else:
+        shutil.rmtree(weights.parent)
+    with pytest.raises(InputError, match=r"models\.py promote N.*models\.py retire"):
+        choose_model(None, tmp_path)
+    assert said(capsys, *cure, "--store", str(tmp_path))[0] == 0
+    assert choose_model(None, tmp_path).read_text() == "2"

@@ -11,11 +11,13 @@ import pandas as pd
 import pytest
 from PIL import Image
 
+from flows import decision
 from flows import retrain as flow
 from flows.flags import MachineFlags, PictureFlags, TrainingFlags
 from flows.predict import choose_model
 from resnext.errors import InputError
 from tasks import registry
+from tasks.orchestrator import State
 from tasks.stage.prune import prune
 from tasks.stage.run import runs
 
@@ -41,14 +43,26 @@ class Place:
             Image.fromarray(pixels).save(self.data / label / name)
 
     def retrain(self, training: TrainingFlags = TRAINING) -> str:
-        state = flow.retrain(
+        state = self.end(training)
+        assert state.is_completed(), state.message
+        return str(state.message)
+
+    def complaint(self, training: TrainingFlags = TRAINING) -> str:
+        """Give the one line that a retraining ends with whose input is wrong."""
+        state = self.end(training)
+        assert state.is_failed()
+        with pytest.raises(InputError):
+            state.result()
+        assert len(str(state.message).splitlines()) == 1
+        return str(state.message)
+
+    def end(self, training: TrainingFlags) -> State[Any]:
+        return flow.retrain(
             data=PictureFlags(data=self.data),
             training=training,
             run=MachineFlags(store=self.store, device="cpu", workers=0),
             return_state=True,
         )
-        assert state.is_completed(), state.message
-        return str(state.message)
 
     def split(self, number: int) -> dict[str, str]:
         version = registry.find(self.store, number)
@@ -69,11 +83,45 @@ def place(tmp_path_factory: pytest.TempPathFactory) -> Place:
     return Place(tmp_path_factory.mktemp("retraining"))
 
 
+@pytest.fixture(scope="module")
+def young(tmp_path_factory: pytest.TempPathFactory) -> Place:
+    return Place(tmp_path_factory.mktemp("beginning"))
+
+
 def judged_as(verdict: str, monkeypatch: pytest.MonkeyPatch) -> None:
     def judge(*_: Any) -> tuple[dict[str, Any], str]:
         return {"verdict": verdict}, f"{verdict} than it was"
 
-    monkeypatch.setattr(flow, "judge", judge)
+    monkeypatch.setattr(decision, "judge", judge)
+
+
+class KilledError(RuntimeError):
+    """Stands for a kill between the registration and the promotion."""
+
+
+def killed_before_promotion(
+    place: Place, training: TrainingFlags, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    def die(*_: Any) -> None:
+        raise KilledError
+
+    with monkeypatch.context() as patched:
+        patched.setattr("tasks.registry._crown", die)
+        with pytest.raises(KilledError):
+            place.end(training).result()
+
+
+def announcements(monkeypatch: pytest.MonkeyPatch) -> list[tuple[int, str]]:
+    found: list[tuple[int, str]] = []
+    monkeypatch.setattr(
+        flow, "announce_promotion", lambda _, version, why: found.append((version.number, why))
+    )
+    return found
+
+
+def stages_of_newest_run(place: Place) -> set[str]:
+    table = runs(place.store)[-1] / "artifacts.txt"
+    return {name.split("/")[0] for name in table.read_text().split()} if table.exists() else set()
 
 
 def test_the_first_model_is_champion(place: Place) -> None:
@@ -85,8 +133,7 @@ def test_the_first_model_is_champion(place: Place) -> None:
 def test_nothing_new_trains_nothing_and_registers_nothing(place: Place) -> None:
     assert place.retrain() == "nothing new; version 1 stays champion"
     assert place.count == 1
-    used = (runs(place.store)[-1] / "artifacts.txt").read_text().split()
-    assert {name.split("/")[0] for name in used} == {"scan"}
+    assert stages_of_newest_run(place) == {"scan"}
 
 
 def test_a_challenger_keeps_every_picture_in_its_part_and_answers_the_champions_test(
@@ -141,21 +188,94 @@ def test_a_better_challenger_is_promoted_predicts_and_can_be_rolled_back(
     place: Place, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     judged_as("better", monkeypatch)
-    announced: list[tuple[Path, int, str]] = []
-    monkeypatch.setattr(
-        flow,
-        "announce_promotion",
-        lambda store, version, why: announced.append((store, version.number, why)),
-    )
+    announced = announcements(monkeypatch)
     before, count = place.champion, place.count
     said = place.retrain(TRAINING.model_copy(update={"seed": 7}))
     assert said == f"version {count + 1} is champion: better than it was"
     assert place.champion == count + 1
-    assert announced == [(place.store, count + 1, "better than it was")]
+    assert announced == [(count + 1, "better than it was")]
     assert choose_model(None, place.store).parent.name == f"{count + 1:04}"
     registry.rollback(place.store, "by hand")
     assert place.champion == before
     assert choose_model(None, place.store).parent.name == f"{before:04}"
+
+
+def test_a_better_challenger_whose_promotion_was_killed_is_promoted_by_the_next_retraining_once(
+    place: Place, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    judged_as("better", monkeypatch)
+    announced = announcements(monkeypatch)
+    before, count = place.champion, place.count
+    training = TRAINING.model_copy(update={"seed": 9})
+    killed_before_promotion(place, training, monkeypatch)
+    assert (place.champion, place.count, announced) == (before, count + 1, [])
+    assert place.retrain(training) == f"version {count + 1} is champion: better than it was"
+    assert (place.champion, place.count) == (count + 1, count + 1)
+    assert announced == [(count + 1, "better than it was")]
+    registry.rollback(place.store, "by hand")
+    assert place.retrain(training) == f"nothing new; version {before} stays champion"
+    assert place.champion == before
+
+
+def test_a_challenger_is_not_promoted_over_a_champion_that_came_meanwhile_but_judged_anew(
+    place: Place, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    before, count = place.champion, place.count
+    assert before is not None
+    other = next(v.number for v in registry.versions(place.store) if v.number != before)
+
+    def judge(*_: Any) -> tuple[dict[str, Any], str]:
+        registry.promote(place.store, other, "by hand, while the challenger was trained")
+        return {"verdict": "better"}, "better than it was"
+
+    monkeypatch.setattr(decision, "judge", judge)
+    monkeypatch.setattr(flow, "announce_promotion", pytest.fail)
+    training = TRAINING.model_copy(update={"seed": 10})
+    assert place.retrain(training) == (
+        f"version {other} stays champion: version {count + 1} is not compared with version "
+        f"{other}, which became champion meanwhile; better than it was"
+    )
+    assert place.champion == other
+    judged_as("undecided", monkeypatch)
+    said = place.retrain(training)
+    assert said == f"version {other} stays champion: version {count + 2} is undecided than it was"
+    registry.rollback(place.store, "by hand")
+    assert place.champion == before
+
+
+@pytest.mark.parametrize("name", ["model.safetensors", "split.csv", "manifest.csv"])
+@pytest.mark.parametrize("damage", ["alter", "remove"])
+def test_a_broken_champion_is_told_before_anything_is_computed(
+    place: Place, name: str, damage: str
+) -> None:
+    champion = registry.champion(place.store)
+    assert champion is not None
+    file = registry.file_of(place.store, champion, name)
+    aside = file.rename(file.with_name("aside"))
+    if damage == "alter":
+        content = bytearray(aside.read_bytes())
+        content[-2] ^= 1
+        file.write_bytes(content)
+    said = place.complaint(TRAINING.model_copy(update={"seed": 11}))
+    file.unlink(missing_ok=True)
+    aside.rename(file)
+    assert f"Version {champion.number} must hold {name} as it was registered, got" in said
+    assert "Put the file back" in said
+    assert "models.py promote N" in said
+    assert "models.py retire" in said
+    assert stages_of_newest_run(place) == set()
+    assert place.retrain().startswith("nothing new"), "the file was put back"
+
+
+def test_models_without_a_pointer_begin_no_new_lineage_by_themselves(place: Place) -> None:
+    count, file = place.count, place.store / "registry" / "champion.json"
+    aside = file.rename(file.with_name("aside"))
+    said = place.complaint()
+    assert f"The registry must say which model is champion, got {count} models and no" in said
+    assert "models.py promote N" in said
+    assert not file.exists()
+    assert stages_of_newest_run(place) == set()
+    aside.rename(file)
 
 
 def test_another_class_is_never_promoted_by_itself(place: Place) -> None:
@@ -186,6 +306,40 @@ def test_pruning_leaves_every_version_whole(place: Place) -> None:
     prune(place.store, keep_runs=0)
     for version in registry.versions(place.store):
         assert registry.whole(place.store, version).is_file()
+
+
+def test_a_first_model_whose_promotion_was_killed_is_champion_after_the_next_retraining(
+    young: Place, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    place = young
+    announced = announcements(monkeypatch)
+    killed_before_promotion(place, TRAINING, monkeypatch)
+    assert (place.champion, place.count) == (None, 1)
+    assert place.retrain() == "version 1 is champion: the first model"
+    assert (place.champion, place.count) == (1, 1)
+    assert announced == [(1, "the first model")]
+    assert place.retrain() == "nothing new; version 1 stays champion"
+
+
+def test_without_the_champions_test_pictures_retire_begins_anew_and_rollback_takes_it_back(
+    young: Place,
+) -> None:
+    place, before, count = young, young.champion, young.count
+    assert before is not None
+    for path, part in place.split(before).items():
+        if part == "test":
+            (place.data / path).unlink()
+    said = place.complaint()
+    assert f"The split that is kept from version {before}, the champion, must leave" in said
+    assert "got none for test." in said
+    assert "--" not in said, "no flag that there is not"
+    assert said.endswith("begin anew without a champion: models.py retire.")
+    registry.retire(place.store, "by hand")
+    assert place.retrain() == f"version {count + 1} is champion: the first model"
+    assert "test" in place.split(count + 1).values()
+    assert place.champion == count + 1
+    registry.rollback(place.store, "by hand")
+    assert place.champion == before
 
 
 def test_a_split_that_cannot_be_kept_is_refused(place: Place) -> None:
