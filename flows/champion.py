@@ -3,6 +3,7 @@
 from dataclasses import dataclass
 from pathlib import Path
 
+from flows import terminal
 from flows.plan import Plan
 from resnext.card import ModelCard, read_card
 from resnext.device import Compute, plan_compute
@@ -10,6 +11,8 @@ from tasks import registry
 from tasks.pack import pack
 from tasks.registry import Version
 from tasks.stage.artifact import Artifact, Runtime
+
+SHOWN = 6
 
 
 @dataclass(frozen=True)
@@ -38,6 +41,33 @@ def present(store: Path) -> Version | None:
     registry.whole(store, champion)
     registry.require_tables(store, champion)
     return champion
+
+
+def settings_of(plan: Plan) -> dict[str, str]:
+    """Say how a model is divided, trained and evaluated, in words by name."""
+    models = {"split": plan.split, "training": plan.recipe, "evaluation": plan.evaluation}
+    return {
+        f"{about}: {name.replace('_', ' ')}": terminal.plain(value)
+        for about, model in models.items()
+        for name, value in model
+    }
+
+
+def differences(plan: Plan, champion: Version) -> str:
+    """Say which settings are other than the champion's; empty where none is, or none is known."""
+    asked = settings_of(plan)
+    changed = [
+        f"{name.partition(': ')[2]} {was} -> {asked[name]}"
+        for name, was in champion.settings.items()
+        if asked.get(name, was) != was
+    ]
+    if not changed:
+        return ""
+    more = f" and {len(changed) - SHOWN} more" if len(changed) > SHOWN else ""
+    return (
+        f"these settings are not version {champion.number}'s: {', '.join(changed[:SHOWN])}{more}. "
+        "To train as then, give the same flags again"
+    )
 
 
 def ready(plan: Plan, runtime: Runtime, version: Version, manifest: Artifact) -> Champion:

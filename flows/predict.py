@@ -24,7 +24,7 @@ from resnext.tables import read_table
 from tasks import registry
 from tasks.history import add_tags
 from tasks.orchestrator import Completed, State, flow, run_id
-from tasks.predict import predict_pictures
+from tasks.predict import predict_pictures, publish_predictions
 from tasks.scan import scan_pictures
 from tasks.stage.artifact import Artifact, Runtime
 from tasks.stage.run import newest_model, open_run
@@ -71,9 +71,10 @@ def run_prediction(source: Path, settings: PredictFlags, name: str) -> str:
         compute = plan_compute(settings.device, card.architecture, deterministic=False)
         reading = runtime.model_copy(update={"data": root})
         done = predict_pictures(reading, pictures, model, compute, calibration)
+        words = publish_predictions(done, run / RESULT)
         note_drift_of_batch(reading, pictures, done, model.single_path())
     show(done.path(RESULT), run / RESULT)
-    return f"predicted the pictures of {source.name}"
+    return f"{source.name}: {words}"
 
 
 def find_model(path: Path | None, store: Path) -> tuple[Artifact, ModelCard]:

@@ -20,7 +20,7 @@ from cyclopts import Group, Parameter
 from filelock import FileLock, Timeout
 
 from flows import command, server, terminal
-from flows.champion import present
+from flows.champion import differences, present, settings_of
 from flows.decision import Judgement, conclude, judgement, say
 from flows.flags import (
     DataFlags,
@@ -132,6 +132,8 @@ def run_retraining(plan: Plan, settings: DecisionSettings, name: str) -> str:
             if finished:
                 return say(f"version {finished.number} is champion: {finished.decision}")
             return say(f"nothing new; version {champion.number} stays champion")
+        if champion is not None and (changed := differences(plan, champion)):
+            log.warning(changed)
         parts = _divided(stages, champion)
         made = {artifact.stage: artifact for artifact in (manifest, parts, *stages)}
         judged = judgement(plan, runtime, champion, made, settings)
@@ -190,6 +192,7 @@ def about_model(
         classes=read_card(made["train"].path(MODEL)).classes,
         score=terminal.balanced_accuracy(metrics),
         basis=basis,
+        settings=settings_of(plan),
         **judged._asdict(),
     )
 

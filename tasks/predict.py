@@ -1,12 +1,18 @@
 """Predict with a trained network: the held-out parts of a split, or new pictures."""
 
+from pathlib import Path
 from typing import Annotated
 
+from reports.words import plain, plural, printable
 from resnext.device import Compute
-from resnext.tables import write_table
+from resnext.tables import read_table, write_table
+from tasks.history import tell
+from tasks.orchestrator import NO_CACHE, create_table_artifact, task
 from tasks.pack import Packed, open_pixels
 from tasks.stage.artifact import Artifact, Reads, Work
 from tasks.stage.decorator import stage
+
+LISTED = 200  # pictures, on the page
 
 
 @stage(run_name="predict val and test")
@@ -55,3 +61,26 @@ def predict_pictures(
         workers=work.workers,
     )
     write_table(table, work.out / "batch_predictions.csv")
+
+
+@task(task_run_name="publish the predictions", cache_policy=NO_CACHE, persist_result=False)
+def publish_predictions(found: Artifact, place: Path) -> str:
+    """Show the first answers on the flow run's page; say how many pictures were called what."""
+    rows = read_table(found.path("batch_predictions.csv"))
+    answered = rows[rows["status"] == "ok"]
+    counts = answered["predicted"].value_counts().sort_index()
+    said = [f"{printable(str(name))} {number}" for name, number in counts.items()]
+    unread = len(rows) - len(answered)
+    said += [f"{unread} could not be read"] if unread else []
+    words = f"{plural(len(rows), 'picture')}: {', '.join(said)}" if said else "no pictures"
+    shown = [
+        {
+            "picture": printable(row["path"]),
+            "predicted": printable(row["predicted"]) or printable(row["error"]),
+            "confidence": row["confidence"] and f"{float(row['confidence']):.1%}",
+        }
+        for _, row in rows.head(LISTED).iterrows()
+    ]
+    text = f"{plain(words)}. All of them: `{place}`"
+    tell(lambda: create_table_artifact(table=shown, key="predictions", description=text))
+    return words

@@ -362,3 +362,12 @@ def test_retraining_without_anything_new_imports_no_heavy_library() -> None:
     )
     done = subprocess.run([sys.executable, "-c", code], capture_output=True, text=True, check=True)
     assert done.stdout.strip() == "set()"
+
+
+def test_settings_other_than_the_champions_are_said(
+    place: Place, caplog: pytest.LogCaptureFixture
+) -> None:
+    place.retrain()
+    assert "these settings are not" not in caplog.text
+    place.retrain(TRAINING.model_copy(update={"batch_size": 4}))
+    assert "these settings are not version 1's: batch size 8 -> 4. To train" in caplog.text

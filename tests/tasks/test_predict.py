@@ -1,0 +1,37 @@
+"""What the page shows of a folder that was predicted."""
+
+import json
+from pathlib import Path
+
+import pandas as pd
+import pytest
+
+from tasks.predict import publish_predictions
+from tasks.stage.artifact import Artifact
+
+
+@pytest.mark.usefixtures("prefect_server")
+def test_the_page_lists_the_answers_and_says_how_many_were_called_what(tmp_path: Path) -> None:
+    from prefect import flow
+    from prefect.client.orchestration import get_client
+
+    rows = [("a.png", "B", "0.9", "ok", ""), ("b.png", "A", "0.51", "ok", "")]
+    rows += [("c.png", "B", "0.8", "ok", ""), ("<b>.png", "", "", "error", "no picture")]
+    columns = ["path", "predicted", "confidence", "status", "error"]
+    table = tmp_path / "batch_predictions.csv"
+    pd.DataFrame(rows, columns=columns).to_csv(table, index=False)
+    found = Artifact.of_file(table)
+
+    @flow
+    def run() -> str:
+        return publish_predictions(found, table)
+
+    assert run() == "4 pictures: A 1, B 2, 1 could not be read"
+    with get_client(sync_client=True) as client:
+        ours = [each for each in client.read_artifacts() if str(table) in str(each.description)]
+    (shown,) = ours
+    assert shown.key == "predictions"
+    assert json.loads(str(shown.data))[1:4:2] == [
+        {"picture": "b.png", "predicted": "A", "confidence": "51.0%"},
+        {"picture": "<b>.png", "predicted": "no picture", "confidence": ""},
+    ]
