@@ -54,6 +54,8 @@ def test_a_program_that_ends_slowly_ends_well_however_often_we_are_stopped(
         with page.running([str(tmp_path)], environment, tmp_path / "log") as process:
             wait_until((tmp_path / "ready").exists, "it did not start")
             impatient.start()
+    except KeyboardInterrupt:
+        pytest.fail("it was left before it had ended")
     finally:
         impatient.join()
     assert (tmp_path / "ended well").exists()
