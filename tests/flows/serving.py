@@ -18,6 +18,8 @@ from flows import address
 
 REPOSITORY = Path(__file__).resolve().parents[2]
 BUSY_TRIES = 30  # SQLite takes one writer at a time; Prefect's own client asks again too
+NOBODY = "http://127.0.0.1:9"
+BEHIND_A_PROXY = {"HTTP_PROXY": NOBODY, "http_proxy": NOBODY, "NO_PROXY": "", "no_proxy": ""}
 START_TIMEOUT = 180.0  # seconds; the first start makes a database
 
 

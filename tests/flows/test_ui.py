@@ -15,13 +15,19 @@ from playwright.sync_api import Locator, Page, expect, sync_playwright
 
 from flows import address
 from tests.conftest import REPOSITORY, make_tree
-from tests.flows.serving import Api, end, environment, run_python, wait_until
+from tests.flows.serving import (
+    BEHIND_A_PROXY,
+    NOBODY,
+    Api,
+    end,
+    environment,
+    run_python,
+    wait_until,
+)
 
 CHROMIUM = shutil.which("chromium")
 TINY = {"preset": "quick", "image_size": 32, "epochs": 2, "batch_size": 8}
 LONG = TINY | {"epochs": 500}
-NOBODY = "http://127.0.0.1:9"
-BEHIND_A_PROXY = {"HTTP_PROXY": NOBODY, "http_proxy": NOBODY, "NO_PROXY": "", "no_proxy": ""}
 
 STOPPING = 150.0  # seconds: it cancels what runs, then ends the worker, then the server
 
