@@ -22,7 +22,7 @@ from uuid import UUID
 from cyclopts import Parameter
 
 from flows import command, server
-from flows.webhook import BLOCK_NAME, find_block, save_block
+from flows.webhook import BLOCK_NAME, find_block, require_callable, save_block
 from resnext.errors import InputError
 from tasks.announce import PROMOTED, REGISTRY
 from tasks.orchestrator import (
@@ -49,7 +49,9 @@ BAD_ENDS = {f"prefect.flow-run.{state}" for state in ("Failed", "Crashed", "Time
 GOOD_ENDS = {f"prefect.flow-run.{state}" for state in ("Completed", "Cancelled", "Suspended")}
 
 LOST_AFTER = timedelta(minutes=10)  # a heartbeat every 3 minutes is Prefect's default: 3 are missed
-SHORTEST = timedelta(seconds=10)  # that Prefect's proactive triggers allow
+MISSED = 3  # heartbeats at least: one that is lost or late is no sign of an end
+SHORTEST = 10  # seconds, that Prefect's proactive triggers allow
+LONGEST = 30 * 24 * 3600  # seconds
 
 
 def main(
@@ -57,7 +59,7 @@ def main(
     webhook: str | None = None,
     url: str | None = None,
     allow_private: Annotated[bool, Parameter(negative="")] = False,
-    lost_after: int = int(LOST_AFTER.total_seconds()),
+    lost_after: int | None = None,
     remove: Annotated[bool, Parameter(negative="")] = False,
 ) -> None:
     """Have the Prefect server call a webhook when a run fails and when a model is promoted.
@@ -67,14 +69,17 @@ def main(
         url: Address to make that block with, or to change it to [default: the block is there].
         allow_private: With --url: the receiver may be on this machine or the own network
             [default: off].
-        lost_after: Seconds without a heartbeat after which a run counts as crashed; at least twice
-            the runs' PREFECT_FLOWS_HEARTBEAT_FREQUENCY [default: 600].
+        lost_after: Seconds without a heartbeat after which a run counts as crashed; at least three
+            times the runs' PREFECT_FLOWS_HEARTBEAT_FREQUENCY, at most 2592000, which is 30 days
+            [default: 600, or those three times where they are longer].
         remove: Remove the automations; the block stays [default: off].
     """
     _require_flags_that_fit(webhook, url, allow_private, remove)
-    after = timedelta(seconds=lost_after)
+    if lost_after is not None:
+        _require_in_bounds(lost_after)
+    after = usual_wait() if lost_after is None else timedelta(seconds=lost_after)
     watch = watch_heartbeats(after)  # wrong input is said before a server is asked
-    _require_longer_than_a_heartbeat(after)
+    _require_longer_than_heartbeats(after)
     _require_lasting_server()
     with server.connected():
         if webhook is None:
@@ -85,7 +90,18 @@ def main(
         block = find_block(webhook)
         create_automations([failure_notice(block), promotion_notice(block), watch])
     print(f"The webhook block '{webhook}' is called when a run fails and when a model is promoted.")
-    print(f"A run without a heartbeat for {lost_after} s counts as crashed.")
+    print(f"A run without a heartbeat for {after.total_seconds():g} s counts as crashed.")
+
+
+def usual_wait() -> timedelta:
+    """Give the time without a heartbeat after which a run counts as crashed, if nobody says."""
+    return max(LOST_AFTER, _heartbeats_apart())
+
+
+def watch_heartbeats_where_none_does() -> None:
+    """Watch the heartbeats on the connected server, unless it does with a time of its owner's."""
+    if not _by_name(SILENCE):
+        watch_heartbeats(usual_wait()).create()
 
 
 def create_automations(automations: Iterable[Automation]) -> None:
@@ -172,13 +188,9 @@ def watch_heartbeats(after: timedelta) -> Automation:
     default, 30 at least): a living run whose next one is due later than `after` would be marked.
 
     Raises:
-        InputError: the time is shorter than Prefect allows.
+        InputError: the time is shorter than Prefect allows, or longer than it reckons with.
     """
-    if after < SHORTEST:
-        raise InputError(
-            f"--lost-after must be at least {SHORTEST.total_seconds():g} seconds, "
-            f"got {after.total_seconds():g}. Prefect looks no more often."
-        )
+    _require_in_bounds(after.total_seconds())
     seconds = f"{after.total_seconds():g}"
     return Automation(
         name=SILENCE,
@@ -217,21 +229,34 @@ def _require_flags_that_fit(
         )
     if url is not None and webhook is None:
         raise InputError("--url must be given with --webhook only, got --remove.")
-    if url is not None and not url.startswith(("http://", "https://")):
-        raise InputError("--url must begin with http:// or https://, got something else.")
+    if url is not None:
+        require_callable(url, allow_private=allow_private)
     if webhook is not None and not BLOCK_NAME.fullmatch(webhook):
         raise InputError(
             f"--webhook must be lower-case letters, digits and dashes, got '{webhook}'."
         )
 
 
-def _require_longer_than_a_heartbeat(after: timedelta) -> None:
-    """Refuse a time in which a living run may send none, if runs have the setting that we have."""
-    frequency = PREFECT_FLOWS_HEARTBEAT_FREQUENCY.value()
-    if frequency is not None and after < timedelta(seconds=2 * frequency):
+def _require_in_bounds(seconds: float) -> None:
+    if not SHORTEST <= seconds <= LONGEST:
         raise InputError(
-            f"--lost-after must be at least twice the {frequency} seconds between heartbeats, got "
-            f"{after.total_seconds():g}. Give a longer time, or set "
+            f"--lost-after must be from {SHORTEST} to {LONGEST} seconds (30 days), got "
+            f"{int(seconds)}. Leave it out for {usual_wait().total_seconds():g}."
+        )
+
+
+def _heartbeats_apart() -> timedelta:
+    """Give the time of so many heartbeats, if runs have the setting that we have."""
+    return timedelta(seconds=MISSED * (PREFECT_FLOWS_HEARTBEAT_FREQUENCY.value() or 0))
+
+
+def _require_longer_than_heartbeats(after: timedelta) -> None:
+    """Refuse a time in which a living run may be silent."""
+    shortest = _heartbeats_apart()
+    if after < shortest:
+        raise InputError(
+            f"--lost-after must be at least {shortest.total_seconds():g} seconds, the time of "
+            f"{MISSED} heartbeats, got {after.total_seconds():g}. Give a longer time, or set "
             "PREFECT_FLOWS_HEARTBEAT_FREQUENCY (30 or more) here and where the runs start."
         )
 

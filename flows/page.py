@@ -14,7 +14,6 @@ from typing import NoReturn
 from flows import address, server
 from flows.flags import REPOSITORY
 from resnext.errors import InputError
-from tasks.orchestrator import PREFECT_HOME
 from tasks.watch import signals_to_end
 
 PORT = 4200  # Prefect's usual one
@@ -35,14 +34,13 @@ def served(port: int) -> Iterator[Started]:
     """Run a server on 127.0.0.1 while the body runs; all runs on this machine use it.
 
     Raises:
-        InputError: the port is taken, the history is served already, or a run uses the server that
-            runs share.
+        InputError: the port is taken, the history is served already or has no place, or a run uses
+            the server that runs share.
         ServerError: it does not start; the message names its log file.
     """
+    address.reach_loopback_directly()
     _require_free(port)
-    home = Path(PREFECT_HOME.value())
-    home.mkdir(parents=True, exist_ok=True)
-    output = home / "ui-server.log"
+    output = server.history_folder() / "ui-server.log"
     arguments = ["server", "start", "--host", "127.0.0.1", "--port", str(port)]
     with ExitStack() as stack:
 
@@ -82,13 +80,26 @@ def running(
     try:
         yield process
     finally:
-        process.terminate()
-        try:
-            process.wait(PATIENCE)
-        except subprocess.TimeoutExpired:
-            with contextlib.suppress(ProcessLookupError):
-                os.killpg(process.pid, signal.SIGKILL)
-            process.wait()
+        with _undisturbed():  # a worker that is killed at once leaves its runs behind
+            process.terminate()
+            try:
+                process.wait(PATIENCE)
+            except subprocess.TimeoutExpired:
+                with contextlib.suppress(ProcessLookupError):
+                    os.killpg(process.pid, signal.SIGKILL)
+                process.wait()
+
+
+@contextmanager
+def _undisturbed() -> Iterator[None]:
+    """Ignore what asks this program to end while the body runs: it is ending."""
+    asked = {signal.SIGINT, *signals_to_end()}
+    before = {each: signal.signal(each, signal.SIG_IGN) for each in asked}
+    try:
+        yield
+    finally:
+        for each, handler in before.items():
+            signal.signal(each, handler or signal.SIG_DFL)
 
 
 def prefect(arguments: list[str]) -> list[str]:

@@ -12,6 +12,8 @@ import yaml
 
 from flows.flags import REPOSITORY
 from tasks.orchestrator import (
+    PREFECT_API_REQUEST_TIMEOUT,
+    PREFECT_CLIENT_MAX_RETRIES,
     Cancelling,
     Crashed,
     FlowRun,
@@ -24,11 +26,13 @@ from tasks.orchestrator import (
     WorkPoolFilter,
     WorkPoolFilterName,
     get_client,
+    temporary_settings,
 )
 
 POOL = "local"
 DEPLOYMENTS = REPOSITORY / "prefect.yaml"
 LOOK_EVERY = 0.5  # seconds
+REQUEST_TIMEOUT = 10.0  # seconds for one request while we end
 
 
 def deployments() -> list[dict[str, Any]]:
@@ -72,17 +76,36 @@ def give_up_leftovers() -> None:
 def cancel_runs(patience: float) -> None:
     """Cancel what runs, and wait until it has ended: a worker that is stopped kills its runs.
 
+    A server that fails to answer is asked again. What could not be cancelled is told on the
+    terminal, and no error, since what follows must end the programs all the same.
+
     Args:
-        patience: Seconds to wait at most.
+        patience: Seconds to wait at most, and for one more request.
     """
     end = time.monotonic() + patience
-    with get_client(sync_client=True) as client:
-        while (runs := _unfinished(client)) and time.monotonic() < end:
-            for run in runs:
-                if run.state is None or not run.state.is_cancelling():
-                    print(f"Cancelling the run '{run.name}' ...", flush=True)
-                    client.set_flow_run_state(run.id, Cancelling(), force=True)
+    failure: Exception | None = None
+    at_once = {PREFECT_CLIENT_MAX_RETRIES: 0, PREFECT_API_REQUEST_TIMEOUT: REQUEST_TIMEOUT}
+    with temporary_settings(updates=at_once), get_client(sync_client=True) as client:
+        while time.monotonic() < end:
+            try:
+                if not _cancel_unfinished(client):
+                    return
+                failure = None
+            except Exception as error:
+                failure = error
             time.sleep(LOOK_EVERY)
+    if failure is not None:
+        print(f"The server can't cancel what runs ({type(failure).__name__}).", flush=True)
+
+
+def _cancel_unfinished(client: SyncPrefectClient) -> bool:
+    """Cancel what runs, and tell whether anything did."""
+    runs = _unfinished(client)
+    for run in runs:
+        if run.state is None or not run.state.is_cancelling():
+            client.set_flow_run_state(run.id, Cancelling(), force=True)
+            print(f"Cancelling the run '{run.name}' ...", flush=True)
+    return bool(runs)
 
 
 def _unfinished(client: SyncPrefectClient) -> list[FlowRun]:

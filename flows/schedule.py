@@ -9,13 +9,11 @@ from flows import address, page, server
 from flows.flags import ScheduleFlags
 from resnext.errors import InputError
 from tasks.orchestrator import (
-    PREFECT_API_URL,
     ConcurrencyLimitConfig,
     ConcurrencyLimitStrategy,
     Cron,
     CronSchedule,
     Flow,
-    temporary_settings,
 )
 from tasks.watch import signals_to_end
 
@@ -50,16 +48,15 @@ def serve(flow: Flow[..., Any], flags: ScheduleFlags, parameters: dict[str, Any]
     A server is started for it where none goes on running. A run that is stopped saves a checkpoint.
 
     Raises:
-        InputError: the server asks for another password, or there is no port for a new one.
+        InputError: no Prefect server answers where the settings say, it asks for another password,
+            or there is no port for a new one.
     """
     cron, timezone = flags.when
     with ExitStack() as stack:
         _stop_as_by_sigterm()
-        url = server.lasting()
-        if url is None:
-            url = stack.enter_context(page.served(page.PORT)).url
-        address.require_admission(url)
-        stack.enter_context(temporary_settings(updates={PREFECT_API_URL: url}))
+        address.reach_loopback_directly()
+        found = server.lasting() or stack.enter_context(page.served(page.PORT)).url
+        url = stack.enter_context(address.named(found))
         log.info("%s runs at '%s' (%s) until Ctrl-C", flow.name, cron, timezone)
         log.info("run history: %s", url.removesuffix("/api"))
         flow.serve(

@@ -30,9 +30,9 @@ from flows.address import (
     await_answer,
     free_port,
     healthy,
+    named,
     reach_loopback_directly,
     require_admission,
-    require_answer,
 )
 from resnext.errors import InputError
 
@@ -63,13 +63,12 @@ def connected(*, linger: float = LINGER) -> Iterator[str]:
         temporary_settings,
     )
 
+    reach_loopback_directly()
     configured = PREFECT_API_URL.value()
     if configured:
-        require_answer(configured)
-        require_admission(configured)
-        yield configured
+        with named(configured) as url:
+            yield url
         return
-    reach_loopback_directly()
     home = Path(PREFECT_HOME.value())
     with _in_use(home):
         url = WELL_KNOWN if healthy(WELL_KNOWN) else _shared(home, linger)
@@ -240,6 +239,19 @@ def _released(path: Path) -> bool:
     except Timeout:
         return False
     return True
+
+
+def history_folder() -> Path:
+    """Give the folder of the run history, made where there is none.
+
+    Raises:
+        InputError: it can't be made or written to.
+    """
+    from tasks.orchestrator import PREFECT_HOME
+
+    home = Path(PREFECT_HOME.value())
+    _users(home)
+    return home
 
 
 def _users(home: Path) -> Path:

@@ -16,8 +16,8 @@ from dataclasses import dataclass
 from pathlib import Path
 
 from flows import command, page
-from flows.address import ServerError
-from flows.automations import LOST_AFTER, create_automations, watch_heartbeats
+from flows.address import LOOPBACK, ServerError, without_login
+from flows.automations import watch_heartbeats_where_none_does
 from flows.flags import REPOSITORY
 from flows.pool import (
     DEPLOYMENTS,
@@ -44,15 +44,15 @@ def serving(port: int) -> Iterator[Served]:
     """Run server, pool, deployments and worker while the body runs.
 
     Raises:
-        InputError: the port is taken, the history is served already, or a run uses the server that
-            runs share.
+        InputError: the port is taken, the history is served already or has no place, or a run uses
+            the server that runs share.
         ServerError: one of them does not start; the message names its log file.
     """
     home = Path(PREFECT_HOME.value())
     with page.served(port) as started, temporary_settings(updates={PREFECT_API_URL: started.url}):
         environment = page.environment(started.url)
         deploy(environment, home / "ui-deploy.log")
-        create_automations([watch_heartbeats(LOST_AFTER)])
+        watch_heartbeats_where_none_does()
         give_up_leftovers()
         asleep = pause_schedules()
         arguments = ["worker", "start", "--pool", POOL, "--name", f"ui-{port}"]
@@ -61,7 +61,15 @@ def serving(port: int) -> Iterator[Served]:
                 yield Served({"server": started.process, "worker": worker}, asleep)
             finally:
                 if started.process.poll() is None:
-                    cancel_runs(page.PATIENCE)
+                    _save_what_runs()
+
+
+def _save_what_runs() -> None:
+    """Cancel what runs, which saves a checkpoint, until that is done or we are stopped again."""
+    try:
+        cancel_runs(page.PATIENCE)
+    except KeyboardInterrupt:
+        print("\nNot waiting for what runs. Ending worker and server ...", flush=True)
 
 
 def deploy(environment: Mapping[str, str], output: Path) -> None:
@@ -97,10 +105,11 @@ def main(*, port: int = page.PORT) -> None:
         port: Where the page is, on 127.0.0.1 (from 1024 to 65535) [default: 4200].
     """
     page.stop_by_signals()
+    elsewhere = _elsewhere(port)
     print("Starting server, work pool, deployments and worker (half a minute) ...", flush=True)
     try:
         with serving(port) as served:
-            _say_what_is_served(port, served)
+            _say_what_is_served(port, served, elsewhere)
             while True:
                 _require_alive(served.processes)
                 time.sleep(LOOK_EVERY)
@@ -108,13 +117,25 @@ def main(*, port: int = page.PORT) -> None:
         print("\nStopped server and worker. The run history is kept.", flush=True)
 
 
-def _say_what_is_served(port: int, served: Served) -> None:
+def _elsewhere(port: int) -> str | None:
+    """Give the address that Prefect's settings name for runs, unless it is that of the page."""
+    named, _ = without_login(PREFECT_API_URL.value() or "")
+    ours = {f"http://{host}:{port}/api" for host in LOOPBACK}
+    return named if named and named not in ours else None
+
+
+def _say_what_is_served(port: int, served: Served, elsewhere: str | None) -> None:
     print(f"The run history: http://127.0.0.1:{port}")
     print("Deployments, started there or by their schedule in prefect.yaml:")
     for each in deployments():
         print(f"    {each['name']:<16}{each['description']}")
     for name, folder in served.asleep.items():
         print(f"The schedule of {name} is paused, since there is no folder {folder}.")
+    if elsewhere is not None:
+        print(
+            f"PREFECT_API_URL names {elsewhere}: runs from a terminal go there, not here. "
+            "Unset the variable, or: prefect config unset PREFECT_API_URL"
+        )
     print("Ctrl-C stops all of it.", flush=True)
 
 

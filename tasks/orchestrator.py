@@ -6,6 +6,7 @@ environment win.
 
 import logging
 import os
+import warnings
 from uuid import uuid4
 
 _SETTINGS = {
@@ -19,6 +20,8 @@ _SETTINGS = {
 }
 for _name, _value in _SETTINGS.items():
     os.environ.setdefault(_name, _value)
+# Who can't do without that folder says so in an error.
+warnings.filterwarnings("ignore", "Failed to create the Prefect home directory", UserWarning)
 
 from prefect import Flow, Task, flow, task  # noqa: E402 - see above
 from prefect import runtime as running  # noqa: E402
@@ -70,6 +73,7 @@ from prefect.settings import (  # noqa: E402
     temporary_settings,
 )
 from prefect.states import Cancelled, Cancelling, Completed, Crashed, Failed  # noqa: E402
+from prefect.utilities.urls import validate_restricted_url  # noqa: E402
 
 for _name in _SETTINGS["PREFECT_LOGGING_EXTRA_LOGGERS"].split(","):
     logging.getLogger(_name).setLevel(logging.INFO)
@@ -134,4 +138,5 @@ __all__ = [
     "task",
     "temporary_settings",
     "update_progress_artifact",
+    "validate_restricted_url",
 ]

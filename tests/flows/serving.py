@@ -4,11 +4,13 @@ import json
 import os
 import subprocess
 import sys
+import threading
 import time
 import urllib.error
 import urllib.request
 from collections.abc import Callable, Iterator
 from contextlib import contextmanager
+from http.server import BaseHTTPRequestHandler, ThreadingHTTPServer
 from pathlib import Path
 from typing import Any
 
@@ -16,6 +18,8 @@ from flows import address
 
 REPOSITORY = Path(__file__).resolve().parents[2]
 BUSY_TRIES = 30  # SQLite takes one writer at a time; Prefect's own client asks again too
+NOBODY = "http://127.0.0.1:9"
+BEHIND_A_PROXY = {"HTTP_PROXY": NOBODY, "http_proxy": NOBODY, "NO_PROXY": "", "no_proxy": ""}
 START_TIMEOUT = 180.0  # seconds; the first start makes a database
 
 
@@ -49,6 +53,34 @@ def running_server(home: Path, **settings: str) -> Iterator[str]:
         yield url
     finally:
         end(process)
+
+
+@contextmanager
+def answering(status: int, body: bytes = b"<html>an app</html>") -> Iterator[int]:
+    """Answer every request alike, as programs that are no Prefect server do; give the port."""
+
+    class Answer(BaseHTTPRequestHandler):
+        def do_GET(self) -> None:
+            self.rfile.read(int(self.headers["Content-Length"] or 0))
+            self.send_response(status)
+            self.send_header("Content-Length", str(len(body)))
+            self.end_headers()
+            self.wfile.write(body)
+
+        def do_POST(self) -> None:
+            self.do_GET()
+
+        def log_message(self, *_: Any) -> None:
+            """Say nothing on the terminal."""
+
+    with ThreadingHTTPServer(("127.0.0.1", 0), Answer) as program:
+        thread = threading.Thread(target=program.serve_forever)
+        thread.start()
+        try:
+            yield program.server_port
+        finally:
+            program.shutdown()
+            thread.join()
 
 
 def environment(home: Path, **settings: str) -> dict[str, str]:

@@ -15,8 +15,15 @@ import pytest
 from prefect.client.orchestration import SyncPrefectClient
 
 from flows import automations, command, server
+from flows.webhook import save_block
 from resnext.errors import InputError
-from tasks.orchestrator import PREFECT_API_URL, EventTrigger, get_client, temporary_settings
+from tasks.orchestrator import (
+    PREFECT_API_URL,
+    PREFECT_FLOWS_HEARTBEAT_FREQUENCY,
+    EventTrigger,
+    get_client,
+    temporary_settings,
+)
 from tests.flows.serving import (
     REPOSITORY,
     end,
@@ -114,6 +121,13 @@ class Place:
         with self.client():
             watch = automations.watch_heartbeats(timedelta(seconds=seconds))
             automations.create_automations([watch])
+
+    def waits(self) -> timedelta:
+        """Give the time without a heartbeat after which a run is given up."""
+        with self.client() as client:
+            (watch,) = client.read_automations_by_name(automations.SILENCE)
+        assert isinstance(watch.trigger, EventTrigger)
+        return watch.trigger.within
 
     def names(self) -> list[str]:
         with self.client() as client:
@@ -274,15 +288,26 @@ def test_making_them_twice_makes_three_and_keeps_the_one_that_was_switched_off(
 ) -> None:
     with automated.client() as client:
         client.pause_automation(client.read_automations_by_name(automations.PROMOTION)[0].id)
-    code, _ = automated.said(capsys, "--webhook", "notices", "--lost-after", "999")
-    assert code == 0
+    code, text = automated.said(capsys, "--webhook", "notices", "--lost-after", "999")
+    assert (code, text.splitlines()[-1]) == (
+        0,
+        "A run without a heartbeat for 999 s counts as crashed.",
+    )
     assert automated.names() == sorted(automations.NAMES)
     with automated.client() as client:
-        made = {each.name: each for each in client.read_automations()}
-    assert not made[automations.PROMOTION].enabled
-    watch = made[automations.SILENCE].trigger
-    assert isinstance(watch, EventTrigger)
-    assert watch.within == timedelta(seconds=999)
+        assert not client.read_automations_by_name(automations.PROMOTION)[0].enabled
+    assert automated.waits() == timedelta(seconds=999)
+
+
+@pytest.mark.slow
+def test_the_page_watches_heartbeats_but_leaves_a_time_that_somebody_chose(place: Place) -> None:
+    place.watch(999)
+    with place.client() as client:
+        automations.watch_heartbeats_where_none_does()
+        assert place.waits() == timedelta(seconds=999)
+        client.delete_automation(client.read_automations_by_name(automations.SILENCE)[0].id)
+        automations.watch_heartbeats_where_none_does()
+    assert place.waits() == automations.LOST_AFTER
 
 
 @pytest.mark.slow
@@ -300,7 +325,14 @@ def test_a_private_address_is_called_only_where_it_is_allowed(
     place: Place, capsys: pytest.CaptureFixture[str]
 ) -> None:
     words = ["--webhook", "guarded", "--url", place.receiver.url]
-    assert place.said(capsys, *words)[0] == 0
+    before = place.names()
+    code, text = place.said(capsys, *words)
+    assert code == 2
+    assert "got '127.0.0.1', which Prefect refuses to call. Add --allow-private." in text
+    assert place.names() == before
+    with place.client():
+        save_block("guarded", place.receiver.url, allow_private=False)
+    assert place.said(capsys, "--webhook", "guarded")[0] == 0
     assert place.run("raise ValueError", run="unsent run")[0] == 1
     wait_until(lambda: place.events("prefect.automation.action.failed"), "nothing was refused")
     assert not place.receiver.about("unsent run")
@@ -318,6 +350,7 @@ def test_the_address_lies_encrypted_on_the_server(
     code, text = place.said(capsys, "--webhook", "secret", "--url", url)
     assert code == 0
     assert "zebra" not in text
+    assert "This machine doesn't know 'example.org'." in text or not text.startswith("This")
     kept = b"".join(path.read_bytes() for path in place.home.glob("prefect.db*"))
     assert b"resnext-pipeline: a run failed or crashed" in kept
     assert b"zebra" not in kept
@@ -331,8 +364,36 @@ def test_the_address_lies_encrypted_on_the_server(
         (["--webhook", "a", "--allow-private"], "--allow-private must be given with --url only"),
         (["--webhook", "A b"], "--webhook must be lower-case letters, digits and dashes"),
         (["--webhook", "a", "--url", "ftp://x"], "--url must begin with http:// or https://"),
-        (["--webhook", "a", "--lost-after", "5"], "--lost-after must be at least 10 seconds"),
-        (["--webhook", "a", "--lost-after", "99"], "at least twice the 180 seconds between"),
+        *(
+            (["--webhook", "a", "--url", url], "--url must name a host and no port but a number")
+            for url in (
+                "https://hooks.example.org:badport/zebra",
+                "https://hooks.example.org:99999/zebra",
+                "https://[::bad/zebra",
+                "https:///zebra",
+                "https://a..b/zebra",
+                "https://a b/zebra",
+            )
+        ),
+        *(
+            (["--webhook", "a", "--url", url], "which Prefect refuses to call. Add --allow-private")
+            for url in (
+                "http://127.0.0.1:9/zebra",
+                "http://[::1]/zebra",
+                "https://10.1.2.3/zebra",
+                "https://me:zebra@localhost/zebra",
+            )
+        ),
+        (
+            ["--webhook", "a", "--lost-after", "5"],
+            "--lost-after must be from 10 to 2592000 seconds",
+        ),
+        (["--webhook", "a", "--lost-after", "9" * 12], f"(30 days), got {'9' * 12}."),
+        (["--webhook", "a", "--lost-after", "9" * 400], f"(30 days), got {'9' * 400}."),
+        (
+            ["--webhook", "a", "--lost-after", "539"],
+            "at least 540 seconds, the time of 3 heartbeats",
+        ),
         (["--webhook", "a"], "PREFECT_API_URL must name a Prefect server that goes on running"),
     ],
 )
@@ -348,6 +409,7 @@ def test_wrong_flags_end_with_one_line_and_exit_code_2(
     text = capsys.readouterr().err
     assert code == 2
     assert complaint in text
+    assert "zebra" not in text
     assert len(text.splitlines()) == 1
 
 
@@ -358,5 +420,13 @@ def test_every_flow_of_this_project_is_watched() -> None:
 
 
 def test_a_watch_that_prefect_would_refuse_is_told_in_words() -> None:
-    with pytest.raises(InputError, match="at least 10 seconds, got 9"):
+    with pytest.raises(InputError, match=r"from 10 to 2592000 seconds \(30 days\), got 9\."):
         automations.watch_heartbeats(timedelta(seconds=9))
+
+
+@pytest.mark.parametrize(("frequency", "seconds"), [(30, 600), (180, 600), (600, 1800)])
+def test_without_a_time_of_ones_own_at_least_three_heartbeats_are_waited_for(
+    frequency: int, seconds: int
+) -> None:
+    with temporary_settings(updates={PREFECT_FLOWS_HEARTBEAT_FREQUENCY: frequency}):
+        assert automations.usual_wait() == timedelta(seconds=seconds)

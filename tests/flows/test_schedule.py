@@ -11,7 +11,7 @@ from flows.flags import ScheduleFlags
 from flows.schedule import require_schedule
 from resnext.errors import InputError
 from tests.conftest import REPOSITORY
-from tests.flows.serving import Api, end, running_server, start_python, wait_until
+from tests.flows.serving import BEHIND_A_PROXY, Api, end, running_server, start_python, wait_until
 
 TINY = ["--preset", "quick", "--image-size", "32", "--device", "cpu", "--workers", "0"]
 
@@ -44,12 +44,16 @@ def test_without_either_a_schedule_is_that_of_the_deployment() -> None:
 
 
 class Serving:
-    """`flows/retrain.py --serve` beside a server of its own."""
+    """`flows/retrain.py --serve` beside a server of its own, behind a proxy that is away."""
 
     def __init__(self, url: str, root: Path, tree: Path) -> None:
         self.api, self.root, self.store = Api(url), root, root / "store"
         self.words = [str(REPOSITORY / "flows" / "retrain.py"), "--data", str(tree), *TINY]
-        self.settings = {"PREFECT_HOME": str(root / "home"), "PREFECT_API_URL": url}
+        self.settings = {
+            "PREFECT_HOME": str(root / "home"),
+            "PREFECT_API_URL": url,
+            **BEHIND_A_PROXY,
+        }
 
     def serve(self, *words: str) -> "subprocess.Popen[str]":
         words = (*self.words, "--store", str(self.store), "--serve", *words)

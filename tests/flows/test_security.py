@@ -139,6 +139,9 @@ def test_connecting_with_the_password_works(guarded: Guarded) -> None:
         server.connected() as url,
     ):
         assert url == guarded.url
+    with_login = {PREFECT_API_URL: guarded.url.replace("//", f"//{PASSWORD}@")}
+    with temporary_settings(updates=with_login), server.connected() as url:
+        assert url == guarded.url
     with (
         temporary_settings(updates=named, restore_defaults={PREFECT_API_AUTH_STRING}),
         pytest.raises(InputError, match=r"got none\."),

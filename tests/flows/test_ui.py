@@ -15,7 +15,15 @@ from playwright.sync_api import Locator, Page, expect, sync_playwright
 
 from flows import address
 from tests.conftest import REPOSITORY, make_tree
-from tests.flows.serving import Api, end, environment, run_python, wait_until
+from tests.flows.serving import (
+    BEHIND_A_PROXY,
+    NOBODY,
+    Api,
+    end,
+    environment,
+    run_python,
+    wait_until,
+)
 
 CHROMIUM = shutil.which("chromium")
 TINY = {"preset": "quick", "image_size": 32, "epochs": 2, "batch_size": 8}
@@ -27,10 +35,10 @@ pytestmark = pytest.mark.slow
 
 
 class Ui:
-    """`flows/ui.py` with a Prefect home of its own, and pictures."""
+    """`flows/ui.py` with a Prefect home of its own, behind a proxy that is away, and pictures."""
 
-    def __init__(self, root: Path) -> None:
-        self.home, self.port = root / "home", address.free_port()
+    def __init__(self, root: Path, **settings: str) -> None:
+        self.home, self.port, self.said = root / "home", address.free_port(), ""
         self.data = make_tree(root / "pictures", patients=12)
         self.store = root / "store"
         self.page = f"http://127.0.0.1:{self.port}"
@@ -38,7 +46,8 @@ class Ui:
         self.process = subprocess.Popen(
             [sys.executable, str(REPOSITORY / "flows" / "ui.py"), "--port", str(self.port)],
             stdin=subprocess.DEVNULL, stdout=subprocess.PIPE, stderr=subprocess.STDOUT, text=True,
-            cwd=root, env=environment(self.home), start_new_session=True,
+            cwd=root, env=environment(self.home, **BEHIND_A_PROXY, **settings),
+            start_new_session=True,
         )  # fmt: skip
 
     def ready(self) -> str:
@@ -90,13 +99,24 @@ def flow_processes(ui: Ui) -> list[int]:
 
 @pytest.fixture(scope="module")
 def ui(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Ui]:
-    served = Ui(tmp_path_factory.mktemp("ui"))
+    elsewhere = f"{NOBODY.replace('//', '//me:zebra@')}/api"
+    served = Ui(tmp_path_factory.mktemp("ui"), PREFECT_API_URL=elsewhere)
     try:
-        said = served.ready()
-        assert f"The run history: {served.page}" in said
+        served.said = served.ready()
         yield served
     finally:
         end(served.process, STOPPING)
+
+
+def test_it_says_where_it_is_and_that_runs_from_a_terminal_go_elsewhere(ui: Ui) -> None:
+    assert f"The run history: {ui.page}\n" in ui.said
+    assert f"\nPREFECT_API_URL names {NOBODY}/api: runs from a terminal go there, not" in ui.said
+    assert "zebra" not in ui.said
+
+
+def test_heartbeats_are_watched(ui: Ui) -> None:
+    found = ui.api.call("POST", "/automations/filter", {})
+    assert [each["name"] for each in found] == ["resnext-pipeline: a run lost its heartbeat"]
 
 
 def test_every_deployment_is_on_the_server(ui: Ui) -> None:
@@ -283,6 +303,21 @@ def test_a_port_that_is_taken_is_told_in_words(ui: Ui, tmp_path: Path) -> None:
     code, said = run_python([program, "--port", str(ui.port)], tmp_path)
     assert code == 2
     assert f"error: --port must be free, got {ui.port}." in said
+
+
+def test_a_home_that_is_no_folder_is_told_in_words(tmp_path: Path) -> None:
+    (tmp_path / "file").touch()
+    program = str(REPOSITORY / "flows" / "ui.py")
+    home = str(tmp_path / "file" / "home")
+    words = [program, "--port", str(address.free_port())]
+    code, said = run_python(words, tmp_path, PREFECT_HOME=home)
+    assert code == 2
+    first, *rest = said.splitlines()
+    assert first.startswith("Starting server")
+    assert len(rest) == 1
+    assert rest[0].startswith(
+        f"error: PREFECT_HOME must be a folder that can be written to, got '{home}'"
+    )
 
 
 def test_a_history_that_is_served_already_is_told_in_words(ui: Ui) -> None:
