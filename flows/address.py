@@ -110,10 +110,7 @@ def require_answer(url: str) -> None:
     status, body = _ask(f"{url}/health", PREFECT_API_AUTH_STRING.value(), 10.0)
     if (status, body) == HEALTHY:
         return
-    if PREFECT_API_KEY.value() and status in (
-        200,
-        *REFUSED,
-    ):  # of Prefect Cloud, which we don't ask
+    if PREFECT_API_KEY.value() and status in (200, *REFUSED):  # Prefect Cloud answers otherwise
         return
     who = "nobody answers" if status is None else f"the answer is not Prefect's (status {status})"
     raise InputError(
