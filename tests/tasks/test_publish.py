@@ -5,6 +5,7 @@ from pathlib import Path
 import pytest
 
 from tasks import publish
+from tasks.orchestrator import run_id
 from tasks.stage.artifact import Artifact
 
 PNG = b"\x89PNG\r\n\x1a\n not really"
@@ -80,12 +81,14 @@ def test_a_flow_run_gets_its_artifacts(folder: Path) -> None:
     everything = artifact(folder)
 
     @flow
-    def run() -> None:
+    def run() -> str:
         publish.publish("pictures", everything, everything, everything)
+        return run_id()
 
-    run()
+    ours = run()
     with get_client(sync_client=True) as client:
-        found = {artifact.key: artifact for artifact in client.read_artifacts()}
+        all_runs = client.read_artifacts()
+    found = {each.key: each for each in all_runs if str(each.flow_run_id) == ours}
     assert {"curves", "per-class", "report", "summary"} <= set(found)
     assert str(found["curves"].data).startswith("![Learning curves](data:image/png;base64,")
     assert f"`{folder / 'report.html'}`" in str(found["report"].data)
