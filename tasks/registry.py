@@ -47,7 +47,6 @@ __all__ = [
     "place_of",
     "pointer",
     "promote",
-    "register",
     "require_pointer",
     "require_tables",
     "retire",
@@ -83,16 +82,6 @@ class Pointer(BaseModel):
 
     champion: int | None = None
     changes: tuple[Change, ...] = ()
-
-
-def register(store: Path, run: Path, about: About) -> Version:
-    """Keep the model of a finished run as a new version, whoever is champion.
-
-    Raises:
-        OSError: the run holds no model, or the registry can't be written to.
-    """
-    with locked(store) as registry:
-        return make_version(registry, run, about, after=_newest_named(store))
 
 
 def admit(store: Path, run: Path, about: About) -> Version:

@@ -35,7 +35,7 @@ def registered(store: Path, count: int) -> None:
             decision="kept",
             basis="",
         )
-        registry.register(store, run, about)
+        registry.admit(store, run, about)
 
 
 def test_the_list_is_a_table_with_the_champion_marked(

@@ -43,7 +43,7 @@ def a_run(runtime: Runtime, text: str) -> Path:
 
 def registered(runtime: Runtime, count: int) -> Path:
     for number in range(count):
-        registry.register(runtime.store, a_run(runtime, f"w{number}"), ABOUT)
+        registry.admit(runtime.store, a_run(runtime, f"w{number}"), ABOUT)
     return runtime.store
 
 
@@ -145,7 +145,7 @@ def test_weights_that_are_not_as_they_were_do_not_become_champion(
 
 def test_what_a_version_uses_is_kept_when_its_run_is_pruned(runtime: Runtime) -> None:
     run, other = a_run(runtime, "kept"), a_run(runtime, "gone")
-    version = registry.register(runtime.store, run, ABOUT)
+    version = registry.admit(runtime.store, run, ABOUT)
     removed = pruning.prune(runtime.store, keep_runs=0)
     assert {run, other} <= set(removed)
     assert registry.file_of(runtime.store, version, MODEL).read_text() == "kept"
@@ -214,7 +214,7 @@ def test_a_kill_at_any_step_leaves_the_old_champion_or_the_new_one(
     last = registry.champion(store)
     assert last is not None
     assert last.number == known, "what was registered as better is champion in the end"
-    again = registry.register(store, run, ABOUT)  # what was left behind is in nobody's way
+    again = registry.admit(store, run, ABOUT)  # what was left behind is in nobody's way
     assert again.number == known + 1 == len(registry.versions(store))
     assert not list((store / "registry").glob("champion.json.*.new"))
 
@@ -390,7 +390,7 @@ def test_a_version_without_its_tables_as_they_were_is_told(
     run = a_run(runtime, "w")
     for table in ("split.csv", "manifest.csv"):
         (run / table).write_text("path\n")
-    version = registry.register(runtime.store, run, ABOUT)
+    version = registry.admit(runtime.store, run, ABOUT)
     registry.require_tables(runtime.store, version)
     file = registry.file_of(runtime.store, version, name)
     if damage == "alter the file":
@@ -418,7 +418,7 @@ def test_one_unreadable_version_stops_nobody_and_its_number_is_not_given_again(
     assert str(broken) in caplog.text
     registry.promote(store, 2, "")
     registry.rollback(store, "")
-    assert registry.register(store, a_run(runtime, "w4"), ABOUT).number == 4
+    assert registry.admit(store, a_run(runtime, "w4"), ABOUT).number == 4
     with pytest.raises(InputError, match="move its folder away"):
         registry.promote(store, 3, "")
 
@@ -434,7 +434,7 @@ def test_a_version_that_was_moved_aside_is_no_version_and_keeps_its_number(
     assert "WARNING" not in caplog.text
     with pytest.raises(InputError, match="must be the number of a registered model"):
         registry.find(store, 2)
-    assert registry.register(store, a_run(runtime, "w3"), ABOUT).number == 3
+    assert registry.admit(store, a_run(runtime, "w3"), ABOUT).number == 3
 
 
 def test_a_new_model_never_gets_the_number_of_a_champion_whose_folder_is_gone(
@@ -443,7 +443,7 @@ def test_a_new_model_never_gets_the_number_of_a_champion_whose_folder_is_gone(
     store = registered(runtime, 2)
     registry.promote(store, 2, "")
     shutil.rmtree(registry.place_of(store, 2))
-    assert registry.register(store, a_run(runtime, "w3"), ABOUT).number == 3
+    assert registry.admit(store, a_run(runtime, "w3"), ABOUT).number == 3
 
 
 def test_a_history_that_begins_with_a_rollback_is_said_in_words_and_goes_on(
