@@ -25,7 +25,7 @@ import pandas as pd
 from resnext.errors import InputError
 from resnext.manifest.hashing import Words
 from resnext.split.likeness import Likeness, compare_copies
-from resnext.split.structure import find_structure, names_a_counter
+from resnext.split.structure import Guess, few_and_shared, find_structure, names_a_counter
 from resnext.tables import read_columns
 
 FIT = 0.95  # share of names that a built-in scheme must fit
@@ -262,13 +262,22 @@ def _choose_reading(pictures: pd.DataFrame, words: Words | None, before: Sequenc
                 if reading.pattern:
                     return reading
                 but = but or reading.but
-    labels = pictures["label"].tolist()
-    guess = find_structure(paths, labels)
-    if before and (guess is None or not guess.plain):
+    guess = find_structure(paths, pictures["label"].tolist())
+    if before and not (guess and guess.plain):
         earlier = find_structure(before, [path.split("/")[0] for path in before])
-        guess = earlier if earlier is not None and earlier.plain else guess
-    if guess is None or not guess.plain:
-        return Reading(but=but, proposal="" if guess is None else guess.pattern)
+        guess = earlier if earlier and earlier.plain else guess
+    return _guessed(guess, pictures, but) if guess else Reading(but=but)
+
+
+def _guessed(guess: Guess, pictures: pd.DataFrame, but: str) -> Reading:
+    """Take a guess where it is plain, propose it where it can serve, else say why it is neither."""
+    if not guess.enough:
+        return Reading(but=but or f"values repeat in {guess.where}, but a class has too few")
+    if not guess.plain:
+        return Reading(but=but, proposal=guess.pattern)
+    read = _as_table(pictures, _read_all(guess.pattern, pictures["path"].tolist()))
+    if giant := _giant_group(read):
+        return Reading(but=f"{guess.where} would tell groups, but {giant}")
     return Reading(f"{guess.where} (a guess)", guess.pattern, guessed=True, but=but)
 
 
@@ -277,16 +286,14 @@ def _judge(scheme: Scheme, pictures: pd.DataFrame, words: Words | None) -> Readi
     names = _read_all(scheme.pattern, pictures["path"].tolist())
     read = _as_table(pictures, names)
     copies, doubt, certain = _judge_copies(read, names, words)
-    giant = _giant_group(read)
-    word = next((name.group for name in names if name.fits), "")
-    if not copies and names_a_counter(word):
-        giant = f"{word!r} seems to count images"
-    if not giant:
+    copies = copies and bool((read["copy"] > 0).any())
+    wrong = _giant_group(read) or ("" if copies else _no_groups(read, names))
+    if not wrong:
         pattern = scheme.pattern if copies else scheme.without_copies
         return Reading(scheme.name, pattern, not certain, doubt)
-    if copies and any(name.copy for name in names):
-        return Reading(f"{scheme.name}, photographs as groups", scheme.of_photographs, True, giant)
-    return Reading(but=f"{scheme.name} fits the names, but {giant}", proposal=scheme.without_copies)
+    if copies:
+        return Reading(f"{scheme.name}, photographs as groups", scheme.of_photographs, True, wrong)
+    return Reading(but=f"{scheme.name} fits the names, but {wrong}")
 
 
 def _judge_copies(
@@ -330,6 +337,16 @@ def _giant_group(read: pd.DataFrame) -> str:
         f"group {group!r} would hold {largest[label]:,} of {totals[label]:,} images of class "
         f"{label!r}"
     )
+
+
+def _no_groups(read: pd.DataFrame, names: Sequence[_Name]) -> str:
+    """Say what speaks against groups that no copies speak for; empty where nothing does."""
+    example = next(name.group for name in names if name.fits)
+    if names_a_counter(example):
+        return f"{example!r} seems to count images or classes"
+    if few_and_shared(read["group"], read["label"]):
+        return f"its {read['group'].nunique():,} groups would hold images of several classes each"
+    return ""
 
 
 def _as_table(pictures: pd.DataFrame, names: Sequence[_Name]) -> pd.DataFrame:

@@ -24,6 +24,7 @@ FEWEST, LARGEST = 5, 1 / 3  # values a class, and share of a class in one of the
 FEWEST_NAMED, LARGEST_NAMED = 3, 0.6  # the same where a word says that it is a group
 HOLDS = 0.9  # share of images in classes of which that must be true
 PURE = 0.95  # share of repeated values that stand in one class alone
+SHARED = 10  # so many values at least, where they are no more of one class than of another
 MOST_FIELDS = 12
 WORDS = (  # that name a group, the widest first
     "p pat patient pt subj subject sub sbj person participant donor animal mouse rat case id",
@@ -31,9 +32,10 @@ WORDS = (  # that name a group, the widest first
     "video vid clip movie seq sequence scene track burst well",
     "lesion les nodule wound tooth leaf",
 )
-COUNTERS = (  # that name the image itself, or what is in it
+COUNTERS = (  # that name the image itself, what is in it, or its class
     "img image im photo pic picture foto bild frame fr view tile patch crop row col aug copy rot "
-    "page shot dsc dscn dscf imgp wa snap x y z r c t f v n no ch"
+    "page shot dsc dscn dscf imgp wa snap x y z r c t f v n no ch grade stage level score class "
+    "label fold part split set"
 )
 LETTERS_RANK, DIGITS_RANK, COUNTER_RANK = len(WORDS), len(WORDS) + 1, len(WORDS) + 2
 _RANKS: dict[str, int] = {
@@ -54,6 +56,8 @@ class Guess(NamedTuple):
     pattern: str
     where: str
     plain: bool
+    enough: bool
+    """Whether each class has as many groups then as a split has parts."""
     rank: int
     """How telling the word in it is, from 0 (a patient)."""
 
@@ -133,8 +137,8 @@ def _fields(stems: Sequence[str], token: str) -> list[_Field]:
     for place, values in enumerate(columns):
         kinds = [f"(?:{token})"] * count
         kinds[place] = f"(?P<group>{token})"
-        between = zip(kinds, map(re.escape, commonest[1:]), strict=True)
-        pattern = rf"(?:^|/){re.escape(commonest[0])}{''.join(a + b for a, b in between)}\.[^./]*$"
+        between = zip(kinds, map(_escaped, commonest[1:]), strict=True)
+        pattern = rf"(?:^|/){_escaped(commonest[0])}{''.join(a + b for a, b in between)}\.[^./]*$"
         before = columns[place - 1] if place else None
         word = "" if before is None or before.nunique() > 1 else str(before.iloc[0])
         fields.append(
@@ -142,12 +146,17 @@ def _fields(stems: Sequence[str], token: str) -> list[_Field]:
                 values.reindex(pieces.index, fill_value=""),
                 pattern.replace(f"(?:{_TOKEN})", _TOKEN),
                 f"field {place + 1} of the file names",
-                _rank(values, word),
+                DIGITS_RANK if dates[place] else _rank(values, word),
                 place == count - 1,
                 dates[place],
             )
         )
     return fields
+
+
+def _escaped(text: str) -> str:
+    """Escape a text for a pattern that a person reads: a hyphen or blank needs nothing."""
+    return re.sub(r"\\([- ])", r"\1", re.escape(text))
 
 
 def _date_fields(columns: list[pd.Series[str]]) -> list[bool]:
@@ -183,15 +192,26 @@ def _choose(fields: list[_Field], labels: pd.Series[str]) -> Guess | None:
     viable = [field for field in repeating if _is_viable(field, labels)]
     viable = [field for field in viable if not _lies_within_another(field, viable)]
     ordered = sorted(viable, key=_order)
-    if not ordered:
-        first = sorted(repeating, key=_order)
-        return Guess(first[0].pattern, first[0].where, False, first[0].rank) if first else None
-    best = [f for f in ordered if _order(f) == _order(ordered[0])]
+    best = [field for field in ordered if _order(field) == _order(ordered[0])]
     pure = [field for field in best if _is_pure(field.values, labels)]
-    chosen = (pure or best)[0]
-    sure = chosen.rank < LETTERS_RANK or len(pure) == 1 or not chosen.is_last
-    plain = sure and len(pure or best) == 1 and not chosen.is_doubtful
-    return Guess(chosen.pattern, chosen.where, plain, chosen.rank)
+    if len(pure or best) == 1 and _may_be_plain((pure or best)[0], bool(pure)):
+        return _guess((pure or best)[0], labels, plain=True)
+    worth = [field for field in repeating if not field.is_last or field.rank < DIGITS_RANK]
+    if not worth:
+        return None
+    first = min(worth, key=lambda field: (not _is_pure(field.values, labels), *_order(field)))
+    return _guess(first, labels, plain=False)
+
+
+def _guess(field: _Field, labels: pd.Series[str], *, plain: bool) -> Guess:
+    enough = field.values.groupby(labels).nunique().min() >= FEWEST_NAMED
+    return Guess(field.pattern, field.where, plain, bool(enough), field.rank)
+
+
+def _may_be_plain(field: _Field, is_pure: bool) -> bool:
+    """Tell whether a field says enough by itself: the last one, without a word, counts images."""
+    sure = field.rank < LETTERS_RANK or is_pure or not field.is_last
+    return sure and not field.is_doubtful
 
 
 def _order(field: _Field) -> tuple[bool, int]:
@@ -207,12 +227,20 @@ def _repeats(values: pd.Series[str], labels: pd.Series[str]) -> bool:
 
 def _is_viable(field: _Field, labels: pd.Series[str]) -> bool:
     """Tell whether classes have enough values, and none that holds too much of them."""
+    if few_and_shared(field.values, labels):
+        return False
     named = field.rank < LETTERS_RANK
     fewest, largest = (FEWEST_NAMED, LARGEST_NAMED) if named else (FEWEST, LARGEST)
     sizes = field.values.groupby([labels, field.values]).size().groupby(level=0)
     totals = sizes.sum()
     good = (sizes.size() >= fewest) & (sizes.max() <= largest * totals)
     return bool(totals[good].sum() >= HOLDS * totals.sum())
+
+
+def few_and_shared(values: pd.Series[str], labels: pd.Series[str]) -> bool:
+    """Tell whether a few values stand in several classes each, as grades, rows or days do."""
+    shared = (labels.groupby(values).nunique() > 1).mean()
+    return bool(values.nunique() < SHARED and shared > 0.5)
 
 
 def _lies_within_another(field: _Field, fields: list[_Field]) -> bool:
