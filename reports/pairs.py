@@ -43,8 +43,7 @@ HEADINGS = {
     "random": Heading(
         "What a random split would have hidden",
         "Dealt out one by one, these pictures would have stood on both sides, in the parts that "
-        "are named below them. In this split no pair that was found stands in train and in a held-out "
-        "part.",
+        "are named below them. In this split none of them stands in train and in a held-out part.",
     ),
     "joined": Heading(
         "Taken for one photograph",

@@ -98,8 +98,8 @@ def divide(
         source=source_of(naming),
     )
     random = script_split(pictures, settings)
-    pictures = pictures.assign(look=_looks(naming, found))  # what was not joined leaks too
-    report = _report(pictures, naming, near, settings, drawn, random)
+    audited = pictures.assign(look=_looks(naming, found))  # what was not joined may leak too
+    report = _report(audited, naming, near, settings, drawn, random)
     if why_not_joined:
         report["near"]["not_joined_because"] = why_not_joined
     tables = {

@@ -15,7 +15,7 @@ import pandas as pd
 
 from resnext.split.duplicates import JOINED, REPORTED, NearDuplicates
 from resnext.split.groups import Naming, join_groups
-from resnext.split.settings import SplitSettings
+from resnext.split.settings import OFFENDERS, SplitSettings
 
 MOST = 0.5  # share of a class above which one joined group swallows it
 AT_LEAST = 10  # pictures that such a group holds
@@ -50,8 +50,10 @@ def joinable(
         looks = {digest: look for digest, look in looks.items() if look not in clusters}
     if not swallowed:
         return Joinable(near, "")
-    named = ", ".join(repr(label) for label in sorted(swallowed)[:5])
-    return _only(naming, near, looks, f"one group would swallow class {named}")
+    named = ", ".join(repr(label) for label in sorted(swallowed)[:OFFENDERS])
+    more = f" and others, {len(swallowed):,} in total" if len(swallowed) > OFFENDERS else ""
+    why = f"joining would leave class {named}{more} in too few groups, or mostly in one"
+    return _only(naming, near, looks, why)
 
 
 def _only(naming: Naming, near: NearDuplicates, looks: Mapping[str, str], why: str) -> Joinable:

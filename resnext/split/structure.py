@@ -77,6 +77,8 @@ class _Field:
 
 def find_structure(paths: Sequence[str], labels: Sequence[str]) -> Guess | None:
     """Find the level or field that may tell groups; None where nothing repeats."""
+    if not paths:
+        return None
     label = pd.Series(list(labels), dtype="str")
     found = [_choose(_folders(paths, labels), label), _of_names(paths, label)]
     guesses = [guess for guess in found if guess is not None]
@@ -102,7 +104,7 @@ def _folders(paths: Sequence[str], labels: Sequence[str]) -> list[_Field]:
     above = 2 if divided else 1
     deepest = sorted(len(names) - above for names in folders)
     fields = []
-    for level in range(deepest[int((1 - FIT) * len(deepest))] if deepest else 0):
+    for level in range(deepest[int((1 - FIT) * len(deepest))]):
         at = above + level
         values = pd.Series([names[at] if len(names) > at else "" for names in folders], dtype="str")
         pattern = rf"^(?:[^/]+/){{{at}}}(?P<group>[^/]+)/"
