@@ -123,9 +123,8 @@ def leak_verdict(leakage: Leakage | None) -> tuple[bool, str]:
 
 def _leak_sentence(leakage: Leakage | None, leaks: Leakage) -> str:
     """Say how many test pictures have relatives in train; near-duplicates may be none."""
-    drawn, near = _inner(leakage, "drawn"), _inner(leakage, "near")
-    kinds = [key for key in RELATIVES if key != "any" and (drawn.get(key) or {"count": 0})["count"]]
-    if near.get("reported_pairs") and kinds == ["near"]:
+    near = _inner(leakage, "near")
+    if _only_look_alike(leakage, "drawn"):
         have = "has" if leaks["count"] == 1 else "have"
         return (
             f"{plural(leaks['count'], 'test picture')} ({percent(leaks['share'])}) {have} a "
@@ -137,6 +136,13 @@ def _leak_sentence(leakage: Leakage | None, leaks: Leakage) -> str:
         f"{_have_relatives(leaks, 'test picture')} in train: the score is too good to be "
         "believed for new patients."
     )
+
+
+def _only_look_alike(leakage: Leakage | None, counted: str) -> bool:
+    """Tell whether all relatives are near-duplicates that were not joined."""
+    counts = _inner(leakage, counted)
+    kinds = [kind for kind in RELATIVES if kind != "any" and _inner(counts, kind).get("count")]
+    return bool(_inner(leakage, "near").get("reported_pairs")) and kinds == ["near"]
 
 
 def _unknown_groups(scheme: Leakage) -> str:
@@ -177,12 +183,13 @@ def cautions(leakage: Leakage | None) -> list[str]:
     """List what else speaks against the split: crossings of the validation part, warnings."""
     validation, test = _inner(leakage, "drawn_val").get("any"), _inner(leakage, "drawn_test_val")
     said = []
-    if validation and validation["count"]:
+    if validation and validation["count"] and not _only_look_alike(leakage, "drawn_val"):
         said.append(
             f"{_have_relatives(validation, 'validation picture')} in train: the best epoch was "
             "chosen with pictures that the network partly knew."
         )
-    if (between := test.get("any")) and between["count"]:
+    between = test.get("any")
+    if between and between["count"] and not _only_look_alike(leakage, "drawn_test_val"):
         said.append(
             f"{_have_relatives(between, 'test picture')} in validation: the best epoch was chosen "
             "with pictures much like those that are tested."

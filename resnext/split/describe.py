@@ -13,13 +13,12 @@ from resnext.split.conflicts import CONFLICT
 from resnext.split.draw import COPY_HELD_OUT
 from resnext.split.duplicates import TO_JUDGE
 from resnext.split.given import NOT_GIVEN
-from resnext.split.groups import ALONE, Naming
+from resnext.split.groups import EACH_ALONE, Naming
 from resnext.split.settings import OFFENDERS, PARTS, UNUSED
 
 LARGE = 0.1  # share of all photographs above which one group is warned about
 ENOUGH_TO_SAY = 20  # photographs from which such a share means something
 SHOWN_CLASSES = 20
-EACH_ALONE = f"--group-pattern {shlex.quote(ALONE)}"
 
 
 def evidence_of(naming: Naming) -> str:
@@ -39,13 +38,9 @@ def evidence_of(naming: Naming) -> str:
 
 
 def source_of(naming: Naming) -> str:
-    """Say in a sentence for an error where the groups come from, and how to say otherwise."""
-    if naming.guessed:
-        return (
-            f"The groups are a guess: {naming.scheme}. {EACH_ALONE} takes every picture as a group "
-            "of its own. "
-        )
-    return f"The groups are those of {naming.scheme}. " if naming.scheme else ""
+    """Say in a sentence for an error where the groups come from; empty where nothing tells."""
+    how = "a guess: " if naming.guessed else "those of "
+    return f"The groups are {how}{naming.scheme}. " if naming.scheme else ""
 
 
 def group_warnings(naming: Naming, drawn: pd.DataFrame) -> list[str]:

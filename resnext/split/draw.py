@@ -18,7 +18,7 @@ import pandas as pd
 from resnext.errors import InputError
 from resnext.split.conflicts import CONFLICT
 from resnext.split.given import GIVEN_UNUSED, NOT_GIVEN, parts_of_folders
-from resnext.split.groups import join_groups
+from resnext.split.groups import EACH_ALONE, join_groups
 from resnext.split.kept import kept_parts
 from resnext.split.placing import gather_units, place
 from resnext.split.settings import COLUMNS, OFFENDERS, PARTS, UNUSED, SplitSettings
@@ -191,16 +191,15 @@ def _require_enough(
     if sizes:
         raise InputError(_too_few(sizes, "picture", parts, "Add pictures or remove the folder"))
     grouped = settings.strategy == "grouped"
-    where = f"{source}{_largest_groups(pictures, few)}" if grouped and source else ""
     mine = pictures[pictures["label"].isin(list(few))]
-    ways = _ways_out(mine, parts, settings)
-    remedy = f"{where}{_why_few(mine)}{', '.join(ways[:-1])} or {ways[-1]}"
-    if len(ways) > 2:
-        remedy = f"{where}{_why_few(mine)}{', '.join(ways[:-1])}, or {ways[-1]}"
-    raise InputError(_too_few(few, "group" if grouped else "photograph", parts, remedy))
+    where = f"{source}{_largest_groups(pictures, few)}" if grouped and source else source
+    *ways, last = _ways_out(mine, parts, settings, named=bool(source))
+    ways_out = f"{', '.join(ways)}{',' if len(ways) > 1 else ''} or {last}"
+    noun = "group" if grouped else "photograph"
+    raise InputError(_too_few(few, noun, parts, f"{where}{_why_few(mine)}{ways_out}"))
 
 
-def _ways_out(mine: pd.DataFrame, parts: int, settings: SplitSettings) -> list[str]:
+def _ways_out(mine: pd.DataFrame, parts: int, settings: SplitSettings, *, named: bool) -> list[str]:
     """List what helps where the pictures of some classes are in fewer units than parts."""
     grouped = settings.strategy == "grouped"
     ways = ["Add pictures of other patients" if grouped else "Add photographs", "remove the folder"]
@@ -212,7 +211,8 @@ def _ways_out(mine: pd.DataFrame, parts: int, settings: SplitSettings) -> list[s
         return bool((found.reindex(labels, fill_value=0) >= parts).all())
 
     if grouped and enough(usable["sha256"]):
-        ways.append("say with --groups or --group-pattern who is who")
+        alone = f" ({EACH_ALONE}: every picture by itself)" if named else ""
+        ways.append(f"say with --groups or --group-pattern who is who{alone}")
     if grouped and enough(_photographs(usable)):
         ways.append("use --split stratified")
     if mine["conflict"].str.startswith(f"{CONFLICT}: nearly").any():

@@ -35,7 +35,8 @@ WHOLE = 0.8  # share of a class in one group that shows a guess to be wrong
 JUDGED = 4  # pictures of a class from which that is looked at
 NOT_BELIEVED = "its numbers of copies are not believed"
 ALONE = "(?P<group>.+)"
-"""The pattern by which every picture is a group of its own."""
+EACH_ALONE = f"--group-pattern '{ALONE}'"
+"""What to give where every picture is a group of its own."""
 
 
 class Scheme(NamedTuple):
@@ -286,12 +287,12 @@ def _judge(scheme: Scheme, pictures: pd.DataFrame, words: Words | None) -> Readi
     names = _read_all(scheme.pattern, pictures["path"].tolist())
     read = _as_table(pictures, names)
     copies, doubt, certain = _judge_copies(read, names, words)
-    copies = copies and bool((read["copy"] > 0).any())
-    wrong = _giant_group(read) or ("" if copies else _no_groups(read, names))
+    speak = copies and bool((read["copy"] > 0).any())
+    wrong = _giant_group(read) or ("" if speak else _no_groups(read, names))
     if not wrong:
         pattern = scheme.pattern if copies else scheme.without_copies
         return Reading(scheme.name, pattern, not certain, doubt)
-    if copies:
+    if speak:
         return Reading(f"{scheme.name}, photographs as groups", scheme.of_photographs, True, wrong)
     return Reading(but=f"{scheme.name} fits the names, but {wrong}")
 
@@ -318,8 +319,8 @@ def _unlike(likeness: Likeness) -> str:
     """Say that what would be copies does not look so."""
     return (
         f"{NOT_BELIEVED}: {likeness.alike:,} of {likeness.compared:,} that were compared look like "
-        f"the original, as do {likeness.control_alike:,} of {likeness.control:,} pairs of other "
-        "photographs"
+        f"the original, and {likeness.control_alike:,} of {likeness.control:,} pairs of other "
+        "photographs look alike"
     )
 
 

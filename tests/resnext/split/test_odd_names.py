@@ -202,7 +202,7 @@ def test_frames_of_a_fixed_camera_are_no_copies(tmp_path: Path) -> None:
     division = divided(tmp_path, near_duplicates="report")
     assert used(division) == 48
     assert (
-        "24 of 24 that were compared look like the original, as do 23 of 23"
+        "24 of 24 that were compared look like the original, and 23 of 23 pairs"
         in (division.leakage["scheme"]["evidence"])
     )
 
@@ -342,8 +342,8 @@ def test_an_error_that_follows_from_a_guess_names_scheme_group_and_what_helps(
     assert "The groups are a guess: patient_photograph_copy (MSLD v1). " in text
     assert "Group 'P050' holds 12 of 24 pictures of 'nev'. " in text
     assert text.endswith(
-        "remove the folder, say with --groups or --group-pattern who is who, or use --split "
-        "stratified."
+        "remove the folder, say with --groups or --group-pattern who is who (--group-pattern "
+        "'(?P<group>.+)': every picture by itself), or use --split stratified."
     )
     (alone,) = patterns_in(text)
     for way in ({"group_pattern": alone}, {"strategy": "stratified"}, {"shares": (80, 0, 20)}):
