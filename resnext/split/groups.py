@@ -25,7 +25,7 @@ import pandas as pd
 from resnext.errors import InputError
 from resnext.manifest.hashing import Words
 from resnext.split.likeness import Likeness, compare_copies
-from resnext.split.structure import Guess, few_and_shared, find_structure, names_a_counter
+from resnext.split.structure import Guess, doubt_of_groups, find_structure
 from resnext.tables import read_columns
 
 FIT = 0.95  # share of names that a built-in scheme must fit
@@ -288,7 +288,10 @@ def _judge(scheme: Scheme, pictures: pd.DataFrame, words: Words | None) -> Readi
     read = _as_table(pictures, names)
     copies, doubt, certain = _judge_copies(read, names, words)
     speak = copies and bool((read["copy"] > 0).any())
-    wrong = _giant_group(read) or ("" if speak else _no_groups(read, names))
+    wrong = _giant_group(read)
+    if not wrong and not speak:
+        fits = [name.fits for name in names]
+        wrong = doubt_of_groups(read.loc[fits, "group"], read.loc[fits, "label"])
     if not wrong:
         pattern = scheme.pattern if copies else scheme.without_copies
         return Reading(scheme.name, pattern, not certain, doubt)
@@ -338,16 +341,6 @@ def _giant_group(read: pd.DataFrame) -> str:
         f"group {group!r} would hold {largest[label]:,} of {totals[label]:,} images of class "
         f"{label!r}"
     )
-
-
-def _no_groups(read: pd.DataFrame, names: Sequence[_Name]) -> str:
-    """Say what speaks against groups that no copies speak for; empty where nothing does."""
-    example = next(name.group for name in names if name.fits)
-    if names_a_counter(example):
-        return f"{example!r} seems to count images or classes"
-    if few_and_shared(read["group"], read["label"]):
-        return f"its {read['group'].nunique():,} groups would hold images of several classes each"
-    return ""
 
 
 def _as_table(pictures: pd.DataFrame, names: Sequence[_Name]) -> pd.DataFrame:

@@ -85,10 +85,19 @@ def find_structure(paths: Sequence[str], labels: Sequence[str]) -> Guess | None:
     return min(guesses, key=lambda guess: (not guess.plain, guess.rank), default=None)
 
 
-def names_a_counter(group: str) -> bool:
-    """Tell whether the letters of a group say that it counts images, as in img12 or tile_03."""
-    word = re.match(r"[^\W\d_]*", group)
-    return word is not None and len(word[0]) > 1 and word[0].lower() in COUNTERS.split()
+def doubt_of_groups(groups: pd.Series[str], labels: pd.Series[str]) -> str:
+    """Say what in groups that a scheme reads speaks against them; empty where nothing does.
+
+    A word that names the image or its class, as in img12 or tile_03; a few groups that stand in
+    several classes each, as days or rows do, unless a word says that they are patients or slides.
+    """
+    word = re.match(r"[^\W\d_]*", groups.iloc[0])
+    rank = _RANKS.get(word[0].lower(), LETTERS_RANK) if word else LETTERS_RANK
+    if rank == COUNTER_RANK and word and len(word[0]) > 1:
+        return f"{groups.iloc[0]!r} seems to count images or classes"
+    if rank >= LETTERS_RANK and _few_and_shared(groups, labels):
+        return f"its {groups.nunique():,} groups would hold images of several classes each"
+    return ""
 
 
 # ---------------------------------------------------------------- folders and fields
@@ -229,9 +238,9 @@ def _repeats(values: pd.Series[str], labels: pd.Series[str]) -> bool:
 
 def _is_viable(field: _Field, labels: pd.Series[str]) -> bool:
     """Tell whether classes have enough values, and none that holds too much of them."""
-    if few_and_shared(field.values, labels):
-        return False
     named = field.rank < LETTERS_RANK
+    if not named and _few_and_shared(field.values, labels):
+        return False
     fewest, largest = (FEWEST_NAMED, LARGEST_NAMED) if named else (FEWEST, LARGEST)
     sizes = field.values.groupby([labels, field.values]).size().groupby(level=0)
     totals = sizes.sum()
@@ -239,7 +248,7 @@ def _is_viable(field: _Field, labels: pd.Series[str]) -> bool:
     return bool(totals[good].sum() >= HOLDS * totals.sum())
 
 
-def few_and_shared(values: pd.Series[str], labels: pd.Series[str]) -> bool:
+def _few_and_shared(values: pd.Series[str], labels: pd.Series[str]) -> bool:
     """Tell whether a few values stand in several classes each, as grades, rows or days do."""
     shared = (labels.groupby(values).nunique() > 1).mean()
     return bool(values.nunique() < SHARED and shared > 0.5)

@@ -169,6 +169,18 @@ def test_of_a_folder_and_a_name_the_one_with_the_wider_word_is_taken() -> None:
     assert (found.plain, found.where) == (True, "field 1 of the file names")
 
 
+@pytest.mark.parametrize("name", ["P{0:02d}_{1}_{2}", "slide{0}_x{1}_y{2}", "{1}_P{0:02d}_{2}"])
+def test_a_few_patients_or_slides_that_stand_in_both_classes_are_groups(name: str) -> None:
+    found = read(paths(lambda _, i: f"{name.format(i // 8, i % 8 // 2 + 1, i % 2 + 1)}.png"))
+    assert (found.ids, found.guessed) == (6, True)
+
+
+def test_a_few_numbers_that_stand_in_both_classes_are_not() -> None:
+    found = read(paths(lambda _, i: f"q{i // 8}_{i % 8 // 2 + 1}_{i % 2 + 1}.png"))
+    assert (found.ids, found.scheme) == (96, "")
+    assert found.reading.but.endswith("its 6 groups would hold images of several classes each")
+
+
 def test_no_image_is_no_structure() -> None:
     assert find_structure([], []) is None
 
