@@ -36,16 +36,22 @@ def joinable(
 ) -> Joinable:
     """Choose the near-duplicates to join; `before` names the group of each picture before, if any.
 
-    Of a class that they would leave in too few groups, or mostly in one, none is joined.
+    Where they would leave a class in too few groups, or mostly in one, none of its groups is
+    joined to others.
     """
     if settings.near_duplicates == "report":
         return _only(naming, near, {}, "--near-duplicates report was given")
     if naming.listed == len(naming.pictures):
         return _only(naming, near, {}, "--groups names the group of every picture")
+    rows = naming.pictures
+    unit = rows["photograph" if settings.strategy == "stratified" else "group"]
+    keys = [column.tolist() for column in (rows["sha256"], rows["photograph"], before)]
+    apart = rows.assign(apart=join_groups(unit.tolist(), *keys))
     looks, swallowed = dict(near.looks), list[str]()
-    while found := _swallowed(naming, looks, settings, before):
+    while found := _swallowed(apart, looks, settings):
         swallowed += found
-        mine = naming.pictures.loc[naming.pictures["label"].isin(list(found)), "sha256"]
+        groups = apart.loc[apart["label"].isin(found), "apart"]
+        mine = apart.loc[apart["apart"].isin(groups), "sha256"]  # of other classes too
         clusters = {looks[digest] for digest in mine if digest in looks}
         looks = {digest: look for digest, look in looks.items() if look not in clusters}
     if not swallowed:
@@ -65,16 +71,16 @@ def _only(naming: Naming, near: NearDuplicates, looks: Mapping[str, str], why: s
 
 
 def _swallowed(
-    naming: Naming, looks: Mapping[str, str], settings: SplitSettings, before: pd.Series[str]
+    pictures: pd.DataFrame, looks: Mapping[str, str], settings: SplitSettings
 ) -> list[str]:
-    """Name the classes that joining would leave in too few groups, or mostly in one."""
+    """Name the classes that joining would leave in too few groups, or mostly in one.
+
+    The pictures' column `apart` names their groups without near-duplicates.
+    """
     if not looks:
         return []
-    rows = naming.pictures
-    unit = rows["photograph" if settings.strategy == "stratified" else "group"].tolist()
-    keys = [rows["sha256"].tolist(), rows["photograph"].tolist(), before.tolist()]
-    look = [looks.get(digest, "") for digest in rows["sha256"]]
-    table = rows.assign(apart=join_groups(unit, *keys), joined=join_groups(unit, *keys, look))
+    look = [looks.get(digest, "") for digest in pictures["sha256"]]
+    table = pictures.assign(joined=join_groups(pictures["apart"].tolist(), look))
     table = table[table["copy"].fillna(0) == 0].drop_duplicates(["label", "sha256"])
     needed = settings.fold[1] if settings.fold else len(settings.parts)
     apart, joined = (_sizes(table, column) for column in ("apart", "joined"))
