@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import re
 import shlex
 from collections.abc import Mapping, Sequence
 from typing import Any
@@ -116,15 +117,22 @@ def describe_split(drawn: pd.DataFrame, report: Mapping[str, Any]) -> str:
 
 def _guessed(naming: Naming) -> str:
     """Name a guess, with an example and the flags that decide."""
-    rows = naming.pictures
-    own = rows["group"] != rows["path"]
-    example = rows[own].iloc[0] if own.any() else rows.iloc[0]
+    total, pattern = len(naming.pictures), naming.reading.pattern
+    whose = f" of {total - naming.listed:,} of {total:,} images" if naming.listed else ""
+    read = zip(naming.pictures["path"], naming.pictures["group"], strict=True)
+    example = next(
+        (
+            f": {path} is of group {group!r}, one of {naming.ids:,}"
+            for path, group in read
+            if (found := re.search(pattern, path)) and found["group"] == group
+        ),
+        "",
+    )
     return (
-        f"groups are only guessed, by {naming.scheme}: {example['path']} is of group "
-        f"{example['group']!r}, one of {naming.ids:,}. Nobody can say whether images of one "
-        "patient stand in train and test until you do: --group-pattern "
-        f"{shlex.quote(naming.reading.pattern)} confirms the guess, --groups FILE names the "
-        f"groups, and {EACH_ALONE} says that every image is a group of its own"
+        f"the groups{whose} are only guessed, by {naming.scheme}{example}. Nobody can say whether "
+        "images of one patient stand in train and test until you do: --group-pattern "
+        f"{shlex.quote(pattern)} confirms the guess, --groups FILE names the groups, and "
+        f"{EACH_ALONE} says that every image is a group of its own"
     )
 
 

@@ -313,7 +313,7 @@ def test_a_kept_split_that_leaves_a_part_empty_is_told(tmp_path: Path) -> None:
 def test_a_large_group_is_warned_of(tmp_path: Path) -> None:
     patients(tmp_path, count=9, copies=0)
     (guess,) = divided(tmp_path).leakage["warnings"]
-    assert guess.startswith("groups are only guessed")
+    assert guess.startswith("the groups are only guessed")
     for number in (1, 2, 3):
         drawn(60 + number).save(tmp_path / "Macular" / f"M00_1{number}_00.png")
         drawn(80 + number).save(tmp_path / "Macular" / f"M0{number}_05_00.png")

@@ -128,7 +128,7 @@ def test_a_split_of_a_table_is_used_as_it_is(tmp_path: Path) -> None:
     parts = dict(zip(used["path"], used["split"], strict=True))
     assert parts | {"gone.png": "train"} == chosen
     guess, *warnings = done.leakage["warnings"]
-    assert guess.startswith("groups are only guessed, by patient_photograph_copy (MSLD v1)")
+    assert guess.startswith("the groups are only guessed, by patient_photograph_copy (MSLD v1)")
     assert warnings == [
         "1 of 11 paths of --use-split are not in the folder: gone.png",
         "2 pictures are in no part of the given split: A/A06_01_00.png; B/B06_01_00.png",

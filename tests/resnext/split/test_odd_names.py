@@ -102,7 +102,7 @@ def test_patient_lesion_photograph_keeps_patients_whole_and_says_that_it_guesses
     assert division.leakage["scheme"]["ids"] == 12
     assert division.leakage["scheme"]["guessed"] is True
     warning = division.leakage["warnings"][0]
-    assert warning.startswith("groups are only guessed, by patient_photograph_copy (MSLD v1): ")
+    assert warning.startswith("the groups are only guessed, by patient_photograph_copy (MSLD v1): ")
     assert "--groups FILE" in warning
     assert f"WARNING: {warning}" in told(division)
     assert_nobody_says_that_nothing_leaks(division)
@@ -189,7 +189,7 @@ def test_copies_that_may_be_frames_are_a_guess_and_their_count_is_a_warning(tmp_
     dropped = int((division.split["split"] == "unused").sum())
     guess, left_out = division.leakage["warnings"]
     assert dropped > 0
-    assert guess.startswith("groups are only guessed")
+    assert guess.startswith("the groups are only guessed")
     assert left_out.startswith(f"{dropped} images take part in nothing, since the guess takes them")
     (pattern,) = patterns_in(left_out)
     again = divided(tmp_path, group_pattern=pattern)
@@ -241,6 +241,21 @@ def test_the_images_that_a_table_leaves_out_are_counted(tmp_path: Path) -> None:
     whole = divided(root, table(root, lambda path: f"{path[:3]} {int(path[5:8]) // 3}"))
     assert whole.leakage["scheme"]["groups_known"] is True
     assert whole.leakage["warnings"] == []
+
+
+def test_a_table_of_some_leaves_the_others_to_a_guess_and_counts_them(tmp_path: Path) -> None:
+    root = draw(tmp_path / "data", lambda k, i: f"{i % 4 + 1}_P{50 * k + i // 4:03d}_{k}.png")
+    division = divided(root, table(root, lambda path: path[6:10], 0.25))
+    (warning,) = division.leakage["warnings"]
+    assert warning.startswith("the groups of 36 of 48 images are only guessed, by field 2 of the")
+    assert division.leakage["scheme"]["groups"] == 12
+
+
+def test_the_images_that_a_pattern_leaves_out_are_counted(tmp_path: Path) -> None:
+    draw(tmp_path, lambda _, i: f"{'x' if i % 4 else 'P'}{i // 2:03d}_{i % 2}.png")
+    division = divided(tmp_path, group_pattern=r"(?P<group>P\d+)_")
+    assert division.leakage["warnings"][0].startswith("the groups of 36 of 48 images are not known")
+    assert_nobody_says_that_nothing_leaks(division)
 
 
 # ---------------------------------------------------------------- one scene
