@@ -46,7 +46,7 @@ def source_of(naming: Naming) -> str:
 
 def group_warnings(naming: Naming, drawn: pd.DataFrame) -> list[str]:
     """Warn where groups are guessed or not known, and of copies that only a guess leaves out."""
-    left_out = int((drawn["reason"] == COPY_HELD_OUT).sum()) if naming.guessed else 0
+    left_out = int((drawn["reason"] == COPY_HELD_OUT).sum()) if naming.reading.guessed else 0
     found = [
         _guessed(naming) if naming.guessed else "",
         _not_known(naming) if naming.unknown else "",

@@ -285,18 +285,21 @@ def _guessed(guess: Guess, pictures: pd.DataFrame, but: str) -> Reading:
 def _judge(scheme: Scheme, pictures: pd.DataFrame, words: Words | None) -> Reading:
     """Say what of a built-in scheme that fits the names is believed; no pattern if nothing is."""
     names = _read_all(scheme.pattern, pictures["path"].tolist())
+    fits = [name.fits for name in names]
+    if not any(fits):  # the scheme is that of an earlier split
+        return Reading()
     read = _as_table(pictures, names)
     copies, doubt, certain = _judge_copies(read, names, words)
     speak = copies and bool((read["copy"] > 0).any())
     wrong = _giant_group(read)
     if not wrong and not speak:
-        fits = [name.fits for name in names]
         wrong = doubt_of_groups(read.loc[fits, "group"], read.loc[fits, "label"])
     if not wrong:
         pattern = scheme.pattern if copies else scheme.without_copies
-        return Reading(scheme.name, pattern, not certain, doubt)
+        return Reading(scheme.name, pattern, guessed=not certain, but=doubt)
     if speak:
-        return Reading(f"{scheme.name}, photographs as groups", scheme.of_photographs, True, wrong)
+        name = f"{scheme.name}, photographs as groups"
+        return Reading(name, scheme.of_photographs, guessed=True, but=wrong)
     return Reading(but=f"{scheme.name} fits the names, but {wrong}")
 
 

@@ -185,7 +185,7 @@ def test_copies_that_look_like_their_originals_are_believed(tmp_path: Path) -> N
 
 
 def test_copies_that_may_be_frames_are_a_guess_and_their_count_is_a_warning(tmp_path: Path) -> None:
-    division = divided(copies(tmp_path, brighter))
+    division = divided(copies(tmp_path := tmp_path / "data", brighter))
     dropped = int((division.split["split"] == "unused").sum())
     guess, left_out = division.leakage["warnings"]
     assert dropped > 0
@@ -195,6 +195,8 @@ def test_copies_that_may_be_frames_are_a_guess_and_their_count_is_a_warning(tmp_
     again = divided(tmp_path, group_pattern=pattern)
     assert used(again) == 64
     assert again.leakage["scheme"]["groups"] == 16
+    listed = divided(tmp_path, table(tmp_path, lambda path: path[4:7]))
+    assert re.match(r"\d+ images take part in nothing", listed.leakage["warnings"][0])
 
 
 def test_frames_of_a_fixed_camera_are_no_copies(tmp_path: Path) -> None:
