@@ -46,6 +46,7 @@ _RANKS: dict[str, int] = {
 _TOKEN, _GLUED = r"[^\W_]+", r"[^\W\d_]*\d+|[^\W\d_]+"
 _UUID = re.compile(r"[0-9a-f]{8}(-[0-9a-f]{4}){3}-[0-9a-f]{12}", re.IGNORECASE)
 _WORD = re.compile(r"[\W_]*\d*$|[\W_]+")  # what is left out of patient_07 to read its word
+_LONG_WORD = re.compile(r"[^\W\d_]{5,}")
 _DATE = re.compile(r"(19|20)\d\d(0[1-9]|1[0-2])(0[1-9]|[12]\d|3[01])(\d{6})?")
 _YEAR, _TIME = re.compile(r"(19|20)\d\d"), re.compile(r"[0-5]\d|\d{6,9}")
 
@@ -119,9 +120,16 @@ def _folders(paths: Sequence[str], labels: Sequence[str]) -> list[_Field]:
         pattern = rf"^(?:[^/]+/){{{at}}}(?P<group>[^/]+)/"
         where = "the folders below the class" + (f", level {level + 1}" if level else "")
         rank = _rank(values, "")
-        doubtful = rank >= LETTERS_RANK and _share(values, r".*\d") < FIT
+        doubtful = rank >= LETTERS_RANK and _is_called_by_words(values)
         fields.append(_Field(values, pattern, where, rank, False, doubtful))
     return fields
+
+
+def _is_called_by_words(values: pd.Series[str]) -> bool:
+    """Tell whether folders are called by words, as subtypes and breeds are, not by numbers."""
+    words = [word.lower() for value in values.unique() for word in _LONG_WORD.findall(value)]
+    described = _share(values, f".*{_LONG_WORD.pattern}") >= 0.5 and len(set(words)) >= 3
+    return described or _share(values, r".*\d") < FIT
 
 
 def _of_names(paths: Sequence[str], labels: pd.Series[str]) -> Guess | None:

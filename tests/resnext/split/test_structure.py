@@ -107,6 +107,7 @@ NOT_PLAIN = {
         lambda k, i: f"{NAMES[i // 4]} {'ab'[k]}/{i}.jpg",
         True,
     ),
+    "breeds with numbers": (lambda k, i: f"n02{k}{i // 8}-{NAMES[i // 8]}hound/{i}.jpg", True),
     "four stages": (lambda _, i: f"stage{i // 12}/{i}.jpg", True),
     "two subtypes": (lambda k, i: f"{'xy'[k]}{'ab'[i // 24]}/{i}.jpg", False),
     "two cameras": (lambda _, i: f"CAM{i % 2}_20240517_{i:04d}.jpg", False),
