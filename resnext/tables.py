@@ -46,7 +46,7 @@ def read_table(path: Path | BinaryIO) -> pd.DataFrame:
     """Read a CSV that `write_table` wrote: text stays text, even a class named NA or 001."""
     kinds = defaultdict(lambda: "str", dict.fromkeys(NUMBERS, "int64"))
     table = pd.read_csv(path, dtype=kinds, keep_default_na=False, encoding="utf-8")
-    return _texts_changed(table, _unguarded)
+    return _texts_changed(table, unguarded)
 
 
 def read_manifest(path: Path) -> pd.DataFrame:
@@ -94,7 +94,7 @@ def read_split_pictures(split: Path, manifest: Path) -> pd.DataFrame:
 def _read_text(path: Path) -> pd.DataFrame:
     """Read a CSV with every cell as text; a byte-order mark, as Excel writes it, is passed over."""
     table = pd.read_csv(path, dtype=str, keep_default_na=False, encoding="utf-8-sig")
-    return _texts_changed(table, _unguarded)
+    return _texts_changed(table, unguarded)
 
 
 def _texts_changed(table: pd.DataFrame, change: Callable[[str], str]) -> pd.DataFrame:
@@ -102,7 +102,7 @@ def _texts_changed(table: pd.DataFrame, change: Callable[[str], str]) -> pd.Data
     for column in table.select_dtypes(exclude=["number", "bool"]).columns:
         cells = table[column].tolist()
         if any(map(_is_suspect, cells)):
-            changed = [change(cell) if _is_suspect(cell) else cell for cell in cells]
+            changed = [change(cell) if isinstance(cell, str) else cell for cell in cells]
             table = table.assign(**{column: changed})
     return table
 
@@ -116,7 +116,8 @@ def _guarded(text: str) -> str:
     return f"'{text}" if _is_formula(text) else text
 
 
-def _unguarded(text: str) -> str:
+def unguarded(text: str) -> str:
+    """Take off the apostrophe that a formula was written after."""
     return text[1:] if text[:1] == "'" and _is_formula(text) else text
 
 
