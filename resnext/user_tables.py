@@ -18,7 +18,7 @@ import os
 import re
 import unicodedata
 from collections import Counter
-from collections.abc import Callable, Iterator, Sequence
+from collections.abc import Callable, Iterable, Iterator, Sequence
 from dataclasses import dataclass, field
 from functools import cache
 from pathlib import Path
@@ -67,9 +67,10 @@ PATIENTS = (
     "patient_id", "patient", "subject_id", "subject", "participant_id", "participant", "person_id",
     "person", "individual_id", "case_id",
 )  # fmt: skip
+WITHIN_PATIENTS = ("lesion_id", "lesion", "slide_id", "slide")
 GROUP = Column(
     "group",
-    ("group_id", *PATIENTS, "lesion_id", "lesion", "slide_id", "slide"),
+    ("group_id", *PATIENTS, *WITHIN_PATIENTS),
     rivals=PATIENTS,
 )
 SPLIT = Column("split", ("set", "subset", "partition"))
@@ -95,9 +96,7 @@ class UserTable:
 
 
 def read_user_table(path: Path, argument: str, columns: Sequence[Column], remedy: str) -> UserTable:
-    """Read some columns of a table that a user wrote, got or exported; cells without blanks around.
-
-    A name of an image is as it was written, blanks included: see `normal`.
+    """Read some columns of a table that a user wrote, got or exported; cells are as they stand.
 
     Raises:
         InputError: it is missing, no table, or lacks a column, or two columns could be meant.
@@ -109,11 +108,7 @@ def read_user_table(path: Path, argument: str, columns: Sequence[Column], remedy
         name: [unguarded(row[place]) if place < len(row) else "" for row in cells]
         for name, place in places.items()
     }
-    table = pd.DataFrame(
-        {name: values if name == IMAGE.name else [v.strip() for v in values]
-         for name, values in rows.items()},
-        dtype="str",
-    )  # fmt: skip
+    table = pd.DataFrame(rows, columns=list(places), dtype="str")
     headings = {name: header[place].strip() for name, place in places.items()}
     notes = [f"{argument} {note}" for note in notes]
     return UserTable(argument, path, table, headings, notes)
@@ -196,8 +191,8 @@ def _separator(line: str, columns: Sequence[Column]) -> str:
             cells = next(csv.reader([line], delimiter=separator, skipinitialspace=True))
         except csv.Error:
             return 0, 0
-        keys = set(map(_key, cells))
-        wanted = (map(_key, (column.name, *column.others)) for column in columns)
+        keys = set(map(bare, cells))
+        wanted = (map(bare, (column.name, *column.others)) for column in columns)
         return sum(bool(keys & set(names)) for names in wanted), len(cells)
 
     return max(SEPARATORS, key=worth)
@@ -213,7 +208,7 @@ def _has_row_names(header: list[str], rows: list[list[str]]) -> bool:
 # ---------------------------------------------------------------- columns
 
 
-def _key(heading: str) -> str:
+def bare(heading: str) -> str:
     """Compare headings without case, blanks and marks: `Image ID` is `image_id`."""
     return re.sub(r"[\W_]+", "", unicodedata.normalize("NFKC", heading).casefold())
 
@@ -231,7 +226,7 @@ def _places(
     Raises:
         InputError: one is missing, or two could be meant.
     """
-    keys = [_key(heading) for heading in header]
+    keys = [bare(heading) for heading in header]
     shown = ", ".join(quoted(heading.strip()) for heading in header[:HEADINGS])
     more = f" and {len(header) - HEADINGS} more" if len(header) > HEADINGS else ""
     read = (
@@ -240,7 +235,7 @@ def _places(
     )
     places: dict[str, int] = {}
     for column in columns:
-        there = [key for key in map(_key, (column.name, *column.others)) if key in keys]
+        there = [key for key in map(bare, (column.name, *column.others)) if key in keys]
         if there:
             meant = [place for place, key in enumerate(keys) if key in _meant(column, there)]
             places[column.name] = meant[0]
@@ -261,7 +256,7 @@ def _places(
 
 def _meant(column: Column, there: list[str]) -> set[str]:
     """Give the names that could be meant, of those that are there by rank."""
-    rivals = set(map(_key, column.rivals)) & set(there)
+    rivals = set(map(bare, column.rivals)) & set(there)
     return {there[0]} if there[0] in rivals else {there[0], *rivals}
 
 
@@ -396,7 +391,7 @@ def find_images(table: UserTable, images: Sequence[str], root: Path) -> Found:
     return Found(table, images, [found.get(row, "") for row in range(len(names))], ways)
 
 
-def require_one_answer(table: UserTable, column: str, keys: Sequence[str], rule: str) -> None:
+def require_one_answer(table: UserTable, column: str, keys: Iterable[str], rule: str) -> None:
     """Refuse a table in which rows of one key say different things; an empty key is passed over.
 
     `keys` holds one for each row; `rule` says what must be, with {} for the key.
