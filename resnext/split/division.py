@@ -68,7 +68,8 @@ def divide(
     drawn = draw(pictures, settings, given=given, earlier=earlier if sources.earlier else None)
     random = script_split(pictures, settings)
     report = _report(pictures, naming, near, settings, drawn, random)
-    report["tables"] = told.counts()
+    if told.found:
+        report["tables"] = told.counts()
     report["warnings"] = [
         *told.warnings(pictures["id"]),
         *warnings_of(pictures, drawn, report, told.names()),
