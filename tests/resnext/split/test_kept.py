@@ -136,7 +136,8 @@ def stood(*groups: tuple[str, str], ids: list[tuple[str, ...]] | None = None) ->
     """Lay out an earlier split of one picture a group, whose ids are listed or not."""
     rows = [(f"{group}.jpg", group, part, group) for group, part in groups]
     earlier = pd.DataFrame(rows, columns=EARLIER.columns)
-    return earlier.assign(ids=pd.Series(ids or [None] * len(rows), dtype=object))
+    listed: list[Any] = [None] * len(rows) if ids is None else [*ids]
+    return earlier.assign(ids=pd.Series(listed, dtype=object))
 
 
 def part_of_new(name: str, earlier: pd.DataFrame, *others: str) -> str:
