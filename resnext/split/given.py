@@ -36,6 +36,8 @@ def read_parts(path: Path, argument: str, columns: Sequence[Column] = (IMAGE, SP
         InputError: the file lacks a column, names an unknown part, or two for one picture.
     """
     table = read_user_table(path, argument, columns, REMEDY)
+    if table.rows.empty:
+        raise table.wrong("name the part of a picture, got none", REMEDY)
     names = table.rows["split"].str.strip().str.lower()
     known = {**PART_NAMES, "unused": "", "": ""}
     strange = sorted(set(names) - set(known))
