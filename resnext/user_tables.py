@@ -29,7 +29,6 @@ import pandas as pd
 from resnext.errors import InputError
 from resnext.tables import unguarded
 
-SHOWN = 5  # examples in a message before the total
 HEADINGS = 12  # of a table's that are shown
 SEPARATORS = {",": "commas", ";": "semicolons", "\t": "tabs", "|": "bars"}
 SPREADSHEETS = (b"PK\x03\x04", b"\xd0\xcf\x11\xe0")  # xlsx and ods; xls
@@ -101,9 +100,11 @@ def read_user_table(path: Path, argument: str, columns: Sequence[Column], remedy
     Raises:
         InputError: it is missing, no table, or lacks a column, or two columns could be meant.
     """
-    text, notes = _decode(path, argument, remedy)
-    header, cells, separator = _parse(text, path, argument, columns, remedy)
-    places = _places(header, columns, separator, path, argument, remedy)
+    file = _File(path, argument, remedy)
+    text, notes = _decode(file)
+    separator, text = _separator(text, columns)
+    header, cells = _cells(file, text, separator)
+    places = _places(file, header, separator, columns)
     rows = {
         name: [unguarded(row[place]) if place < len(row) else "" for row in cells]
         for name, place in places.items()
@@ -114,16 +115,33 @@ def read_user_table(path: Path, argument: str, columns: Sequence[Column], remedy
     return UserTable(argument, path, table, headings, notes)
 
 
+class _File(NamedTuple):
+    """Name a file, what an error calls it, and what to do where it is no table."""
+
+    path: Path
+    argument: str
+    remedy: str
+
+    def no_table(self, why: str) -> InputError:
+        """Give the error that says why this is no table."""
+        return InputError(
+            f"{self.argument} must be a CSV table in UTF-8, got {str(self.path)!r}: {why}. "
+            f"{self.remedy}"
+        )
+
+
 # ---------------------------------------------------------------- bytes to text
 
 
-def _decode(path: Path, argument: str, remedy: str) -> tuple[str, list[str]]:
+def _decode(file: _File) -> tuple[str, list[str]]:
     """Read a file as text, and say so where its encoding had to be guessed."""
-    if not path.is_file():
-        raise InputError(f"{argument} must be a file, got {str(path)!r}. No such file. {remedy}")
-    data = path.read_bytes()
+    if not file.path.is_file():
+        raise InputError(
+            f"{file.argument} must be a file, got {str(file.path)!r}. No such file. {file.remedy}"
+        )
+    data = file.path.read_bytes()
     if data.startswith(SPREADSHEETS):
-        raise _no_table(path, argument, "it is a spreadsheet. Save it as CSV UTF-8", remedy)
+        raise file.no_table("it is a spreadsheet. Save it as CSV UTF-8")
     encoding = next((name for mark, name in BYTE_ORDER_MARKS.items() if data.startswith(mark)), "")
     for name in [encoding] if encoding else _likely(data):
         try:
@@ -132,7 +150,7 @@ def _decode(path: Path, argument: str, remedy: str) -> tuple[str, list[str]]:
             continue
         if "\0" not in text:
             return text, [GUESSED.format(LOCAL[name])] if name in LOCAL else []
-    raise _no_table(path, argument, "it is text in no encoding that is known here", remedy)
+    raise file.no_table("it is text in no encoding that is known here")
 
 
 def _likely(data: bytes) -> list[str]:
@@ -142,60 +160,56 @@ def _likely(data: bytes) -> list[str]:
     return ["utf-8", *LOCAL]
 
 
-def _no_table(path: Path, argument: str, why: str, remedy: str) -> InputError:
-    return InputError(
-        f"{argument} must be a CSV table in UTF-8, got {str(path)!r}: {why}. {remedy}"
-    )
-
-
 # ---------------------------------------------------------------- text to cells
 
 
-def _parse(
-    text: str, path: Path, argument: str, columns: Sequence[Column], remedy: str
-) -> tuple[list[str], list[list[str]], str]:
-    """Cut a text into a header and rows, blank ones left out; give the separator too."""
-    stated = re.match(r"sep=(.)\r?\n", text)  # a line for Excel alone
-    text = text[stated.end() :] if stated else text
+def _separator(text: str, columns: Sequence[Column]) -> tuple[str, str]:
+    """Find what separates cells; give it with the text, without a line that only names it.
+
+    It is what shows most of the columns wanted in the first line, then what shows most cells.
+    """
+    if stated := re.match(r"sep=(.)\r?\n", text):  # a line for Excel alone
+        return stated[1], text[stated.end() :]
     first = re.search(r"[^\r\n]*\S[^\r\n]*", text)
-    separator = stated[1] if stated else _separator(first[0] if first else "", columns)
-    lines = io.StringIO(text, newline=None)
-    spaced = f'{separator} "' in text
-    reader = csv.reader(lines, delimiter=separator, strict=True, skipinitialspace=spaced)
-    try:
-        found = [(reader.line_num, row) for row in reader if any(map(str.strip, row))]
-    except csv.Error as error:
-        why = f"line {reader.line_num} can't be read ({error})"
-        raise _no_table(path, argument, why, remedy) from error
-    if not found:
-        raise _no_table(path, argument, "it is empty", remedy)
-    (_, header), *rows = found
-    if _has_row_names(header, [row for _, row in rows]):
-        header = ["", *header]
-    for line, row in rows:
-        if any(map(str.strip, row[len(header) :])):
-            why = (
-                f"line {line} has {len(row)} cells and the header {len(header)}, read as separated "
-                f"by {SEPARATORS.get(separator, repr(separator))}; put names that hold one between "
-                'double quotes (")'
-            )
-            raise _no_table(path, argument, why, remedy)
-    return header, [row for _, row in rows], separator
-
-
-def _separator(line: str, columns: Sequence[Column]) -> str:
-    """Choose what separates cells: what shows most of the columns wanted, then most cells."""
+    line = first[0] if first else ""
 
     def worth(separator: str) -> tuple[int, int]:
         try:
-            cells = next(csv.reader([line], delimiter=separator, skipinitialspace=True))
+            cells = next(csv.reader([line], delimiter=separator, skipinitialspace=True), [])
         except csv.Error:
             return 0, 0
         keys = set(map(bare, cells))
         wanted = (map(bare, (column.name, *column.others)) for column in columns)
         return sum(bool(keys & set(names)) for names in wanted), len(cells)
 
-    return max(SEPARATORS, key=worth)
+    return max(SEPARATORS, key=worth), text
+
+
+def _cells(file: _File, text: str, separator: str) -> tuple[list[str], list[list[str]]]:
+    """Cut a text into a header and rows; blank ones are left out."""
+    lines = io.StringIO(text, newline=None)
+    spaced = f'{separator} "' in text
+    reader = csv.reader(lines, delimiter=separator, strict=True, skipinitialspace=spaced)
+    try:
+        found = [(reader.line_num, row) for row in reader if any(map(str.strip, row))]
+    except csv.Error as error:
+        raise file.no_table(f"line {reader.line_num} can't be read ({error})") from error
+    if not found:
+        raise file.no_table("it is empty")
+    (_, header), *rows = found
+    if _has_row_names(header, [row for _, row in rows]):
+        header = ["", *header]
+    for line, row in rows:
+        if any(map(str.strip, row[len(header) :])):
+            raise file.no_table(
+                f"line {line} has {len(row)} cells and the header {len(header)}, read as separated "
+                f"by {_in_words(separator)}; put names that hold one between double quotes"
+            )
+    return header, [row for _, row in rows]
+
+
+def _in_words(separator: str) -> str:
+    return SEPARATORS.get(separator, repr(separator))
 
 
 def _has_row_names(header: list[str], rows: list[list[str]]) -> bool:
@@ -214,50 +228,43 @@ def bare(heading: str) -> str:
 
 
 def _places(
-    header: list[str],
-    columns: Sequence[Column],
-    separator: str,
-    path: Path,
-    argument: str,
-    remedy: str,
+    file: _File, header: list[str], separator: str, columns: Sequence[Column]
 ) -> dict[str, int]:
     """Find the place of each column wanted.
 
     Raises:
         InputError: one is missing, or two could be meant.
     """
-    keys = [bare(heading) for heading in header]
-    shown = ", ".join(quoted(heading.strip()) for heading in header[:HEADINGS])
+    headings = [quoted(heading.strip()) for heading in header]
     more = f" and {len(header) - HEADINGS} more" if len(header) > HEADINGS else ""
     read = (
-        f"Its header reads {shown}{more}, separated by "
-        f"{SEPARATORS.get(separator, repr(separator))}. File {str(path)!r}."
+        f"Its header reads {', '.join(headings[:HEADINGS])}{more}, separated by "
+        f"{_in_words(separator)}. File {str(file.path)!r}."
     )
-    places: dict[str, int] = {}
-    for column in columns:
-        there = [key for key in map(bare, (column.name, *column.others)) if key in keys]
-        if there:
-            meant = [place for place, key in enumerate(keys) if key in _meant(column, there)]
-            places[column.name] = meant[0]
-            if len(meant) > 1:
-                rivals = " and ".join(quoted(header[place].strip()) for place in meant)
-                raise InputError(
-                    f"{argument} must hold one column that says the {column.name}, got {rivals}. "
-                    f"{read} Rename or remove all but one."
-                )
-    missing = [column.name for column in columns if column.name not in places]
+    keys = [bare(heading) for heading in header]
+    places = {column.name: _meant(column, keys) for column in columns}
+    for name, meant in places.items():
+        if len(meant) > 1:
+            raise InputError(
+                f"{file.argument} must hold one column that says the {name}, got "
+                f"{' and '.join(headings[place] for place in meant)}. {read} Rename or remove all "
+                "but one."
+            )
+    missing = ", ".join(name for name, meant in places.items() if not meant)
     if missing:
         raise InputError(
-            f"{argument} must hold the columns {', '.join(column.name for column in columns)}, got "
-            f"none named {', '.join(missing)}. {read} {remedy}"
+            f"{file.argument} must hold the columns {', '.join(places)}, got none named {missing}. "
+            f"{read} {file.remedy}"
         )
-    return places
+    return {name: meant[0] for name, meant in places.items()}
 
 
-def _meant(column: Column, there: list[str]) -> set[str]:
-    """Give the names that could be meant, of those that are there by rank."""
+def _meant(column: Column, keys: list[str]) -> list[int]:
+    """Give the places that could be meant: of the first name that is there, and of its rivals."""
+    there = [key for key in map(bare, (column.name, *column.others)) if key in keys]
     rivals = set(map(bare, column.rivals)) & set(there)
-    return {there[0]} if there[0] in rivals else {there[0], *rivals}
+    names = set(there[:1]) if rivals.issuperset(there[:1]) else {there[0], *rivals}
+    return [place for place, key in enumerate(keys) if key in names]
 
 
 # ---------------------------------------------------------------- rows to images
