@@ -27,7 +27,7 @@ from resnext.device import Compute, count_cpus, plan_compute
 from resnext.errors import InputError
 from resnext.manifest.listing import part_folders
 from resnext.recipe import Recipe
-from resnext.split.settings import SplitSettings
+from resnext.split.settings import JOINED_FILE, SplitSettings
 from tasks.stage.artifact import Artifact
 from tasks.stage.store import is_altered
 
@@ -42,14 +42,15 @@ class SplitTables(NamedTuple):
     earlier: Artifact | None
     earlier_manifest: Artifact | None
     """By which the pictures of the earlier split are known again, whatever they are called now."""
+    earlier_joined: Artifact | None
+    """By which the ids are known that were joined to the groups of the earlier split."""
 
     def keeping(self, split: Path) -> "SplitTables":
-        """Give these tables with an earlier split, and with the manifest beside it, if any."""
-        manifest = split.with_name("manifest.csv")
-        known = manifest.is_file() and not is_altered(manifest)
+        """Give these tables with an earlier split, and with what lies beside it, if anything."""
         return self._replace(
             earlier=Artifact.of_file(split),
-            earlier_manifest=Artifact.of_file(manifest) if known else None,
+            earlier_manifest=_beside(split, "manifest.csv"),
+            earlier_joined=_beside(split, JOINED_FILE),
         )
 
 
@@ -248,9 +249,15 @@ def _tables(flags: SplitFlags) -> SplitTables:
         InputError: one of them is not there.
     """
     groups = _table("--groups", flags.groups)
-    tables = SplitTables(groups, _table("--use-split", flags.use_split), None, None)
+    tables = SplitTables(groups, _table("--use-split", flags.use_split), None, None, None)
     earlier = _table("--keep-split", flags.keep_split)
     return tables if earlier is None else tables.keeping(earlier.single_path())
+
+
+def _beside(file: Path, name: str) -> Artifact | None:
+    """Give a file that lies beside another one and is as it was written; None without it."""
+    found = file.with_name(name)
+    return Artifact.of_file(found) if found.is_file() and not is_altered(found) else None
 
 
 def _table(flag: str, path: Path | None) -> Artifact | None:

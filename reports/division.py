@@ -234,6 +234,7 @@ def division_facts(leakage: Leakage | None) -> dict[str, str]:
         "How groups were found": str(_inner(leakage, "scheme").get("evidence") or ""),
         "Pictures that look alike": _near(_inner(leakage, "near")),
         "Largest group": _largest(_inner(leakage, "largest_group")),
+        "Your tables": _tables(_inner(leakage, "tables")),
     }
     return {name: text for name, text in facts.items() if text}
 
@@ -251,6 +252,15 @@ def _near(near: Leakage) -> str:
     return ", ".join(
         f"{plural(number, 'pair') if place == 0 else count(number)} {words}"
         for place, (number, words) in enumerate(counted)
+    )
+
+
+def _tables(tables: Leakage) -> str:
+    """Count, for each table that the user gave, the rows and pictures that met."""
+    return "; ".join(
+        f"{flag}: {count(told['met'])} of {plural(told['rows'], 'row')} met a picture, "
+        f"{count(told['pictures_without'])} of {plural(told['pictures'], 'picture')} have no row"
+        for flag, told in tables.items()
     )
 
 

@@ -1,9 +1,9 @@
 """Compare recipes by the predictions of their folds."""
 
-import csv
 import logging
 from typing import Annotated
 
+from reports.formulas import read_rows
 from tasks.history import tell
 from tasks.orchestrator import NO_CACHE, create_table_artifact, task
 from tasks.stage.artifact import Artifact, Reads, Work
@@ -43,8 +43,7 @@ def compare(
 @task(task_run_name="publish to the UI", cache_policy=NO_CACHE, persist_result=False)
 def publish_comparison(name: str, found: Artifact) -> None:
     """Show the comparison on the flow run's page."""
-    with found.path(COMPARISON).open(encoding="utf-8", newline="") as file:
-        rows = list(csv.DictReader(file))
+    rows = read_rows(found.path(COMPARISON))
     tell(
         lambda: create_table_artifact(
             table=rows, key="comparison", description=f"Recipes compared: {name}"

@@ -60,7 +60,9 @@ def _scan(work: Work, how: Callable[..., manifest.Scan]) -> manifest.Scan:
 
 def _remember(read: pd.DataFrame, memory: Path) -> None:
     """Write down what was read, with a digest in front: a damaged memory must not be believed."""
-    table = read.to_csv(index=False, lineterminator="\n").encode()
+    written = io.BytesIO()
+    tables.write_table(read, written)
+    table = written.getvalue()
     replace_file(memory, f"{hashlib.sha256(table).hexdigest()}\n".encode() + table)
 
 

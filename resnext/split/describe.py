@@ -16,6 +16,7 @@ from resnext.split.duplicates import TO_JUDGE
 from resnext.split.given import NOT_GIVEN
 from resnext.split.groups import EACH_ALONE, Naming
 from resnext.split.settings import OFFENDERS, PARTS, UNUSED
+from resnext.user_tables import shown
 
 LARGE = 0.1  # share of all photographs above which one group is warned about
 ENOUGH_TO_SAY = 20  # photographs from which such a share means something
@@ -71,7 +72,7 @@ def warnings_of(
     warnings += [
         _not_given(drawn),
         _drawn_anew(pictures, report),
-        _val_as_test(report, pictures, drawn),
+        "" if tables.get("--use-split") else _val_as_test(report, pictures, drawn),
         _not_joined(report),
     ]
     warnings += [*_missing_classes(drawn), _conflicts(pictures), _large_group(report)]
@@ -99,6 +100,7 @@ def describe_split(drawn: pd.DataFrame, report: Mapping[str, Any]) -> str:
     `report` is what leakage.json holds. Lines that start with WARNING stand last.
     """
     lines = _group_lines(report)
+    lines += _table_lines(report.get("tables", {}))
     lines += [_part_line(drawn, part) for part in PARTS if (drawn["split"] == part).any()]
     lines += _unused_line(drawn)
     if not report["drawn"]["any"]["count"]:
@@ -197,6 +199,17 @@ def _group_lines(report: Mapping[str, Any]) -> list[str]:
             "report list them for you to judge"
         )
     return lines
+
+
+def _table_lines(tables: Mapping[str, Mapping[str, Any]]) -> list[str]:
+    """Count the rows of each of the user's tables that met a picture, and the pictures without."""
+    return [
+        f"{flag} (columns {', '.join(map(shown, told['columns']))}): {told['met']:,} of "
+        f"{told['rows']:,} rows met a picture"
+        + "".join(f", {count:,} of them {way}" for way, count in told["ways"].items())
+        + f"; {told['pictures_without']:,} of {told['pictures']:,} pictures have no row"
+        for flag, told in tables.items()
+    ]
 
 
 def _part_line(drawn: pd.DataFrame, part: str) -> str:
@@ -355,4 +368,4 @@ def _counted(counts: Mapping[str, Any]) -> str:
 def _first(names: list[str]) -> str:
     """Name the first five, then the total."""
     more = len(names) > OFFENDERS
-    return "; ".join(names[:OFFENDERS]) + (f"; {len(names):,} in total" if more else "")
+    return "; ".join(map(shown, names[:OFFENDERS])) + (f"; {len(names):,} in total" if more else "")

@@ -38,6 +38,7 @@ FILES = {
     "near.csv",
     "division.txt",
     "pairs.json",
+    "joined_groups.json",
     "model.safetensors",
     "history.csv",
     "timing.csv",

@@ -10,6 +10,7 @@ from flows.flags import DataFlags, EvaluationFlags, RunFlags, SplitFlags, Traini
 from flows.plan import Plan, require_positive, resolve
 from reports.evaluation.settings import EvaluationSettings
 from resnext.errors import InputError
+from tasks.stage.artifact import Artifact
 
 # The flags that scripts rely on.
 CONTRACT = """
@@ -233,6 +234,16 @@ def test_a_table_is_known_by_its_bytes(tmp_path: Path) -> None:
     assert given is not None
     assert other is not None
     assert list(given.files.values()) == list(other.files.values())
+
+
+def test_what_lies_beside_a_split_to_keep_is_read_with_it(tmp_path: Path) -> None:
+    (tmp_path / "split.csv").write_text("path,group,split\n")
+    flags = SplitFlags(keep_split=tmp_path / "split.csv")
+    assert plan(split=flags).tables[2:] == (Artifact.of_file(tmp_path / "split.csv"), None, None)
+    beside = [tmp_path / "manifest.csv", tmp_path / "joined_groups.json"]
+    for path in beside:
+        path.write_text("{}")
+    assert plan(split=flags).tables[3:] == tuple(map(Artifact.of_file, beside))
 
 
 def test_a_full_disk_is_told_in_words(capsys: pytest.CaptureFixture[str]) -> None:
