@@ -70,6 +70,7 @@ from prefect.settings import (  # noqa: E402
     PREFECT_FLOWS_HEARTBEAT_FREQUENCY,
     PREFECT_HOME,
     PREFECT_UI_URL,
+    get_current_settings,
     temporary_settings,
 )
 from prefect.states import Cancelled, Cancelling, Completed, Crashed, Failed  # noqa: E402
@@ -133,6 +134,7 @@ __all__ = [
     "emit_event",
     "flow",
     "get_client",
+    "get_current_settings",
     "run_id",
     "running",
     "task",

@@ -21,6 +21,7 @@ from tests.flows.serving import (
     Api,
     end,
     environment,
+    free_port,
     run_python,
     wait_until,
 )
@@ -38,7 +39,7 @@ class Ui:
     """`flows/ui.py` with a Prefect home of its own, behind a proxy that is away, and pictures."""
 
     def __init__(self, root: Path, **settings: str) -> None:
-        self.home, self.port, self.said = root / "home", address.free_port(), ""
+        self.home, self.port, self.said = root / "home", free_port(), ""
         self.data = make_tree(root / "pictures", patients=12)
         self.store = root / "store"
         self.page = f"http://127.0.0.1:{self.port}"
@@ -309,7 +310,7 @@ def test_a_home_that_is_no_folder_is_told_in_words(tmp_path: Path) -> None:
     (tmp_path / "file").touch()
     program = str(REPOSITORY / "flows" / "ui.py")
     home = str(tmp_path / "file" / "home")
-    words = [program, "--port", str(address.free_port())]
+    words = [program, "--port", str(free_port())]
     code, said = run_python(words, tmp_path, PREFECT_HOME=home)
     assert code == 2
     first, *rest = said.splitlines()
@@ -322,7 +323,7 @@ def test_a_home_that_is_no_folder_is_told_in_words(tmp_path: Path) -> None:
 
 def test_a_history_that_is_served_already_is_told_in_words(ui: Ui) -> None:
     program = str(REPOSITORY / "flows" / "ui.py")
-    code, said = run_python([program, "--port", str(address.free_port())], ui.home)
+    code, said = run_python([program, "--port", str(free_port())], ui.home)
     assert code == 2
     assert f"whose history is served at {ui.page} already." in said
     assert ui.process.poll() is None
