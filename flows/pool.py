@@ -5,7 +5,6 @@ whatever its name: a run is ours by the worker that carries it out.
 """
 
 import hashlib
-import socket
 import time
 from collections.abc import Mapping
 from pathlib import Path
@@ -14,6 +13,7 @@ from typing import Any
 import yaml
 
 from flows.flags import REPOSITORY
+from flows.server import HERE
 from tasks.orchestrator import (
     PREFECT_API_REQUEST_TIMEOUT,
     PREFECT_CLIENT_MAX_RETRIES,
@@ -33,8 +33,8 @@ from tasks.orchestrator import (
 )
 
 POOL = "local"
-_PLACE = hashlib.sha256(f"{socket.gethostname()}:{REPOSITORY}".encode()).hexdigest()[:8]
-WORKER = f"ui-{_PLACE}"  # one a machine and folder; Prefect labels a run with its worker's name
+# One a machine and folder: Prefect labels each run with its worker's name.
+WORKER = f"ui-{hashlib.sha256(f'{HERE}:{REPOSITORY}'.encode()).hexdigest()[:8]}"
 DEPLOYMENTS = REPOSITORY / "prefect.yaml"
 LOOK_EVERY = 0.5  # seconds
 REQUEST_TIMEOUT = 10.0  # seconds for one request while we end

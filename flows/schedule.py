@@ -3,7 +3,6 @@
 import asyncio
 import logging
 import signal
-import socket
 from typing import Any
 from zoneinfo import available_timezones
 
@@ -25,7 +24,7 @@ log = logging.getLogger(__name__)
 
 FIELDS = 5  # of a cron text
 SHOWN = 3  # times
-OURS = f"served from {socket.gethostname()}:{REPOSITORY}"  # a tag
+OURS = f"served from {server.HERE}:{REPOSITORY}"  # a tag
 
 
 def require_schedule(flags: ScheduleFlags) -> None:
@@ -50,16 +49,20 @@ def next_runs(what: str, cron: str, timezone: str) -> str:
     """
     from prefect.server.schemas.schedules import CronSchedule
 
-    remedy = "Write minute, hour, day, month and weekday, as in '0 3 * * 1' for Mondays at 03:00."
+    remedy = (
+        "Write five fields (minute, hour, day, month, weekday), as in '0 3 * * 1' for Mondays at "
+        "03:00."
+    )
     if timezone not in available_timezones():
         zone = "--timezone" if what == "--cron" else f"{what} ('timezone')"
         raise InputError(f"{zone} must be a time zone's name, as Europe/Berlin, got '{timezone}'.")
-    if len(cron.split()) != FIELDS:
-        raise InputError(f"{what} must be a cron expression of five fields, got '{cron}'. {remedy}")
     try:
         schedule = CronSchedule(cron=cron, timezone=timezone)
-    except ValueError as error:
-        raise InputError(f"{what} must be a cron expression, got '{cron}'. {remedy}") from error
+        fields = len(cron.split())
+    except ValueError:
+        fields = 0
+    if fields != FIELDS:  # Prefect takes six, with seconds, and names such as @daily too
+        raise InputError(f"{what} must be a cron expression, got '{cron}'. {remedy}")
     try:
         dates = asyncio.run(schedule.get_dates(SHOWN))
     except ValueError as error:  # Prefect's server would look for it in vain
@@ -84,7 +87,8 @@ def serve(flow: Flow[..., Any], flags: ScheduleFlags, parameters: dict[str, Any]
     log.info("%s runs at '%s' (%s) until Ctrl-C", flow.name, cron, timezone)
     log.info("next: %s", next_runs("--cron", cron, timezone))
     with server.connected(port=port) as url:
-        _require_ours(f"{flow.name}/{name}", url)
+        if url != server.own_address():
+            _require_ours(f"{flow.name}/{name}", url)
         log.info("run history: %s", url.removesuffix("/api"))
         flow.serve(
             name=name,

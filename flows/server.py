@@ -46,6 +46,8 @@ from resnext.errors import InputError
 log = logging.getLogger(__name__)
 
 FOLDER = "resnext-pipeline"  # below Prefect's home
+# Homes are shared among machines on Linux; elsewhere a machine's name may change with the network.
+HERE = socket.gethostname() if sys.platform == "linux" else ""
 START_TIMEOUT = 120.0  # seconds; the very first start makes a database
 ANSWER_TIMEOUT = 30.0  # seconds; a server on a busy machine is slow
 LOOK_EVERY = 0.5  # seconds
@@ -164,7 +166,7 @@ def _recorded(place: Path) -> dict[str, Any]:
         found: dict[str, Any] = json.loads(record.read_text(encoding="utf-8"))
     except FileNotFoundError:  # the holder is starting or ending
         return {}
-    if found["host"] != socket.gethostname():
+    if found["host"] != HERE:
         raise InputError(
             f"PREFECT_HOME must be used by one machine at a time, got '{place.parent}', whose "
             f"server runs on '{found['host']}'. Wait until it has ended there, or name another "
@@ -299,7 +301,7 @@ def _attend(place: Path, url: str, server: Any, linger: float) -> None:
     leave.unlink(missing_ok=True)  # meant for one before
     while not server.started:
         time.sleep(0.05)
-    text = json.dumps({"url": url, "host": socket.gethostname(), "pid": os.getpid()})
+    text = json.dumps({"url": url, "host": HERE, "pid": os.getpid()})
     record.with_suffix(".partial").write_text(text, encoding="utf-8")
     record.with_suffix(".partial").replace(record)
     idle_since = time.monotonic()

@@ -6,6 +6,7 @@ import shutil
 import signal
 import subprocess
 import sys
+import urllib.request
 from collections.abc import Iterator
 from pathlib import Path
 from typing import Any
@@ -13,7 +14,7 @@ from typing import Any
 import pytest
 from playwright.sync_api import Locator, Page, expect, sync_playwright
 
-from flows import address
+from flows import address, server
 from tests.conftest import REPOSITORY, make_tree
 from tests.flows.serving import (
     BEHIND_A_PROXY,
@@ -23,6 +24,7 @@ from tests.flows.serving import (
     environment,
     free_port,
     run_python,
+    start_python,
     wait_until,
 )
 
@@ -297,6 +299,44 @@ def test_stopping_saves_what_is_trained_and_leaves_nothing_running(
     (record,) = served.store.glob("runs/*/run.json")
     assert json.loads(record.read_text())["status"].startswith("failed: Stopped by a signal.")
     assert run.startswith(record.parent.name.rpartition("-")[2])
+
+
+def test_it_joins_the_server_of_a_training_that_is_under_way_and_leaves_it_running(
+    tmp_path_factory: pytest.TempPathFactory,
+) -> None:
+    root = tmp_path_factory.mktemp("joined")
+    data, store, home = make_tree(root / "trained"), root / "trained-store", root / "home"
+    home.mkdir()
+    words = [str(REPOSITORY / "flows" / "full_pipeline.py"), "--data", str(data), "--store"]
+    words += [str(store), "--preset", "quick", "--image-size", "32", "--epochs", "5000"]
+    training = start_python([*words, "--device", "cpu", "--workers", "0"], home)
+    try:
+        wait_until(lambda: checkpoints(store), "no training", 240.0)
+        record = json.loads((home / server.FOLDER / "server.json").read_text())
+        served = Ui(root)
+        try:
+            said = served.ready()
+            page = record["url"].removesuffix("/api")
+            assert f"The run history: {page}\n" in said
+            assert f"it is not port {served.port}." in said
+            with urllib.request.urlopen(f"{page}/ui-settings") as answer:
+                assert json.load(answer)["api_url"] == record["url"]
+            served.api = Api(record["url"])
+            scan = served.parameters(TINY)
+            scan["run"] |= {"only": "scan"}
+            run = served.api.start("full-pipeline/full-pipeline", scan)
+            assert served.api.ended(run)["state"]["type"] == "COMPLETED", "no worker"
+            states = served.api.call("POST", "/flow_runs/filter", {})
+            assert "RUNNING" in [each["state_type"] for each in states], "not the training's server"
+            served.process.send_signal(signal.SIGINT)
+            rest, _ = served.process.communicate(timeout=120)
+        finally:
+            end(served.process, STOPPING)
+        assert "The server itself goes on for the run that uses it" in rest
+        assert training.poll() is None
+        assert address.healthy(record["url"])
+    finally:
+        end(training, STOPPING)
 
 
 def test_a_port_that_is_taken_is_told_in_words(ui: Ui, tmp_path: Path) -> None:
