@@ -194,7 +194,7 @@ def _start(place: Path, port: int, linger: float) -> str:
     if port and is_taken(port):
         raise InputError(
             f"--port must be free, got {port}. Something listens there, a Prefect server perhaps. "
-            "Stop it, or name another port."
+            "Stop it, or name another port: flows/ui.py --port N"
         )
     if not port:  # who wants it on a port has said that it starts
         log.info("starting a Prefect server for the run history (a few seconds)")

@@ -65,7 +65,7 @@ def running_server(home: Path, **settings: str) -> Iterator[str]:
 
 
 @contextmanager
-def answering(status: int, body: bytes = b"<html>an app</html>") -> Iterator[int]:
+def answering(status: int, body: bytes = b"<html>an app</html>", *, port: int = 0) -> Iterator[int]:
     """Answer every request alike, as programs that are no Prefect server do; give the port."""
 
     class Answer(BaseHTTPRequestHandler):
@@ -82,7 +82,7 @@ def answering(status: int, body: bytes = b"<html>an app</html>") -> Iterator[int
         def log_message(self, *_: Any) -> None:
             """Say nothing on the terminal."""
 
-    with ThreadingHTTPServer(("127.0.0.1", 0), Answer) as program:
+    with ThreadingHTTPServer(("127.0.0.1", port), Answer) as program:
         thread = threading.Thread(target=program.serve_forever)
         thread.start()
         try:

@@ -9,7 +9,7 @@ import threading
 import time
 import urllib.request
 from collections.abc import Iterator
-from contextlib import contextmanager
+from contextlib import ExitStack, contextmanager
 from pathlib import Path
 from types import SimpleNamespace
 
@@ -247,6 +247,19 @@ def test_a_second_server_waits_for_the_end_of_the_first_or_leaves() -> None:
     begun = time.monotonic()
     with server._taking_over(place):
         assert time.monotonic() - begun >= 0.9
+
+
+@pytest.mark.usefixtures("home")
+def test_a_server_on_prefects_usual_port_is_not_used_unasked(
+    monkeypatch: pytest.MonkeyPatch,
+) -> None:
+    ours = "http://127.0.0.1:9/api"
+    monkeypatch.setattr(server, "_start", lambda *_: ours)
+    with ExitStack() as stack:
+        if not address.is_taken(server.PORT):  # else somebody's is there already
+            stack.enter_context(answering(200, b"true", port=server.PORT))
+        assert server.current() is None
+        assert stack.enter_context(server.connected()) == ours
 
 
 @pytest.mark.usefixtures("home")
