@@ -64,11 +64,6 @@ def _undisturbed() -> Iterator[None]:
             signal.signal(each, handler or signal.SIG_DFL)
 
 
-def prefect(arguments: list[str]) -> list[str]:
-    """Give the words that run one of Prefect's commands with this Python."""
-    return [sys.executable, "-m", *PREFECT, *arguments]
-
-
 def stop_by_signals() -> None:
     """Make what asks a program to end stop this one as Ctrl-C does, which no shell has ignored."""
     for each in (signal.SIGINT, *signals_to_end()):

@@ -7,13 +7,14 @@ whatever its name: a run is ours by the worker that carries it out.
 import hashlib
 import time
 from collections.abc import Mapping
+from contextlib import suppress
 from pathlib import Path
 from typing import Any
 
 import yaml
 
+from flows import server
 from flows.flags import REPOSITORY
-from flows.server import HERE
 from tasks.orchestrator import (
     PREFECT_API_REQUEST_TIMEOUT,
     PREFECT_CLIENT_MAX_RETRIES,
@@ -23,9 +24,11 @@ from tasks.orchestrator import (
     FlowRunFilter,
     FlowRunFilterState,
     FlowRunFilterStateType,
+    ObjectAlreadyExists,
     State,
     StateType,
     SyncPrefectClient,
+    WorkPoolCreate,
     WorkPoolFilter,
     WorkPoolFilterName,
     get_client,
@@ -33,11 +36,24 @@ from tasks.orchestrator import (
 )
 
 POOL = "local"
-# One a machine and folder: Prefect labels each run with its worker's name.
-WORKER = f"ui-{hashlib.sha256(f'{HERE}:{REPOSITORY}'.encode()).hexdigest()[:8]}"
 DEPLOYMENTS = REPOSITORY / "prefect.yaml"
 LOOK_EVERY = 0.5  # seconds
 REQUEST_TIMEOUT = 10.0  # seconds for one request while we end
+
+
+def make_pool() -> None:
+    """Make the work pool where there is none; one that there is stays as its owner set it."""
+    with suppress(ObjectAlreadyExists), get_client(sync_client=True) as client:
+        client.create_work_pool(WorkPoolCreate(name=POOL, type="process"))
+
+
+def worker_name() -> str:
+    """Name the worker by machine and history, for each of which there is one at a time.
+
+    Prefect labels a run with the name of the worker that carries it out.
+    """
+    place = f"{server.HERE}:{server.history_folder()}"
+    return f"ui-{hashlib.sha256(place.encode()).hexdigest()[:8]}"
 
 
 def deployments() -> list[dict[str, Any]]:
@@ -125,5 +141,6 @@ def _unfinished(client: SyncPrefectClient) -> list[FlowRun]:
     kinds = [StateType.PENDING, StateType.RUNNING, StateType.CANCELLING]
     began = FlowRunFilter(state=FlowRunFilterState(type=FlowRunFilterStateType(any_=kinds)))
     pool = WorkPoolFilter(name=WorkPoolFilterName(any_=[POOL]))
+    worker = worker_name()
     found = client.read_flow_runs(flow_run_filter=began, work_pool_filter=pool)
-    return [run for run in found if run.labels.get("prefect.worker.name") == WORKER]
+    return [run for run in found if run.labels.get("prefect.worker.name") == worker]

@@ -24,11 +24,12 @@ from flows.flags import REPOSITORY
 from flows.pool import (
     LOOK_EVERY,
     POOL,
-    WORKER,
     asleep,
     cancel_runs,
     deployments,
     give_up_leftovers,
+    make_pool,
+    worker_name,
     write_deployments,
 )
 from flows.schedule import next_runs
@@ -58,7 +59,7 @@ def serving(port: int) -> Iterator[Served]:
         deploy(environment, place)
         watch_heartbeats_where_none_does()
         give_up_leftovers()
-        arguments = ["worker", "start", "--pool", POOL, "--name", WORKER]
+        arguments = ["worker", "start", "--pool", POOL, "--name", worker_name()]
         with page.running(arguments, environment, place / "ui-worker.log") as worker:
             try:
                 yield Served(url, worker)
@@ -98,26 +99,16 @@ def deploy(environment: Mapping[str, str], place: Path) -> None:
     Raises:
         ServerError: that failed; the message names the log file.
     """
-    output, file = place / "ui-deploy.log", place / "prefect.yaml"
-    if not _done(["work-pool", "inspect", POOL], environment, output):  # else as its owner set it
-        _do(["work-pool", "create", POOL, "--type", "process"], environment, output)
-    write_deployments(file)
-    _do(["deploy", "--all", "--prefect-file", str(file)], environment, output)
-
-
-def _do(arguments: list[str], environment: Mapping[str, str], output: Path) -> None:
-    if not _done(arguments, environment, output):
-        raise ServerError(f"`prefect {' '.join(arguments)}` failed, see {output}.")
-
-
-def _done(arguments: list[str], environment: Mapping[str, str], output: Path) -> bool:
-    """Run one of Prefect's commands, and tell whether it ended well."""
-    with output.open("ab") as file:
+    make_pool()
+    write_deployments(place / "prefect.yaml")
+    words = [*page.PREFECT, "deploy", "--all", "--prefect-file", str(place / "prefect.yaml")]
+    with (place / "ui-deploy.log").open("ab") as output:
         ended = subprocess.run(
-            page.prefect(arguments), env=dict(environment), cwd=REPOSITORY,
-            stdin=subprocess.DEVNULL, stdout=file, stderr=file, check=False,
+            [sys.executable, "-m", *words], env=dict(environment), cwd=REPOSITORY,
+            stdin=subprocess.DEVNULL, stdout=output, stderr=output, check=False,
         )  # fmt: skip
-    return ended.returncode == 0
+    if ended.returncode != 0:
+        raise ServerError(f"`{' '.join(words)}` failed, see {place / 'ui-deploy.log'}.")
 
 
 def main(*, port: int = server.PORT) -> None:

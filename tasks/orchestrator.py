@@ -42,6 +42,7 @@ from prefect.automations import (  # noqa: E402
 from prefect.blocks.webhook import Webhook  # noqa: E402
 from prefect.cache_policies import NO_CACHE  # noqa: E402
 from prefect.client.orchestration import SyncPrefectClient, get_client  # noqa: E402
+from prefect.client.schemas.actions import WorkPoolCreate  # noqa: E402
 from prefect.client.schemas.filters import (  # noqa: E402
     FlowRunFilter,
     FlowRunFilterState,
@@ -59,7 +60,7 @@ from prefect.client.schemas.objects import (  # noqa: E402
 from prefect.client.schemas.schedules import CronSchedule  # noqa: E402
 from prefect.context import FlowRunContext, TaskRunContext  # noqa: E402
 from prefect.events import emit_event  # noqa: E402
-from prefect.exceptions import ObjectNotFound  # noqa: E402
+from prefect.exceptions import ObjectAlreadyExists, ObjectNotFound  # noqa: E402
 from prefect.schedules import Cron  # noqa: E402
 from prefect.settings import (  # noqa: E402
     PREFECT_API_AUTH_STRING,
@@ -117,6 +118,7 @@ __all__ = [
     "FlowRunFilter",
     "FlowRunFilterState",
     "FlowRunFilterStateType",
+    "ObjectAlreadyExists",
     "ObjectNotFound",
     "Posture",
     "ResourceSpecification",
@@ -126,6 +128,7 @@ __all__ = [
     "Task",
     "TaskRunContext",
     "Webhook",
+    "WorkPoolCreate",
     "WorkPoolFilter",
     "WorkPoolFilterName",
     "create_markdown_artifact",

@@ -7,7 +7,6 @@ from uuid import UUID
 
 import pytest
 import yaml
-from prefect.client.schemas.actions import WorkPoolCreate
 from prefect.states import Running
 
 from flows import pool, ui
@@ -83,14 +82,15 @@ def test_only_what_our_worker_runs_is_given_up_or_cancelled(
     capsys: pytest.CaptureFixture[str],
 ) -> None:
     with get_client(sync_client=True) as client:
-        client.create_work_pool(WorkPoolCreate(name=pool.POOL, type="process"), overwrite=True)
+        pool.make_pool()
+        pool.make_pool()
         theirs = [
             running(client, somebody_elses, "ui-4200"),
             running(client, namesake, "ProcessWorker of a colleague"),
         ]
-        ours = running(client, somebody_elses, pool.WORKER)
+        ours = running(client, somebody_elses, pool.worker_name())
         pool.give_up_leftovers()
-        left = running(client, namesake, pool.WORKER)
+        left = running(client, namesake, pool.worker_name())
         pool.cancel_runs(1.0)
         states = {
             run: found.state.type
