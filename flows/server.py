@@ -297,25 +297,36 @@ def _taking_over(place: Path) -> AcquireReturnProxy[FileLock]:
 
 def _attend(place: Path, url: str, server: Any, linger: float) -> None:
     """Write the record once the server answers; end it when it is unused, or asked to leave."""
-    record, leave = place / "server.json", place / "server.leave"
-    leave.unlink(missing_ok=True)  # meant for one before
+    try:
+        _announce(place, url, server)
+        _await_end(place, linger)
+    finally:  # without a record nobody would find it
+        server.should_exit = True
+
+
+def _announce(place: Path, url: str, server: Any) -> None:
+    (place / "server.leave").unlink(missing_ok=True)  # meant for one before
     while not server.started:
         time.sleep(0.05)
     text = json.dumps({"url": url, "host": HERE, "pid": os.getpid()})
-    record.with_suffix(".partial").write_text(text, encoding="utf-8")
-    record.with_suffix(".partial").replace(record)
+    (place / "server.partial").write_text(text, encoding="utf-8")
+    (place / "server.partial").replace(place / "server.json")
+
+
+def _await_end(place: Path, linger: float) -> None:
+    """Wait until the server is to end, and throw away its record so that nobody comes any more."""
+    record = place / "server.json"
     idle_since = time.monotonic()
     while record.exists():
         time.sleep(LOOK_EVERY)
         if _has_users(place):
             idle_since = time.monotonic()
-        elif leave.exists():  # whoever wrote it waits at the door
+        elif (place / "server.leave").exists():  # whoever wrote it waits at the door
             record.unlink()
         elif time.monotonic() - idle_since > linger:
             with suppress(Timeout), _door(place).acquire(timeout=0):  # nobody comes in meanwhile
                 if not _has_users(place):
                     record.unlink()
-    server.should_exit = True
 
 
 if __name__ == "__main__":

@@ -9,7 +9,8 @@ import pytest
 import yaml
 from prefect.states import Running
 
-from flows import pool, ui
+from flows import pool, server, ui
+from resnext.errors import InputError
 from tasks.orchestrator import (
     PREFECT_API_URL,
     StateType,
@@ -115,3 +116,22 @@ def test_a_schedule_without_its_pictures_is_paused_where_it_is_made(
     assert said["deployments"][1]["schedules"][0].pop("active") is True
     assert written["deployments"][1]["schedules"][0].pop("active") is False
     assert written == said
+
+
+def test_the_page_says_when_each_schedule_comes_next(monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(ui, "asleep", dict)
+    told = [line for line in ui._schedules() if "next: " in line]
+    assert [line.endswith("03:00 (UTC)") for line in told] == [True, False]
+    assert [line.count("Mon ") for line in told[:1]] == [3]
+
+
+def test_a_schedule_in_the_file_that_never_comes_is_told_before_anything_starts(
+    monkeypatch: pytest.MonkeyPatch,
+) -> None:
+    never = {"name": "weekly", "description": "", "schedules": [{"cron": "0 3 31 2 *"}]}
+    monkeypatch.setattr(ui, "deployments", lambda: [never])
+    monkeypatch.setattr(server, "own", pytest.fail)
+    with pytest.raises(
+        InputError, match=r"The schedule of weekly in prefect\.yaml must name a date"
+    ):
+        ui.main()

@@ -222,6 +222,13 @@ def test_a_server_does_not_end_while_somebody_is_at_the_door_or_uses_it(home: Pa
         assert server.own_address() is None
 
 
+def test_a_server_that_nobody_can_find_ends(home: Path) -> None:
+    program = SimpleNamespace(started=True, should_exit=False)
+    with pytest.raises(FileNotFoundError):  # as where the disk is full
+        server._attend(home / "gone", "http://127.0.0.1:9/api", program, FOREVER)
+    assert program.should_exit
+
+
 @pytest.mark.usefixtures("home")
 def test_who_wants_another_port_ends_an_unused_server_and_takes_a_used_one() -> None:
     place = server.history_folder()

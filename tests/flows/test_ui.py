@@ -71,7 +71,7 @@ class Ui:
         """Start a long training; give its run once an epoch is over and saved."""
         run = self.api.start("full-pipeline/full-pipeline", self.parameters(LONG, store))
         wait_until(lambda: self.api.epochs_done(run), "no training in the page", 180.0)
-        wait_until(lambda: checkpoints(store), "no checkpoint", 30.0)
+        wait_until(lambda: checkpoints(store), "no checkpoint")
         return run
 
 
