@@ -67,7 +67,8 @@ def next_runs(what: str, cron: str, timezone: str) -> str:
         dates = asyncio.run(schedule.get_dates(SHOWN))
     except ValueError as error:  # Prefect's server would look for it in vain
         raise InputError(
-            f"{what} must name a date that exists, got '{cron}', which never comes. {remedy}"
+            f"{what} must name a date that exists, got '{cron}', which never comes. Name a day "
+            "that its month has."
         ) from error
     return f"{', '.join(f'{date:%a %Y-%m-%d %H:%M}' for date in dates)} ({timezone})"
 
