@@ -244,8 +244,8 @@ class ScheduleFlags(Flags):
     cron: Annotated[
         str | None,
         Field(
-            description="with --serve: when, as minute, hour, day, month, weekday "
-            "[default: 0 3 * * 1, Mondays at 03:00]"
+            description="with --serve: when, in five fields: minute, hour, day, month, weekday; "
+            "the next three times are printed [default: 0 3 * * 1, Mondays at 03:00]"
         ),
     ] = None
     timezone: Annotated[

@@ -40,7 +40,7 @@ def compare(
     (work.out / "comparison.txt").write_text(f"{words}\n", encoding="utf-8")
 
 
-@task(task_run_name="publish to the UI", cache_policy=NO_CACHE, persist_result=False)
+@task(task_run_name="publish to the UI", cache_policy=NO_CACHE, persist_result=False, retries=0)
 def publish_comparison(name: str, found: Artifact) -> None:
     """Show the comparison on the flow run's page."""
     rows = read_rows(found.path(COMPARISON))

@@ -31,7 +31,7 @@ CLASS_SHARES = ("precision", "recall", "specificity", "f1")
 AREA = "auroc"
 
 
-@task(task_run_name="publish to the UI", cache_policy=NO_CACHE, persist_result=False)
+@task(task_run_name="publish to the UI", cache_policy=NO_CACHE, persist_result=False, retries=0)
 def publish(name: str, scores: Artifact, figures: Artifact, report: Artifact) -> None:
     """Make the artifacts of a flow run.
 
