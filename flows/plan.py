@@ -200,19 +200,30 @@ def _weights(text: str | None) -> tuple[str | None, Artifact | None]:
 def _split_settings(
     flags: SplitFlags, preset: Mapping[str, Any], pictures: Path | None
 ) -> SplitSettings:
-    """Fill in how the pictures are divided; a folder that comes divided is taken as it is."""
+    """Fill in how the pictures are divided; a folder that comes divided is taken as it is.
+
+    Where it comes with two parts alone, --shares says how its train part is shared out.
+    """
     _require_one_way(flags)
     renamed = {"split": "strategy", "split_seed": "seed"}
     asked = {renamed.get(name, name): value for name, value in given_of(flags).items()}
-    divided = pictures is not None and bool(part_folders(pictures))
-    chooses = asked.keys() & {"strategy", "shares", "fold", "keep_split"} or "strategy" in preset
-    if flags.use_split or (divided and not chooses):
+    parts = part_folders(pictures) if pictures is not None else []
+    against = {"strategy", "fold", "keep_split"} | ({"shares"} if len(parts) > 2 else set())
+    chooses = asked.keys() & against or "strategy" in preset
+    if flags.use_split or (parts and not chooses):
         asked["strategy"] = "given"
     if "shares" in asked:
         asked["shares"] = _shares(asked["shares"])
     if "fold" in asked:
         asked["fold"] = _fold(asked["fold"])
-    settings = SplitSettings(**_chosen(SplitSettings, preset, asked))
+    chosen = _chosen(SplitSettings, preset, asked)
+    carves = chosen.get("strategy") == "given" and not flags.no_val
+    settings = SplitSettings(**chosen, carve_val=carves)
+    if flags.no_val and settings.strategy != "given":
+        raise InputError(
+            f"--no-val must go with a split that comes with the data, got {settings.strategy}. To "
+            "draw parts without validation, give --shares 80,0,20."
+        )
     if flags.keep_split is not None and settings.strategy not in ("grouped", "stratified"):
         raise InputError(
             f"--keep-split must go with --split grouped or stratified, got {settings.strategy}. "

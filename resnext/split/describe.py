@@ -49,6 +49,7 @@ def warnings_of(
         _not_given(drawn),
         _drawn_anew(pictures, report),
         _val_as_test(report, pictures, drawn),
+        _not_carved(report),
     ]
     warnings += [*_missing_classes(drawn), _conflicts(pictures), _large_group(report)]
     return [warning for warning in warnings if warning]
@@ -76,7 +77,7 @@ def describe_split(drawn: pd.DataFrame, report: Mapping[str, Any]) -> str:
     """
     lines = _group_lines(report)
     lines += [_part_line(drawn, part) for part in PARTS if (drawn["split"] == part).any()]
-    lines += _unused_line(drawn)
+    lines += _carved_line(report) + _unused_line(drawn)
     if not report["drawn"]["any"]["count"]:
         lines.append(_clean_line(report["random"]))
     others = [
@@ -125,6 +126,17 @@ def _part_line(drawn: pd.DataFrame, part: str) -> str:
         f"{rows['group'].nunique():,} groups; pictures (groups) by class: {', '.join(named)}"
         + (f" and {more} more" if more else "")
     )
+
+
+def _carved_line(report: Mapping[str, Any]) -> list[str]:
+    """Say which pictures of a given train part are validation."""
+    carved = report.get("carved")
+    if not carved or not carved["pictures"]:
+        return []
+    return [
+        f"No val part came with the data: {carved['pictures']:,} pictures of "
+        f"{carved['groups']:,} groups were taken out of train for it (--no-val leaves them there)"
+    ]
 
 
 def _unused_line(drawn: pd.DataFrame) -> list[str]:
@@ -184,6 +196,22 @@ def _val_as_test(report: Mapping[str, Any], pictures: pd.DataFrame, drawn: pd.Da
     if not ((first == "val") & (drawn["split"] == "test")).any() or (first == "test").any():
         return ""
     return "there is no test part: the val part is the test part, and nothing is chosen by it"
+
+
+def _not_carved(report: Mapping[str, Any]) -> str:
+    """Say which classes no validation group could be taken of."""
+    carved = report.get("carved")
+    if not carved or not carved["missing"]:
+        return ""
+    if not carved["pictures"]:
+        return (
+            "there is no val part, and none could be taken out of train, where every class has too "
+            "few groups: nothing is chosen or calibrated, and the last epoch counts"
+        )
+    return (
+        f"val holds no picture of {_first(carved['missing'])}: train has too few groups of it to "
+        "give one away"
+    )
 
 
 def _missing_classes(drawn: pd.DataFrame) -> list[str]:

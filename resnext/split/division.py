@@ -10,6 +10,7 @@ from typing import Any
 import numpy as np
 import pandas as pd
 
+from resnext.manifest.folders import folder_warnings
 from resnext.manifest.hashing import Words
 from resnext.split.conflicts import label_conflicts
 from resnext.split.contact import Cards, pairs_to_look_at
@@ -22,7 +23,7 @@ from resnext.split.duplicates import (
     find_near_duplicates,
     grey_reader,
 )
-from resnext.split.given import read_parts
+from resnext.split.given import parts_of_folders, read_parts
 from resnext.split.groups import Naming, join_groups, read_groups, read_names
 from resnext.split.kept import FLAG, NOTHING, kept_warnings, read_earlier, recognise
 from resnext.split.leakage import count_leaks, script_split
@@ -78,6 +79,7 @@ def divide(
     drawn = draw(pictures, settings, given=given, earlier=earlier if sources.earlier else None)
     random = script_split(pictures, settings)
     report = _report(pictures, naming, near, settings, drawn, random)
+    report |= _where_there_is(pictures, settings, drawn, given)
     tables = {
         "--groups": list(groups),
         "--use-split": list(given or {}),
@@ -168,6 +170,36 @@ def _report(
         "drawn_test_val": count_leaks(pictures, drawn, "test", "val") if has_val else None,
         "random": count_leaks(pictures, random),
     }
+
+
+def _where_there_is(
+    pictures: pd.DataFrame,
+    settings: SplitSettings,
+    drawn: pd.DataFrame,
+    given: Mapping[str, str] | None,
+) -> dict[str, Any]:
+    """Lay out what leakage.json holds only where it is so: doubtful class folders, a carved val."""
+    found: dict[str, Any] = {}
+    if doubtful := folder_warnings(_classes_by_folder(pictures)):
+        found["folders"] = doubtful
+    if settings.strategy == "given" and settings.carve_val:
+        known = parts_of_folders(pictures["path"].tolist()) if given is None else given
+        if not {"val", "test"} <= set(known.values()):
+            found["carved"] = _carved(drawn)
+    return found
+
+
+def _classes_by_folder(pictures: pd.DataFrame) -> dict[str, str]:
+    """Give the class of each folder that pictures lie in."""
+    folders = [path.rpartition("/")[0] for path in pictures["path"].tolist()]
+    return dict(zip(folders, pictures["label"].tolist(), strict=True))
+
+
+def _carved(drawn: pd.DataFrame) -> dict[str, Any]:
+    """Count what was taken out of a given train part; `missing` are the classes that val lacks."""
+    train, val = (drawn[drawn["split"] == part] for part in ("train", "val"))
+    missing = sorted(set(train["label"]) - set(val["label"]))
+    return {"pictures": len(val), "groups": int(val["group"].nunique()), "missing": missing}
 
 
 def _scheme(pictures: pd.DataFrame, naming: Naming) -> dict[str, Any]:
