@@ -216,9 +216,9 @@ def _split_settings(
         asked["shares"] = _shares(asked["shares"])
     if "fold" in asked:
         asked["fold"] = _fold(asked["fold"])
-    chosen = _chosen(SplitSettings, preset, asked)
-    carves = chosen.get("strategy") == "given" and not flags.no_val
-    settings = SplitSettings(**chosen, carve_val=carves)
+    settings = SplitSettings(**_chosen(SplitSettings, preset, asked))
+    if settings.strategy == "given" and not flags.no_val and settings.shares[1]:
+        settings = settings.model_copy(update={"carve_val": True})
     if flags.no_val and settings.strategy != "given":
         raise InputError(
             f"--no-val must go with a split that comes with the data, got {settings.strategy}. To "

@@ -207,7 +207,7 @@ def _carved(carved: Leakage) -> str:
     if not carved.get("pictures"):
         return ""
     pictures, groups = plural(carved["pictures"], "picture"), plural(carved["groups"], "group")
-    return f"{pictures} of {groups}, taken out of the train part: no other came with the data"
+    return f"{pictures} of {groups}, taken out of train, since only one other part was given"
 
 
 def _near(near: Leakage) -> str:

@@ -13,6 +13,7 @@ from functools import lru_cache
 from resnext.manifest.listing import PART_NAMES
 
 NAMED = 5  # folders in a message before the total
+FEW = 10  # numbered folders that can be classes, as grades are; more are patients
 SAME = 0.5  # share of all inner folders that every class folder must hold to be worth a word
 _PART = re.compile(
     r"(?:^|[^a-z])(?:"
@@ -20,7 +21,7 @@ _PART = re.compile(
     r"(?:[^a-z]*(?:set|data|images?|imgs?))?[^a-z]*"
     r"|(?:part|fold|split|batch|subset)[^a-z0-9]*\d+)$"
 )
-_NUMBERED = re.compile(r"[A-Za-z]{0,3}[ _-]?\d+")
+_NUMBERED = re.compile(r"(?P<stem>.*?)(?:\d+|(?<![^\W\d_])[a-z])")
 
 
 @lru_cache(maxsize=10_000)
@@ -94,47 +95,62 @@ def _like_parts(names: Sequence[str], inner: Mapping[str, set[str]]) -> list[str
     """Tell class folders that are named like parts, or that all hold the same folders."""
     parts = [name for name in names if _PART.search(name.casefold())]
     same = _same_inside(inner)
-    if not parts and not same:
-        return []
     if parts:
         are = "looks like a part" if len(parts) == 1 else "look like parts"
-        said = f"the class folders {_listed(parts)} {are} of a data set, not like classes"
-    else:
-        said = (
-            f"the class folders {_listed(names)} all hold the same folders ({_listed(same)}): "
-            "these look like the classes, and those like sites or parts"
-        )
-    return [f"{said}. If so, {_remedy(parts, names, inner, same)}"]
+        said = f"the class folders {_listed(parts)} {are} of a data set, not like classes. If so, "
+        return [said + _remedy(parts, names, inner)]
+    if not same:
+        return []
+    said = f"the class folders {_listed(names)} all hold the same folders ({_listed(same)})"
+    if all(map(_part_of, same)):
+        return [
+            f"{said}, which are not used as parts there. To use them, put them on top, as in "
+            f"{same[0]}/{names[0]} (links will do)"
+        ]
+    return [
+        f"{said}, as sites or parts do. If {same[0]} is a class and {names[0]} is none, "
+        f"{_on_top(same[0], names[0])}; else all is well"
+    ]
 
 
 def _same_inside(inner: Mapping[str, set[str]]) -> list[str]:
     """Name the folders that every class folder holds, where they are most of all; else none.
 
-    Many numbered ones below few classes are patients who are numbered anew in each class.
+    Numbered ones are patients or sites below the classes, but where the folders around them are
+    numbered too and they are few.
     """
     found = [folders - {""} for folders in inner.values()] or [set()]
     common, every = set.intersection(*found), set.union(*found)
-    numbered = all(_NUMBERED.fullmatch(name) for name in every) and len(every) > len(inner)
-    enough = len(common) >= 2 and len(common) >= SAME * len(every)
-    return sorted(common) if enough and not numbered else []
+    if len(common) < 2 or len(common) < SAME * len(every):
+        return []
+    below = _is_numbered(every) and not (_is_numbered(set(inner)) and len(every) <= FEW)
+    return [] if below else sorted(common)
 
 
-def _remedy(
-    parts: Sequence[str], names: Sequence[str], inner: Mapping[str, set[str]], same: Sequence[str]
-) -> str:
-    """Say what to do with folders that are parts or sites."""
+def _is_numbered(names: set[str]) -> bool:
+    """Tell names that differ in a number or a letter at their end alone, as site_a and site_b."""
+    ends = [_NUMBERED.fullmatch(name.casefold()) for name in names]
+    return all(ends) and len({end["stem"] for end in ends if end}) == 1
+
+
+def _remedy(parts: Sequence[str], names: Sequence[str], inner: Mapping[str, set[str]]) -> str:
+    """Say what to do with folders that are named like parts."""
     as_parts = {_part_of(name): name for name in parts}
     whole = len(as_parts) == len(names) > 1 and "train" in as_parts and "" not in as_parts
     if whole and all(inner[name] - {""} for name in names):
         named = ", ".join(f"{name} to {part}" for part, name in sorted(as_parts.items()))
         return f"rename them ({named}): they are then used as parts"
-    below = [*same, *sorted(set().union(*inner.values()) - {""} - set(same))]
-    if below:
-        return (
-            f"put the classes on top, as in {below[0]}/{names[0]} (links will do), or give one "
-            "of these folders as --data"
-        )
+    if below := sorted(set().union(*inner.values()) - {""}):
+        return _on_top(below[0], names[0])
     return "put the pictures of each class, of all parts, into one folder named for the class"
+
+
+def _on_top(label: str, name: str) -> str:
+    """Say how classes get above the parts or sites that hold them."""
+    return (
+        f"put the classes on top, as in {label}/{name} (links will do), or give one of these "
+        "folders as --data"
+    )
 
 
 def _part_of(name: str) -> str:

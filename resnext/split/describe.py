@@ -134,8 +134,9 @@ def _carved_line(report: Mapping[str, Any]) -> list[str]:
     if not carved or not carved["pictures"]:
         return []
     return [
-        f"No val part came with the data: {carved['pictures']:,} pictures of "
-        f"{carved['groups']:,} groups were taken out of train for it (--no-val leaves them there)"
+        f"Validation: {carved['pictures']:,} pictures of {carved['groups']:,} groups were taken "
+        "out of train for it, since train and one other part are all that was given (--no-val "
+        "leaves them there)"
     ]
 
 
