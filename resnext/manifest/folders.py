@@ -96,8 +96,8 @@ def _like_parts(names: Sequence[str], inner: Mapping[str, set[str]]) -> list[str
     parts = [name for name in names if _PART.search(name.casefold())]
     same = _same_inside(inner)
     if parts:
-        are = "looks like a part" if len(parts) == 1 else "look like parts"
-        said = f"the class folders {_listed(parts)} {are} of a data set, not like classes. If so, "
+        are = "folder {} looks like a part" if len(parts) == 1 else "folders {} look like parts"
+        said = f"the class {are.format(_listed(parts))} of a data set, not like classes. If so, "
         return [said + _remedy(parts, names, inner)]
     if not same:
         return []

@@ -107,7 +107,7 @@ PARTS = [
 @pytest.mark.parametrize("name", PARTS)
 def test_a_folder_that_is_named_like_a_part_is_said(name: str) -> None:
     (warning,) = warnings(name, "nevus")
-    assert warning.startswith(f"the class folders {name} looks like a part of a data set")
+    assert warning.startswith(f"the class folder {name} looks like a part of a data set")
 
 
 def test_folders_of_parts_with_classes_in_them_need_another_name(tmp_path: Path) -> None:
