@@ -25,6 +25,7 @@ from flows.flags import (
 from reports.evaluation.settings import HALF, EvaluationSettings, positive_class
 from resnext.device import Compute, count_cpus, plan_compute
 from resnext.errors import InputError
+from resnext.manifest.folders import class_name
 from resnext.manifest.listing import part_folders
 from resnext.recipe import Recipe
 from resnext.split.settings import SplitSettings
@@ -126,7 +127,7 @@ def resolve(
         tables=_tables(split),
         recipe=recipe,
         weights=weights,
-        evaluation=EvaluationSettings(**given_of(evaluation)),
+        evaluation=_evaluation(evaluation),
         compute=plan_compute(run.device, recipe.arch, run.deterministic),
         workers=count_cpus() if run.workers is None else max(1, run.workers),
         verify=run.verify,
@@ -197,6 +198,12 @@ def _weights(text: str | None) -> tuple[str | None, Artifact | None]:
             f"There is {what} at that place. Check the path."
         )
     return "file", Artifact.of_file(Path(text).absolute())
+
+
+def _evaluation(flags: EvaluationFlags) -> EvaluationSettings:
+    """Fill in how it is evaluated; a class may be written as its folder is on any system."""
+    positive = {"positive": class_name(flags.positive)} if flags.positive else {}
+    return EvaluationSettings(**given_of(flags) | positive)
 
 
 def _split_settings(
@@ -334,9 +341,14 @@ def _path(flag: str, path: Path | None) -> Path | None:
         raise InputError(
             f"{flag} must be a picture or a folder, got '{path}'. Nothing is there. Check the path."
         )
-    if path is not None and path.is_dir() and not any(p.is_file() for p in path.rglob("*")):
+    if path is not None and path.is_dir() and not any(map(_may_hold_pictures, path.rglob("*"))):
         raise InputError(f"{flag} must hold pictures, got '{path}'. There is no file in it.")
     return path.resolve() if path else None
+
+
+def _may_hold_pictures(path: Path) -> bool:
+    """Tell a file, or a link, which may lead to a folder of them."""
+    return path.is_file() or path.is_symlink()
 
 
 def _command(data: DataFlags, given: Mapping[str, Any], preset: Preset, run: RunFlags) -> str:

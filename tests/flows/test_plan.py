@@ -1,4 +1,5 @@
 import errno
+import unicodedata
 from pathlib import Path
 
 import pytest
@@ -188,6 +189,15 @@ def test_a_folder_to_predict_that_is_empty_is_refused_at_once(
     assert "--predict must hold pictures" in complaint(["--predict", str(tmp_path)], capsys)
 
 
+def test_a_folder_to_predict_may_be_links(tmp_path: Path) -> None:
+    (tmp_path / "inbox").mkdir()
+    (tmp_path / "inbox" / "today").symlink_to(tmp_path)
+    assert resolve(
+        DataFlags(data=tmp_path, predict=tmp_path / "inbox"),
+        SplitFlags(), TrainingFlags(), RunFlags(store=tmp_path.parent / "store"),
+    ).predict == (tmp_path / "inbox").resolve()  # fmt: skip
+
+
 def divided(root: Path) -> Path:
     for part in ("train", "Validation", "test"):
         for label in ("cat", "dog"):
@@ -207,6 +217,18 @@ def test_a_folder_that_comes_divided_is_taken_as_it_is_unless_asked(tmp_path: Pa
     assert plan(data, training=TrainingFlags(preset="seed")).split.strategy == "random"
     (tmp_path / "another" / "x").mkdir(parents=True)
     assert plan(data).split.strategy == "grouped"
+
+
+def test_a_positive_class_is_found_however_its_name_is_composed(tmp_path: Path) -> None:
+    composed, decomposed = (unicodedata.normalize(form, "bénin") for form in ("NFC", "NFD"))
+    (tmp_path / decomposed).mkdir()
+    for name in (composed, decomposed):
+        flags = EvaluationFlags(positive=name)
+        chosen = resolve(
+            DataFlags(data=tmp_path), SplitFlags(), TrainingFlags(),
+            RunFlags(store=tmp_path.parent / "store"), flags,
+        ).evaluation  # fmt: skip
+        require_positive(chosen, [composed, "cat"])
 
 
 def two_parts(root: Path, other: str = "test") -> Path:
