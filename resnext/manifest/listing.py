@@ -14,6 +14,7 @@ import os
 from bisect import bisect_left
 from collections import Counter
 from dataclasses import dataclass, field
+from functools import lru_cache
 from pathlib import Path
 from stat import S_ISDIR, S_ISREG
 from typing import NamedTuple
@@ -134,6 +135,7 @@ def list_pictures(source: Path) -> Listing:
 
 def _walk(root: Path) -> Listing:
     """List every file below root, sorted by path."""
+    _real.cache_clear()
     listing = Listing(os.path.realpath(root))
     folders = [_Folder("", listing.root)]
     while folders:
@@ -173,7 +175,8 @@ def _follow(listing: Listing, entry: os.DirEntry[str], path: str, folder: _Folde
     """Take up what a link leads to: a file, or a folder, which is returned to be listed."""
     try:
         kind = entry.stat().st_mode
-        target = os.path.realpath(entry.path)
+        to = os.path.join(folder.place, os.readlink(entry.path))  # noqa: PTH115, PTH118 - many
+        target = os.path.realpath(to) if S_ISDIR(kind) else _real_folder_of(to)
     except OSError as error:
         listing.faults[path] = _why_not_followed(error)
         return []
@@ -186,7 +189,7 @@ def _follow(listing: Listing, entry: os.DirEntry[str], path: str, folder: _Folde
         listing.faults[path] = "not a regular file" + (", outside the folder" if outside else "")
         return []
     if outside and not folder.outside:
-        listing.outside[path] = target
+        listing.outside[path] = _shown(target)
     if S_ISDIR(kind):
         return [_Folder(f"{path}/", target, around, outside)]
     before = len(listing.files)
@@ -194,6 +197,18 @@ def _follow(listing: Listing, entry: os.DirEntry[str], path: str, folder: _Folde
     if outside and not folder.outside:
         listing.files_outside += len(listing.files) - before
     return []
+
+
+def _real_folder_of(file: str) -> str:
+    """Resolve the links on the way to a file but the last: many lie in one folder."""
+    folder, name = os.path.split(file)
+    return f"{_real(folder).rstrip(os.sep)}{os.sep}{name}"
+
+
+@lru_cache(maxsize=64)
+def _real(folder: str) -> str:
+    """Resolve the path of a folder, for one walk."""
+    return os.path.realpath(folder)
 
 
 def _why_not_followed(error: OSError) -> str:
