@@ -160,6 +160,13 @@ class SplitFlags(DrawFlags):
             "and audited [default: none]"
         ),
     ] = None
+    no_val: Annotated[
+        bool | None,
+        Field(
+            description="leave a split that comes without a validation part as it is: else groups "
+            "are taken out of its train part for one, in the ratio of --shares [default: off]"
+        ),
+    ] = None
     keep_split: Annotated[
         Path | None,
         Field(

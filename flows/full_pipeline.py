@@ -106,6 +106,7 @@ def runtime_of(plan: Plan, run: Path) -> Runtime:
         workers=plan.workers,
         verify=plan.verify,
         progress_bar=terminal.is_watched(),
+        script_lines=plan.preset == "seed",
     )
 
 

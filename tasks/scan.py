@@ -54,7 +54,10 @@ def _scan(work: Work, how: Callable[..., manifest.Scan]) -> manifest.Scan:
         found = how(work.pictures, workers=work.workers, remembered=remembered, progress=progress)
     if found.opened or remembered is None or len(found.memory) < len(remembered):
         _remember(found.memory, memory)
-    log.info(describe_scan(found.manifest, found.quarantine, found.left_out))
+    said = describe_scan(found.manifest, found.quarantine, found.left_out)
+    log.info("\n".join([said, *found.notes]))
+    for warning in found.warnings:
+        log.warning(warning)
     return found
 
 

@@ -73,6 +73,7 @@ def warnings_of(
         _not_given(drawn),
         _drawn_anew(pictures, report),
         "" if tables.get("--use-split") else _val_as_test(report, pictures, drawn),
+        _not_carved(report),
         _not_joined(report),
     ]
     warnings += [*_missing_classes(drawn), _conflicts(pictures), _large_group(report)]
@@ -102,7 +103,7 @@ def describe_split(drawn: pd.DataFrame, report: Mapping[str, Any]) -> str:
     lines = _group_lines(report)
     lines += _table_lines(report.get("tables", {}))
     lines += [_part_line(drawn, part) for part in PARTS if (drawn["split"] == part).any()]
-    lines += _unused_line(drawn)
+    lines += _carved_line(report) + _unused_line(drawn)
     if not report["drawn"]["any"]["count"]:
         known = report["scheme"].get("groups_known", True)
         lines += [_clean_line(report["random"])] if known else _open_line(report["random"])
@@ -229,6 +230,18 @@ def _part_line(drawn: pd.DataFrame, part: str) -> str:
     )
 
 
+def _carved_line(report: Mapping[str, Any]) -> list[str]:
+    """Say which pictures of a given train part are validation."""
+    carved = report.get("carved")
+    if not carved or not carved["pictures"]:
+        return []
+    return [
+        f"Validation: {carved['pictures']:,} pictures of {carved['groups']:,} groups were taken "
+        "out of train for it, since train and one other part are all that was given (--no-val "
+        "leaves them there)"
+    ]
+
+
 def _unused_line(drawn: pd.DataFrame) -> list[str]:
     """Count the unused pictures by reason, without the names in it."""
     unused = drawn[drawn["split"] == UNUSED]
@@ -294,6 +307,22 @@ def _val_as_test(report: Mapping[str, Any], pictures: pd.DataFrame, drawn: pd.Da
     if not ((first == "val") & (drawn["split"] == "test")).any() or (first == "test").any():
         return ""
     return "there is no test part: the val part is the test part, and nothing is chosen by it"
+
+
+def _not_carved(report: Mapping[str, Any]) -> str:
+    """Say which classes no validation group could be taken of."""
+    carved = report.get("carved")
+    if not carved or not carved["missing"]:
+        return ""
+    if not carved["pictures"]:
+        return (
+            "there is no val part, and none could be taken out of train, where every class has too "
+            "few groups: nothing is chosen or calibrated, and the last epoch counts"
+        )
+    return (
+        f"val holds no picture of {_first(carved['missing'])}: train has too few groups of it to "
+        "give one away"
+    )
 
 
 def _missing_classes(drawn: pd.DataFrame) -> list[str]:

@@ -10,6 +10,7 @@ from typing import Any
 import numpy as np
 import pandas as pd
 
+from resnext.manifest.folders import folder_warnings
 from resnext.manifest.hashing import Words
 from resnext.split.conflicts import label_conflicts
 from resnext.split.contact import Cards, pairs_to_look_at
@@ -30,6 +31,7 @@ from resnext.split.duplicates import (
     find_near_duplicates,
     grey_reader,
 )
+from resnext.split.given import parts_of_folders
 from resnext.split.groups import Naming, join_groups, read_names
 from resnext.split.joining import joinable
 from resnext.split.kept import kept_warnings, recognise
@@ -94,6 +96,7 @@ def divide(
         report["near"]["not_joined_because"] = why_not_joined
     if told.found:
         report["tables"] = told.counts()
+    report |= _where_there_is(pictures, settings, drawn, given)
     report["warnings"] = [
         *group_warnings(naming, drawn),
         *told.warnings(pictures["id"]),
@@ -188,6 +191,36 @@ def _report(
         "drawn_test_val": count(drawn, "test", "val") if has_val else None,
         "random": count(random),
     }
+
+
+def _where_there_is(
+    pictures: pd.DataFrame,
+    settings: SplitSettings,
+    drawn: pd.DataFrame,
+    given: Mapping[str, str] | None,
+) -> dict[str, Any]:
+    """Lay out what leakage.json holds only where it is so: doubtful class folders, a carved val."""
+    found: dict[str, Any] = {}
+    if doubtful := folder_warnings(_classes_by_folder(pictures)):
+        found["folders"] = doubtful
+    if settings.strategy == "given" and settings.carve_val:
+        known = parts_of_folders(pictures["path"].tolist()) if given is None else given
+        if not {"val", "test"} <= set(known.values()):
+            found["carved"] = _carved(drawn)
+    return found
+
+
+def _classes_by_folder(pictures: pd.DataFrame) -> dict[str, str]:
+    """Give the class of each folder that pictures lie in."""
+    folders = [path.rpartition("/")[0] for path in pictures["path"].tolist()]
+    return dict(zip(folders, pictures["label"].tolist(), strict=True))
+
+
+def _carved(drawn: pd.DataFrame) -> dict[str, Any]:
+    """Count what was taken out of a given train part; `missing` are the classes that val lacks."""
+    train, val = (drawn[drawn["split"] == part] for part in ("train", "val"))
+    missing = sorted(set(train["label"]) - set(val["label"]))
+    return {"pictures": len(val), "groups": int(val["group"].nunique()), "missing": missing}
 
 
 def _near(near: NearDuplicates, settings: SplitSettings) -> dict[str, Any]:
