@@ -9,6 +9,7 @@ from pathlib import Path
 from pydantic import BaseModel, ConfigDict, Field, ValidationError
 from safetensors import SafetensorError, safe_open
 
+from resnext.depth import Levels
 from resnext.errors import InputError
 
 METADATA_KEY = "resnext"
@@ -24,6 +25,8 @@ class ModelCard(BaseModel):
     image_size: int = Field(ge=32, le=1024)
     mean: tuple[float, float, float]
     std: tuple[float, float, float]
+    levels: Levels = Levels()
+    """How deep images are scaled; files from before this was kept lack it, and get the default."""
 
 
 def read_card(path: Path) -> ModelCard:

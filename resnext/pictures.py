@@ -1,26 +1,41 @@
 """Decode pictures: any file that Pillow reads, upright, in 8 bits, in RGB.
 
 The scan and the network see a picture through this one door, so that what the one accepts the
-other can read. Knows no torch.
+other can read. Pillow's own caution is kept for ordinary pictures. What is sound beyond it is read
+too: a PNG without its text, where that is too long for Pillow; a picture of very many pixels while
+no other one of that size is decoded, shrunk at once; a JPEG whose end is missing, where it is asked
+for. Knows no torch.
+
+Nothing of Pillow's global state is changed but `Image.MAX_IMAGE_PIXELS`, while a picture beyond it
+is decoded, and what `quiet` silences.
 """
 
 import hashlib
 import io
 import logging
+import re
+import sys
+import threading
 import warnings
 from collections.abc import Iterator
-from contextlib import contextmanager
+from contextlib import ExitStack, contextmanager
 from dataclasses import dataclass
 from pathlib import Path
+from typing import Any, NamedTuple
 
 import numpy as np
-from PIL import Image
+import numpy.typing as npt
+from PIL import Image, ImageFile
 
+from resnext.depth import FLOAT, SIXTEEN, WHOLE, Levels, Range, measure, note, own_range, to_bytes
 from resnext.errors import InputError
+from resnext.processes import taking_turns
 
 # Formats that Pillow decodes by itself: no EPS, which runs a program. JPEG opens MPO as well.
 FORMATS = ["JPEG", "PNG", "GIF", "BMP", "PPM", "TIFF", "WEBP", "DIB", "AVIF", "JPEG2000"]
 ORIENTATION = 0x0112  # the EXIF tag
+PHOTOMETRIC, SAMPLE_FORMAT, GDAL_NODATA = 262, 339, 42113  # TIFF tags
+WHITE_IS_ZERO, UNSIGNED = 0, 1  # values of the first two
 UPRIGHT = {
     2: Image.Transpose.FLIP_LEFT_RIGHT,
     3: Image.Transpose.ROTATE_180,
@@ -30,11 +45,36 @@ UPRIGHT = {
     7: Image.Transpose.TRANSVERSE,
     8: Image.Transpose.ROTATE_90,
 }
+BIG = 89_478_485  # pixels from which Pillow warns: decoded one at a time, and shrunk at once
+MOST_PIXELS = 2_000_000_000  # that can be asked for
+BIG_SIDE = 2048  # pixels that at least are left of a big picture's shorter side
+STRIP = 1 << 22  # pixels of a big picture that are made RGB at a time
+BOMBS = (Image.DecompressionBombWarning, Image.DecompressionBombError)
+JPEG_BEGIN, JPEG_END = b"\xff\xd8\xff", b"\xff\xd9"
+SEGMENT = re.compile(rb"\xff[\x02-\xcf\xda-\xfe]")  # how a part of a JPEG begins
+ZEROS = bytes(512)  # at the end of a file: it was not copied to its end
+TEXT_CHUNKS = frozenset({b"tEXt", b"zTXt", b"iTXt", b"iCCP"})  # of a PNG
+XMP = b"XML:com.adobe.xmp\0\0"  # not compressed; it can hold the orientation
+LONGEST_TEXT = 1 << 20  # bytes
+MISSING_GREY = (127, 128)  # what a JPEG decoder gives for what is missing
+
+
+class TooManyPixelsError(Exception):
+    """Say that a picture has more pixels than are admitted."""
+
+    def __init__(self, width: int, height: int) -> None:
+        super().__init__(f"{width} x {height} pixels")
+        self.width, self.height = width, height
 
 
 @dataclass(frozen=True)
 class Decoded:
-    """Hold a decoded picture, upright, and what its file says; width and height as stored."""
+    """Hold a decoded picture, upright and in 8 bits, and what its file says.
+
+    Width and height are as stored. `measured` notes the values of a deep picture (`depth.note`) and
+    is empty for others. `rows_there` is the share (0..1) of its rows that a JPEG without its end
+    has; None for a whole picture.
+    """
 
     upright: Image.Image
     width: int
@@ -42,33 +82,64 @@ class Decoded:
     mode: str
     format: str
     orientation: int
+    measured: str
+    rows_there: float | None
 
 
-def decode(data: bytes, *, at_least: int | None = None) -> Decoded:
-    """Decode a picture fully (an animation's first frame).
+class _Deep(NamedTuple):
+    """Hold the values (H, W) or (H, W, 3) of a deep picture, and what its file says of them."""
 
-    With `at_least`, a JPEG may come out smaller by a whole factor, but with no side below so many
-    pixels: that is several times faster.
+    values: npt.NDArray[Any]
+    kind: str
+    inverted: bool = False
+    nodata: float | None = None
+    alpha: Image.Image | None = None
+
+
+def decode(
+    data: bytes,
+    levels: Levels | None = None,
+    *,
+    at_least: int | None = None,
+    max_pixels: int = MOST_PIXELS,
+    mend: bool = False,
+) -> Decoded:
+    """Decode a picture fully (of pages and frames the first).
+
+    A deep picture is scaled to 8 bits by `levels`, without them by what it holds itself. With
+    `at_least`, a JPEG may come out smaller by a whole factor, but with no side below so many
+    pixels: that is several times faster. A picture above `BIG` always comes out smaller. With
+    `mend`, a JPEG whose end is missing is decoded as far as it goes, grey below.
 
     Raises:
         PIL.UnidentifiedImageError: the bytes are no picture.
+        TooManyPixelsError: it has more than `max_pixels`; nothing was decoded.
         Exception: decoders raise all kinds on damaged bytes.
     """
-    with Image.open(io.BytesIO(data), formats=FORMATS) as image:
-        orientation = _orientation(image)
-        width, height = image.size
-        if at_least is not None:
-            image.draft(None, (at_least, at_least))
-        image.load()
-        turned = image.format == "TIFF"  # Pillow turns these upright while loading
-        if turned and orientation >= 5:
-            width, height = height, width
-        upright = _upright(image, 1 if turned else orientation)
-        return Decoded(upright, width, height, image.mode, str(image.format), orientation)
+    data = _without_zeros(data)
+    with quiet():
+        try:
+            return _decode(data, levels, at_least, max_pixels)
+        except ValueError:
+            plain = _without_text(data)
+            if len(plain) == len(data):
+                raise
+            return _decode(plain, levels, at_least, max_pixels)
+        except OSError as error:
+            if not (mend and data.startswith(JPEG_BEGIN) and "truncated" in str(error).lower()):
+                raise
+            try:
+                return _decode(_ended(data), levels, at_least, max_pixels, cut=True)
+            except Exception:
+                raise error from None
 
 
-def read_scanned(path: Path, sha256: str, *, at_least: int | None = None) -> Image.Image:
+def read_scanned(
+    path: Path, sha256: str, levels: Levels, *, at_least: int | None = None
+) -> Image.Image:
     """Decode a picture that was scanned, upright and in RGB; `at_least` is as in `decode`.
+
+    A JPEG without its end is mended: the scan has admitted it.
 
     Raises:
         InputError: its bytes are not those that were scanned.
@@ -86,13 +157,12 @@ def read_scanned(path: Path, sha256: str, *, at_least: int | None = None) -> Ima
             f"Picture '{path}' must be as it was scanned, got other bytes. "
             "It changed while the pipeline ran. Run it again."
         )
-    with quiet():
-        return to_rgb(decode(data, at_least=at_least).upright)
+    return to_rgb(decode(data, levels, at_least=at_least, mend=True).upright)
 
 
 def to_rgb(image: Image.Image) -> Image.Image:
     """Make any picture RGB, with transparency laid on white."""
-    image = to_8_bit(image)
+    image = to_8_bit(image, Levels())
     if image.has_transparency_data:
         image = image.convert("RGBA")
         white = Image.new("RGBA", image.size, "white")
@@ -100,22 +170,261 @@ def to_rgb(image: Image.Image) -> Image.Image:
     return image.convert("RGB")
 
 
-def to_8_bit(image: Image.Image) -> Image.Image:
-    """Stretch 16-bit, 32-bit and float pictures to 0..255; return any other as it is.
+def to_8_bit(image: Image.Image, levels: Levels | None = None) -> Image.Image:
+    """Scale a 16-bit, 32-bit or float picture to 0..255; return any other as it is.
 
-    Pillow itself would clip them at white.
+    Without levels its own range counts, for what doesn't depend on brightness. Pillow itself would
+    clip it at white.
     """
+    deep = _deep_grey(image)
+    return image if deep is None else _scaled(deep, _measured(deep), levels)
+
+
+# ---------------------------------------------------------------- deep pictures
+
+
+def _scaled(deep: _Deep, measured: Range, levels: Levels | None) -> Image.Image:
+    """Make a deep picture L, LA, RGB or RGBA."""
+    limits = own_range(deep.kind, measured) if levels is None else levels.of(deep.kind)
+    image = Image.fromarray(to_bytes(deep.values, limits, inverted=deep.inverted))
+    if deep.alpha is not None:
+        image.putalpha(deep.alpha)
+    return image
+
+
+def _measured(deep: _Deep) -> Range:
+    return measure(deep.values, deep.kind, deep.nodata)
+
+
+def _deep_grey(image: Image.Image) -> _Deep | None:
+    """Give the values of a picture of one deep channel; None for any other picture."""
     if image.mode not in ("I", "F") and not image.mode.startswith("I;"):
-        return image
-    values = np.nan_to_num(np.asarray(image, dtype=np.float64))
-    span = max(float(np.ptp(values)), 1e-12)
-    stretched = (values - values.min()) * (255 / span)
-    return Image.fromarray(np.clip(stretched.round(), 0, 255).astype(np.uint8))
+        return None
+    values = np.asarray(image)
+    tags: Any = getattr(image, "tag_v2", {})
+    if image.mode == "F":
+        kind = FLOAT
+    elif image.mode != "I" or getattr(image, "format", None) in ("PNG", "PPM"):
+        kind, values = SIXTEEN, values.astype(np.uint16)  # in the machine's order of bytes
+    else:
+        kind = WHOLE
+        if tags and tags.get(SAMPLE_FORMAT, (UNSIGNED,))[0] == UNSIGNED:
+            values = values.view(np.uint32)  # which Pillow takes for signed
+    return _Deep(values, kind, tags.get(PHOTOMETRIC) == WHITE_IS_ZERO, _nodata(tags))
+
+
+def _nodata(tags: Any) -> float | None:
+    """Read the value that a TIFF of GDAL's says to mean nothing; None where it says none."""
+    try:
+        return float(str(tags[GDAL_NODATA]).strip(" \0"))
+    except (KeyError, ValueError):
+        return None
+
+
+def _deep_colour(data: bytes, rawmode: str, image: Image.Image) -> _Deep | None:
+    """Give all 16 bits of a colour picture, of which Pillow keeps the upper 8; None for others.
+
+    The lower 8 come from decoding it again with the other order of bytes.
+    """
+    if rawmode == "LA;16B":  # which Pillow spreads over RGBA
+        pairs = np.asarray(_decoded_as(data, "RGBA"))  # grey, grey, alpha, alpha
+        return _Deep(_joined(pairs[..., 0], pairs[..., 1]), SIXTEEN, alpha=image.getchannel("A"))
+    lower = _decoded_as(data, rawmode[:-1] + _other_order(rawmode[-1]))
+    values = _joined(np.asarray(image)[..., :3], np.asarray(lower)[..., :3])
+    alpha = image.getchannel("A") if image.mode == "RGBA" else None
+    return _Deep(values, SIXTEEN, alpha=alpha)
+
+
+def _rawmode(image: ImageFile.ImageFile) -> str:
+    """Give how a colour picture of 16 bits is stored, before it is loaded; empty for others."""
+    args = [each.args or ("",) for each in image.tile]
+    modes = {each if isinstance(each, str) else str(each[0]) for each in args}
+    mode = modes.pop() if len(modes) == 1 else ""
+    return mode if re.fullmatch(r"(RGB|RGBX|RGBA);16[BLN]|LA;16B", mode) else ""
+
+
+def _other_order(order: str) -> str:
+    """Name the order of bytes that is not this one; N is the machine's."""
+    big = order == "B" or (order == "N" and sys.byteorder == "big")
+    return "L" if big else "B"
+
+
+def _decoded_as(data: bytes, rawmode: str) -> Image.Image:
+    """Decode a picture whose pixels are taken to be stored in another way, of as many bits."""
+    image = Image.open(io.BytesIO(data), formats=FORMATS)
+    image.tile = [
+        each._replace(args=rawmode if isinstance(each.args, str) else (rawmode, *each.args[1:]))
+        for each in image.tile
+        if each.args
+    ]
+    image.load()
+    return image
+
+
+def _joined(upper: npt.NDArray[np.uint8], lower: npt.NDArray[np.uint8]) -> npt.NDArray[np.uint16]:
+    joined: npt.NDArray[np.uint16] = np.bitwise_or(upper.astype(np.uint16) << 8, lower)
+    return joined
+
+
+# ---------------------------------------------------------------- decoding
+
+
+def _decode(
+    data: bytes, levels: Levels | None, at_least: int | None, max_pixels: int, cut: bool = False
+) -> Decoded:
+    """Decode a picture as `decode` does, with nothing mended."""
+    with _opened(data, max_pixels) as image:
+        orientation = _orientation(image)
+        width, height = image.size
+        big = width * height > BIG
+        least = at_least or (BIG_SIDE if big else None)
+        if least is not None:
+            image.draft(None, (least, least))
+        rawmode = _rawmode(image)
+        image.load()
+        turned = image.format == "TIFF"  # Pillow turns these upright while loading
+        if turned and orientation >= 5:
+            width, height = height, width
+        there = _rows_there(image) if cut else None
+        deep = _deep_colour(data, rawmode, image) if rawmode else _deep_grey(image)
+        range_ = (0.0, 0.0) if deep is None else _measured(deep)
+        plain = image if deep is None else _scaled(deep, range_, levels)
+        if big and plain.width * plain.height > BIG_SIDE**2:
+            plain = _shrunk(plain, least or BIG_SIDE)
+        return Decoded(
+            _upright(plain, 1 if turned else orientation),
+            width,
+            height,
+            image.mode,
+            str(image.format),
+            orientation,
+            "" if deep is None else note(deep.kind, range_),
+            there,
+        )
+
+
+@contextmanager
+def _opened(data: bytes, max_pixels: int) -> Iterator[ImageFile.ImageFile]:
+    """Open a picture; a big one when no other big one is open, with Pillow's own limit lifted.
+
+    Raises:
+        TooManyPixelsError: it has more than `max_pixels`.
+    """
+    with ExitStack() as stack:
+        try:
+            image = stack.enter_context(Image.open(io.BytesIO(data), formats=FORMATS))
+        except BOMBS:
+            image = None
+        if image is None or image.width * image.height > BIG:
+            stack.enter_context(taking_turns())
+            stack.enter_context(_limit_lifted())
+            image = stack.enter_context(Image.open(io.BytesIO(data), formats=FORMATS))
+        if image.width * image.height > max_pixels:
+            raise TooManyPixelsError(image.width, image.height)
+        yield image
+
+
+@contextmanager
+def _limit_lifted() -> Iterator[None]:
+    """Let Pillow open what `MOST_PIXELS` admits."""
+    before, Image.MAX_IMAGE_PIXELS = Image.MAX_IMAGE_PIXELS, MOST_PIXELS
+    try:
+        yield
+    finally:
+        Image.MAX_IMAGE_PIXELS = before
+
+
+def admitted_pixels(asked: int) -> int:
+    """Give the most pixels to admit: a lower limit that a program set in Pillow is heeded."""
+    lowered = Image.MAX_IMAGE_PIXELS is not None and Image.MAX_IMAGE_PIXELS < BIG
+    return min(asked, Image.MAX_IMAGE_PIXELS or asked) if lowered else asked
+
+
+def _shrunk(image: Image.Image, least: int) -> Image.Image:
+    """Make a big picture RGB and smaller by a whole factor, strip by strip: no second one is held.
+
+    Its shorter side keeps at least so many pixels, where that leaves no more than `BIG` in all.
+    """
+    pixels = image.width * image.height
+    factor = max(min(image.size) // least, -(-pixels // BIG))
+    rows = factor * max(1, STRIP // (image.width * factor))
+    small = Image.new("RGB", (-(-image.width // factor), -(-image.height // factor)))
+    for top in range(0, image.height, rows):
+        strip = image.crop((0, top, image.width, min(top + rows, image.height)))
+        small.paste(to_rgb(strip).reduce(factor), (0, top // factor))
+    return small
+
+
+# ---------------------------------------------------------------- mending
+
+
+def _without_zeros(data: bytes) -> bytes:
+    """Take the zeros off a JPEG's end that an interrupted copy left there."""
+    cut = data.startswith(JPEG_BEGIN) and data.endswith(ZEROS)
+    return data.rstrip(b"\0") if cut else data
+
+
+def _ended(data: bytes) -> bytes:
+    """End a JPEG that was cut short behind its last whole segment, so that a decoder accepts it.
+
+    A decoder gives grey for the pixels that are missing.
+    """
+    last = max((found.start() for found in SEGMENT.finditer(data)), default=0)
+    length = int.from_bytes(data[last + 2 : last + 4])
+    whole = len(data) >= last + 2 + max(2, length)
+    return (data if whole else data[:last]) + JPEG_END
+
+
+def _rows_there(image: Image.Image) -> float:
+    """Give the share of rows above the grey that a decoder puts where a JPEG's end is missing."""
+    pixels = np.asarray(image).reshape(image.height, -1)
+    low, high = MISSING_GREY
+    told = np.flatnonzero(np.any((pixels < low) | (pixels > high), axis=1))
+    return float(told[-1] + 1) / image.height if len(told) else 0.0
+
+
+def _without_text(data: bytes) -> bytes:
+    """Leave out the text and the colour profile of a PNG, which can be too long for Pillow."""
+    if not data.startswith(b"\x89PNG"):
+        return data
+    kept, start = [data[:8]], 8
+    while start < len(data):
+        end = start + 12 + int.from_bytes(data[start : start + 4])
+        kind, short = data[start + 4 : start + 8], end - start < LONGEST_TEXT
+        if kind not in TEXT_CHUNKS or (short and data[start + 8 :].startswith(XMP)):
+            kept.append(data[start:end])
+        start = end
+    return b"".join(kept)
+
+
+# ---------------------------------------------------------------- what stands around it
+
+
+_silence = threading.RLock()
+_silenced: list[ExitStack] = []  # one for each that is silent now; the first holds the silence
 
 
 @contextmanager
 def quiet() -> Iterator[None]:
-    """Silence Pillow's warnings and log lines; a decompression bomb becomes an error."""
+    """Silence Pillow's warnings and log lines; a decompression bomb becomes an error.
+
+    Several threads may be silent at once: the last one ends the silence.
+    """
+    with _silence:
+        _silenced.append(ExitStack())
+        if len(_silenced) == 1:
+            _silenced[0].enter_context(_silenced_pillow())
+    try:
+        yield
+    finally:
+        with _silence:
+            last = _silenced.pop()
+            if not _silenced:
+                last.close()
+
+
+@contextmanager
+def _silenced_pillow() -> Iterator[None]:
     logger = logging.getLogger("PIL")
     level = logger.level
     logger.setLevel(logging.CRITICAL + 1)
@@ -140,6 +449,3 @@ def _orientation(image: Image.Image) -> int:
 def _upright(image: Image.Image, orientation: int) -> Image.Image:
     """Turn a picture as its EXIF orientation says."""
     return image.transpose(UPRIGHT[orientation]) if orientation in UPRIGHT else image
-
-
-# ---------------------------------------------------------------- what bytes are

@@ -35,7 +35,7 @@ NAMES = ["path", "label", "group", "predicted", "reason", "error"]
 """Columns that hold words from the data."""
 FORMULA_SIGNS = frozenset("=+-@\t\r")
 SUSPECT = FORMULA_SIGNS | {"'"}
-NUMBERS = ["bytes", "width", "height", "orientation", "size", "mtime_ns", "inode"]
+NUMBERS = ["bytes", "width", "height", "orientation", "size", "mtime_ns", "inode", "pages"]
 
 
 def write_table(table: pd.DataFrame, path: Path) -> None:

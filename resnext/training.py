@@ -12,6 +12,7 @@ from resnext import device, engine, zoo
 from resnext.batches import Part
 from resnext.card import ModelCard
 from resnext.checkpoint import save_model
+from resnext.depth import Levels
 from resnext.device import Compute
 from resnext.errors import InputError
 from resnext.images import MEAN, STD, PackedPixels, PixelSource
@@ -141,7 +142,11 @@ def _require_trainable(parts: Parts, recipe: Recipe) -> None:
 
 
 def write_result(
-    trained: engine.Fitted, classes: Sequence[str], recipe: Recipe, folder: Path
+    trained: engine.Fitted,
+    classes: Sequence[str],
+    recipe: Recipe,
+    folder: Path,
+    levels: Levels = Levels(),
 ) -> None:
     """Write model.safetensors, history.csv and, with the clock's values, timing.csv.
 
@@ -154,6 +159,7 @@ def write_result(
         image_size=recipe.image_size,
         mean=MEAN,
         std=STD,
+        levels=levels,
     )
     save_model(folder / "model.safetensors", trained.weights, card)
     rows = pd.DataFrame([asdict(row) for row in trained.history])

@@ -10,6 +10,7 @@ from typing import Any
 import numpy as np
 import pandas as pd
 
+from resnext.depth import Levels
 from resnext.manifest.hashing import Words
 from resnext.split.conflicts import label_conflicts
 from resnext.split.contact import Cards, pairs_to_look_at
@@ -59,6 +60,7 @@ def divide(
     settings: SplitSettings,
     sources: Sources = Sources(),
     *,
+    levels: Levels = Levels(),
     workers: int = 1,
 ) -> Division:
     """Divide the pictures of a manifest, below root, with hashes (N, 8) in the manifest's order.
@@ -73,7 +75,8 @@ def divide(
         read_earlier(sources.earlier, sources.earlier_manifest) if sources.earlier else NOTHING
     )
     naming = read_names(manifest, settings.group_pattern, groups, earlier["path"].tolist())
-    near = _find_near(root, naming, words[np.argsort(manifest["path"].to_numpy())], workers)
+    order = np.argsort(manifest["path"].to_numpy())
+    near = _find_near(root, naming, words[order], workers, levels)
     pictures = join(naming, near, _groups_before(naming, settings, groups, earlier))
     drawn = draw(pictures, settings, given=given, earlier=earlier if sources.earlier else None)
     random = script_split(pictures, settings)
@@ -88,7 +91,7 @@ def divide(
         *pair_warnings(drawn, near.pairs),
         *kept_warnings(drawn, pictures, earlier),
     ]
-    cards = pairs_to_look_at(root, pictures, near.pairs, drawn, random)
+    cards = pairs_to_look_at(root, pictures, near.pairs, drawn, random, levels)
     return Division(drawn, report, near.pairs, cards)
 
 
@@ -130,7 +133,9 @@ def _paths_now(pictures: pd.DataFrame, earlier: pd.DataFrame) -> list[str]:
     return [path if path in here else now.get(digest, path) for path, digest in pairs]
 
 
-def _find_near(root: Path, naming: Naming, words: Words, workers: int) -> NearDuplicates:
+def _find_near(
+    root: Path, naming: Naming, words: Words, workers: int, levels: Levels
+) -> NearDuplicates:
     """Look for near-duplicates among the photographs; where names tell copies, these are left out.
 
     Of a photograph that is there in copies alone, the first copy stands for it.
@@ -140,7 +145,8 @@ def _find_near(root: Path, naming: Naming, words: Words, workers: int) -> NearDu
     alone = ordered.index[~ordered["photograph"].duplicated()]
     rows = np.flatnonzero((copy == 0) | copy.index.isin(alone))
     photographs = naming.pictures.iloc[rows].reset_index(drop=True)
-    return find_near_duplicates(photographs, words[rows], grey_reader(root, photographs, workers))
+    read = grey_reader(root, photographs, workers, levels)
+    return find_near_duplicates(photographs, words[rows], read)
 
 
 def _report(
