@@ -35,7 +35,7 @@ IMPOSSIBLE = 1e15  # no pixel's value: -3.4e38 and the like stand for "nothing h
 NODATA = frozenset({-999, -9999, -99999, -32767, -32768, -(2**31)})
 APART = 0.1  # of the range of all others is the least distance of a nodata value
 SAMPLE = 1 << 20  # numbers that are enough to measure floating point and 32 bits by
-BLOCK = 1 << 22  # numbers that are turned into 8 bits at a time
+BLOCK = 1 << 22  # numbers that are counted, or turned into 8 bits, at a time
 
 
 class Levels(BaseModel):
@@ -66,7 +66,8 @@ def measure(values: Values, kind: str, nodata: float | None = None) -> Range:
     """
     flat = values.ravel()
     if kind == SIXTEEN:
-        counts = np.bincount(flat, minlength=1)
+        pieces = (flat[start : start + BLOCK] for start in range(0, flat.size, BLOCK))
+        counts = sum((np.bincount(piece, minlength=1 << 16) for piece in pieces), np.zeros(1 << 16))
         found, counts = np.flatnonzero(counts), counts[counts > 0]
     else:
         sample = flat[:: -(-flat.size // SAMPLE) or 1]

@@ -274,13 +274,13 @@ def _decode(
 ) -> Decoded:
     """Decode a picture as `decode` does, with nothing mended."""
     with _opened(data, max_pixels) as image:
+        rawmode = _rawmode(image)  # first, since looking for EXIF loads a PNG
         orientation = _orientation(image)
         width, height = image.size
         big = width * height > BIG
         least = at_least or (BIG_SIDE if big else None)
         if least is not None:
             image.draft(None, (least, least))
-        rawmode = _rawmode(image)
         image.load()
         turned = image.format == "TIFF"  # Pillow turns these upright while loading
         if turned and orientation >= 5:

@@ -142,7 +142,7 @@ def _decode(data: bytes, max_pixels: int) -> Reading:
         _check_pixels(data)
     there = picture.rows_there
     if there is not None and there < LEAST_ROWS:
-        raise OSError(f"image file is truncated, only {there:.0%} of its rows are there")
+        raise OSError(f"image file is truncated, only {100 * there:.0f} % of its rows are there")
     return Reading(
         hashlib.sha256(data).hexdigest(),
         hash_picture(picture.upright),

@@ -18,7 +18,7 @@ class ReadingSettings(BaseModel):
         le=2_000_000_000,
         description="pixels (width times height) that an image may have; a larger one is "
         "quarantined, as it may be made to fill the memory. One image above 89 million is decoded "
-        "at a time, with 4 to 12 bytes of memory a pixel",
+        "at a time, with up to 16 bytes of memory a pixel",
     )
     truncated: Truncated = Field(
         default="quarantine",
