@@ -9,8 +9,8 @@ from pathlib import Path
 from pydantic import BaseModel, ConfigDict, Field, ValidationError
 from safetensors import SafetensorError, safe_open
 
-from resnext.depth import Levels
 from resnext.errors import InputError
+from resnext.levels import Levels
 
 METADATA_KEY = "resnext"
 

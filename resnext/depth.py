@@ -1,9 +1,8 @@
-"""Bring deep images (16 and 32 bits, floating point) to 8 bits, by one scale for a whole set.
+"""Measure deep images (16 and 32 bits, floating point) and bring them to 8 bits.
 
-Each kind of number has one range for all images, so that a dark image stays darker than a bright
-one. What a single image holds is measured while it is read (`measure`); the range follows from
-all measurements (`find_levels`), without a second look at a file. Hot pixels and nodata values are
-left out of the measurement; in the image they become black or white. Knows no file and no torch.
+Hot pixels and nodata values are left out of a measurement; in the image they become black or white.
+It knows one image at a time; the range of a set stands in `resnext.levels`. Knows no file, and
+imports little, since every process that reads images starts with it.
 
 Source: the GDAL_NODATA tag and the usual nodata values, https://gdal.org/en/stable/drivers/raster/gtiff.html;
 the bits of a sample in TIFF 6.0, section 8.
@@ -11,22 +10,16 @@ the bits of a sample in TIFF 6.0, section 8.
 
 from __future__ import annotations
 
-from collections.abc import Iterable, Sequence
+from collections.abc import Sequence
 from typing import Any, TypeAlias
 
 import numpy as np
 import numpy.typing as npt
-from pydantic import BaseModel, ConfigDict
 
 Values: TypeAlias = npt.NDArray[Any]
 Range: TypeAlias = tuple[float, float]
 
 SIXTEEN, WHOLE, FLOAT = "uint16", "int32", "float32"
-IN_WORDS = {
-    SIXTEEN: "16 bits",
-    WHOLE: "signed or 32-bit whole numbers",
-    FLOAT: "floating-point numbers",
-}
 DEFAULT: dict[str, Range] = {SIXTEEN: (0, 65535), WHOLE: (0, 65535), FLOAT: (0, 1)}
 FEWEST_BITS = 8
 HOT = 10_000  # of so many pixels one is left out at each end, and at least one
@@ -36,24 +29,6 @@ NODATA = frozenset({-999, -9999, -99999, -32767, -32768, -(2**31)})
 APART = 0.1  # of the range of all others is the least distance of a nodata value
 SAMPLE = 1 << 20  # numbers that are enough to measure floating point and 32 bits by
 BLOCK = 1 << 22  # numbers that are counted, or turned into 8 bits, at a time
-
-
-class Levels(BaseModel):
-    """Say which value becomes black and which white, by kind; None for a kind that the set lacks.
-
-    An image of a kind that is None is scaled by `DEFAULT`.
-    """
-
-    model_config = ConfigDict(frozen=True)
-
-    uint16: Range | None = None
-    int32: Range | None = None
-    float32: Range | None = None
-
-    def of(self, kind: str) -> Range:
-        """Give the values that become black and white."""
-        found: Range | None = getattr(self, kind)
-        return DEFAULT[kind] if found is None else found
 
 
 # ---------------------------------------------------------------- one image
@@ -104,7 +79,7 @@ def _begins_with_nodata(found: Values) -> bool:
 
 def own_range(kind: str, measured: Range) -> Range:
     """Give the range of an image that is by itself, for what doesn't depend on brightness."""
-    return _fitted(kind, [measured])
+    return fit_range(kind, [measured])
 
 
 def to_bytes(values: Values, limits: Range, *, inverted: bool = False) -> npt.NDArray[np.uint8]:
@@ -123,33 +98,18 @@ def to_bytes(values: Values, limits: Range, *, inverted: bool = False) -> npt.ND
     return out
 
 
-# ---------------------------------------------------------------- a set
-
-
-def find_levels(measured: Iterable[str]) -> Levels:
-    """Find the ranges of a set from what was noted of its images (`note`), empty text left out.
-
-    16 bits are scaled by 65535, or by the bits that the whole set makes use of. Floating point
-    within 0 and 1 stays so. Anything else is scaled by the range that the set has.
-    """
-    found: dict[str, list[Range]] = {}
-    for text in filter(None, measured):
-        kind, limits = _read(text)
-        found.setdefault(kind, []).append(limits)
-    return Levels(**{kind: _fitted(kind, ranges) for kind, ranges in found.items()})
-
-
 def note(kind: str, measured: Range) -> str:
     """Note what an image holds as text: its kind and its range."""
     return f"{kind} {measured[0]!r} {measured[1]!r}"
 
 
-def _read(text: str) -> tuple[str, Range]:
+def read_note(text: str) -> tuple[str, Range]:
+    """Read what `note` gave."""
     kind, low, high = text.split(" ")
     return kind, (float(low), float(high))
 
 
-def _fitted(kind: str, ranges: Sequence[Range]) -> Range:
+def fit_range(kind: str, ranges: Sequence[Range]) -> Range:
     """Give one range for the ranges of images; one that is of one value tells little."""
     telling = [each for each in ranges if each[0] < each[1]] or ranges
     low, high = min(each[0] for each in telling), max(each[1] for each in telling)
@@ -159,36 +119,3 @@ def _fitted(kind: str, ranges: Sequence[Range]) -> Range:
     if kind == FLOAT and low >= 0 and high <= 1:
         return 0.0, 1.0
     return low, high if high > low else low + 1
-
-
-# ---------------------------------------------------------------- in words
-
-
-def describe_levels(measured: Iterable[str], known: Levels | None = None) -> list[str]:
-    """Say for each kind of deep image how it is scaled, in a line.
-
-    `known` are the levels of the model that is to answer; without it the set's own count.
-    """
-    texts = [text for text in measured if text]
-    levels = find_levels(texts) if known is None else known
-    return [
-        _line(kind, sum(text.startswith(kind) for text in texts), levels, known is not None)
-        for kind in IN_WORDS
-        if any(text.startswith(kind) for text in texts)
-    ]
-
-
-def _line(kind: str, count: int, levels: Levels, of_model: bool) -> str:
-    low, high = levels.of(kind)
-    images = f"{count:,} {'image' if count == 1 else 'images'} of {IN_WORDS[kind]}"
-    how = f"by {high:.10g}" if low == 0 else f"from {low:.10g} to {high:.10g}"
-    if not of_model:
-        usual = (low, high) == DEFAULT[kind]
-        why = "" if usual else ", the depth that the set uses" if kind == SIXTEEN else (
-            ", the range that the set has"
-        )  # fmt: skip
-    elif getattr(levels, kind) is None:
-        why = ", the usual way: the model was made without such images"
-    else:
-        why = ", as those that the model was made with"
-    return f"{images} {'is' if count == 1 else 'are'} scaled {how}{why}"

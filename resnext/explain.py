@@ -27,10 +27,10 @@ from torch.nn.functional import interpolate
 from resnext import device
 from resnext.batches import Batches, Part
 from resnext.checkpoint import load_model
-from resnext.depth import Levels
 from resnext.device import Compute
 from resnext.errors import InputError
 from resnext.images import PackedPixels, PixelSource
+from resnext.levels import Levels
 from resnext.optimise import MEMORY_FORMATS
 from resnext.pictures import read_scanned
 from resnext.tables import read_manifest, read_table

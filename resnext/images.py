@@ -19,8 +19,8 @@ import numpy as np
 import numpy.typing as npt
 from PIL import Image
 
-from resnext.depth import Levels
 from resnext.errors import InputError
+from resnext.levels import Levels
 from resnext.pictures import read_scanned
 from resnext.processes import map_apart
 

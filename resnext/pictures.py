@@ -10,6 +10,8 @@ Nothing of Pillow's global state is changed but `Image.MAX_IMAGE_PIXELS`, while 
 is decoded, and what `quiet` silences.
 """
 
+from __future__ import annotations
+
 import hashlib
 import io
 import logging
@@ -21,15 +23,18 @@ from collections.abc import Iterator
 from contextlib import ExitStack, contextmanager
 from dataclasses import dataclass
 from pathlib import Path
-from typing import Any, NamedTuple
+from typing import TYPE_CHECKING, Any, NamedTuple
 
 import numpy as np
 import numpy.typing as npt
 from PIL import Image, ImageFile
 
-from resnext.depth import FLOAT, SIXTEEN, WHOLE, Levels, Range, measure, note, own_range, to_bytes
+from resnext.depth import DEFAULT, FLOAT, SIXTEEN, WHOLE, Range, measure, note, own_range, to_bytes
 from resnext.errors import InputError
 from resnext.processes import taking_turns
+
+if TYPE_CHECKING:  # it takes a while to import, and processes that scan don't need it
+    from resnext.levels import Levels
 
 # Formats that Pillow decodes by itself: no EPS, which runs a program. JPEG opens MPO as well.
 FORMATS = ["JPEG", "PNG", "GIF", "BMP", "PPM", "TIFF", "WEBP", "DIB", "AVIF", "JPEG2000"]
@@ -161,8 +166,9 @@ def read_scanned(
 
 
 def to_rgb(image: Image.Image) -> Image.Image:
-    """Make any picture RGB, with transparency laid on white."""
-    image = to_8_bit(image, Levels())
+    """Make any picture RGB, with transparency laid on white; a deep one is scaled by `DEFAULT`."""
+    deep = _deep_grey(image)
+    image = image if deep is None else _scaled(deep, DEFAULT[deep.kind])
     if image.has_transparency_data:
         image = image.convert("RGBA")
         white = Image.new("RGBA", image.size, "white")
@@ -170,22 +176,20 @@ def to_rgb(image: Image.Image) -> Image.Image:
     return image.convert("RGB")
 
 
-def to_8_bit(image: Image.Image, levels: Levels | None = None) -> Image.Image:
-    """Scale a 16-bit, 32-bit or float picture to 0..255; return any other as it is.
+def to_8_bit(image: Image.Image) -> Image.Image:
+    """Scale a deep picture by what it holds itself; return any other as it is.
 
-    Without levels its own range counts, for what doesn't depend on brightness. Pillow itself would
-    clip it at white.
+    That is for what doesn't depend on brightness. Pillow itself would clip it at white.
     """
     deep = _deep_grey(image)
-    return image if deep is None else _scaled(deep, _measured(deep), levels)
+    return image if deep is None else _scaled(deep, own_range(deep.kind, _measured(deep)))
 
 
 # ---------------------------------------------------------------- deep pictures
 
 
-def _scaled(deep: _Deep, measured: Range, levels: Levels | None) -> Image.Image:
+def _scaled(deep: _Deep, limits: Range) -> Image.Image:
     """Make a deep picture L, LA, RGB or RGBA."""
-    limits = own_range(deep.kind, measured) if levels is None else levels.of(deep.kind)
     image = Image.fromarray(to_bytes(deep.values, limits, inverted=deep.inverted))
     if deep.alpha is not None:
         image.putalpha(deep.alpha)
@@ -287,8 +291,13 @@ def _decode(
             width, height = height, width
         there = _rows_there(image) if cut else None
         deep = _deep_colour(data, rawmode, image) if rawmode else _deep_grey(image)
-        range_ = (0.0, 0.0) if deep is None else _measured(deep)
-        plain = image if deep is None else _scaled(deep, range_, levels)
+        plain: Image.Image = image
+        measured = ""
+        if deep is not None:
+            held = _measured(deep)
+            measured = note(deep.kind, held)
+            own = own_range(deep.kind, held)
+            plain = _scaled(deep, own if levels is None else levels.of(deep.kind))
         if big and plain.width * plain.height > BIG_SIDE**2:
             plain = _shrunk(plain, least or BIG_SIDE)
         return Decoded(
@@ -298,7 +307,7 @@ def _decode(
             image.mode,
             str(image.format),
             orientation,
-            "" if deep is None else note(deep.kind, range_),
+            measured,
             there,
         )
 

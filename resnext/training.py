@@ -12,10 +12,10 @@ from resnext import device, engine, zoo
 from resnext.batches import Part
 from resnext.card import ModelCard
 from resnext.checkpoint import save_model
-from resnext.depth import Levels
 from resnext.device import Compute
 from resnext.errors import InputError
 from resnext.images import MEAN, STD, PackedPixels, PixelSource
+from resnext.levels import Levels
 from resnext.progress import Checkpoints
 from resnext.recipe import SMALLEST_FOR_ONE, Recipe
 from resnext.tables import read_split_pictures, write_table

@@ -2,9 +2,9 @@
 
 from typing import Annotated
 
-from resnext.depth import Levels
 from resnext.images import PackedPixels, Picture
 from resnext.images import pack as pack_pixels
+from resnext.levels import Levels
 from resnext.tables import read_manifest
 from tasks.scan import read_levels
 from tasks.stage.artifact import Artifact, Reads, Work

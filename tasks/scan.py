@@ -14,7 +14,7 @@ import numpy as np
 import pandas as pd
 
 from resnext import tables
-from resnext.depth import Levels, find_levels
+from resnext.levels import Levels, find_levels
 from resnext.manifest import scan as manifest
 from resnext.manifest.describe import describe_odd, describe_scan
 from resnext.manifest.settings import ReadingSettings

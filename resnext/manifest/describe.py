@@ -7,7 +7,7 @@ from collections.abc import Sequence
 
 import pandas as pd
 
-from resnext.depth import Levels, describe_levels
+from resnext.levels import Levels, describe_levels
 
 OFFENDERS = 5  # named in a message before the total
 SHOWN = 20  # classes that are named

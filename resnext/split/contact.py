@@ -10,7 +10,7 @@ from typing import Any, TypeAlias
 
 import pandas as pd
 
-from resnext.depth import Levels
+from resnext.levels import Levels
 from resnext.pictures import read_scanned
 from resnext.split.duplicates import JOINED, TO_JUDGE
 from resnext.split.leakage import KINDS, crosses

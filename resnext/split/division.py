@@ -10,7 +10,7 @@ from typing import Any
 import numpy as np
 import pandas as pd
 
-from resnext.depth import Levels
+from resnext.levels import Levels
 from resnext.manifest.hashing import Words
 from resnext.split.conflicts import label_conflicts
 from resnext.split.contact import Cards, pairs_to_look_at

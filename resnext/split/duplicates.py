@@ -24,7 +24,7 @@ import numpy as np
 import numpy.typing as npt
 import pandas as pd
 
-from resnext.depth import Levels
+from resnext.levels import Levels
 from resnext.manifest.hashing import SIDE, TURNS, Words, turn
 from resnext.pictures import read_scanned
 from resnext.split.neighbours import Candidates, Numbers, neighbours

@@ -8,9 +8,9 @@ from safetensors.torch import save_file
 from resnext import zoo
 from resnext.card import METADATA_KEY, ModelCard, read_card
 from resnext.checkpoint import load_model, save_model
-from resnext.depth import Levels
 from resnext.errors import InputError
 from resnext.images import MEAN, STD
+from resnext.levels import Levels
 
 ARCH = "resnext38_32x4d"
 CARD = ModelCard(classes=("NA", "猴痘"), architecture=ARCH, image_size=64, mean=MEAN, std=STD)

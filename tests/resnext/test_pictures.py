@@ -14,7 +14,7 @@ import pytest
 from PIL import Image, ImageFile, PngImagePlugin, TiffImagePlugin
 
 from resnext import pictures
-from resnext.depth import Levels
+from resnext.levels import Levels
 from resnext.pictures import TooManyPixelsError, decode, quiet, to_rgb
 
 
@@ -26,7 +26,8 @@ def encoded(image: Image.Image, kind: str, **options: object) -> bytes:
 
 def grey(data: bytes, levels: Levels = Levels()) -> list[list[int]]:
     """Give the first channel that a file comes out with."""
-    return np.asarray(to_rgb(decode(data, levels).upright))[..., 0].tolist()
+    first: list[list[int]] = np.asarray(to_rgb(decode(data, levels).upright))[..., 0].tolist()
+    return first
 
 
 @pytest.mark.parametrize("mode", ["1", "L", "LA", "P", "RGB", "RGBA", "CMYK", "I", "F", "YCbCr"])
@@ -334,6 +335,7 @@ def test_a_jpeg_whose_last_bytes_are_missing_is_mended_where_it_is_asked_for(
 def test_the_rows_that_are_there_are_counted(share: float) -> None:
     data = photograph()
     mended = decode(data[: 623 + int((len(data) - 623) * share)], mend=True)
+    assert mended.rows_there is not None
     assert mended.rows_there == pytest.approx(share, abs=0.12)
     grey_rows = np.asarray(mended.upright)[int(160 * mended.rows_there) :]
     assert set(np.unique(grey_rows).tolist()) <= {127, 128}

@@ -4,8 +4,8 @@ import numpy as np
 import pytest
 from PIL import Image
 
-from resnext.depth import Levels
 from resnext.images import Picture, PictureFiles
+from resnext.levels import Levels
 from resnext.tables import read_manifest
 from tasks.pack import open_pixels, pack
 from tasks.scan import read_levels, scan

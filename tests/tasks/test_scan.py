@@ -6,7 +6,7 @@ import numpy as np
 import pytest
 from PIL import Image
 
-from resnext.depth import Levels
+from resnext.levels import Levels
 from resnext.manifest import reading
 from resnext.manifest.settings import ReadingSettings
 from tasks.scan import read_levels, scan, scan_pictures
