@@ -76,9 +76,9 @@ class TooManyPixelsError(Exception):
 class Decoded:
     """Hold a decoded picture, upright and in 8 bits, and what its file says.
 
-    Width and height are as stored. `measured` notes the values of a deep picture (`depth.note`) and
-    is empty for others. `rows_there` is the share (0..1) of its rows that a JPEG without its end
-    has; None for a whole picture.
+    Width and height are as stored. `measured` notes the values of a deep picture (`depth.note`); it
+    is empty for others, and where levels are given. `rows_there` is the share (0..1) of its rows
+    that a JPEG without its end has; None for a whole picture.
     """
 
     upright: Image.Image
@@ -196,6 +196,14 @@ def _scaled(deep: _Deep, limits: Range) -> Image.Image:
     return image
 
 
+def _in_8_bits(deep: _Deep, levels: Levels | None) -> tuple[Image.Image, str]:
+    """Scale a deep picture by the levels; without them by what it holds, which is noted then."""
+    if levels is not None:
+        return _scaled(deep, levels.of(deep.kind)), ""
+    held = _measured(deep)
+    return _scaled(deep, own_range(deep.kind, held)), note(deep.kind, held)
+
+
 def _measured(deep: _Deep) -> Range:
     return measure(deep.values, deep.kind, deep.nodata)
 
@@ -291,13 +299,7 @@ def _decode(
             width, height = height, width
         there = _rows_there(image) if cut else None
         deep = _deep_colour(data, rawmode, image) if rawmode else _deep_grey(image)
-        plain: Image.Image = image
-        measured = ""
-        if deep is not None:
-            held = _measured(deep)
-            measured = note(deep.kind, held)
-            own = own_range(deep.kind, held)
-            plain = _scaled(deep, own if levels is None else levels.of(deep.kind))
+        plain, measured = (image, "") if deep is None else _in_8_bits(deep, levels)
         if big and plain.width * plain.height > BIG_SIDE**2:
             plain = _shrunk(plain, least or BIG_SIDE)
         return Decoded(
