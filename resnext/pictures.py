@@ -139,6 +139,15 @@ def decode(
                 raise error from None
 
 
+def count_pages(data: bytes) -> int:
+    """Count the pages or frames of a file, of which the first is used; 1 where it can't be told."""
+    try:
+        with quiet(), _opened(data, MOST_PIXELS) as image:
+            return int(getattr(image, "n_frames", 1))
+    except Exception:  # what follows the first page may be damaged
+        return 1
+
+
 def read_scanned(
     path: Path, sha256: str, levels: Levels, *, at_least: int | None = None
 ) -> Image.Image:

@@ -9,18 +9,17 @@ set aside like any bad file. It does not look for files, remember them or raise:
 from __future__ import annotations
 
 import hashlib
-import io
 import zlib
 from collections.abc import Callable, Iterable, Sequence
 from pathlib import Path
 from typing import NamedTuple
 
 import PIL
-from PIL import Image, UnidentifiedImageError
+from PIL import UnidentifiedImageError
 
 from resnext.manifest.hashing import hash_picture
 from resnext.manifest.signatures import what_else, why_unopened
-from resnext.pictures import BIG, BOMBS, FORMATS, MOST_PIXELS, TooManyPixelsError, decode, quiet
+from resnext.pictures import BIG, BOMBS, MOST_PIXELS, TooManyPixelsError, count_pages, decode, quiet
 from resnext.processes import map_apart
 
 CHUNK = 32  # pictures handed to a process at a time
@@ -98,7 +97,8 @@ def _read_chunk(paths: Iterable[str]) -> list[Reading]:
 
 
 def _read_big(paths: Sequence[str]) -> list[Reading]:
-    return [_read(path, MOST_PIXELS) for path in paths]
+    with quiet():
+        return [_read(path, MOST_PIXELS) for path in paths]
 
 
 def _crashed(_: str) -> Reading:
@@ -153,19 +153,8 @@ def _decode(data: bytes, max_pixels: int) -> Reading:
         picture.orientation,
         picture.measured,
         "" if there is None else f"{100 * there:.0f}",
-        _count_pages(data, picture.format),
+        count_pages(data) if picture.format in SEVERAL else 1,
     )
-
-
-def _count_pages(data: bytes, kind: str) -> int:
-    """Count the pages or frames of a file, of which the first is used; 1 where it can't be told."""
-    if kind not in SEVERAL:
-        return 1
-    try:
-        with Image.open(io.BytesIO(data), formats=FORMATS) as image:
-            return int(getattr(image, "n_frames", 1))
-    except Exception:  # what follows the first page may be damaged
-        return 1
 
 
 def _check_pixels(data: bytes) -> None:

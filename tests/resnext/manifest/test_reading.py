@@ -542,7 +542,9 @@ def test_a_lower_bound_of_pixels_needs_no_second_reading(tree: Path) -> None:
     assert (small.opened, admitted.opened, len(admitted.manifest)) == (0, 0, 5)
 
 
-def test_a_large_photograph_is_read_once_the_bound_admits_it(tree: Path) -> None:
+def test_a_large_photograph_is_read_once_the_bound_admits_it(
+    tree: Path, capfd: pytest.CaptureFixture[str]
+) -> None:
     large = Image.new("L", (9_600, 9_400), 200)  # beyond Pillow's caution
     large.paste(90, (0, 0, 4_000, 9_400))
     save(tree / "cat" / "large.png", large, compress_level=1)
@@ -555,6 +557,7 @@ def test_a_large_photograph_is_read_once_the_bound_admits_it(tree: Path) -> None
     assert (kept["width"], kept["height"]) == (9_600, 9_400)
     assert kept["phash"] == row(found, "cat/small.png")["phash"]
     assert scan(tree, remembered=found.memory).opened == 0
+    assert capfd.readouterr() == ("", "")  # nor a word from another process
 
 
 def test_a_bomb_that_no_flag_admits_names_the_highest_bound(tree: Path) -> None:
