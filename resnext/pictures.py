@@ -15,22 +15,20 @@ from __future__ import annotations
 import hashlib
 import io
 import logging
-import re
-import sys
 import threading
 import warnings
 from collections.abc import Iterator
 from contextlib import ExitStack, contextmanager
 from dataclasses import dataclass
 from pathlib import Path
-from typing import TYPE_CHECKING, Any, NamedTuple
+from typing import TYPE_CHECKING
 
-import numpy as np
-import numpy.typing as npt
 from PIL import Image, ImageFile
 
-from resnext.depth import DEFAULT, FLOAT, SIXTEEN, WHOLE, Range, measure, note, own_range, to_bytes
+from resnext.deep import deep_colour, deep_grey, in_8_bits, rawmode_of, scaled
+from resnext.depth import DEFAULT
 from resnext.errors import InputError
+from resnext.mending import JPEG_BEGIN, ended, rows_there, without_text, without_zeros
 from resnext.processes import taking_turns
 
 if TYPE_CHECKING:  # it takes a while to import, and processes that scan don't need it
@@ -39,8 +37,6 @@ if TYPE_CHECKING:  # it takes a while to import, and processes that scan don't n
 # Formats that Pillow decodes by itself: no EPS, which runs a program. JPEG opens MPO as well.
 FORMATS = ["JPEG", "PNG", "GIF", "BMP", "PPM", "TIFF", "WEBP", "DIB", "AVIF", "JPEG2000"]
 ORIENTATION = 0x0112  # the EXIF tag
-PHOTOMETRIC, SAMPLE_FORMAT, GDAL_NODATA = 262, 339, 42113  # TIFF tags
-WHITE_IS_ZERO, UNSIGNED = 0, 1  # values of the first two
 UPRIGHT = {
     2: Image.Transpose.FLIP_LEFT_RIGHT,
     3: Image.Transpose.ROTATE_180,
@@ -55,13 +51,6 @@ MOST_PIXELS = 2_000_000_000  # that can be asked for
 BIG_SIDE = 2048  # pixels that at least are left of a big picture's shorter side
 STRIP = 1 << 22  # pixels of a big picture that are made RGB at a time
 BOMBS = (Image.DecompressionBombWarning, Image.DecompressionBombError)
-JPEG_BEGIN, JPEG_END = b"\xff\xd8\xff", b"\xff\xd9"
-SEGMENT = re.compile(rb"\xff[\x02-\xcf\xda-\xfe]")  # how a part of a JPEG begins
-ZEROS = bytes(512)  # at the end of a file: it was not copied to its end
-TEXT_CHUNKS = frozenset({b"tEXt", b"zTXt", b"iTXt", b"iCCP"})  # of a PNG
-XMP = b"XML:com.adobe.xmp\0\0"  # not compressed; it can hold the orientation
-LONGEST_TEXT = 1 << 20  # bytes
-MISSING_GREY = (127, 128)  # what a JPEG decoder gives for what is missing
 
 
 class TooManyPixelsError(Exception):
@@ -91,16 +80,6 @@ class Decoded:
     rows_there: float | None
 
 
-class _Deep(NamedTuple):
-    """Hold the values (H, W) or (H, W, 3) of a deep picture, and what its file says of them."""
-
-    values: npt.NDArray[Any]
-    kind: str
-    inverted: bool = False
-    nodata: float | None = None
-    alpha: Image.Image | None = None
-
-
 def decode(
     data: bytes,
     levels: Levels | None = None,
@@ -121,12 +100,12 @@ def decode(
         TooManyPixelsError: it has more than `max_pixels`; nothing was decoded.
         Exception: decoders raise all kinds on damaged bytes.
     """
-    data = _without_zeros(data)
+    data = without_zeros(data)
     with quiet():
         try:
             return _decode(data, levels, at_least, max_pixels)
         except ValueError:
-            plain = _without_text(data)
+            plain = without_text(data)
             if len(plain) == len(data):
                 raise
             return _decode(plain, levels, at_least, max_pixels)
@@ -134,7 +113,7 @@ def decode(
             if not (mend and data.startswith(JPEG_BEGIN) and "truncated" in str(error).lower()):
                 raise
             try:
-                return _decode(_ended(data), levels, at_least, max_pixels, cut=True)
+                return _decode(ended(data), levels, at_least, max_pixels, cut=True)
             except Exception:
                 raise error from None
 
@@ -176,8 +155,8 @@ def read_scanned(
 
 def to_rgb(image: Image.Image) -> Image.Image:
     """Make any picture RGB, with transparency laid on white; a deep one is scaled by `DEFAULT`."""
-    deep = _deep_grey(image)
-    image = image if deep is None else _scaled(deep, DEFAULT[deep.kind])
+    deep = deep_grey(image)
+    image = image if deep is None else scaled(deep, DEFAULT[deep.kind])
     if image.has_transparency_data:
         image = image.convert("RGBA")
         white = Image.new("RGBA", image.size, "white")
@@ -190,101 +169,8 @@ def to_8_bit(image: Image.Image) -> Image.Image:
 
     That is for what doesn't depend on brightness. Pillow itself would clip it at white.
     """
-    deep = _deep_grey(image)
-    return image if deep is None else _scaled(deep, own_range(deep.kind, _measured(deep)))
-
-
-# ---------------------------------------------------------------- deep pictures
-
-
-def _scaled(deep: _Deep, limits: Range) -> Image.Image:
-    """Make a deep picture L, LA, RGB or RGBA."""
-    image = Image.fromarray(to_bytes(deep.values, limits, inverted=deep.inverted))
-    if deep.alpha is not None:
-        image.putalpha(deep.alpha)
-    return image
-
-
-def _in_8_bits(deep: _Deep, levels: Levels | None) -> tuple[Image.Image, str]:
-    """Scale a deep picture by the levels; without them by what it holds, which is noted then."""
-    if levels is not None:
-        return _scaled(deep, levels.of(deep.kind)), ""
-    held = _measured(deep)
-    return _scaled(deep, own_range(deep.kind, held)), note(deep.kind, held)
-
-
-def _measured(deep: _Deep) -> Range:
-    return measure(deep.values, deep.kind, deep.nodata)
-
-
-def _deep_grey(image: Image.Image) -> _Deep | None:
-    """Give the values of a picture of one deep channel; None for any other picture."""
-    if image.mode not in ("I", "F") and not image.mode.startswith("I;"):
-        return None
-    values = np.asarray(image)
-    tags: Any = getattr(image, "tag_v2", {})
-    if image.mode == "F":
-        kind = FLOAT
-    elif image.mode != "I" or getattr(image, "format", None) in ("PNG", "PPM"):
-        kind, values = SIXTEEN, values.astype(np.uint16)  # in the machine's order of bytes
-    else:
-        kind = WHOLE
-        if tags and tags.get(SAMPLE_FORMAT, (UNSIGNED,))[0] == UNSIGNED:
-            values = values.view(np.uint32)  # which Pillow takes for signed
-    return _Deep(values, kind, tags.get(PHOTOMETRIC) == WHITE_IS_ZERO, _nodata(tags))
-
-
-def _nodata(tags: Any) -> float | None:
-    """Read the value that a TIFF of GDAL's says to mean nothing; None where it says none."""
-    try:
-        return float(str(tags[GDAL_NODATA]).strip(" \0"))
-    except (KeyError, ValueError):
-        return None
-
-
-def _deep_colour(data: bytes, rawmode: str, image: Image.Image) -> _Deep | None:
-    """Give all 16 bits of a colour picture, of which Pillow keeps the upper 8; None for others.
-
-    The lower 8 come from decoding it again with the other order of bytes.
-    """
-    if rawmode == "LA;16B":  # which Pillow spreads over RGBA
-        pairs = np.asarray(_decoded_as(data, "RGBA"))  # grey, grey, alpha, alpha
-        return _Deep(_joined(pairs[..., 0], pairs[..., 1]), SIXTEEN, alpha=image.getchannel("A"))
-    lower = _decoded_as(data, rawmode[:-1] + _other_order(rawmode[-1]))
-    values = _joined(np.asarray(image)[..., :3], np.asarray(lower)[..., :3])
-    alpha = image.getchannel("A") if image.mode == "RGBA" else None
-    return _Deep(values, SIXTEEN, alpha=alpha)
-
-
-def _rawmode(image: ImageFile.ImageFile) -> str:
-    """Give how a colour picture of 16 bits is stored, before it is loaded; empty for others."""
-    args = [each.args or ("",) for each in image.tile]
-    modes = {each if isinstance(each, str) else str(each[0]) for each in args}
-    mode = modes.pop() if len(modes) == 1 else ""
-    return mode if re.fullmatch(r"(RGB|RGBX|RGBA);16[BLN]|LA;16B", mode) else ""
-
-
-def _other_order(order: str) -> str:
-    """Name the order of bytes that is not this one; N is the machine's."""
-    big = order == "B" or (order == "N" and sys.byteorder == "big")
-    return "L" if big else "B"
-
-
-def _decoded_as(data: bytes, rawmode: str) -> Image.Image:
-    """Decode a picture whose pixels are taken to be stored in another way, of as many bits."""
-    image = Image.open(io.BytesIO(data), formats=FORMATS)
-    image.tile = [
-        each._replace(args=rawmode if isinstance(each.args, str) else (rawmode, *each.args[1:]))
-        for each in image.tile
-        if each.args
-    ]
-    image.load()
-    return image
-
-
-def _joined(upper: npt.NDArray[np.uint8], lower: npt.NDArray[np.uint8]) -> npt.NDArray[np.uint16]:
-    joined: npt.NDArray[np.uint16] = np.bitwise_or(upper.astype(np.uint16) << 8, lower)
-    return joined
+    deep = deep_grey(image)
+    return image if deep is None else in_8_bits(deep, None)[0]
 
 
 # ---------------------------------------------------------------- decoding
@@ -295,7 +181,7 @@ def _decode(
 ) -> Decoded:
     """Decode a picture as `decode` does, with nothing mended."""
     with _opened(data, max_pixels) as image:
-        rawmode = _rawmode(image)  # first, since looking for EXIF loads a PNG
+        rawmode = rawmode_of(image)  # first, since looking for EXIF loads a PNG
         orientation = _orientation(image)
         width, height = image.size
         big = width * height > BIG
@@ -306,9 +192,9 @@ def _decode(
         turned = image.format == "TIFF"  # Pillow turns these upright while loading
         if turned and orientation >= 5:
             width, height = height, width
-        there = _rows_there(image) if cut else None
-        deep = _deep_colour(data, rawmode, image) if rawmode else _deep_grey(image)
-        plain, measured = (image, "") if deep is None else _in_8_bits(deep, levels)
+        there = rows_there(image) if cut else None
+        deep = deep_colour(data, rawmode, image) if rawmode else deep_grey(image)
+        plain, measured = (image, "") if deep is None else in_8_bits(deep, levels)
         if big and plain.width * plain.height > BIG_SIDE**2:
             plain = _shrunk(plain, least or BIG_SIDE)
         return Decoded(
@@ -373,48 +259,6 @@ def _shrunk(image: Image.Image, least: int) -> Image.Image:
         strip = image.crop((0, top, image.width, min(top + rows, image.height)))
         small.paste(to_rgb(strip).reduce(factor), (0, top // factor))
     return small
-
-
-# ---------------------------------------------------------------- mending
-
-
-def _without_zeros(data: bytes) -> bytes:
-    """Take the zeros off a JPEG's end that an interrupted copy left there."""
-    cut = data.startswith(JPEG_BEGIN) and data.endswith(ZEROS)
-    return data.rstrip(b"\0") if cut else data
-
-
-def _ended(data: bytes) -> bytes:
-    """End a JPEG that was cut short behind its last whole segment, so that a decoder accepts it.
-
-    A decoder gives grey for the pixels that are missing.
-    """
-    last = max((found.start() for found in SEGMENT.finditer(data)), default=0)
-    length = int.from_bytes(data[last + 2 : last + 4])
-    whole = len(data) >= last + 2 + max(2, length)
-    return (data if whole else data[:last]) + JPEG_END
-
-
-def _rows_there(image: Image.Image) -> float:
-    """Give the share of rows above the grey that a decoder puts where a JPEG's end is missing."""
-    pixels = np.asarray(image).reshape(image.height, -1)
-    low, high = MISSING_GREY
-    told = np.flatnonzero(np.any((pixels < low) | (pixels > high), axis=1))
-    return float(told[-1] + 1) / image.height if len(told) else 0.0
-
-
-def _without_text(data: bytes) -> bytes:
-    """Leave out the text and the colour profile of a PNG, which can be too long for Pillow."""
-    if not data.startswith(b"\x89PNG"):
-        return data
-    kept, start = [data[:8]], 8
-    while start < len(data):
-        end = start + 12 + int.from_bytes(data[start : start + 4])
-        kind, short = data[start + 4 : start + 8], end - start < LONGEST_TEXT
-        if kind not in TEXT_CHUNKS or (short and data[start + 8 :].startswith(XMP)):
-            kept.append(data[start:end])
-        start = end
-    return b"".join(kept)
 
 
 # ---------------------------------------------------------------- what stands around it

@@ -17,8 +17,8 @@ class ReadingSettings(BaseModel):
         ge=1_000_000,
         le=2_000_000_000,
         description="pixels (width times height) that an image may have; a larger one is "
-        "quarantined, as it may be made to fill the memory. One image above 89 million is decoded "
-        "at a time, with up to 16 bytes of memory a pixel",
+        "quarantined, as it may be made to fill the memory. Images above 89 million are decoded "
+        "one at a time, with up to 16 bytes of memory a pixel",
     )
     truncated: Truncated = Field(
         default="quarantine",
