@@ -10,6 +10,7 @@ from resnext.device import Compute, plan_compute
 from tasks import registry
 from tasks.pack import pack
 from tasks.registry import Version
+from tasks.scan import read_levels
 from tasks.stage.artifact import Artifact, Runtime
 
 SHOWN = 6
@@ -44,8 +45,13 @@ def present(store: Path) -> Version | None:
 
 
 def settings_of(plan: Plan) -> dict[str, str]:
-    """Say how a model is divided, trained and evaluated, in words by name."""
-    models = {"split": plan.split, "training": plan.recipe, "evaluation": plan.evaluation}
+    """Say which images a model is made of, how divided, trained and evaluated, by name."""
+    models = {
+        "images": plan.reading,
+        "split": plan.split,
+        "training": plan.recipe,
+        "evaluation": plan.evaluation,
+    }
     return {
         f"{about}: {name.replace('_', ' ')}": terminal.plain(value)
         for about, model in models.items()
@@ -71,7 +77,7 @@ def differences(plan: Plan, champion: Version) -> str:
 
 
 def ready(plan: Plan, runtime: Runtime, version: Version, manifest: Artifact) -> Champion:
-    """Check the champion's weights, and pack the pictures at the size that it takes.
+    """Check the champion's weights, and pack the pictures at the size and levels that it takes.
 
     Raises:
         InputError: the weights are gone or were altered.
@@ -81,11 +87,12 @@ def ready(plan: Plan, runtime: Runtime, version: Version, manifest: Artifact) ->
     folder = (runtime.run or plan.store) / "champion"
     folder.mkdir()
     beside = runtime.model_copy(update={"run": folder})
+    other = None if card.levels == read_levels(manifest) else card.levels
     return Champion(
         version=version,
         model=Artifact.of_file(weights),
         card=card,
-        pixels=pack(beside, manifest, card.image_size),
+        pixels=pack(beside, manifest, card.image_size, other),
         compute=plan_compute(plan.compute.device, card.architecture, plan.compute.deterministic),
         runtime=beside,
     )

@@ -11,6 +11,7 @@ from typing import Annotated, Any, Literal
 from pydantic import BaseModel, ConfigDict, Field
 
 from reports.evaluation.settings import ComparedBy, EvaluationSettings
+from resnext.manifest.settings import ReadingSettings, Truncated
 from resnext.recipe import (
     Augment,
     ClassWeights,
@@ -119,6 +120,8 @@ class PictureFlags(Flags):
             "program draws]"
         ),
     ] = None
+    max_pixels: int | None = _from_preset(ReadingSettings, "max_pixels")
+    truncated: Truncated | None = _from_preset(ReadingSettings, "truncated")
 
 
 class DataFlags(PictureFlags):
@@ -299,5 +302,7 @@ class PredictFlags(Flags):
         Path | None,
         Field(description="a model.safetensors [default: the champion, else the newest run's]"),
     ] = None
+    max_pixels: int | None = _from_preset(ReadingSettings, "max_pixels")
+    truncated: Truncated | None = _from_preset(ReadingSettings, "truncated")
     store: Store = None
     device: Device = "auto"

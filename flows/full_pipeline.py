@@ -18,8 +18,9 @@ from flows import command, server, terminal
 from flows.flags import DataFlags, EvaluationFlags, RunFlags, SplitFlags, TrainingFlags
 from flows.plan import Plan, name_of, require_positive, resolve
 from reports.evaluation.settings import EvaluationSettings
+from resnext.card import read_card
 from resnext.demo import DemoSettings
-from resnext.device import Compute, describe, probe_memory
+from resnext.device import describe, probe_memory
 from resnext.tables import read_manifest
 from tasks.audit import audit
 from tasks.draw import PICTURES, draw
@@ -49,7 +50,7 @@ RUN_GROUP = Group.create_ordered("Where and how to compute")
 
 def pipeline_stages(plan: Plan, runtime: Runtime) -> Iterator[Artifact]:
     """Run the stages one after the other, giving each artifact as it is finished."""
-    yield (manifest := scan(runtime))
+    yield (manifest := scan(runtime, plan.reading))
     if plan.evaluation != EvaluationSettings():  # wrong input is said before hours of training
         labels = read_manifest(manifest.path("manifest.csv"))["label"]
         require_positive(plan.evaluation, sorted(set(labels)))
@@ -77,22 +78,23 @@ def pipeline_stages(plan: Plan, runtime: Runtime) -> Iterator[Artifact]:
     yield page
     if plan.predict is not None:
         beside = runtime.model_copy(update={"data": plan.predict})
-        yield from _answer_new(beside, model, plan.compute, scores, (manifest, parts, predictions))
+        yield from _answer_new(beside, model, plan, scores, (manifest, parts, predictions))
 
 
 def _answer_new(
     runtime: Runtime,
     model: Artifact,
-    compute: Compute,
+    plan: Plan,
     scores: Artifact,
     known: tuple[Artifact, Artifact, Artifact],
 ) -> Iterator[Artifact]:
     """Predict the pictures in runtime.data, and hold them against what the model was made with."""
-    yield (pictures := scan_pictures(runtime))
+    levels = read_card(model.path("model.safetensors")).levels
+    yield (pictures := scan_pictures(runtime, plan.reading, levels))
     if runtime.data is not None and not runtime.data.is_dir():
         runtime = runtime.model_copy(update={"data": runtime.data.parent})
     weights = model.only(["model.safetensors"])
-    yield (answers := predict_pictures(runtime, pictures, weights, compute, scores))
+    yield (answers := predict_pictures(runtime, pictures, weights, plan.compute, scores))
     yield (drift := drift_of_batch(runtime, pictures, answers, *known))
     publish_drift(drift)
 
@@ -166,6 +168,7 @@ def about(plan: Plan) -> About:
         command=plan.command,
         notes=plan.notes,
         settings=(
+            ("Images", _facts(plan.reading)),
             ("Split", _facts(plan.split)),
             ("Training", _facts(plan.recipe, without=() if uses_momentum else ("momentum",))),
             ("Evaluation", _facts(plan.evaluation)),

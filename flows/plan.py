@@ -27,6 +27,7 @@ from resnext.device import Compute, count_cpus, plan_compute
 from resnext.errors import InputError
 from resnext.manifest.folders import class_name
 from resnext.manifest.listing import part_folders
+from resnext.manifest.settings import ReadingSettings
 from resnext.recipe import Recipe
 from resnext.split.settings import JOINED_FILE, SplitSettings
 from tasks.stage.artifact import Artifact
@@ -73,6 +74,7 @@ class Plan:
     workers: int
     verify: bool
     command: str
+    reading: ReadingSettings = ReadingSettings()
     notes: tuple[str, ...] = ()
     """What a reader of the report should know besides."""
 
@@ -106,7 +108,13 @@ def resolve(
         pydantic.ValidationError: a value is out of bounds.
     """
     preset = PRESETS[training.preset]
-    given = given_of(training) | given_of(split) | given_of(evaluation)
+    reading = reading_of(data)
+    given = (
+        reading.model_dump(exclude_defaults=True)
+        | given_of(training)
+        | given_of(split)
+        | given_of(evaluation)
+    )
     start, weights = _weights(training.weights)
     pictures = _folder("--data", _asked_folder(data))
     split_settings = _split_settings(split, preset, pictures)
@@ -133,6 +141,7 @@ def resolve(
         workers=count_cpus() if run.workers is None else max(1, run.workers),
         verify=run.verify,
         command=_command(data, given, training.preset, run),
+        reading=reading_of(data),
     )
 
 
@@ -291,6 +300,16 @@ def _table(flag: str, path: Path | None) -> Artifact | None:
 def given_of(flags: BaseModel) -> dict[str, Any]:
     """Give the flags that were set."""
     return {name: value for name, value in flags if value is not None}
+
+
+def reading_of(flags: BaseModel) -> ReadingSettings:
+    """Give which images the flags admit."""
+    return ReadingSettings(**_reading_given(flags))
+
+
+def _reading_given(flags: BaseModel) -> dict[str, Any]:
+    asked = given_of(flags)
+    return {name: asked[name] for name in ReadingSettings.model_fields if name in asked}
 
 
 def as_parameters(flags: Mapping[str, BaseModel]) -> dict[str, dict[str, Any]]:

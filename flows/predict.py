@@ -16,7 +16,7 @@ from cyclopts import Parameter
 from flows import command, server, terminal
 from flows.drift import note_drift_of_batch
 from flows.flags import PredictFlags
-from flows.plan import store_folder
+from flows.plan import reading_of, store_folder
 from resnext.card import ModelCard, describe, read_card
 from resnext.device import count_cpus, plan_compute
 from resnext.errors import InputError
@@ -78,7 +78,8 @@ def run_prediction(source: Path, settings: PredictFlags, name: str) -> str:
     root = source if source.is_dir() else source.parent
     with open_run(store, name, {"source": str(source)}) as run:
         runtime = Runtime(store=store, run=run, data=source, progress_bar=terminal.is_watched())
-        pictures = scan_pictures(runtime.model_copy(update={"workers": count_cpus()}))
+        scanning = runtime.model_copy(update={"workers": count_cpus()})
+        pictures = scan_pictures(scanning, reading_of(settings), card.levels)
         compute = plan_compute(settings.device, card.architecture, deterministic=False)
         reading = runtime.model_copy(update={"data": root})
         done = predict_pictures(reading, pictures, model, compute, calibration)

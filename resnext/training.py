@@ -15,6 +15,7 @@ from resnext.checkpoint import save_model
 from resnext.device import Compute
 from resnext.errors import InputError
 from resnext.images import MEAN, STD, PackedPixels, PixelSource
+from resnext.levels import Levels
 from resnext.progress import Checkpoints
 from resnext.recipe import SMALLEST_FOR_ONE, Recipe
 from resnext.tables import read_split_pictures, write_table
@@ -141,7 +142,11 @@ def _require_trainable(parts: Parts, recipe: Recipe) -> None:
 
 
 def write_result(
-    trained: engine.Fitted, classes: Sequence[str], recipe: Recipe, folder: Path
+    trained: engine.Fitted,
+    classes: Sequence[str],
+    recipe: Recipe,
+    folder: Path,
+    levels: Levels = Levels(),
 ) -> None:
     """Write model.safetensors, history.csv and, with the clock's values, timing.csv.
 
@@ -154,6 +159,7 @@ def write_result(
         image_size=recipe.image_size,
         mean=MEAN,
         std=STD,
+        levels=levels,
     )
     save_model(folder / "model.safetensors", trained.weights, card)
     rows = pd.DataFrame([asdict(row) for row in trained.history])

@@ -31,6 +31,7 @@ FILES = {
     "quarantine.csv",
     "contents.txt",
     "hashes.npy",
+    "levels.json",
     "pixels.npy",
     "pixels.txt",
     "split.csv",
