@@ -30,6 +30,15 @@ UPRIGHT = {
     7: Image.Transpose.TRANSVERSE,
     8: Image.Transpose.ROTATE_90,
 }
+# The report writes these two down, so they stand outside of `raise`: see tasks.stage.key.
+REMOVED = (
+    "Picture '{}' must be as it was scanned, got nothing. "
+    "It was removed while the pipeline ran. Run it again."
+)
+CHANGED = (
+    "Picture '{}' must be as it was scanned, got other bytes. "
+    "It changed while the pipeline ran. Run it again."
+)
 
 
 @dataclass(frozen=True)
@@ -77,15 +86,9 @@ def read_scanned(path: Path, sha256: str, *, at_least: int | None = None) -> Ima
     try:
         data = path.read_bytes()
     except (FileNotFoundError, IsADirectoryError, NotADirectoryError):
-        raise InputError(
-            f"Picture '{path}' must be as it was scanned, got nothing. "
-            "It was removed while the pipeline ran. Run it again."
-        ) from None
+        raise InputError(REMOVED.format(path)) from None
     if hashlib.sha256(data).hexdigest() != sha256:
-        raise InputError(
-            f"Picture '{path}' must be as it was scanned, got other bytes. "
-            "It changed while the pipeline ran. Run it again."
-        )
+        raise InputError(CHANGED.format(path))
     with quiet():
         return to_rgb(decode(data, at_least=at_least).upright)
 
