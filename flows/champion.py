@@ -7,9 +7,10 @@ from flows import terminal
 from flows.plan import Plan
 from resnext.card import ModelCard, read_card
 from resnext.device import Compute, plan_compute
+from resnext.manifest.listing import part_folders
 from tasks import registry
 from tasks.pack import pack
-from tasks.registry import Version
+from tasks.registry import Pointer, Version
 from tasks.stage.artifact import Artifact, Runtime
 
 SHOWN = 6
@@ -28,18 +29,36 @@ class Champion:
     """Its files get a folder of their own in the run's."""
 
 
-def present(store: Path) -> Version | None:
-    """Give the champion, which holds what a retraining needs; None where it is to start anew.
+def require_sound(store: Path, name: str | None, data: Path) -> None:
+    """Check every champion that pictures in a folder may be judged against, before they are read.
 
     Raises:
-        InputError: the champion is broken, or there are models and no telling which is champion.
+        InputError: a champion is broken, or there are models and no telling which is champion.
     """
-    champion = registry.champion(store)
-    if champion is None:
-        registry.require_pointer(store)
-        return None
-    registry.whole(store, champion)
-    registry.require_tables(store, champion)
+    registry.require_pointer(store)
+    classes = _class_folders(data)
+    for alias in registry.pointers(store):
+        may_be = not alias.classes or classes & {*alias.classes}
+        if alias.name == name and (name is not None or may_be):
+            present(store, alias)
+
+
+def _class_folders(data: Path) -> set[str]:
+    """Name the folders that may be classes, also below train, val and test."""
+    tops = [data, *(data / part for part in part_folders(data))]
+    return {path.name for top in tops for path in top.iterdir() if path.is_dir()}
+
+
+def present(store: Path, alias: Pointer) -> Version | None:
+    """Give an alias's champion, which holds what a retraining needs; None where it starts anew.
+
+    Raises:
+        InputError: the champion is broken.
+    """
+    champion = registry.champion_of(store, alias)
+    if champion is not None:
+        registry.whole(store, champion)
+        registry.require_tables(store, champion)
     return champion
 
 

@@ -61,8 +61,9 @@ def show(store: Path) -> None:
         users = f"{len(entry.used_by)} runs" if len(entry.used_by) != 1 else "1 run"
         print(f"{entry.stage:<18} {entry.key:<22} {entry.state:<9} {size(entry.bytes)}  {users}")
     for run in runs(store):
-        asked = " ".join(map(_in_words, run_record(run).get("asked", {}).values()))
-        print(f"run {run.name}  {run_status(run)[:60]}  {asked}")
+        asked = run_record(run).get("asked", {})
+        words = asked.get("command") or " ".join(map(_in_words, asked.values()))
+        print(f"run {run.name}  {run_status(run)[:60]}  {words}")
     total = sum(entry.bytes for entry in entries)
     print(f"{len(entries)} artifacts, {size(total).strip()}; {len(runs(store))} runs")
 
