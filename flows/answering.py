@@ -82,10 +82,10 @@ def _which_one(store: Path, crowned: list[Pointer], newest: set[str] | None) -> 
     run, model = "", newest_model(store)
     if newest is not None:
         run = f", and the newest run's classes are {registry.label_of(None, [*newest])}"
-    this = "" if model is None else f", or the newest run's with --model {shlex.quote(str(model))}"
+    this = "" if model is None else f", or take the newest run's: --model {shlex.quote(str(model))}"
     return (
-        f"--registry must say which champion answers, got none. There is {champions}{run}. Name "
-        f"it as {registry.quoted(crowned)}{this}."
+        f"--registry must say which champion answers, got none. There is {champions}{run}. Say "
+        f"--registry {registry.quoted(crowned, ' or ')}{this}."
     )
 
 

@@ -74,7 +74,7 @@ def conclude(store: Path, run: Path, version: Version) -> str:
     pages = {f"report of version {version.number}": run / "report.html"}
     if other is not None:
         pages[f"report of version {other}"] = registry.place_of(store, other) / "report.html"
-    publish_decision(words, registry.versions_registry.whose(store, pointer), pointer, pages)
+    publish_decision(words, registry.versions_of(store, pointer), pointer, pages)
     say(words)
     for name, page in pages.items():
         log.info("%s: %s", name.capitalize(), page, extra={"plain": True})

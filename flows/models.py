@@ -65,9 +65,8 @@ def main(
         return
     if action == "retire":
         retired = registry.retire(store, BY_HAND, name)
-        print(
-            f"No model is champion{registry.whose(store, retired)} now. The next retraining starts anew."
-        )
+        whose = registry.whose(store, retired)
+        print(f"No model is champion{whose} now. The next retraining starts anew.")
         return
     if number is not None:
         changed = registry.promote(store, number, BY_HAND, name)

@@ -181,9 +181,9 @@ def whose(store: Path, alias: Pointer) -> str:
     return f" of {alias.label}" if len(pointers(store)) > 1 else ""
 
 
-def quoted(known: Iterable[Pointer]) -> str:
+def quoted(known: Iterable[Pointer], between: str = ", ") -> str:
     """List aliases as one types them after --registry."""
-    return ", ".join(shlex.quote(each.label) for each in known)
+    return between.join(shlex.quote(each.label) for each in known)
 
 
 def point(
