@@ -187,8 +187,9 @@ def basis_of(manifest: Artifact, plan: Plan, settings: DecisionSettings) -> str:
     weights, groups = (each and each.files for each in (plan.weights, plan.tables.groups))
     facts = [manifest.files["manifest.csv"], weights, *(each.model_dump_json() for each in given)]
     facts += [groups] if groups else []
-    facts += [sys.version_info[:2], *(asdict(fingerprint(f"tasks.{each}")) for each in DECIDING)]
-    return hashlib.sha256(json.dumps(facts).encode()).hexdigest()
+    code = [asdict(fingerprint(f"tasks.{stage}")) for stage in DECIDING]
+    text = json.dumps([facts, code, sys.version_info[:2]])
+    return hashlib.sha256(text.encode()).hexdigest()
 
 
 def _finish_promotion(store: Path) -> Version | None:
