@@ -4,7 +4,7 @@ from pathlib import Path
 import pytest
 
 from flows import command, models
-from flows.predict import choose_model
+from flows.answering import choose_model
 from resnext.errors import InputError
 from tasks import registry
 from tasks.registry import About

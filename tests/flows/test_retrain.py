@@ -13,8 +13,8 @@ from PIL import Image
 
 from flows import decision
 from flows import retrain as flow
+from flows.answering import choose_model
 from flows.flags import DecisionFlags, MachineFlags, PictureFlags, TrainingFlags
-from flows.predict import choose_model
 from resnext.errors import InputError
 from tasks import registry
 from tasks.orchestrator import State
