@@ -1,5 +1,6 @@
 """The champion, checked, and made ready to answer the pictures of a retraining."""
 
+from contextlib import suppress
 from dataclasses import dataclass
 from pathlib import Path
 
@@ -46,7 +47,9 @@ def require_sound(store: Path, name: str | None, data: Path) -> None:
 def _class_folders(data: Path) -> set[str]:
     """Name the folders that may be classes, also below train, val and test."""
     tops = [data, *(data / part for part in part_folders(data))]
-    return {path.name for top in tops for path in top.iterdir() if path.is_dir()}
+    with suppress(OSError):  # the scan says in words what can't be read
+        return {path.name for top in tops for path in top.iterdir() if path.is_dir()}
+    return set()
 
 
 def present(store: Path, alias: Pointer) -> Version | None:

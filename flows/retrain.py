@@ -148,7 +148,7 @@ def run_retraining(plan: Plan, decision: DecisionFlags, name: str) -> str:
             _warn(plan, champion, classes)
             plan = _keeping(plan, champion, rival)
         stages = stages_after_scan(plan, runtime, manifest)
-        parts = _divided(stages, champion)
+        parts = _divided(stages, champion, registry.to_type(plan.store, rival))
         made = {artifact.stage: artifact for artifact in (manifest, parts, *stages)}
         judged = judgement(plan, runtime, champion, made, settings)
         about = about_model(plan, run, made, judged, basis, decision.registry)
@@ -201,8 +201,8 @@ def _finish_promotion(store: Path) -> Version | None:
     return version
 
 
-def _divided(stages: Iterator[Artifact], champion: Version | None) -> Artifact:
-    """Run the next stage, the split.
+def _divided(stages: Iterator[Artifact], champion: Version | None, flag: str) -> Artifact:
+    """Run the next stage, the split; `flag` names the champion where there are several.
 
     Raises:
         InputError: the pictures can't be divided.
@@ -216,7 +216,7 @@ def _divided(stages: Iterator[Artifact], champion: Version | None) -> Artifact:
         raise InputError(  # of a flag that there is not for a retraining
             f"The split that is kept from version {champion.number}, the champion, "
             f"{broken.removeprefix('keep_split ')}. Put its pictures back, or begin anew without "
-            "a champion: models.py retire."
+            f"a champion: models.py retire{flag}."
         ) from error
 
 

@@ -181,6 +181,11 @@ def whose(store: Path, alias: Pointer) -> str:
     return f" of {alias.label}" if len(pointers(store)) > 1 else ""
 
 
+def to_type(store: Path, alias: Pointer) -> str:
+    """Give the flag that names an alias to models.py, where it is needed; else nothing."""
+    return f" --registry {quoted([alias])}" if len(pointers(store)) > 1 else ""
+
+
 def quoted(known: Iterable[Pointer], between: str = ", ") -> str:
     """List aliases as one types them after --registry."""
     return between.join(shlex.quote(each.label) for each in known)

@@ -24,6 +24,7 @@ from tasks.champions import (
     pointers,
     quoted,
     require_named,
+    to_type,
     whose,
 )
 from tasks.stage.run import REGISTRY
@@ -71,6 +72,7 @@ __all__ = [
     "require_tables",
     "retire",
     "rollback",
+    "to_type",
     "versions",
     "versions_of",
     "whole",
