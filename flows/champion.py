@@ -30,18 +30,18 @@ class Champion:
     """Its files get a folder of their own in the run's."""
 
 
-def require_sound(store: Path, name: str | None, data: Path) -> None:
-    """Check every champion that pictures in a folder may be judged against, before they are read.
+def require_sound(plan: Plan, name: str | None) -> None:
+    """Check every champion that the pictures may be judged against, before they are read.
 
     Raises:
         InputError: a champion is broken, or there are models and no telling which is champion.
     """
-    registry.require_pointer(store)
-    classes = _class_folders(data)
-    for alias in registry.pointers(store):
+    registry.require_pointer(plan.store)
+    classes = _class_folders(plan.data) if plan.data else set()
+    for alias in registry.pointers(plan.store):
         may_be = not alias.classes or classes & {*alias.classes}
         if alias.name == name and (name is not None or may_be):
-            present(store, alias)
+            present(plan.store, alias)
 
 
 def _class_folders(data: Path) -> set[str]:

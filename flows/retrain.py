@@ -131,19 +131,15 @@ def run_retraining(plan: Plan, decision: DecisionFlags, name: str) -> str:
     with _alone(plan.store), open_run(plan.store, name, asked) as run:
         runtime = runtime_of(plan, run)
         finished = _finish_promotion(plan.store)
-        if plan.data is not None:
-            require_sound(plan.store, decision.registry, plan.data)
+        require_sound(plan, decision.registry)
         manifest = scan(runtime)
-        classes = _classes_in(manifest)
+        classes = set(read_manifest(manifest.path("manifest.csv"))["label"])
         rival = registry.judged_in(registry.pointers(plan.store), decision.registry, classes)
         champion = present(plan.store, rival)
         settings = DecisionSettings(metric=decision.judge_by, margin=decision.margin)
         basis = basis_of(manifest, plan, settings)
         if champion is not None and _judged(plan.store, decision.registry, basis):
-            whose = registry.whose(plan.store, rival)
-            if finished is not None and finished.number == champion.number:
-                return say(f"version {finished.number} is champion{whose}: {finished.decision}")
-            return say(f"nothing new; version {champion.number} stays champion{whose}")
+            return say(_unchanged(champion, finished, registry.whose(plan.store, rival)))
         if champion is not None:
             _warn(plan, champion, classes)
             plan = _keeping(plan, champion, rival)
@@ -159,8 +155,11 @@ def run_retraining(plan: Plan, decision: DecisionFlags, name: str) -> str:
         return conclude(plan.store, run, version)
 
 
-def _classes_in(manifest: Artifact) -> set[str]:
-    return set(read_manifest(manifest.path("manifest.csv"))["label"])
+def _unchanged(champion: Version, finished: Version | None, whose: str) -> str:
+    """Say that there is nothing to do, or that what a killed run left undone is done."""
+    if finished is not None and finished.number == champion.number:
+        return f"version {finished.number} is champion{whose}: {finished.decision}"
+    return f"nothing new; version {champion.number} stays champion{whose}"
 
 
 def _warn(plan: Plan, champion: Version, classes: set[str]) -> None:
