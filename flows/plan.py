@@ -16,7 +16,6 @@ from flows.flags import (
     USUAL_DATA,
     DataFlags,
     EvaluationFlags,
-    PictureFlags,
     Preset,
     RunFlags,
     SplitFlags,
@@ -335,6 +334,6 @@ def _path(flag: str, path: Path | None) -> Path | None:
 
 def _command(data: DataFlags, *flags: BaseModel) -> str:
     """Write the command line that gives the same results."""
-    pictures = PictureFlags(data=data.data and data.data.resolve())
-    words = words_of(pictures, *flags, without=("store", "workers", "verify", "only"))
+    pictures = data.model_copy(update={"data": data.data and data.data.resolve()})
+    words = words_of(pictures, *flags, without=("predict", "store", "workers", "verify", "only"))
     return shlex.join(["python", "flows/full_pipeline.py", *words])
