@@ -20,6 +20,7 @@ from tasks.stage.run import MODEL
 log = logging.getLogger(__name__)
 
 FIRST = "the first model"
+CHANGED = "classes changed"
 
 
 class Judgement(NamedTuple):
@@ -68,25 +69,25 @@ def judge(
 
 def conclude(store: Path, run: Path, version: Version) -> str:
     """Publish and print what was decided and who is champion now; give it in a line."""
-    pointer = registry.pointer(store)
-    words, other = _decided(version, pointer.champion)
+    pointer = registry.judged_in(registry.pointers(store), version.registry, version.classes)
+    words, other = _decided(version, pointer.champion, registry.whose(store, pointer))
     pages = {f"report of version {version.number}": run / "report.html"}
     if other is not None:
         pages[f"report of version {other}"] = registry.place_of(store, other) / "report.html"
-    publish_decision(words, registry.versions(store), pointer, pages)
+    publish_decision(words, registry.versions_of(store, pointer), pointer, pages)
     say(words)
     for name, page in pages.items():
         log.info("%s: %s", name.capitalize(), page, extra={"plain": True})
     return words
 
 
-def _decided(version: Version, champion: int | None) -> tuple[str, int | None]:
+def _decided(version: Version, champion: int | None, whose: str) -> tuple[str, int | None]:
     """Say in a line what became of a challenger; give the number of its rival, if any."""
     if champion == version.number:
-        return f"version {version.number} is champion: {version.decision}", version.against
+        return f"version {version.number} is champion{whose}: {version.decision}", version.against
     stays = "no model is" if champion is None else f"version {champion} stays"
-    words = f"{stays} champion: version {version.number} is {version.decision}"
-    if version.verdict == "classes changed":
+    words = f"{stays} champion{whose}: version {version.number} is {version.decision}"
+    if version.verdict == CHANGED:
         words += f". Look at it, and promote it by hand: models.py promote {version.number}"
     return words, champion
 

@@ -8,7 +8,7 @@ from collections.abc import Mapping
 from pathlib import Path
 from typing import Annotated, Any, Literal
 
-from pydantic import BaseModel, ConfigDict, Field
+from pydantic import AfterValidator, BaseModel, ConfigDict, Field
 
 from reports.evaluation.settings import ComparedBy, EvaluationSettings
 from resnext.manifest.settings import ReadingSettings, Truncated
@@ -23,6 +23,7 @@ from resnext.recipe import (
     Schedule,
 )
 from resnext.split.settings import SplitSettings
+from tasks.versions import require_name
 
 REPOSITORY = Path(__file__).resolve().parents[1]
 SYNTHETIC = "synthetic demonstration set"
@@ -229,7 +230,16 @@ class EvaluationFlags(Flags):
 
 
 class DecisionFlags(Flags):
-    """When a new model becomes champion."""
+    """When a new model becomes champion, and of what."""
+
+    registry: Annotated[
+        str | None,
+        AfterValidator(lambda name: name if name is None else require_name(name)),
+        Field(
+            description="name of a champion of its own, whatever the classes are [default: none, "
+            "one champion for each set of classes]"
+        ),
+    ] = None
 
     judge_by: Annotated[
         ComparedBy, Field(description="figure that must be better [default: balanced_accuracy]")
@@ -301,6 +311,13 @@ class PredictFlags(Flags):
     model: Annotated[
         Path | None,
         Field(description="a model.safetensors [default: the champion, else the newest run's]"),
+    ] = None
+    registry: Annotated[
+        str | None,
+        Field(
+            description="whose champion answers: a name that retrain.py was given, or classes as "
+            "models.py lists them [default: the champion of the newest run's classes]"
+        ),
     ] = None
     max_pixels: int | None = _from_preset(ReadingSettings, "max_pixels")
     truncated: Truncated | None = _from_preset(ReadingSettings, "truncated")

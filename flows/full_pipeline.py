@@ -17,6 +17,7 @@ from cyclopts import Group, Parameter
 from flows import command, server, terminal
 from flows.flags import DataFlags, EvaluationFlags, RunFlags, SplitFlags, TrainingFlags
 from flows.plan import Plan, name_of, require_positive, resolve
+from flows.typed import as_in_readme
 from reports.evaluation.settings import EvaluationSettings
 from resnext.card import read_card
 from resnext.demo import DemoSettings
@@ -51,13 +52,18 @@ RUN_GROUP = Group.create_ordered("Where and how to compute")
 def pipeline_stages(plan: Plan, runtime: Runtime) -> Iterator[Artifact]:
     """Run the stages one after the other, giving each artifact as it is finished."""
     yield (manifest := scan(runtime, plan.reading))
+    yield from stages_after_scan(plan, runtime, manifest)
+
+
+def stages_after_scan(plan: Plan, runtime: Runtime, manifest: Artifact) -> Iterator[Artifact]:
+    """Run all but the first stage, giving each artifact as it is finished."""
     if plan.evaluation != EvaluationSettings():  # wrong input is said before hours of training
         labels = read_manifest(manifest.path("manifest.csv"))["label"]
         require_positive(plan.evaluation, sorted(set(labels)))
     tables = plan.tables
     parts = split(runtime, manifest, plan.split, *tables)
     if plan.only == "split":
-        command_line = f"{plan.command} --only split"
+        command_line = f"{as_in_readme(plan.command)} --only split"
         audit(runtime, manifest, parts, plan.data_name, plan.data is None, command_line)
     yield parts
     yield (pixels := pack(runtime, manifest, plan.recipe.image_size))
@@ -118,7 +124,7 @@ def run_pipeline(plan: Plan, name: str) -> str:
     Raises:
         InputError: the pictures can't be used as they were asked to be.
     """
-    with open_run(plan.store, name, {"command": plan.command}) as run:
+    with open_run(plan.store, name, {"command": plan.asked, "data": plan.data_name}) as run:
         runtime = runtime_of(plan, run)
         if plan.data is None:
             drawn = draw(runtime, DemoSettings())
@@ -127,7 +133,8 @@ def run_pipeline(plan: Plan, name: str) -> str:
         for artifact in pipeline_stages(plan, runtime):
             if artifact.stage == plan.only:
                 break
-        point_latest(plan.store, run)
+        if plan.only is None:
+            point_latest(plan.store, run)
     add_tags(terminal.score_tags(run))
     return terminal.conclusion(run, plan)
 
@@ -165,7 +172,7 @@ def about(plan: Plan) -> About:
         data_name=plan.data_name,
         synthetic=plan.data is None,
         architecture=plan.recipe.arch,
-        command=plan.command,
+        command=as_in_readme(plan.command),
         notes=plan.notes,
         settings=(
             ("Images", _facts(plan.reading)),

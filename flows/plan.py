@@ -22,6 +22,7 @@ from flows.flags import (
     Stop,
     TrainingFlags,
 )
+from flows.typed import command_line, words_of
 from reports.evaluation.settings import HALF, EvaluationSettings, positive_class
 from resnext.device import Compute, count_cpus, plan_compute
 from resnext.errors import InputError
@@ -74,6 +75,9 @@ class Plan:
     workers: int
     verify: bool
     command: str
+    """Gives the same results, wherever they are kept and however fast."""
+    asked: str
+    """Asks for the same again, every flag included."""
     reading: ReadingSettings = ReadingSettings()
     notes: tuple[str, ...] = ()
     """What a reader of the report should know besides."""
@@ -108,13 +112,6 @@ def resolve(
         pydantic.ValidationError: a value is out of bounds.
     """
     preset = PRESETS[training.preset]
-    reading = reading_of(data)
-    given = (
-        reading.model_dump(exclude_defaults=True)
-        | given_of(training)
-        | given_of(split)
-        | given_of(evaluation)
-    )
     start, weights = _weights(training.weights)
     pictures = _folder("--data", _asked_folder(data))
     split_settings = _split_settings(split, preset, pictures)
@@ -140,7 +137,8 @@ def resolve(
         compute=plan_compute(run.device, recipe.arch, run.deterministic),
         workers=count_cpus() if run.workers is None else max(1, run.workers),
         verify=run.verify,
-        command=_command(data, given, training.preset, run),
+        command=_command(data, training, split, evaluation, run),
+        asked=command_line("full_pipeline.py", data, split, training, evaluation, run),
         reading=reading_of(data),
     )
 
@@ -377,19 +375,8 @@ def _may_hold_pictures(path: Path) -> bool:
     return path.is_file() or path.is_symlink()
 
 
-def _command(data: DataFlags, given: Mapping[str, Any], preset: Preset, run: RunFlags) -> str:
+def _command(data: DataFlags, *flags: BaseModel) -> str:
     """Write the command line that gives the same results."""
-    words = ["python", "flows/full_pipeline.py"]
-    if data.data:
-        words += ["--data", str(data.data.resolve())]
-    if preset != "default":
-        words += ["--preset", preset]
-    for name, value in given.items():
-        flag = "--" + name.replace("_", "-")
-        if isinstance(value, bool):
-            words += [flag] if value else []
-        elif name != "preset":
-            words += [flag, str(value.resolve() if isinstance(value, Path) else value)]
-    if run.device != "auto":
-        words += ["--device", run.device]
-    return shlex.join([*words, *(["--deterministic"] if run.deterministic else [])])
+    pictures = data.model_copy(update={"data": data.data and data.data.resolve()})
+    words = words_of(pictures, *flags, without=("predict", "store", "workers", "verify", "only"))
+    return shlex.join(["python", "flows/full_pipeline.py", *words])

@@ -26,6 +26,7 @@ from resnext.recipe import Recipe
 
 KEPT = 2  # checkpoints: the newest, and the one before it
 DIGEST = 32  # bytes of sha256 at the end of a checkpoint
+WHERE = "where.txt"  # beside the checkpoints: how far the newest one is, for people
 
 
 @dataclass(frozen=True)
@@ -121,6 +122,8 @@ class Checkpoints:
             "random": torch.get_rng_state(),
         }
         _write(self.folder / f"step-{progress.step:09}.pt", state)
+        where = f"epoch {progress.epoch + 1}, step {progress.step}"
+        (self.folder / WHERE).write_text(f"{where}\n", encoding="utf-8")
         for old in self._files()[:-KEPT]:
             old.unlink()
 
