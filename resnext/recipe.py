@@ -87,9 +87,9 @@ class Recipe(BaseModel):
         description="weights to keep: those of the best epoch by --metric, or the last one's",
     )
     metric: Metric = Field(
-        "val_accuracy",
-        description="what makes an epoch the best: val_accuracy (of equals the lower loss) or "
         "val_loss",
+        description="what makes an epoch the best: val_loss (the lowest, without label smoothing) "
+        "or val_accuracy (the highest, of equals the one with the lower loss)",
     )
     patience: int = Field(
         0, ge=0, description="epochs without a better one after which training stops, 0 for never"

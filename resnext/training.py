@@ -15,7 +15,7 @@ from resnext.checkpoint import save_model
 from resnext.device import Compute
 from resnext.errors import InputError
 from resnext.images import MEAN, STD, PackedPixels, PixelSource
-from resnext.progress import Checkpoints
+from resnext.progress import Checkpoints, EpochRow, rank_of
 from resnext.recipe import SMALLEST_FOR_ONE, Recipe
 from resnext.tables import read_split_pictures, write_table
 from resnext.weights import load_pretrained
@@ -121,8 +121,21 @@ def train(
         recipe,
         compute,
         classes=len(parts.classes),
+        as_the_script=not len(parts.val),
         watcher=watcher,
         checkpoints=checkpoints,
+    )
+
+
+def describe_kept(history: Sequence[EpochRow], parts: Parts, recipe: Recipe) -> str:
+    """Say which epoch's weights were kept, and that what chose it is no score."""
+    if recipe.keep == "last" or not len(parts.val):
+        return f"kept the weights of epoch {len(history)}, the last one"
+    best = max(history, key=lambda row: rank_of(row, recipe))  # the first of equals
+    why = "lowest validation loss" if recipe.metric == "val_loss" else "highest validation accuracy"
+    return (
+        f"kept the weights of epoch {best.epoch} of {len(history)}, which had the {why}. That is a "
+        "choice and no score: the test part gives the score"
     )
 
 

@@ -52,6 +52,18 @@ def test_an_epoch_is_told_with_and_without_a_validation_part() -> None:
     assert watch.in_words(bare, 3) == "epoch 1/3: train loss 0.702, accuracy 54.4%"
 
 
+def test_how_a_training_ended_is_what_stays_on_the_page(
+    monkeypatch: pytest.MonkeyPatch, caplog: pytest.LogCaptureFixture
+) -> None:
+    shown: list[str] = []
+    following = watcher()
+    monkeypatch.setattr(following, "_update_ui", shown.append)
+    with caplog.at_level(logging.INFO):
+        following.on_epoch(row())
+        following.conclude("kept the weights of epoch 1")
+    assert shown[-1] == caplog.messages[-1] == "kept the weights of epoch 1"
+
+
 def test_the_time_left_is_estimated_after_twenty_steps(caplog: pytest.LogCaptureFixture) -> None:
     following = watcher()
     following.on_start(100, 100, 0)
