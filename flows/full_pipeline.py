@@ -7,7 +7,8 @@ again. `--help` names the flags.
 """
 
 import sys
-from collections.abc import Iterator
+from collections.abc import Callable, Iterator
+from dataclasses import replace
 from importlib.metadata import version
 from pathlib import Path
 from typing import Annotated, Any
@@ -47,8 +48,13 @@ EVALUATION_GROUP = Group.create_ordered("How it is evaluated")
 RUN_GROUP = Group.create_ordered("Where and how to compute")
 
 
-def pipeline_stages(plan: Plan, runtime: Runtime) -> Iterator[Artifact]:
-    """Run the stages one after the other, giving each artifact as it is finished."""
+def pipeline_stages(
+    plan: Plan, runtime: Runtime, note: Callable[[Artifact, Artifact], str] | None = None
+) -> Iterator[Artifact]:
+    """Run the stages one after the other, giving each artifact as it is finished.
+
+    `note` says, by manifest and split, what a reader of the report should know besides.
+    """
     yield (manifest := scan(runtime))
     if plan.evaluation != EvaluationSettings():  # wrong input is said before hours of training
         labels = read_manifest(manifest.path("manifest.csv"))["label"]
@@ -58,6 +64,8 @@ def pipeline_stages(plan: Plan, runtime: Runtime) -> Iterator[Artifact]:
     if plan.only == "split":
         command_line = f"{plan.command} --only split"
         audit(runtime, manifest, parts, plan.data_name, plan.data is None, command_line)
+    if note is not None:
+        plan = replace(plan, notes=(*plan.notes, note(manifest, parts)))
     yield parts
     yield (pixels := pack(runtime, manifest, plan.recipe.image_size))
     recipe = plan.recipe

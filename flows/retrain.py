@@ -13,6 +13,7 @@ import shlex
 import sys
 from collections.abc import Iterator
 from dataclasses import replace
+from functools import partial
 from pathlib import Path
 from typing import Annotated, Any
 
@@ -21,7 +22,7 @@ from filelock import FileLock, Timeout
 
 from flows import command, server, terminal
 from flows.champion import differences, present, settings_of
-from flows.decision import Judgement, conclude, judgement, say
+from flows.decision import Judgement, conclude, judgement, note_of, say
 from flows.flags import (
     DataFlags,
     DecisionFlags,
@@ -47,7 +48,6 @@ from flows.full_pipeline import (
 from flows.plan import Plan, as_parameters, given_of, resolve
 from flows.schedule import require_schedule, serve
 from reports.evaluation.settings import DecisionSettings
-from reports.words import plural
 from resnext.card import read_card
 from resnext.errors import InputError
 from tasks import registry
@@ -125,7 +125,8 @@ def run_retraining(plan: Plan, settings: DecisionSettings, name: str) -> str:
         finished = _finish_promotion(plan.store)
         champion = present(plan.store)
         plan = plan if champion is None else _keeping(plan, champion)
-        stages = pipeline_stages(plan, runtime)
+        note = None if champion is None else partial(note_of, plan.store)
+        stages = pipeline_stages(plan, runtime, note)
         manifest = next(stages)
         basis = basis_of(manifest, plan, settings)
         if champion is not None and _judged(plan.store, basis):
@@ -198,21 +199,12 @@ def about_model(
 
 
 def _keeping(plan: Plan, champion: Version) -> Plan:
-    """Keep the champion's parts, so that no test picture was in either's training.
-
-    The report says how often they have served to choose a model, this time included.
-    """
+    """Keep the champion's parts, so that no test picture was in either's training."""
     table = registry.file_of(plan.store, champion, "split.csv")
-    used = plural(len(registry.versions(plan.store)), "decision")  # all versions but the first
-    note = (
-        f"This test part has been used for {used} between models. Each choice by it makes its "
-        "figures a little too good."
-    )
     return replace(
         plan,
         tables=plan.tables.keeping(table),
         command=f"{plan.command} {shlex.join(['--keep-split', str(table)])}",
-        notes=(note,),
     )
 
 

@@ -58,6 +58,8 @@ class About(BaseModel):
     """How it was judged in a word; "better" makes it champion."""
     against: int | None = None
     """The champion that it was judged against; None where there was none."""
+    use: int | None = None
+    """Which decision on its test groups it was (see `tasks.uses`); None where there was none."""
     settings: dict[str, str] = {}
     """How it was divided, trained and evaluated, in words by name."""
 
