@@ -121,7 +121,7 @@ def test_the_simulation_judges_as_a_retraining_does() -> None:
     for seed, use in ((0, 1), (1, 3), (2, 1), (3, 10)):
         champion, challenger = decisions.answers(30, [0.7, 0.9], seed)
         found = decide(as_table(champion), as_table(challenger), SETTINGS, use)
-        judged = decisions.judge(champion, challenger, use)
+        (judged,) = decisions.judge(champion, challenger, [use])
         assert judged.counted == (found["verdict"] == "better")
         assert judged.uncounted == (found["low"] > 0)
 
