@@ -2,9 +2,9 @@
 
 $ .venv/bin/python -m tests.benchmarks.decisions
 
-writes docs/decisions.md, in less than four minutes on two cores. A champion and its challengers answer
-the same test part. Pictures of a group are hard or easy for all models together, and a group for
-one model, so that answers agree as those of networks trained alike do.
+writes docs/decisions.md, in less than four minutes on two cores. A champion and its challengers
+answer the same test part. Pictures of a group are hard or easy for all models together, and a group
+for one model, so that answers agree as those of networks trained alike do.
 """
 
 from collections.abc import Sequence
@@ -19,9 +19,10 @@ import numpy as np
 from reports.evaluation.decision import allowed_luck
 from reports.evaluation.paired import difference_of, luck_of
 from reports.evaluation.sample import Sample
+from reports.evaluation.settings import ComparedBy
 
 PAGE = Path(__file__).parents[2] / "docs" / "decisions.md"
-METRIC = "balanced_accuracy"
+METRIC: ComparedBy = "balanced_accuracy"
 ACCURACY = 0.8
 CHALLENGERS = 10
 SERIES, TRIES = 1000, 400

@@ -1,6 +1,6 @@
 """How often a test part has served: by the bytes of its pictures, whatever they are called."""
 
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 from pathlib import Path
 
 import pandas as pd
@@ -9,7 +9,7 @@ import pytest
 from tasks.uses import use_of
 from tasks.versions import Version, place_of, write
 
-Groups = dict[str, Sequence[str]]
+Groups = Mapping[str, Sequence[str]]
 FOUR: Groups = {"g1": ["s1", "s2"], "g2": ["s3"], "g3": ["s4"], "g4": ["s5"]}
 OTHERS: Groups = {"g1": ["s11"], "g2": ["s12"], "g3": ["s13"]}
 
@@ -17,20 +17,18 @@ OTHERS: Groups = {"g1": ["s11"], "g2": ["s12"], "g3": ["s13"]}
 def tables(folder: Path, tested: Groups, prefix: str = "") -> tuple[Path, Path]:
     """Write split.csv and manifest.csv of a test part, group by group the bytes of its pictures."""
     folder.mkdir(parents=True, exist_ok=True)
-    rows = [
-        (f"{prefix}{bytes_}.png", name, bytes_) for name, each in tested.items() for bytes_ in each
+    known = [("t.png", "t", "s99", "train")] + [
+        (f"{prefix}{content}.png", name, content, "test")
+        for name, each in tested.items()
+        for content in each
     ]
-    known = pd.DataFrame(rows, columns=["path", "group", "sha256"])
-    blank = {"label": "a", "reason": "", "copy": 0, "split": "test"}
-    in_train = pd.DataFrame([{"path": "t.png", "group": "t", **blank, "split": "train"}])
-    split = pd.concat([known[["path", "group"]].assign(**blank), in_train])
+    table = pd.DataFrame(known, columns=["path", "group", "sha256", "split"])
+    split = table.drop(columns="sha256").assign(label="a", reason="", copy=0)
     split.to_csv(folder / "split.csv", index=False)
-    numbers = dict.fromkeys(("bytes", "width", "height", "orientation"), 1)
-    texts = {"label": "a", "phash": "0", "mode": "RGB", "format": "PNG"}
-    manifest = pd.concat([known, pd.DataFrame([{"path": "t.png", "sha256": "s99"}])])
-    manifest.drop(columns="group").assign(**numbers, **texts).to_csv(
-        folder / "manifest.csv", index=False
+    manifest = table.drop(columns=["group", "split"]).assign(
+        label="a", phash="0", mode="RGB", format="PNG", bytes=1, width=1, height=1, orientation=1
     )
+    manifest.to_csv(folder / "manifest.csv", index=False)
     return folder / "split.csv", folder / "manifest.csv"
 
 
