@@ -142,7 +142,8 @@ def per_class(sample: Sample, figures: Figures) -> pd.DataFrame:
 def summary(sample: Sample, figures: Figures) -> dict[str, Any]:
     """Set the interval of each figure beside it, as `<name>_ci95`, None where undefined.
 
-    With two classes the AUROC is that of one, and has its interval.
+    With two classes the AUROC is that of one, and has its interval. The interval of `ece_excess`
+    is that of `ece`, moved by what chance alone would show.
     """
     values, fewest = figures.summary, _fewest_groups(sample)
     of_one_class = {"auroc"} if len(auroc_places(sample)) == 1 else set()
@@ -153,6 +154,9 @@ def summary(sample: Sample, figures: Figures) -> dict[str, Any]:
         about = fewest if name in of_one_class else sample.group_count
         content[name] = values[name]
         content[f"{name}_ci95"] = _interval(figures, name, about, trials)
+    excess, bounds = values["ece_excess"], content["ece_ci95"]
+    content["ece_excess"] = excess
+    content["ece_excess_ci95"] = bounds and [bound - values["ece"] + excess for bound in bounds]
     content["majority_accuracy"] = values["majority_accuracy"]
     return content
 
