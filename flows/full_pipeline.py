@@ -7,7 +7,8 @@ again. `--help` names the flags.
 """
 
 import sys
-from collections.abc import Iterator
+from collections.abc import Callable, Iterator
+from dataclasses import replace
 from importlib.metadata import version
 from pathlib import Path
 from typing import Annotated, Any
@@ -55,8 +56,16 @@ def pipeline_stages(plan: Plan, runtime: Runtime) -> Iterator[Artifact]:
     yield from stages_after_scan(plan, runtime, manifest)
 
 
-def stages_after_scan(plan: Plan, runtime: Runtime, manifest: Artifact) -> Iterator[Artifact]:
-    """Run all but the first stage, giving each artifact as it is finished."""
+def stages_after_scan(
+    plan: Plan,
+    runtime: Runtime,
+    manifest: Artifact,
+    note: Callable[[Artifact, Artifact], str] | None = None,
+) -> Iterator[Artifact]:
+    """Run all but the first stage, giving each artifact as it is finished.
+
+    `note` says, by manifest and split, what a reader of the report should know besides.
+    """
     if plan.evaluation != EvaluationSettings():  # wrong input is said before hours of training
         labels = read_manifest(manifest.path("manifest.csv"))["label"]
         require_positive(plan.evaluation, sorted(set(labels)))
@@ -65,6 +74,8 @@ def stages_after_scan(plan: Plan, runtime: Runtime, manifest: Artifact) -> Itera
     if plan.only == "split":
         command_line = f"{as_in_readme(plan.command)} --only split"
         audit(runtime, manifest, parts, plan.data_name, plan.data is None, command_line)
+    if note is not None:
+        plan = replace(plan, notes=(*plan.notes, note(manifest, parts)))
     yield parts
     yield (pixels := pack(runtime, manifest, plan.recipe.image_size))
     recipe = plan.recipe

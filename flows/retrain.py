@@ -14,6 +14,7 @@ import shlex
 import sys
 from collections.abc import Iterator
 from dataclasses import asdict, replace
+from functools import partial
 from pathlib import Path
 from typing import Annotated, Any
 
@@ -22,7 +23,7 @@ from filelock import FileLock, Timeout
 
 from flows import command, server, terminal
 from flows.champion import differences, present, require_sound, settings_of
-from flows.decision import Judgement, conclude, judgement, say
+from flows.decision import Judgement, conclude, judgement, note_of, say
 from flows.flags import (
     DataFlags,
     DecisionFlags,
@@ -49,7 +50,6 @@ from flows.plan import Plan, as_parameters, given_of, resolve
 from flows.schedule import require_schedule, serve
 from flows.typed import command_line
 from reports.evaluation.settings import DecisionSettings
-from reports.words import plural
 from resnext.card import read_card
 from resnext.errors import InputError
 from resnext.tables import read_manifest
@@ -57,7 +57,7 @@ from tasks import registry
 from tasks.announce import announce_promotion
 from tasks.history import add_tags
 from tasks.orchestrator import Completed, State, flow, run_id
-from tasks.registry import About, Pointer, Version
+from tasks.registry import About, Version
 from tasks.scan import scan
 from tasks.stage.artifact import Artifact
 from tasks.stage.key import fingerprint
@@ -144,8 +144,9 @@ def run_retraining(plan: Plan, decision: DecisionFlags, name: str) -> str:
             return say(_unchanged(champion, finished, registry.whose(plan.store, rival)))
         if champion is not None:
             _warn(plan, champion, classes)
-            plan = _keeping(plan, champion, rival)
-        stages = stages_after_scan(plan, runtime, manifest)
+            plan = _keeping(plan, champion)
+        note = None if champion is None else partial(note_of, plan.store)
+        stages = stages_after_scan(plan, runtime, manifest, note)
         parts = _divided(stages, champion, registry.to_type(plan.store, rival))
         made = {artifact.stage: artifact for artifact in (manifest, parts, *stages)}
         judged = judgement(plan, runtime, champion, made, settings)
@@ -243,23 +244,13 @@ def about_model(
     )
 
 
-def _keeping(plan: Plan, champion: Version, alias: Pointer) -> Plan:
-    """Keep the champion's parts, so that no test picture was in either's training.
-
-    The report says how often they have served to choose a model, this time included.
-    """
+def _keeping(plan: Plan, champion: Version) -> Plan:
+    """Keep the champion's parts, so that no test picture was in either's training."""
     table = registry.file_of(plan.store, champion, "split.csv")
-    # all versions but the first
-    used = plural(len(registry.versions_of(plan.store, alias)), "decision")
-    note = (
-        f"This test part has been used for {used} between models. Each choice by it makes its "
-        "figures a little too good."
-    )
     return replace(
         plan,
         tables=plan.tables.keeping(table),
         command=f"{plan.command} {shlex.join(['--keep-split', str(table)])}",
-        notes=(note,),
     )
 
 

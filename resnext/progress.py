@@ -74,7 +74,7 @@ class Progress:
     def end_epoch(self, row: EpochRow, model: nn.Module, recipe: Recipe) -> None:
         """Write an epoch down, keep its weights where they are the ones to keep, begin the next."""
         self.history.append(row)
-        rank = _rank(row, recipe)
+        rank = rank_of(row, recipe)
         better = rank > self.best
         self.waited = 0 if better else self.waited + 1
         self.best = max(rank, self.best)
@@ -147,8 +147,11 @@ class Checkpoints:
         return sorted(self.folder.glob("step-*.pt")) if self.folder else []
 
 
-def _rank(row: EpochRow, recipe: Recipe) -> tuple[float, float]:
-    """Order epochs by the recipe's metric; without a validation part by number."""
+def rank_of(row: EpochRow, recipe: Recipe) -> tuple[float, float]:
+    """Order epochs by the recipe's metric, the best last; without a validation part by number.
+
+    Of equals the first is the best.
+    """
     if row.val_accuracy is None or row.val_loss is None:
         return float(row.epoch), 0.0
     return (

@@ -48,4 +48,5 @@ def train(
             model, packed, parts, recipe, compute, watcher=watcher,
             checkpoints=checkpoints,
         )  # fmt: skip
+    watcher.conclude(training.describe_kept(result.history, parts, recipe))
     training.write_result(result, parts.classes, recipe, work.out, read_levels(manifest))

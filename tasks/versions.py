@@ -64,6 +64,8 @@ class About(BaseModel):
     """The champion that it was judged against; None where there was none."""
     registry: str | None = None
     """What --registry said; None where its classes say whose champion it can be."""
+    use: int | None = None
+    """Which decision on its test groups it was (see `tasks.uses`); None where there was none."""
     settings: dict[str, str] = {}
     """How it was divided, trained and evaluated, in words by name."""
 

@@ -159,6 +159,8 @@ def test_a_challenger_keeps_every_picture_in_its_part_and_answers_the_champions_
     assert "--keep-split" in report.read_text(), "the command gives the same results"
     decision = json.loads((newest / "decision.json").read_text())
     assert decision["metric"] == "balanced_accuracy"
+    assert (decision["use"], decision["luck_allowed"]) == (1, 0.025)
+    assert registry.find(place.store, 2).use == 1
     drift = json.loads((newest / "drift.json").read_text())
     assert drift["words"] == "Drift: 8 new pictures are too few to tell."
     assert drift["reference"] == {
@@ -172,6 +174,24 @@ def test_a_challenger_keeps_every_picture_in_its_part_and_answers_the_champions_
 def test_the_same_pictures_are_not_judged_twice(place: Place) -> None:
     assert place.retrain().startswith("nothing new")
     assert place.count == 2
+
+
+def test_each_decision_on_the_same_test_part_is_counted_and_harder_than_the_one_before(
+    place: Place,
+) -> None:
+    said = place.retrain(TRAINING.model_copy(update={"seed": 12}))
+    newest = runs(place.store)[-1]
+    decision = json.loads((newest / "decision.json").read_text())
+    assert (decision["use"], decision["luck_allowed"]) == (2, pytest.approx(0.05 / 6))
+    if decision["difference"] > 0:
+        assert "; decision 2 on this test part: luck alone gives such a lead in" in said
+    version = registry.versions(place.store)[-1]
+    assert version.use == 2
+    report = registry.file_of(place.store, version, "report.html").read_text()
+    assert "This test part has been used for 2 decisions between models, this one included" in (
+        report
+    )
+    assert "luck alone gives in at most 0.83 % of cases" in report
 
 
 @pytest.mark.parametrize(("verdict", "seed"), [("worse", 5), ("undecided", 6)])
