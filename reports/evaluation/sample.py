@@ -54,6 +54,16 @@ class Sample:
         greatest: FloatArray = self.probabilities.max(axis=1, initial=0.0)
         return greatest
 
+    @cached_property
+    def smallest_class(self) -> tuple[str, int]:
+        """Name the class with the fewest groups, the first of equals, and count them.
+
+        Of the classes that the sample holds; it must hold a picture.
+        """
+        counts = [(self.groups_of(self.true == place), place) for place in np.unique(self.true)]
+        groups, place = min(counts)
+        return self.classes[place], groups
+
     def groups_of(self, rows: BoolArray) -> int:
         """Count the groups that hold at least one of these pictures (N,)."""
         return len(np.unique(self.groups[rows]))
