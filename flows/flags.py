@@ -211,6 +211,7 @@ class EvaluationFlags(Flags):
 
     positive: str | None = _from_preset(EvaluationSettings, "positive")
     sensitivity: float | None = _from_preset(EvaluationSettings, "sensitivity")
+    threshold: str | float | None = _from_preset(EvaluationSettings, "threshold")
 
 
 class DecisionFlags(Flags):

@@ -22,7 +22,7 @@ from flows.flags import (
     Stop,
     TrainingFlags,
 )
-from reports.evaluation.settings import EvaluationSettings
+from reports.evaluation.settings import HALF, EvaluationSettings, positive_class
 from resnext.device import Compute, count_cpus, plan_compute
 from resnext.errors import InputError
 from resnext.manifest.listing import part_folders
@@ -138,7 +138,7 @@ def require_positive(settings: EvaluationSettings, classes: Sequence[str]) -> No
     """Check the positive class against the classes that were found.
 
     Raises:
-        InputError: it is none of them, or a sensitivity is wanted and of what is not said.
+        InputError: it is none of them, or a threshold is wanted and of what is not said.
     """
     shown = ", ".join(classes[:SHOWN_CLASSES])
     more = f" and {len(classes) - SHOWN_CLASSES} more" if len(classes) > SHOWN_CLASSES else ""
@@ -147,10 +147,12 @@ def require_positive(settings: EvaluationSettings, classes: Sequence[str]) -> No
             f"--positive must be one of the classes ({shown}{more}), got '{settings.positive}'. "
             "Write it as its folder is called."
         )
-    if settings.sensitivity is not None and settings.positive is None and len(classes) > 2:
+    flag = "--sensitivity" if settings.sensitivity is not None else "--threshold"
+    wanted = settings.sensitivity is not None or settings.threshold != HALF
+    if wanted and positive_class(classes, settings.positive) is None:
         raise InputError(
-            f"--sensitivity must go with --positive where there are {len(classes)} classes, got "
-            f"none. Name one of {shown}{more}."
+            f"{flag} must go with --positive where no class is known to be the positive one, got "
+            f"it alone. Name one of {shown}{more}."
         )
 
 

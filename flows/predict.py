@@ -20,11 +20,10 @@ from flows.plan import store_folder
 from resnext.card import ModelCard, describe, read_card
 from resnext.device import count_cpus, plan_compute
 from resnext.errors import InputError
-from resnext.tables import read_table
 from tasks import registry
 from tasks.history import add_tags
 from tasks.orchestrator import Completed, State, flow, run_id
-from tasks.predict import predict_pictures, publish_predictions
+from tasks.predict import answers_of, predict_pictures, publish_predictions
 from tasks.scan import scan_pictures
 from tasks.stage.artifact import Artifact, Runtime
 from tasks.stage.run import newest_model, open_run
@@ -71,9 +70,9 @@ def run_prediction(source: Path, settings: PredictFlags, name: str) -> str:
         compute = plan_compute(settings.device, card.architecture, deterministic=False)
         reading = runtime.model_copy(update={"data": root})
         done = predict_pictures(reading, pictures, model, compute, calibration)
-        words = publish_predictions(done, run / RESULT)
+        words = publish_predictions(done, run / RESULT, calibration)
         note_drift_of_batch(reading, pictures, done, model.single_path())
-    show(done.path(RESULT), run / RESULT)
+    show(done, run / RESULT, calibration)
     return f"{source.name}: {words}"
 
 
@@ -144,16 +143,12 @@ def _require_unaltered(file: Path, what: str) -> None:
         )
 
 
-def show(predictions: Path, link: Path) -> None:
+def show(predictions: Artifact, link: Path, calibration: Artifact | None) -> None:
     """Print class and probability of the first pictures, and where all of them are."""
-    rows = read_table(predictions)
-    for _, row in rows.head(SHOWN).iterrows():
-        if row["status"] == "ok":
-            answer = f"{row['predicted']} {float(row['confidence']):.1%}"
-        else:
-            answer = f"no prediction: {row['error']}"
-        log.info("%s: %s", row["path"], answer, extra={"plain": True})
-    log.info("Predictions (%d): %s", len(rows), link, extra={"plain": True})
+    answers = answers_of(predictions, calibration)
+    for path, answer in answers[:SHOWN]:
+        log.info("%s: %s", path, answer, extra={"plain": True})
+    log.info("Predictions (%d): %s", len(answers), link, extra={"plain": True})
 
 
 def main(

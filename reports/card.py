@@ -87,7 +87,7 @@ def _evaluation(content: ReportContent) -> list[str]:
     """Give the score, what the split leaks, and the table of classes."""
     sentences = [
         score.verdict(content.metrics, content.per_class),
-        *score.sentences(content.metrics, content.calibration),
+        *score.sentences(content.metrics, content.calibration, content.per_class),
         leak_verdict(content.leakage)[1],
         random_verdict(content.leakage),
     ]

@@ -102,7 +102,7 @@ def render_report(content: ReportContent) -> str:
         verdict=score.verdict(content.metrics, content.per_class),
         bars=score.bars(content.metrics, content.per_class),
         tiles=score.tiles(content.metrics),
-        sentences=score.sentences(content.metrics, content.calibration),
+        sentences=score.sentences(content.metrics, content.calibration, content.per_class),
         headings=score.headings(content.per_class),
         scores=score.class_rows(content.per_class),
         accuracy_reach=score.reach(content.metrics.get("accuracy_ci95"), percent),

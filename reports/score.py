@@ -40,6 +40,12 @@ TILES: Sequence[tuple[str, str, Writer, str]] = (
         percent,
         "how far confidence and the share of right answers differ",
     ),
+    (
+        "ece_excess",
+        "Calibration error beyond chance",
+        percent,
+        "less what a perfectly calibrated network shows on as many pictures; about 0 is well",
+    ),
 )
 
 
@@ -146,9 +152,12 @@ def tiles(metrics: Metrics) -> list[Tile]:
     ]
 
 
-def sentences(metrics: Metrics, calibration: Mapping[str, Any] | None) -> list[str]:
+def sentences(
+    metrics: Metrics, calibration: Mapping[str, Any] | None, per_class: pd.DataFrame
+) -> list[str]:
     """Say what the score is by patient, at the threshold, and how probabilities are calibrated."""
-    found = [_few_groups(metrics), _by_patient(metrics), _operating_point(metrics)]
+    at_threshold = _operating_point(metrics) or _both_sensitivities(per_class)
+    found = [_few_groups(metrics), _by_patient(metrics), at_threshold]
     return [text for text in (*found, _calibration(calibration)) if text]
 
 
@@ -235,12 +244,28 @@ def _operating_point(metrics: Metrics) -> str:
     if not point:
         return ""
     return (
-        f"With a threshold, “{point['positive']}” would be said from a calibrated probability of "
-        f"{point['threshold']:.3f} on ({point['rule']}; never chosen on the test part). On the "
+        f"“{point['positive']}” is the positive class. With a threshold it would be said from a "
+        f"calibrated probability of {point['threshold']:.3f} on ({point['rule']}; never chosen on "
+        "the test part). On the "
         f"test part that finds {percent(point['sensitivity'])} of “{point['positive']}” "
         f"(sensitivity{_further(point['sensitivity_ci95'])}) and leaves "
         f"{percent(point['specificity'])} of the others alone "
         f"(specificity{_further(point['specificity_ci95'])})."
+    )
+
+
+def _both_sensitivities(per_class: pd.DataFrame) -> str:
+    """Say how many of each of two classes are found, where neither is the positive one."""
+    if len(per_class) != 2:
+        return ""
+    found = [
+        f"{percent(row['recall'])} of “{row['class']}”"
+        f"{_in_brackets((row.get('recall_low'), row.get('recall_high')))}"
+        for row in per_class.to_dict("records")
+    ]
+    return (
+        f"Sensitivity: the likeliest class finds {' and '.join(found)}. Neither name says which "
+        "class is the positive one; --positive does."
     )
 
 

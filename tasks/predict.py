@@ -1,8 +1,11 @@
 """Predict with a trained network: the held-out parts of a split, or new pictures."""
 
+from collections import Counter
 from pathlib import Path
 from typing import Annotated
 
+from reports.answers import Answer, answer_of
+from reports.tables import read_json
 from reports.words import plain, plural, printable
 from resnext.device import Compute
 from resnext.tables import read_table, write_table
@@ -64,23 +67,30 @@ def predict_pictures(
 
 
 @task(task_run_name="publish the predictions", cache_policy=NO_CACHE, persist_result=False)
-def publish_predictions(found: Artifact, place: Path) -> str:
+def publish_predictions(found: Artifact, place: Path, calibration: Artifact | None = None) -> str:
     """Show the first answers on the flow run's page; say how many pictures were called what."""
-    rows = read_table(found.path("batch_predictions.csv"))
-    answered = rows[rows["status"] == "ok"]
-    counts = answered["predicted"].value_counts().sort_index()
-    said = [f"{printable(str(name))} {number}" for name, number in counts.items()]
-    unread = len(rows) - len(answered)
+    answers = answers_of(found, calibration)
+    counts = Counter(answer.name for _, answer in answers if isinstance(answer, Answer))
+    said = [f"{printable(name)} {counts[name]}" for name in sorted(counts)]
+    unread = len(answers) - counts.total()
     said += [f"{unread} could not be read"] if unread else []
-    words = f"{plural(len(rows), 'picture')}: {', '.join(said)}" if said else "no pictures"
-    shown = [
-        {
-            "picture": printable(row["path"]),
-            "predicted": printable(row["predicted"]) or printable(row["error"]),
-            "confidence": row["confidence"] and f"{float(row['confidence']):.1%}",
-        }
-        for _, row in rows.head(LISTED).iterrows()
-    ]
+    words = f"{plural(len(answers), 'picture')}: {', '.join(said)}" if said else "no pictures"
+    shown = [{"picture": printable(path), "answer": str(said)} for path, said in answers[:LISTED]]
     text = f"{plain(words)}. All of them: `{place}`"
     tell(lambda: create_table_artifact(table=shown, key="predictions", description=text))
     return words
+
+
+def answers_of(found: Artifact, calibration: Artifact | None) -> list[tuple[str, Answer | str]]:
+    """Give the path and the answer of each picture, in the table's order; for one, why none."""
+    rule = read_json(calibration.single_path()) if calibration else None
+    rows = read_table(found.path("batch_predictions.csv"))
+    return [
+        (
+            row["path"],
+            answer_of(row, rule)
+            if row["status"] == "ok"
+            else f"no prediction: {printable(row['error'])}",
+        )
+        for _, row in rows.iterrows()
+    ]

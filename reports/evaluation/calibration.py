@@ -5,9 +5,12 @@ above 1 it makes a network that is too sure of itself less so. It changes no ans
 order of the classes stays. The threshold is one on the calibrated probability of the positive
 class: a picture counts as positive where that is at least the threshold.
 
+The threshold is 0.5 unless another one is asked for: chosen on few pictures it is worse outside.
+
 Without enough to fit on, the temperature is 1 and the threshold 0.5, and the reason is said. So
 are pictures that any sharper (or flatter) network would explain better still, such as a
 validation part without a mistake: the best temperature would be 0, and every answer a certainty.
+On fewer than 60 groups a fitted temperature costs more than it gives (docs/calibration.md).
 Source: Guo et al. 2017, https://arxiv.org/abs/1706.04599; Youden 1950,
 https://doi.org/10.1002/1097-0142(1950)3:1<32::AID-CNCR2820030106>3.0.CO;2-3
 """
@@ -24,17 +27,23 @@ from scipy.special import log_softmax
 from sklearn.metrics import roc_curve
 
 from reports.evaluation.sample import BoolArray, FloatArray, Sample
-from reports.evaluation.settings import EvaluationSettings, positive_class
+from reports.evaluation.settings import HALF, EvaluationSettings, positive_class
+from reports.words import plural
 
 FEWEST_OF_A_SIDE = 5
 """So many pictures of the positive class, and of the others, a threshold is chosen on at least."""
 FEWEST = 20
-"""A temperature or a threshold is fitted on at least so many pictures."""
+"""A threshold is chosen on at least so many pictures."""
+FEWEST_GROUPS = 60
+"""A temperature is fitted on at least so many groups."""
 LOWEST, HIGHEST = 0.1, 10.0
 """The temperatures between which one is looked for."""
 SMALLEST = float(np.finfo(np.float32).tiny)
 """What stands for a probability of 0: networks compute in single precision."""
-DEFAULT_THRESHOLD = 0.5
+NEITHER = (
+    "no class is taken for the positive one, since neither '{}' nor '{}' is called normal, other "
+    "or the like: sensitivity is shown for both"
+)
 YOUDEN = "greatest Youden's J (sensitivity + specificity - 1) on the validation part"
 
 
@@ -54,16 +63,18 @@ class Calibration:
     chosen_on: str = "default"
     """The part that the threshold was chosen on: val, or default."""
     rule: str | None = None
-    """How the threshold was chosen, in words."""
+    """How the threshold was chosen, or why there is none, in words."""
 
     def describe(self) -> str:
         """Say in a line what was fitted."""
         said = f"temperature {self.temperature:.2f}"
         if self.fitted_on is None:
             said += f", not fitted: {self.reason}"
-        if self.threshold is None:
-            return said
-        return f"{said}; '{self.positive}' from {self.threshold:.3f} on ({self.rule})"
+        if self.positive is None or self.threshold is None:
+            return f"{said}; {self.rule}" if self.rule else said
+        return (
+            f"{said}; positive class '{self.positive}' from {self.threshold:.3f} on ({self.rule})"
+        )
 
     def content(self) -> dict[str, Any]:
         """Give what calibration.json holds."""
@@ -80,13 +91,14 @@ def calibrate(validation: Sample, settings: EvaluationSettings) -> Calibration:
     positive = positive_class(list(validation.classes), settings.positive)
     fitted = fit_temperature(validation)
     if positive is None:
-        return fitted
+        names = validation.classes
+        return replace(fitted, rule=NEITHER.format(*names)) if len(names) == 2 else fitted
     found = choose_threshold(
         calibrated(validation.probabilities, fitted.temperature)[
             :, validation.classes.index(positive)
         ],
         validation.true == validation.classes.index(positive),
-        settings.sensitivity,
+        settings,
     )
     return replace(
         found,
@@ -98,9 +110,12 @@ def calibrate(validation: Sample, settings: EvaluationSettings) -> Calibration:
     )
 
 
-def fit_temperature(validation: Sample) -> Calibration:
-    """Find the temperature that makes the true classes likeliest; 1, with the reason, if none."""
-    reason = _too_little(validation)
+def fit_temperature(validation: Sample, fewest: int = FEWEST_GROUPS) -> Calibration:
+    """Find the temperature that makes the true classes likeliest; 1, with the reason, if none.
+
+    `fewest` is the number of groups that it is fitted on at least.
+    """
+    reason = _too_little(validation, fewest)
     if reason is not None:
         return Calibration(reason=reason)
     logs = _logs(validation.probabilities)
@@ -121,34 +136,29 @@ def fit_temperature(validation: Sample) -> Calibration:
 
 
 def choose_threshold(
-    scores: FloatArray, positive: BoolArray, sensitivity: float | None
+    scores: FloatArray, positive: BoolArray, settings: EvaluationSettings
 ) -> Calibration:
     """Choose a threshold from calibrated probabilities (N,) of the positive class.
 
-    With a wanted sensitivity, it is the highest threshold that reaches it. Otherwise it is the
-    one with the greatest Youden's J, the most sensitive of equals, half-way to the next lower
-    probability. It stays 0.5 where there are too few pictures, in all or of one side, or no
-    threshold is better than chance.
+    It is the one that the settings name. With a wanted sensitivity, it is the highest threshold
+    that reaches it. By Youden's rule it is the one with the greatest J, the most sensitive of
+    equals, half-way to the next lower probability. Either stays 0.5 where there are too few
+    pictures, in all or of one side, or no threshold is better than chance.
     """
-    if len(scores) < FEWEST:
-        return _default_threshold(_count_reason(len(scores)))
-    if positive.all() or not positive.any():
-        side = "no other picture" if positive.all() else "no picture of the positive class"
-        return _default_threshold(f"the validation part holds {side}")
-    fewest = min(int(positive.sum()), int((~positive).sum()))
-    if fewest < FEWEST_OF_A_SIDE:
-        which = "the positive class" if int(positive.sum()) == fewest else "the others"
-        return _default_threshold(
-            f"the validation part holds {fewest} of {which}, fewer than {FEWEST_OF_A_SIDE}"
-        )
-    if sensitivity is not None:
+    if settings.sensitivity is None and settings.threshold != "youden":
+        return Calibration(threshold=settings.threshold, rule="fixed beforehand")
+    reason = _too_few(positive)
+    if reason is not None:
+        return _half_since(reason)
+    if settings.sensitivity is not None:
         ranked = np.sort(scores[positive])[::-1]
-        threshold = float(ranked[math.ceil(sensitivity * len(ranked) - 1e-9) - 1])
-        rule = f"highest threshold with a sensitivity of at least {sensitivity:g} on the validation"
-        return Calibration(threshold=threshold, chosen_on="val", rule=f"{rule} part")
+        threshold = float(ranked[math.ceil(settings.sensitivity * len(ranked) - 1e-9) - 1])
+        wanted = f"a sensitivity of at least {settings.sensitivity:g}"
+        rule = f"highest threshold with {wanted} on the validation part"
+        return Calibration(threshold=threshold, chosen_on="val", rule=rule)
     best = _youden(scores, positive)
     if best is None:
-        return _default_threshold("no threshold is better than chance on the validation part")
+        return _half_since("no threshold is better than chance on the validation part")
     return Calibration(threshold=best, chosen_on="val", rule=YOUDEN)
 
 
@@ -169,24 +179,37 @@ def _youden(scores: FloatArray, positive: BoolArray) -> float | None:
     return float((thresholds[best] + below) / 2)
 
 
-def _default_threshold(reason: str) -> Calibration:
-    return Calibration(threshold=DEFAULT_THRESHOLD, rule=f"0.5, since {reason}", reason=reason)
+def _too_few(positive: BoolArray) -> str | None:
+    """Say why no threshold can be chosen on these pictures (N,)."""
+    if len(positive) < FEWEST:
+        return _count_reason(len(positive), "picture", FEWEST)
+    if positive.all() or not positive.any():
+        side = "no other picture" if positive.all() else "no picture of the positive class"
+        return f"the validation part holds {side}"
+    fewest = min(int(positive.sum()), int((~positive).sum()))
+    if fewest < FEWEST_OF_A_SIDE:
+        which = "the positive class" if int(positive.sum()) == fewest else "the others"
+        return f"the validation part holds {fewest} of {which}, fewer than {FEWEST_OF_A_SIDE}"
+    return None
 
 
-def _too_little(validation: Sample) -> str | None:
+def _half_since(reason: str) -> Calibration:
+    return Calibration(threshold=HALF, rule=f"0.5, since {reason}", reason=reason)
+
+
+def _too_little(validation: Sample, fewest: int) -> str | None:
     """Say why a temperature can't be fitted on this part."""
-    if len(validation) < FEWEST:
-        return _count_reason(len(validation))
+    if validation.group_count < fewest:
+        return _count_reason(validation.group_count, "group", fewest)
     if len(np.unique(validation.true)) < 2:
         return "the validation part holds one class only"
     return None
 
 
-def _count_reason(pictures: int) -> str:
-    if pictures == 0:
+def _count_reason(number: int, noun: str, fewest: int) -> str:
+    if number == 0:
         return "there is no validation part"
-    held = "1 picture" if pictures == 1 else f"{pictures} pictures"
-    return f"the validation part holds {held}, fewer than {FEWEST}"
+    return f"the validation part holds {plural(number, noun)}, fewer than {fewest}"
 
 
 def _logs(probabilities: FloatArray) -> FloatArray:

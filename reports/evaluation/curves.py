@@ -44,8 +44,8 @@ def discrimination(
     """Give the tables of the ROC and of the precision-recall curves, from the same draws.
 
     The first has class, false_positive_rate, true_positive_rate, low, high; bands are vertical.
-    The second has class, recall, precision, low, high. With two classes only the positive one has
-    curves; a class beside which there is no other picture has no ROC curve.
+    The second has class, recall, precision, low, high. Of two classes only the positive one has
+    curves, where there is one; a class beside which there is no other picture has no ROC curve.
 
     Where a true-positive rate is exactly 0 or 1 the band is Wilson's interval of the class's
     groups, but at the false-positive rate 1, where the curve ends at 1 by its definition.
@@ -106,10 +106,9 @@ def _curves(sample: Sample, positive: str | None) -> tuple[list[Curve], list[Cur
 def _places(sample: Sample, positive: str | None) -> list[int]:
     """Say which classes have curves."""
     there = [int(place) for place in np.unique(sample.true)]
-    if len(sample.classes) != 2:
+    if len(sample.classes) != 2 or positive is None:
         return there
-    wanted = positive or sorted(sample.classes)[1]
-    return [place for place in there if sample.classes[place] == wanted]
+    return [place for place in there if sample.classes[place] == positive]
 
 
 def _each_curve(ranked: dict[str, Ranking], weights: FloatArray) -> dict[str, FloatArray]:

@@ -125,16 +125,20 @@ def per_class(sample: Sample, figures: Figures) -> pd.DataFrame:
 def summary(sample: Sample, figures: Figures) -> dict[str, Any]:
     """Set the interval of each figure beside it, as `<name>_ci95`, None where undefined.
 
+    The interval of `ece_excess` is that of `ece`, moved by what chance alone would show.
     `smallest_class` names the class with the fewest groups and counts them, None without a
     picture; with fewer than 20 of them `few_groups` is true.
     """
     values, found = figures.summary, _intervals(sample, figures)
     content: dict[str, Any] = {name: values[name] for name in ("n", "groups")}
-    name, groups = sample.smallest_class if len(sample) else (None, 0)
+    smallest, groups = sample.smallest_class if len(sample) else (None, 0)
     content["few_groups"] = groups < FEW_GROUPS
-    content["smallest_class"] = {"class": name, "groups": groups} if name is not None else None
-    for score in SCORES:
-        content |= {score: values[score], f"{score}_ci95": _pair(found[score])}
+    content["smallest_class"] = smallest and {"class": smallest, "groups": groups}
+    for name in SCORES:
+        content |= {name: values[name], f"{name}_ci95": _pair(found[name])}
+    excess, bounds = values["ece_excess"], content["ece_ci95"]
+    content["ece_excess"] = excess
+    content["ece_excess_ci95"] = bounds and [bound - values["ece"] + excess for bound in bounds]
     content["majority_accuracy"] = values["majority_accuracy"]
     return content
 

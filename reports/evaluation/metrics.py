@@ -31,7 +31,12 @@ from sklearn.metrics import (
     roc_auc_score,
 )
 
-from reports.evaluation.resampled import SCORES, auroc_places, calibration_errors
+from reports.evaluation.resampled import (
+    SCORES,
+    auroc_places,
+    calibration_errors,
+    chance_calibration_error,
+)
 from reports.evaluation.sample import FloatArray, IntArray, Sample
 from reports.tables import confusion_table
 
@@ -45,7 +50,7 @@ PER_CLASS_COLUMNS = (
     "auroc",
     "average_precision",
 )
-SUMMARY_NAMES = ("n", "groups", *SCORES, "majority_accuracy")
+SUMMARY_NAMES = ("n", "groups", *SCORES, "ece_excess", "majority_accuracy")
 
 
 def per_class(sample: Sample) -> pd.DataFrame:
@@ -99,6 +104,8 @@ def summary(sample: Sample) -> dict[str, float]:
     * brier: the mean squared error of the probabilities, 0..2 added up over more than two classes,
       0..1 with two.
     * ece: see `resampled.calibration_errors`.
+    * ece_excess: ece less what a perfectly calibrated network would show by chance, see
+      `resampled.chance_calibration_error`. About 0 says that nothing speaks against calibration.
 
     With no picture at all n and groups are 0 and the rest is NaN.
     """
@@ -107,6 +114,7 @@ def summary(sample: Sample) -> dict[str, float]:
     true, predicted = sample.true, sample.predicted
     every, there = np.arange(len(sample.classes)), np.unique(true)
     f1 = f1_score(true, predicted, labels=every, average=None, zero_division=np.nan)
+    ece = float(calibration_errors(sample, np.ones((1, sample.group_count)))[0])
     return {
         "n": len(sample),
         "groups": sample.group_count,
@@ -118,7 +126,8 @@ def summary(sample: Sample) -> dict[str, float]:
         "auroc": mean_auroc(sample),
         "log_loss": float(log_loss(true, sample.probabilities, labels=every)),
         "brier": float(brier_score_loss(true, sample.probabilities, labels=every)),
-        "ece": float(calibration_errors(sample, np.ones((1, sample.group_count)))[0]),
+        "ece": ece,
+        "ece_excess": ece - chance_calibration_error(sample),
         "majority_accuracy": float(np.bincount(true).max() / len(sample)),
     }
 

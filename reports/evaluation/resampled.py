@@ -8,6 +8,7 @@ the recall of a class that the draw lacks, for instance. Means over classes leav
 
 from __future__ import annotations
 
+import math
 from dataclasses import dataclass
 
 import numpy as np
@@ -17,6 +18,9 @@ from reports.evaluation.ranking import Ranking, divide, rank
 from reports.evaluation.sample import BoolArray, FloatArray, IntArray, Sample
 
 ECE_BINS = 15
+CHANCE_DRAWS = 1000
+CHANCE_ROWS = 50
+"""So many of these draws are held at once."""
 
 SCORES = (
     "accuracy",
@@ -197,6 +201,24 @@ def calibration_errors(sample: Sample, weights: FloatArray) -> FloatArray:
     )
     everything = sum_by_group(sample, np.ones((len(sample), 1)), weights)
     return divide(np.abs(weights @ surplus).sum(axis=1), everything[:, 0])
+
+
+def chance_calibration_error(sample: Sample) -> float:
+    """Give the calibration error that a perfectly calibrated network shows on these pictures.
+
+    It is the mean over draws in which each answer is right with the probability that its
+    confidence states: on few pictures it is far above 0. NaN without pictures.
+    Source: Bröcker and Smith 2007, https://doi.org/10.1175/WAF993.1 (consistency resampling)
+    """
+    if len(sample) == 0:
+        return math.nan
+    random = np.random.default_rng(0)
+    inside = csr_array(np.eye(ECE_BINS)[bins_of(sample.confidences, ECE_BINS)])  # (N, 15)
+    errors = []
+    for _ in range(CHANCE_DRAWS // CHANCE_ROWS):
+        right = random.random((CHANCE_ROWS, len(sample))) < sample.confidences
+        errors.append(np.abs((right - sample.confidences) @ inside).sum(axis=1) / len(sample))
+    return float(np.mean(errors))
 
 
 def bins_of(shares: FloatArray, bins: int) -> IntArray:

@@ -5,9 +5,25 @@ It imports nothing heavy, so that a run that computes nothing can read it.
 
 from __future__ import annotations
 
+import math
+import re
+import unicodedata
+from collections.abc import Sequence
 from typing import Literal
 
-from pydantic import BaseModel, ConfigDict, Field
+from pydantic import BaseModel, ConfigDict, Field, field_validator, model_validator
+
+HALF = 0.5
+NEGATIVE_WORDS = frozenset(
+    """
+    other others rest normal normals healthy health negative negatives neg control controls benign
+    background clean intact good ok no non not none without absent absence unaffected false 0
+    其他 其它 正常 健康 阴性 对照 良性
+    """.split()  # noqa: SIM905 - a list of forty literals would take forty lines
+)
+"""Words that name the class of those who do not have what is looked for."""
+NEGATIONS = ("no", "non", "not", "un")
+"""What stands before the other class's name, as in `nomask` beside `mask`."""
 
 
 class EvaluationSettings(BaseModel):
@@ -18,8 +34,9 @@ class EvaluationSettings(BaseModel):
     positive: str | None = Field(
         default=None,
         description=(
-            "class that a threshold is chosen for, on the validation part; of two classes the "
-            "second in sorted order. A prediction stays the likeliest class, whatever the threshold"
+            "class that sensitivity and threshold are about; of two classes the one beside a class "
+            "that is called other, normal, healthy, negative, control, benign, no... or the like. "
+            "A prediction stays the likeliest class, whatever the threshold"
         ),
     )
     sensitivity: float | None = Field(
@@ -28,15 +45,46 @@ class EvaluationSettings(BaseModel):
         lt=1,
         description=(
             "wanted share of the positive class found: the highest threshold that reaches it on "
-            "the validation part; none: that with the greatest Youden's J"
+            "the validation part; none: the threshold is that of --threshold"
+        ),
+    )
+    threshold: Literal["youden"] | float = Field(
+        default=HALF,
+        description=(
+            "calibrated probability from which on an image counts as the positive class (above 0 "
+            "below 1); youden: that with the greatest Youden's J on the validation part"
         ),
     )
 
+    @field_validator("threshold", mode="before")
+    @classmethod
+    def _probability_or_rule(cls, given: object) -> object:
+        try:
+            number = float(str(given))
+        except ValueError:
+            number = math.nan
+        if given == "youden" or 0 < number < 1:
+            return given
+        raise ValueError(
+            f"threshold must be youden or a number above 0 and below 1, got '{given}'. Write as in "
+            "0.3."
+        )
 
-def positive_class(classes: list[str], asked: str | None) -> str | None:
-    """Name the positive class: the one asked for, else the second of two in sorted order.
+    @model_validator(mode="after")
+    def _one_rule(self) -> EvaluationSettings:
+        if self.sensitivity is not None and self.threshold != HALF:
+            raise ValueError(
+                f"sensitivity must not go with --threshold, got {self.sensitivity:g} and "
+                f"{self.threshold}. Both choose the threshold: leave one out."
+            )
+        return self
 
-    None where there are more than two classes and none was asked for.
+
+def positive_class(classes: Sequence[str], asked: str | None) -> str | None:
+    """Name the positive class: the one asked for, else of two the one beside a negative one.
+
+    None where neither or both of two names are those of a negative class, and where there are
+    more than two classes.
 
     Raises:
         ValueError: the one asked for is not among the classes.
@@ -44,9 +92,29 @@ def positive_class(classes: list[str], asked: str | None) -> str | None:
     if asked is not None and asked not in classes:
         shown = ", ".join(classes[:20]) + (", ..." if len(classes) > 20 else "")
         raise ValueError(f"positive must be one of the classes ({shown}), got '{asked}'.")
-    if asked is None and len(classes) == 2:
-        return sorted(classes)[1]
-    return asked
+    if asked is not None or len(classes) != 2:
+        return asked
+    one, other = classes
+    found = [name for name, rival in ((one, other), (other, one)) if not _is_negative(name, rival)]
+    return found[0] if len(found) == 1 else None
+
+
+def _is_negative(name: str, rival: str) -> bool:
+    """Tell whether a class is called after what it lacks, by a word of its name or by the rival.
+
+    What negates a negative class, as `unhealthy` beside `healthy`, is none.
+    """
+    words, others = _words(name), _words(rival)
+    negated = {negation + "".join(others) for negation in NEGATIONS}
+    if "".join(words) in negated:
+        return not NEGATIVE_WORDS & set(others)
+    return bool(NEGATIVE_WORDS & set(words))
+
+
+def _words(name: str) -> list[str]:
+    """Part a name at signs and where a capital follows a small letter, in small letters."""
+    parted = re.sub(r"(?<=[a-z])(?=[A-Z])", " ", unicodedata.normalize("NFC", name))
+    return re.findall(r"[^\W_]+", parted.lower())
 
 
 ComparedBy = Literal["balanced_accuracy", "accuracy", "macro_f1"]

@@ -18,7 +18,7 @@ CONTRACT = """
     --predict --deterministic --verify --fold --groups --use-split --keep-split --hold-out-copies
     --momentum --weight-decay --schedule --warmup-epochs --step-epochs --step-factor --accumulate
     --clip-norm --ema-decay --freeze-epochs --label-smoothing --class-weights --sampler --augment
-    --mixup --cutmix --keep --metric --patience --positive --sensitivity
+    --mixup --cutmix --keep --metric --patience --positive --sensitivity --threshold
 """
 
 
@@ -269,12 +269,15 @@ def test_the_evaluation_is_part_of_the_plan_and_of_its_command() -> None:
 
 def test_the_positive_class_must_be_one_that_was_found() -> None:
     require_positive(EvaluationSettings(), ["a", "b", "c"])
-    require_positive(EvaluationSettings(sensitivity=0.9), ["a", "b"])
+    require_positive(EvaluationSettings(sensitivity=0.9), ["a", "others"])
     require_positive(EvaluationSettings(positive="c", sensitivity=0.9), ["a", "b", "c"])
     with pytest.raises(InputError, match=r"must be one of the classes \(a, b\), got 'c'"):
         require_positive(EvaluationSettings(positive="c"), ["a", "b"])
-    with pytest.raises(InputError, match=r"--sensitivity must go with --positive .* 3 classes"):
-        require_positive(EvaluationSettings(sensitivity=0.9), ["a", "b", "c"])
+    for classes in (["a", "b"], ["a", "b", "c"]):
+        with pytest.raises(InputError, match=r"^--sensitivity must go with --positive where no"):
+            require_positive(EvaluationSettings(sensitivity=0.9), classes)
+        with pytest.raises(InputError, match=r"^--threshold must go with .* Name one of a, b"):
+            require_positive(EvaluationSettings(threshold=0.3), classes)
     many = [f"c{number:02}" for number in range(30)]
     with pytest.raises(InputError, match=r"c19 and 10 more\), got 'x'"):
         require_positive(EvaluationSettings(positive="x"), many)

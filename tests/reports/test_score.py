@@ -76,17 +76,17 @@ def test_tiles_are_those_of_the_figures_that_are_there() -> None:
 
 def test_sentences_tell_patients_threshold_and_calibration() -> None:
     fitted = {"temperature": 1.5, "fitted_on": "val", "n": 40, "reason": None}
-    few, patients, threshold, calibrated = map(plain, score.sentences(METRICS, fitted))
+    said = score.sentences(METRICS, fitted, scores(["Other", "Pox"]))
+    few, patients, threshold, calibrated = map(plain, said)
     assert few.startswith("The test part holds 12 groups, too few for a firm score")
     assert patients == (
         "By group, whose pictures answer together: right on 75.0 % of 12 (95 %: 50.0 % to 90.0 %)."
     )
     assert threshold == (
-        "With a threshold, “Pox” would be said from a calibrated probability of 0.400 on "
-        "(greatest J on the validation part; never chosen on the test part). On the test part that "
-        "finds 80.0 % of “Pox” (sensitivity, 95 %: 60.0 % to 90.0 %) and leaves 100.0 % of the "
-        "others alone "
-        "(specificity)."
+        "“Pox” is the positive class. With a threshold it would be said from a calibrated "
+        "probability of 0.400 on (greatest J on the validation part; never chosen on the test "
+        "part). On the test part that finds 80.0 % of “Pox” (sensitivity, 95 %: 60.0 % to 90.0 %) "
+        "and leaves 100.0 % of the others alone (specificity)."
     )
     assert calibrated.endswith(
         "the temperature 1.50, fitted on 40 pictures of the validation part."
@@ -94,11 +94,22 @@ def test_sentences_tell_patients_threshold_and_calibration() -> None:
 
 
 def test_what_is_not_known_has_no_sentence() -> None:
-    assert score.sentences({"n": 0, "operating_point": None}, None) == []
+    table = scores(["a", "b", "c"])
+    assert score.sentences({"n": 0, "operating_point": None}, None, table) == []
     unfitted = {"temperature": 1.0, "fitted_on": None, "reason": "there is no validation part"}
-    assert score.sentences({}, unfitted) == [
+    assert score.sentences({}, unfitted, table) == [
         "Probabilities are not calibrated: there is no validation part."
     ]
+
+
+def test_where_no_class_is_the_positive_one_the_sensitivity_of_both_is_said() -> None:
+    table = scores(["cat", "dog"], recall=[0.8, 0.7], recall_low=[0.6, math.nan])
+    table = table.assign(recall_high=[0.9, math.nan])
+    (said,) = map(plain, score.sentences({"operating_point": None}, None, table))
+    assert said == (
+        "Sensitivity: the likeliest class finds 80.0 % of “cat” (95 %: 60.0 % to 90.0 %) and "
+        "70.0 % of “dog”. Neither name says which class is the positive one; --positive does."
+    )
 
 
 def test_intervals_of_areas_have_two_decimals() -> None:

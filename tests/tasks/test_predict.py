@@ -15,9 +15,9 @@ def test_the_page_lists_the_answers_and_says_how_many_were_called_what(tmp_path:
     from prefect import flow
     from prefect.client.orchestration import get_client
 
-    rows = [("a.png", "B", "0.9", "ok", ""), ("b.png", "A", "0.51", "ok", "")]
-    rows += [("c.png", "B", "0.8", "ok", ""), ("<b>.png", "", "", "error", "no picture")]
-    columns = ["path", "predicted", "confidence", "status", "error"]
+    rows = [("a.png", "B", "0.1", "0.9", "ok", ""), ("b.png", "A", "0.51", "0.49", "ok", "")]
+    rows += [("c.png", "B", "0.2", "0.8", "ok", ""), ("<b>.png", "", "", "", "error", "no picture")]
+    columns = ["path", "predicted", "calibrated_A", "calibrated_B", "status", "error"]
     table = tmp_path / "batch_predictions.csv"
     pd.DataFrame(rows, columns=columns).to_csv(table, index=False)
     found = Artifact.of_file(table)
@@ -32,6 +32,6 @@ def test_the_page_lists_the_answers_and_says_how_many_were_called_what(tmp_path:
     (shown,) = ours
     assert shown.key == "predictions"
     assert json.loads(str(shown.data))[1:4:2] == [
-        {"picture": "b.png", "predicted": "A", "confidence": "51.0%"},
-        {"picture": "<b>.png", "predicted": "no picture", "confidence": ""},
+        {"picture": "b.png", "answer": "A 51.0%"},
+        {"picture": "<b>.png", "answer": "no prediction: no picture"},
     ]

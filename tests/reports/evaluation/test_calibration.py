@@ -1,11 +1,20 @@
 import re
+from dataclasses import replace
+from typing import Any
 
 import numpy as np
 import pytest
 
-from reports.evaluation.calibration import calibrate, calibrated, choose_threshold, fit_temperature
+from reports.evaluation.calibration import (
+    FEWEST_GROUPS,
+    calibrate,
+    calibrated,
+    choose_threshold,
+    fit_temperature,
+)
 from reports.evaluation.sample import FloatArray, Sample, read_sample
 from reports.evaluation.settings import EvaluationSettings, positive_class
+from tests.benchmarks.calibration import gain
 from tests.reports.evaluation.samples import clustered
 
 
@@ -37,11 +46,8 @@ def test_the_temperature_is_where_the_loss_is_least() -> None:
     sample = sure(2.5, pictures=200)
     best = fit_temperature(sample).temperature
 
-    def loss(temperature: float) -> float:
-        shares = calibrated(sample.probabilities, temperature)
-        return -float(np.log(shares[np.arange(200), sample.true]).mean())
-
-    assert loss(best) < min(loss(best * 1.02), loss(best / 1.02), loss(1))
+    at = [log_losses_at(sample, each) for each in (best, best * 1.02, best / 1.02, 1)]
+    assert min(at) == at[0] < at[1]
 
 
 def test_calibrated_probabilities_are_those_of_the_divided_logarithms() -> None:
@@ -72,10 +78,10 @@ def backwards(pictures: int) -> Sample:
     ("sample", "reason"),
     [
         (perfect(0), "there is no validation part"),
-        (perfect(1), "the validation part holds 1 picture, fewer than 20"),
-        (perfect(19), "the validation part holds 19 pictures, fewer than 20"),
-        (perfect(40), "no temperature from 0.1 to 10 fits .* it would run below"),
-        (backwards(40), "no temperature from 0.1 to 10 fits .* it would run above"),
+        (perfect(1), "the validation part holds 1 group, fewer than 60"),
+        (perfect(59), "the validation part holds 59 groups, fewer than 60"),
+        (perfect(60), "no temperature from 0.1 to 10 fits .* it would run below"),
+        (backwards(60), "no temperature from 0.1 to 10 fits .* it would run above"),
     ],
 )
 def test_what_cannot_be_fitted_is_1_and_the_reason_is_said(sample: Sample, reason: str) -> None:
@@ -86,25 +92,43 @@ def test_what_cannot_be_fitted_is_1_and_the_reason_is_said(sample: Sample, reaso
 
 
 def test_one_class_in_the_validation_part_is_not_fitted_on() -> None:
-    sample = perfect(60)
+    sample = perfect(120)
     rows = sample.true == 0
     alone = Sample(
         ("a", "b"), sample.true[rows], sample.predicted[rows], sample.probabilities[rows],
-        np.arange(30),
+        np.arange(60),
     )  # fmt: skip
     assert fit_temperature(alone).reason == "the validation part holds one class only"
-    assert calibrate(alone, EvaluationSettings()).threshold == 0.5
+
+
+def test_many_pictures_of_few_groups_are_too_few_to_fit_a_temperature_on() -> None:
+    many = sure(2.5)
+    few = replace(many, groups=many.groups % 59)
+    assert fit_temperature(few).reason == "the validation part holds 59 groups, fewer than 60"
+    assert fit_temperature(replace(many, groups=many.groups % 60)).fitted_on == "val"
+
+
+def test_on_fewer_groups_than_are_asked_for_a_fitted_temperature_costs_more_than_it_gives() -> None:
+    slightly = 1.5  # times too sure of itself
+    assert gain(20, slightly, 100) + gain(20, 1.0, 100) < 0, "whether it is or is not"
+    assert gain(FEWEST_GROUPS, slightly, 100) + gain(FEWEST_GROUPS, 1.0, 100) > 0
+
+
+def log_losses_at(sample: Sample, temperature: float) -> float:
+    shares = calibrated(sample.probabilities, temperature)
+    return -float(np.log(shares[np.arange(len(sample)), sample.true]).mean())
 
 
 # ---------------------------------------------------------------- thresholds
 
 SCORES = np.repeat([0.9, 0.8, 0.7, 0.6, 0.4, 0.3, 0.2, 0.1, *[0.05] * 12], 2)
+BY_YOUDEN = EvaluationSettings(threshold="youden")
 HITS = np.repeat([True, True, False, True, False, False, True, *[False] * 13], 2)
 
 
 def test_youdens_threshold_is_half_way_below_the_best_place() -> None:
     # at 0.6: 6 of 8 found, 2 of 32 false, J = 0.6875; at 0.2: 8 of 8, 6 of 32, J = 0.8125
-    found = choose_threshold(SCORES, HITS, None)
+    found = choose_threshold(SCORES, HITS, BY_YOUDEN)
     assert found.threshold == pytest.approx((0.2 + 0.1) / 2)
     assert found.chosen_on == "val"
     assert found.rule is not None
@@ -117,7 +141,7 @@ def test_youdens_threshold_is_half_way_below_the_best_place() -> None:
 def test_a_wanted_sensitivity_takes_the_highest_threshold_that_reaches_it(
     wanted: float, threshold: float
 ) -> None:
-    found = choose_threshold(SCORES, HITS, wanted)
+    found = choose_threshold(SCORES, HITS, EvaluationSettings(sensitivity=wanted))
     assert found.threshold == threshold
     assert (SCORES[HITS] >= threshold).mean() >= wanted
 
@@ -134,24 +158,80 @@ def test_a_wanted_sensitivity_takes_the_highest_threshold_that_reaches_it(
 def test_without_enough_to_choose_by_the_threshold_is_one_half(
     scores: FloatArray, hits: FloatArray, reason: str
 ) -> None:
-    found = choose_threshold(scores, hits.astype(bool), None)
+    found = choose_threshold(scores, hits.astype(bool), BY_YOUDEN)
     assert (found.threshold, found.chosen_on, found.reason) == (0.5, "default", reason)
 
 
 # ---------------------------------------------------------------- both
 
 
-def test_of_two_classes_the_positive_one_is_the_second_in_sorted_order() -> None:
-    assert positive_class(["b", "a"], None) == "b"
-    assert positive_class(["b", "a"], "a") == "a"
-    assert positive_class(["a", "b", "c"], None) is None
+@pytest.mark.parametrize(
+    ("classes", "positive"),
+    [
+        ("Monkeypox Others", "Monkeypox"), ("Normal Pneumonia", "Pneumonia"),
+        ("tumor no_tumor", "tumor"), ("nomask mask", "mask"), ("NonMelanoma Melanoma", "Melanoma"),
+        ("benign_nevi malignant", "malignant"), ("healthy unhealthy", "unhealthy"),
+        ("normal not_normal", "not_normal"), ("NORMAL ABNORMAL", "ABNORMAL"), ("0 1", "1"),
+        ("nodule normal", "nodule"), ("with_rust without_rust", "with_rust"),
+        ("control-01 treated-01", "treated-01"), ("RestOfSkin Lesion", "Lesion"),
+        ("good bent", "bent"),
+        ("猴痘 其他", "猴痘"), ("cat dog", None), ("nodule nose", None), ("normal healthy", None),
+        ("nevus melanoma", None), ("other normal sick", None),
+    ],
+)  # fmt: skip
+def test_the_positive_class_of_two_is_never_the_one_that_is_called_after_what_it_lacks(
+    classes: str, positive: str | None
+) -> None:
+    names = classes.split()
+    assert positive_class(names, None) == positive
+    assert positive_class(names[::-1], None) == positive
+
+
+def test_the_positive_class_asked_for_wins_and_must_be_a_class() -> None:
+    assert positive_class(["Monkeypox", "Others"], "Others") == "Others"
+    assert positive_class(["a", "b", "c"], "c") == "c"
     with pytest.raises(ValueError, match=r"one of the classes \(a, b\), got 'c'"):
         positive_class(["a", "b"], "c")
 
 
+def test_where_neither_of_two_names_tells_it_is_said_and_no_threshold_is_chosen() -> None:
+    found = calibrate(sure(2.5, classes=2), EvaluationSettings())
+    assert (found.positive, found.threshold) == (None, None)
+    assert found.describe().endswith(
+        "no class is taken for the positive one, since neither 'a' nor 'b' is called normal, other "
+        "or the like: sensitivity is shown for both"
+    )
+
+
+@pytest.mark.parametrize(
+    ("settings", "threshold", "chosen_on"),
+    [
+        ({}, 0.5, "default"), ({"threshold": "0.3"}, 0.3, "default"),
+        ({"threshold": "youden"}, None, "val"),
+    ],
+)  # fmt: skip
+def test_the_threshold_is_one_half_unless_another_one_is_asked_for(
+    settings: dict[str, Any], threshold: float | None, chosen_on: str
+) -> None:
+    found = calibrate(sure(2.5, classes=2), EvaluationSettings(positive="b", **settings))
+    assert found.chosen_on == chosen_on
+    assert found.threshold == threshold or (threshold is None and found.threshold != 0.5)
+
+
+def test_two_rules_for_one_threshold_are_refused() -> None:
+    with pytest.raises(ValueError, match=r"sensitivity must not go with --threshold, got 0.9 and"):
+        EvaluationSettings(sensitivity=0.9, threshold="youden")
+
+
+@pytest.mark.parametrize("given", ["0", "1", "-1", "nan", "j", "", "youden "])
+def test_a_threshold_that_is_no_probability_and_no_rule_is_refused(given: str) -> None:
+    with pytest.raises(ValueError, match="threshold must be youden or a number above 0 and below"):
+        EvaluationSettings(threshold=given)
+
+
 def test_the_threshold_is_one_on_the_calibrated_probability() -> None:
     sample = sure(2.5, classes=2)
-    found = calibrate(sample, EvaluationSettings(sensitivity=0.9))
+    found = calibrate(sample, EvaluationSettings(positive="b", sensitivity=0.9))
     shares = calibrated(sample.probabilities, found.temperature)[:, 1]
     reached = shares[sample.true == 1] >= (found.threshold or 0)
     assert reached.mean() >= 0.9
@@ -173,7 +253,8 @@ def test_three_classes_without_a_positive_one_have_no_threshold() -> None:
 
 def test_without_a_validation_part_nothing_is_chosen() -> None:
     table = clustered(["a", "b"], 40, seed=1)  # a test part alone
-    found = calibrate(read_sample(table, ["a", "b"], split="val"), EvaluationSettings())
+    validation = read_sample(table, ["a", "b"], split="val")
+    found = calibrate(validation, EvaluationSettings(positive="b", threshold="youden"))
     assert found.content() == {
         "temperature": 1.0,
         "positive": "b",
@@ -190,7 +271,7 @@ def test_a_positive_class_that_the_validation_part_lacks_keeps_the_temperature()
     kept = whole.true != 2
     arrays = (whole.true, whole.predicted, whole.probabilities, whole.groups)
     sample = Sample(whole.classes, *(array[kept] for array in arrays))
-    found = calibrate(sample, EvaluationSettings(positive="c"))
+    found = calibrate(sample, EvaluationSettings(positive="c", threshold="youden"))
     assert found.fitted_on == "val"
     assert found.threshold == 0.5
     assert found.reason == "the validation part holds no picture of the positive class"
@@ -200,7 +281,7 @@ def test_a_positive_class_that_the_validation_part_lacks_keeps_the_temperature()
 @pytest.mark.parametrize("count", [4, 36])
 def test_a_threshold_is_not_chosen_on_a_few_of_one_side(count: int) -> None:
     positive = np.arange(40) < count
-    chosen = choose_threshold(np.where(positive, 0.9, 0.1), positive, None)
+    chosen = choose_threshold(np.where(positive, 0.9, 0.1), positive, BY_YOUDEN)
     side = "the positive class" if count == 4 else "the others"
     assert chosen.threshold == 0.5
     assert chosen.chosen_on == "default"

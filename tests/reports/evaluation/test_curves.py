@@ -39,16 +39,16 @@ def test_a_roc_curve_runs_through_scikit_learn_s_points_inside_its_band() -> Non
 def test_a_rate_of_1_has_wilson_s_interval_of_the_groups() -> None:
     true = ["a"] * 6 + ["b"] * 4
     shares = [[0.9, 0.1]] * 6 + [[0.2, 0.8]] * 4
-    table = roc(read_sample(predictions(["a", "b"], true, shares), ["a", "b"]))
+    table = roc(read_sample(predictions(["a", "b"], true, shares), ["a", "b"]), "b")
     assert (table["true_positive_rate"] == 1).all()
     assert table["low"].tolist()[:-1] == pytest.approx([4 / (4 + NORMAL**2)] * 100)
 
 
-def test_of_two_classes_the_positive_one_alone_has_curves() -> None:
+def test_of_two_classes_the_positive_one_alone_has_curves_and_both_where_none_is() -> None:
     sample = read_sample(clustered(["a", "b"], 20, seed=2), ["a", "b"])
     for draw in (roc, precision_recall):
-        assert set(draw(sample)["class"]) == {"b"}
         assert set(draw(sample, "a")["class"]) == {"a"}
+        assert set(draw(sample)["class"]) == {"a", "b"}
 
 
 def test_precision_at_a_recall_is_that_of_the_first_place_that_reaches_it() -> None:
@@ -56,7 +56,7 @@ def test_precision_at_a_recall_is_that_of_the_first_place_that_reaches_it() -> N
     true = ["b", "a", "b", "b", "a"]
     shares = [[1 - p, p] for p in (0.9, 0.8, 0.7, 0.6, 0.5)]
     sample = read_sample(predictions(["a", "b"], true, shares), ["a", "b"])
-    table = precision_recall(sample)
+    table = precision_recall(sample, "b")
     assert list(table) == ["class", "recall", "precision", "low", "high"]
     at = table.set_index(table["recall"].round(2))["precision"]
     assert [at[0], at[0.33]] == pytest.approx([1, 1])
@@ -80,7 +80,7 @@ def test_a_class_of_one_group_has_a_curve_and_no_band() -> None:
     shares = [[1 - p, p] for p in (0.1, 0.2, 0.3, 0.4, 0.6, 0.5, 0.7, 0.55)]
     groups = ["g1", "g2", "g3", "g4", "g5", "h", "h", "h"]
     sample = read_sample(predictions(["a", "b"], true, shares, groups), ["a", "b"])
-    table = precision_recall(sample)
+    table = precision_recall(sample, "b")
     assert table["precision"].notna().all()
     assert table[["low", "high"]].isna().all(axis=None)
 

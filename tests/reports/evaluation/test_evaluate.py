@@ -36,13 +36,13 @@ def tables(groups: int = 40, classes: list[str] = CLASSES, seed: int = 0) -> pd.
 
 
 def test_the_files_have_the_columns_and_keys_that_others_rely_on(tmp_path: Path) -> None:
-    evaluation.write(evaluate(tables(classes=["a", "b"])), tmp_path)
+    evaluation.write(evaluate(tables(classes=["a", "none"])), tmp_path)
     heading = (tmp_path / "per_class.csv").read_text().splitlines()[0].split(",")
     assert heading == ["class", "support"] + [
         f"{name}{end}" for name in CLASS_SCORES for end in ("", "_low", "_high")
     ]
     content = json.loads((tmp_path / "metrics.json").read_text())
-    scores = [key for name in SCORES for key in (name, f"{name}_ci95")]
+    scores = [key for name in (*SCORES, "ece_excess") for key in (name, f"{name}_ci95")]
     assert list(content) == [
         "n", "groups", "few_groups", "smallest_class", *scores, "majority_accuracy",
         "per_patient", "operating_point",
@@ -155,7 +155,7 @@ def nothing_known(content: dict[str, Any], name: str) -> bool:
 
 
 def test_no_picture_at_all_gives_nulls_and_empty_tables(tmp_path: Path) -> None:
-    found = evaluate(predictions(["a", "b"], [], []))
+    found = evaluate(predictions(["a", "b"], [], []), EvaluationSettings(positive="b"))
     assert (found.metrics["n"], found.metrics["groups"], found.metrics["few_groups"]) == (
         0,
         0,
@@ -220,12 +220,12 @@ def test_all_predictions_one_class_leave_what_they_leave_undefined() -> None:
     assert (b["recall"], b["recall_low"]) == (0, 0)
     assert b["recall_high"] == pytest.approx(1 - least(of_b["group"].nunique()))
     assert nothing_known(found.metrics, "mcc")
-    assert found.calibration.threshold == 0.5
+    assert found.metrics["operating_point"] is None, "neither name tells which class is positive"
 
 
 def test_nothing_is_chosen_on_the_test_part() -> None:
     table = tables(classes=["a", "b"])
-    settings = EvaluationSettings(sensitivity=0.9)
+    settings = EvaluationSettings(positive="b", sensitivity=0.9)
     other = table.copy()
     test = other["split"] == "test"
     other.loc[test, ["p_a", "p_b"]] = other.loc[test, ["p_b", "p_a"]].to_numpy()
@@ -239,16 +239,17 @@ def test_nothing_is_chosen_on_the_test_part() -> None:
 def test_the_operating_point_counts_pictures_at_or_above_the_threshold() -> None:
     true = ["b", "b", "b", "a", "a"]
     shares = [[1 - p, p] for p in (0.9, 0.5, 0.3, 0.6, 0.2)]
-    point = evaluate(predictions(["a", "b"], true, shares)).metrics["operating_point"]
-    assert point["threshold"] == 0.5
-    assert point["rule"] == "0.5, since there is no validation part"
+    settings = EvaluationSettings(positive="b")
+    point = evaluate(predictions(["a", "b"], true, shares), settings).metrics["operating_point"]
+    assert (point["threshold"], point["rule"]) == (0.5, "fixed beforehand")
     assert point["sensitivity"] == pytest.approx(2 / 3)
     assert point["specificity"] == pytest.approx(1 / 2)
 
 
 def test_three_classes_have_an_operating_point_only_of_the_class_asked_for() -> None:
     assert evaluate(tables()).metrics["operating_point"] is None
-    point = evaluate(tables(), EvaluationSettings(positive="b")).metrics["operating_point"]
+    settings = EvaluationSettings(positive="b", threshold="youden")
+    point = evaluate(tables(), settings).metrics["operating_point"]
     assert (point["positive"], point["chosen_on"]) == ("b", "val")
     with pytest.raises(ValueError, match=r"one of the classes \(a, b, c\), got 'd'"):
         evaluate(tables(), EvaluationSettings(positive="d"))
@@ -289,3 +290,29 @@ def test_every_table_reads_back_as_it_was_written(tmp_path: Path) -> None:
         pd.testing.assert_frame_equal(
             back, getattr(found, name), check_dtype=False, check_column_type=False
         )
+
+
+def test_a_calibrated_network_has_no_calibration_error_beyond_chance_however_few_pictures() -> None:
+    rng = np.random.default_rng(3)
+    plain, excess = [], []
+    for _ in range(60):
+        shares = rng.beta(2, 2, 31)
+        true = np.where(rng.random(31) < shares, "b", "a").tolist()
+        both = np.stack([1 - shares, shares], axis=1).tolist()
+        found = metrics.summary(read_sample(predictions(["a", "b"], true, both), ["a", "b"]))
+        plain.append(found["ece"])
+        excess.append(found["ece_excess"])
+    assert np.mean(plain) > 0.1, "what chance alone shows on 31 pictures"
+    assert abs(np.mean(excess)) < 0.02
+
+
+def test_a_network_that_is_too_sure_has_a_calibration_error_beyond_chance() -> None:
+    # 40 pictures, all with confidence 0.9, half of them right: an error of 0.4 in one bin; were
+    # they right with the probability 0.9, |Binomial(40, 0.9) / 40 - 0.9| is 0.03706 in the mean
+    true = ["a", "b"] * 20
+    found = evaluate(predictions(["a", "b"], true, [[0.9, 0.1]] * 40)).metrics
+    assert found["ece"] == pytest.approx(0.4)
+    assert found["ece_excess"] == pytest.approx(0.4 - 0.03706, abs=0.002)
+    low, high = found["ece_ci95"]
+    moved = found["ece_excess"] - found["ece"]
+    assert found["ece_excess_ci95"] == pytest.approx([low + moved, high + moved])

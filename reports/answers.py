@@ -1,0 +1,54 @@
+"""Say what a network answers to a new image: a class with its calibrated probability.
+
+Where a class is the positive one it is answered from its threshold on, whatever is likeliest. The
+tables keep the likeliest class in their column `predicted`.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+from typing import Any, NamedTuple
+
+import pandas as pd
+
+from reports.words import printable
+
+PREFIX = "calibrated_"
+
+
+class Answer(NamedTuple):
+    """Hold the class that is answered, its calibrated probability 0..1, and what differs."""
+
+    name: str
+    probability: float
+    note: str = ""
+    """Which class would be likelier, where the threshold decides; else empty."""
+
+    def __str__(self) -> str:
+        """Write it for a terminal."""
+        return f"{printable(self.name)} {self.probability:.1%}{self.note}"
+
+
+def answer_of(row: pd.Series[Any], calibration: Mapping[str, Any] | None) -> Answer:
+    """Read the answer off a row of batch_predictions.csv whose status is "ok".
+
+    Args:
+        row: Its columns `predicted` and `calibrated_<class>` are read.
+        calibration: What calibration.json holds; None where there is none.
+    """
+    shares = {
+        str(name).removeprefix(PREFIX): float(share)
+        for name, share in row.items()
+        if str(name).startswith(PREFIX)
+    }
+    likeliest = str(row["predicted"])
+    positive, threshold = ((calibration or {}).get(name) for name in ("positive", "threshold"))
+    if positive not in shares or threshold is None:
+        return Answer(likeliest, shares[likeliest])
+    others = {name: share for name, share in shares.items() if name != positive}
+    name = positive if shares[positive] >= threshold else max(others, key=others.__getitem__)
+    if name == likeliest:
+        return Answer(name, shares[name])
+    reason = f"counts from {threshold:.1%} on" if name == positive else f"is below {threshold:.1%}"
+    note = f" ({printable(positive)} {reason}; likeliest: {printable(likeliest)})"
+    return Answer(name, shares[name], note)
