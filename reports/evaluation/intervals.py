@@ -19,10 +19,8 @@ from scipy.sparse import csr_array
 from reports.evaluation import influence
 from reports.evaluation.bootstrap import UNDEFINED, Interval
 from reports.evaluation.resampled import auroc_places
-from reports.evaluation.sample import BoolArray, Sample
+from reports.evaluation.sample import FEWEST, BoolArray, Sample
 from reports.evaluation.wilson import mean_interval, score_interval, share_interval
-
-FEWEST = 5
 
 
 def of_scores(sample: Sample, values: Mapping[str, float]) -> dict[str, Interval]:

@@ -18,6 +18,9 @@ IntArray = npt.NDArray[np.int64]
 FloatArray = npt.NDArray[np.float64]
 BoolArray = npt.NDArray[np.bool_]
 
+FEWEST = 5
+"""So many groups of each class macro F1 and Matthews' correlation need for an interval."""
+
 
 @dataclass(frozen=True)
 class Sample:
