@@ -12,13 +12,14 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
 
+import numpy as np
 import pandas as pd
 
 from reports import tables
 from reports.evaluation import curves, intervals, metrics
 from reports.evaluation.bootstrap import UNDEFINED, Interval, interval, resample
 from reports.evaluation.calibration import Calibration, calibrate, calibrated
-from reports.evaluation.resampled import CLASS_SCORES, SCORES, class_scores, probability_scores
+from reports.evaluation.resampled import CLASS_SCORES, SCORES, probability_scores, rank_class
 from reports.evaluation.sample import (
     BoolArray,
     FloatArray,
@@ -99,10 +100,13 @@ def write(evaluation: Evaluation, folder: Path) -> None:
 
 def compute(sample: Sample) -> Figures:
     """Compute the point values, and of every draw those figures whose intervals need draws."""
+    ranked = {int(place): rank_class(sample, int(place)) for place in np.unique(sample.true)}
 
     def every(weights: FloatArray) -> dict[str, FloatArray]:
-        of_class = class_scores(sample, weights)["average_precision"]
-        return {"average_precision": of_class} | probability_scores(sample, weights)
+        precisions = np.full((len(weights), len(sample.classes)), np.nan)
+        for place, ranking in ranked.items():
+            precisions[:, place] = ranking.steps(weights).average_precision()
+        return {"average_precision": precisions} | probability_scores(sample, weights)
 
     drawn = resample(sample, every) if len(sample) else {}
     return Figures(metrics.per_class(sample), metrics.summary(sample), drawn)
