@@ -37,6 +37,7 @@ Device = Annotated[
 Preset = Literal["default", "seed", "quick"]
 Stop = Literal["scan", "split", "pack", "train", "predict", "evaluate", "explain", "plot", "report"]
 Strategy = Literal["grouped", "stratified", "random", "given"]
+NearDuplicates = Literal["join", "report", "off"]
 
 PRESETS: Mapping[str, Mapping[str, Any]] = {
     "default": {},
@@ -142,6 +143,7 @@ class DrawFlags(Flags):
             "it wins over what names say [default: none]"
         ),
     ] = None
+    near_duplicates: NearDuplicates | None = _from_preset(SplitSettings, "near_duplicates")
     hold_out_copies: bool | None = _from_preset(SplitSettings, "hold_out_copies")
     split_seed: int | None = _from_preset(SplitSettings, "seed")
 

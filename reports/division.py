@@ -99,9 +99,11 @@ def _counts(row: pd.Series[Any]) -> dict[str, int]:
 def crossings(leakage: Leakage | None) -> list[Crossing]:
     """Set the leaks of the split drawn beside those of a random one; nothing where not counted."""
     drawn, random = _inner(leakage, "drawn"), _inner(leakage, "random")
+    doubt = ", as far as groups are known" if _unknown_groups(_inner(leakage, "scheme")) else ""
+    names = RELATIVES | {key: f"{RELATIVES[key]}{doubt}" for key in ("group", "any")}
     return [
         Crossing(name, _crossing(drawn.get(key)), _crossing(random.get(key)))
-        for key, name in RELATIVES.items()
+        for key, name in names.items()
         if key in drawn or key in random
     ]
 
@@ -112,18 +114,56 @@ def leak_verdict(leakage: Leakage | None) -> tuple[bool, str]:
     if leaks is None:
         return False, "Whether test pictures have relatives in train was not counted."
     if leaks["count"]:
-        return True, (
-            f"{_have_relatives(leaks, 'test picture')} in train: the score is too good to be "
-            "believed for new patients."
-        )
-    scheme = _inner(leakage, "scheme")
-    if "name" in scheme and not scheme["name"] and not scheme.get("listed"):
-        return True, (
-            "No test picture is known to have a relative in train, but the file names follow no "
-            "known scheme. Apart from the copies that were found, each picture counts as a patient "
-            "of its own, and pictures of one patient may stand on both sides unseen."
-        )
+        return True, _leak_sentence(leakage, leaks)
+    unknown = _unknown_groups(_inner(leakage, "scheme"))
+    if unknown:
+        return True, f"Whether test pictures have relatives in train is not known: {unknown}"
     return False, "No test picture is known to have a relative in train."
+
+
+def _leak_sentence(leakage: Leakage | None, leaks: Leakage) -> str:
+    """Say how many test pictures have relatives in train; near-duplicates may be none."""
+    near = _inner(leakage, "near")
+    if _only_look_alike(leakage, "drawn"):
+        have = "has" if leaks["count"] == 1 else "have"
+        return (
+            f"{plural(leaks['count'], 'test picture')} ({percent(leaks['share'])}) {have} a "
+            "near-duplicate in train. They were reported, not joined: "
+            f"{near.get('not_joined_because')}. If they show the same thing, the score is too good "
+            "to be believed."
+        )
+    return (
+        f"{_have_relatives(leaks, 'test picture')} in train: the score is too good to be "
+        "believed for new patients."
+    )
+
+
+def _only_look_alike(leakage: Leakage | None, counted: str) -> bool:
+    """Tell whether all relatives are near-duplicates that were not joined."""
+    counts = _inner(leakage, counted)
+    kinds = [kind for kind in RELATIVES if kind != "any" and _inner(counts, kind).get("count")]
+    return bool(_inner(leakage, "near").get("reported_pairs")) and kinds == ["near"]
+
+
+def _unknown_groups(scheme: Leakage) -> str:
+    """Say why the groups can't be relied on; empty where they are known or nothing is said."""
+    known = scheme.get("groups_known", bool(scheme.get("name") or scheme.get("listed")))
+    if known or "name" not in scheme:
+        return ""
+    if scheme.get("guessed"):
+        return (
+            f"groups are only guessed ({scheme.get('evidence')}). If the guess is wrong, pictures "
+            "of one patient may stand on both sides unseen. The warnings say how to decide."
+        )
+    number, total = scheme.get("unknown"), scheme.get("names")
+    few = number is not None and number != total
+    whose = f"the groups of {count(number)} of {count(total)} pictures are not known" if few else (
+        "the file names follow no known scheme"
+    )  # fmt: skip
+    return (
+        f"{whose}. Apart from the copies that were found, each of these pictures counts as a "
+        "patient of its own, and pictures of one patient may stand on both sides unseen."
+    )
 
 
 def random_verdict(leakage: Leakage | None) -> str:
@@ -143,12 +183,13 @@ def cautions(leakage: Leakage | None) -> list[str]:
     """List what else speaks against the split: crossings of the validation part, warnings."""
     validation, test = _inner(leakage, "drawn_val").get("any"), _inner(leakage, "drawn_test_val")
     said = []
-    if validation and validation["count"]:
+    if validation and validation["count"] and not _only_look_alike(leakage, "drawn_val"):
         said.append(
             f"{_have_relatives(validation, 'validation picture')} in train: the best epoch was "
             "chosen with pictures that the network partly knew."
         )
-    if (between := test.get("any")) and between["count"]:
+    between = test.get("any")
+    if between and between["count"] and not _only_look_alike(leakage, "drawn_test_val"):
         said.append(
             f"{_have_relatives(between, 'test picture')} in validation: the best epoch was chosen "
             "with pictures much like those that are tested."
@@ -198,9 +239,12 @@ def division_facts(leakage: Leakage | None) -> dict[str, str]:
 
 
 def _near(near: Leakage) -> str:
-    """Say how many pairs were joined and left to a person."""
+    """Say how many pairs were joined and left to a person, or that none was looked for."""
+    if near.get("searched") is False:
+        return "not searched"
     said = {
         "taken for one photograph and joined": near.get("joined_pairs"),
+        "near-duplicates that were reported, not joined": near.get("reported_pairs"),
         "left for you to judge": near.get("listed_pairs"),
     }
     counted = [(number, words) for words, number in said.items() if number is not None]

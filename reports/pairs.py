@@ -43,12 +43,17 @@ HEADINGS = {
     "random": Heading(
         "What a random split would have hidden",
         "Dealt out one by one, these pictures would have stood on both sides, in the parts that "
-        "are named below them. In this split no such pair stands in train and in a held-out part.",
+        "are named below them. In this split none of them stands in train and in a held-out part.",
     ),
     "joined": Heading(
         "Taken for one photograph",
         "These near-duplicates count as one photograph and were joined into one group. Please "
         "check: if pairs show different things, the hashes were deceived.",
+    ),
+    "reported": Heading(
+        "Near-duplicates that were not joined",
+        "These pictures look nearly the same, and count as different ones all the same. If they "
+        "show one thing, name their groups with --groups FILE.",
     ),
     "listed": Heading(
         "For you to judge",

@@ -7,6 +7,8 @@ from __future__ import annotations
 
 import pandas as pd
 
+CONFLICT = "label conflict"
+
 
 def label_conflicts(pictures: pd.DataFrame) -> pd.Series[str]:
     """Say of each picture which one of another class it equals; empty where there is none.
@@ -18,7 +20,7 @@ def label_conflicts(pictures: pd.DataFrame) -> pd.Series[str]:
     said = said.where(said != "", _rivals(pictures, "look", "nearly identical to"))
     named = dict(zip(pictures["photograph"][said != ""], pictures["path"][said != ""], strict=True))
     copies = [
-        f"label conflict: copy of {named[photograph]}" if photograph in named else ""
+        f"{CONFLICT}: copy of {named[photograph]}" if photograph in named else ""
         for photograph in pictures["photograph"]
     ]
     return said.where(said != "", pd.Series(copies, pictures.index, dtype="str"))
@@ -33,5 +35,5 @@ def _rivals(pictures: pd.DataFrame, column: str, words: str) -> pd.Series[str]:
         first = same.drop_duplicates("label")
         for row, label in zip(same.index, same["label"], strict=True):
             rival = first.loc[first["label"] != label, "path"].iloc[0]
-            said[row] = f"label conflict: {words} {rival}"
+            said[row] = f"{CONFLICT}: {words} {rival}"
     return said

@@ -11,7 +11,7 @@ from typing import Any, TypeAlias
 import pandas as pd
 
 from resnext.pictures import read_scanned
-from resnext.split.duplicates import JOINED, TO_JUDGE
+from resnext.split.duplicates import JOINED, REPORTED, TO_JUDGE
 from resnext.split.leakage import KINDS, crosses
 from resnext.thumbnails import as_uri, shrink
 
@@ -35,7 +35,8 @@ def pairs_to_look_at(
 
     `crossing`: on both sides of the split; `random`: on both sides of a plain random split, where
     nothing crosses; `joined`: near-duplicates taken for one photograph, the least alike first and
-    those of two classes before all; `listed`: weaker pairs, the most alike first.
+    those of two classes before all; `reported`, where there are some: the same, but not joined;
+    `listed`: weaker pairs, the most alike first.
 
     Raises:
         InputError: a picture changed since the scan.
@@ -47,6 +48,8 @@ def pairs_to_look_at(
         "joined": _near(pairs, JOINED, drawn),
         "listed": _near(pairs, TO_JUDGE, drawn),
     }
+    if reported := _near(pairs, REPORTED, drawn):
+        chosen["reported"] = reported
     album = _Album(root, pictures)
     return {name: [album.card(pair) for pair in found] for name, found in chosen.items()}
 
@@ -96,16 +99,17 @@ def _pair(kind: str, one: pd.Series[Any], other: pd.Series[Any]) -> dict[str, An
 def _near(pairs: pd.DataFrame, verdict: str, drawn: pd.DataFrame) -> list[dict[str, Any]]:
     """Take the pairs of one verdict that most need a look."""
     found = pairs[pairs["verdict"] == verdict]
-    if verdict == JOINED:
+    near = verdict != TO_JUDGE
+    if near:
         apart = found["label"] != found["other_label"]
         found = found.assign(apart=apart).sort_values(
             ["apart", "correlation", "path"], ascending=[False, True, True]
         )
     part = dict(zip(drawn["path"], drawn["split"], strict=True))
-    rows = found.head(MOST_JOINED if verdict == JOINED else MOST_LISTED).to_dict("records")
+    rows = found.head(MOST_JOINED if near else MOST_LISTED).to_dict("records")
     return [
         {
-            "kind": "near" if verdict == JOINED else "weak",
+            "kind": "near" if near else "weak",
             "path": row["path"], "label": row["label"], "part": part[row["path"]],
             "other": row["other"], "other_label": row["other_label"],
             "other_part": part[row["other"]],

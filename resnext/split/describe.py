@@ -2,15 +2,19 @@
 
 from __future__ import annotations
 
+import re
+import shlex
 from collections.abc import Mapping, Sequence
 from typing import Any
 
 import pandas as pd
 
 from resnext.manifest.listing import PART_NAMES
+from resnext.split.conflicts import CONFLICT
+from resnext.split.draw import COPY_HELD_OUT
 from resnext.split.duplicates import TO_JUDGE
 from resnext.split.given import NOT_GIVEN
-from resnext.split.groups import Naming
+from resnext.split.groups import EACH_ALONE, Naming
 from resnext.split.settings import OFFENDERS, PARTS, UNUSED
 
 LARGE = 0.1  # share of all photographs above which one group is warned about
@@ -20,16 +24,35 @@ SHOWN_CLASSES = 20
 
 def evidence_of(naming: Naming) -> str:
     """Say which scheme was taken and on what evidence."""
-    names = len(naming.pictures)
+    names, but = len(naming.pictures), naming.reading.but
     if naming.scheme:
         said = f"{naming.scheme} fits {naming.fits:,} of {names:,} names"
+        said += f"; {but}" if but else ""
     else:
-        said = (
-            f"no naming scheme fits 95 % of {names:,} names, so every picture is a group of its own"
-        )
+        said = but or f"no naming scheme fits 95 % of {names:,} names"
+        said += ", so every picture is a group of its own"
+    if naming.listed == names:
+        return f"--groups names the group of {names:,} of {names:,} pictures"
     if naming.listed:
         return f"--groups names the group of {naming.listed:,} of {names:,} pictures; else {said}"
     return said
+
+
+def source_of(naming: Naming) -> str:
+    """Say in a sentence for an error where the groups come from; empty where nothing tells."""
+    how = "a guess: " if naming.guessed else "those of "
+    return f"The groups are {how}{naming.scheme}. " if naming.scheme else ""
+
+
+def group_warnings(naming: Naming, drawn: pd.DataFrame) -> list[str]:
+    """Warn where groups are guessed or not known, and of copies that only a guess leaves out."""
+    left_out = int((drawn["reason"] == COPY_HELD_OUT).sum()) if naming.reading.guessed else 0
+    found = [
+        _guessed(naming) if naming.guessed else "",
+        _not_known(naming) if naming.unknown else "",
+        _left_out(naming, left_out) if left_out else "",
+    ]
+    return [warning for warning in found if warning]
 
 
 def warnings_of(
@@ -49,6 +72,7 @@ def warnings_of(
         _not_given(drawn),
         _drawn_anew(pictures, report),
         _val_as_test(report, pictures, drawn),
+        _not_joined(report),
     ]
     warnings += [*_missing_classes(drawn), _conflicts(pictures), _large_group(report)]
     return [warning for warning in warnings if warning]
@@ -78,7 +102,8 @@ def describe_split(drawn: pd.DataFrame, report: Mapping[str, Any]) -> str:
     lines += [_part_line(drawn, part) for part in PARTS if (drawn["split"] == part).any()]
     lines += _unused_line(drawn)
     if not report["drawn"]["any"]["count"]:
-        lines.append(_clean_line(report["random"]))
+        known = report["scheme"].get("groups_known", True)
+        lines += [_clean_line(report["random"])] if known else _open_line(report["random"])
     others = [
         _other_leaks(report["drawn_val"], "val", "train"),
         _other_leaks(report["drawn_test_val"], "test", "val"),
@@ -87,22 +112,86 @@ def describe_split(drawn: pd.DataFrame, report: Mapping[str, Any]) -> str:
     return "\n".join([*lines, *(f"WARNING: {warning}" for warning in warnings if warning)])
 
 
+# ---------------------------------------------------------------- what is not known
+
+
+def _guessed(naming: Naming) -> str:
+    """Name a guess, with an example and the flags that decide."""
+    total, pattern = len(naming.pictures), naming.reading.pattern
+    whose = f" of {total - naming.listed:,} of {total:,} images" if naming.listed else ""
+    read = zip(naming.pictures["path"], naming.pictures["group"], strict=True)
+    example = next(
+        (
+            f": {path} is of group {group!r}, one of {naming.ids:,}"
+            for path, group in read
+            if (found := re.search(pattern, path)) and found["group"] == group
+        ),
+        "",
+    )
+    return (
+        f"the groups{whose} are only guessed, by {naming.scheme}{example}. Nobody can say whether "
+        "images of one patient stand in train and test until you do: --group-pattern "
+        f"{shlex.quote(pattern)} confirms the guess, --groups FILE names the groups, and "
+        f"{EACH_ALONE} says that every image is a group of its own"
+    )
+
+
+def _not_known(naming: Naming) -> str:
+    """Count the images whose group nothing tells, with the flags that decide."""
+    total, proposal = len(naming.pictures), naming.reading.proposal
+    whose = "" if naming.unknown == total else f" of {naming.unknown:,} of {total:,} images"
+    return (
+        f"the groups{whose} are not known: each of these {naming.unknown:,} images counts as a "
+        "group of its own, and images of one patient may stand in train and test. Say who is who "
+        "with --groups FILE or --group-pattern REGEX"
+        + (f", perhaps --group-pattern {shlex.quote(proposal)}" if proposal else "")
+        + f"; {EACH_ALONE} says that every image is a group of its own"
+    )
+
+
+def _left_out(naming: Naming, count: int) -> str:
+    """Count the images that a guess takes for copies, with the flag that takes them in."""
+    pattern = naming.reading.pattern.replace("(?P<copy>", "(?:")
+    return (
+        f"{count:,} images take part in nothing, since the guess takes them for copies of held-out "
+        f"photographs. If they are images of their own, give --group-pattern {shlex.quote(pattern)}"
+    )
+
+
+def _not_joined(report: Mapping[str, Any]) -> str:
+    """Say loudly that near-duplicates were found and not joined, and how many cross the split."""
+    near, drawn, scheme = report["near"], report["drawn"], report["scheme"]
+    if not near.get("reported_pairs"):
+        return ""
+    named = scheme["listed"] == scheme["names"]
+    remedy = "correct --groups" if named else "name the groups of all images with --groups FILE"
+    return (
+        f"{near['reported_pairs']:,} pairs of near-duplicates were reported, not joined: "
+        f"{near['not_joined_because']}. {drawn['near']['count']:,} of {drawn['test_pictures']:,} "
+        "test images have a near-duplicate in train. If these show the same thing, the score will "
+        f"be too good: look at near.csv, and {remedy}"
+    )
+
+
 # ---------------------------------------------------------------- groups and parts
 
 
 def _group_lines(report: Mapping[str, Any]) -> list[str]:
     """Say how groups were found, and what joined them."""
     scheme, near = report["scheme"], report["near"]
-    joined = scheme["ids"] - scheme["groups"]
+    what, unsearched = "shared photographs, identical files and near-duplicates", ""
+    if not near.get("searched", True):
+        what = "shared photographs and identical files"
+        unsearched = "; near-duplicates were not searched (--near-duplicates off)"
     by_itself = "" if scheme["name"] or scheme["listed"] else (
         ". If names tell patients, say how with --group-pattern, or list them with --groups"
     )  # fmt: skip
     lines = [f"Groups: {scheme['evidence']}{by_itself}"]
     lines.append(
-        f"{scheme['ids']:,} ids, {scheme['groups']:,} groups: shared photographs, identical files "
-        f"and near-duplicates joined {joined:,}"
+        f"{scheme['ids']:,} ids, {scheme['groups']:,} groups: {what} joined "
+        f"{scheme['ids'] - scheme['groups']:,}{unsearched}"
     )
-    if near["listed_pairs"]:
+    if near.get("listed_pairs"):
         lines.append(
             f"{near['listed_pairs']:,} pairs look alike but were not joined: near.csv and the "
             "report list them for you to judge"
@@ -145,6 +234,14 @@ def _clean_line(random: Mapping[str, Any]) -> str:
         "No test picture has a relative in train. Of the "
         f"{random['test_pictures']:,} test pictures of a random split, {_counted(random)}"
     )
+
+
+def _open_line(random: Mapping[str, Any]) -> list[str]:
+    """Say what a random split would have leaked by what is known; nothing of the split drawn."""
+    if not random["any"]["count"]:
+        return []
+    return [f"Of the {random['test_pictures']:,} test pictures of a random split, "
+            f"{_counted(random)}"]  # fmt: skip
 
 
 # ---------------------------------------------------------------- warnings
@@ -202,7 +299,7 @@ def _conflicts(pictures: pd.DataFrame) -> str:
     found = pictures[pictures["conflict"] != ""]
     if found.empty:
         return ""
-    reasons = found["conflict"].str.removeprefix("label conflict: ")
+    reasons = found["conflict"].str.removeprefix(f"{CONFLICT}: ")
     named = [f"{p} ({r})" for p, r in zip(found["path"], reasons, strict=True)]
     return f"{len(named):,} pictures stand under two classes: {_first(named)}"
 
@@ -222,7 +319,8 @@ def _large_group(report: Mapping[str, Any]) -> str:
 def _leaks(report: Mapping[str, Any]) -> str:
     """Warn of test pictures with relatives in train."""
     drawn = report["drawn"]
-    if not drawn["any"]["count"]:
+    unjoined = drawn["near"]["count"] if report["near"].get("reported_pairs") else 0
+    if drawn["any"]["count"] <= unjoined:  # which `_not_joined` tells
         return ""
     return (
         f"the score will be too good. Of {drawn['test_pictures']:,} test pictures, "
@@ -249,7 +347,7 @@ def _counted(counts: Mapping[str, Any]) -> str:
     said = [
         f"{counts[key]['count']:,} ({counts[key]['share']:.1%}) have {what}"
         for key, what in words.items()
-        if counts[key]["count"]
+        if key in counts and counts[key]["count"]
     ]
     return ", ".join(said) + " in train"
 

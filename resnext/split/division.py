@@ -13,10 +13,18 @@ import pandas as pd
 from resnext.manifest.hashing import Words
 from resnext.split.conflicts import label_conflicts
 from resnext.split.contact import Cards, pairs_to_look_at
-from resnext.split.describe import evidence_of, pair_warnings, warnings_of
+from resnext.split.describe import (
+    evidence_of,
+    group_warnings,
+    pair_warnings,
+    source_of,
+    warnings_of,
+)
 from resnext.split.draw import draw
 from resnext.split.duplicates import (
+    COLUMNS,
     JOINED,
+    REPORTED,
     TO_JUDGE,
     NearDuplicates,
     find_near_duplicates,
@@ -24,9 +32,12 @@ from resnext.split.duplicates import (
 )
 from resnext.split.given import read_parts
 from resnext.split.groups import Naming, join_groups, read_groups, read_names
+from resnext.split.joining import joinable
 from resnext.split.kept import FLAG, NOTHING, kept_warnings, read_earlier, recognise
 from resnext.split.leakage import count_leaks, script_split
 from resnext.split.settings import SplitSettings
+
+_NOT_SEARCHED = NearDuplicates(pd.DataFrame(columns=COLUMNS), {})
 
 
 @dataclass(frozen=True)
@@ -72,18 +83,32 @@ def divide(
     earlier = (
         read_earlier(sources.earlier, sources.earlier_manifest) if sources.earlier else NOTHING
     )
-    naming = read_names(manifest, settings.group_pattern, groups, earlier["path"].tolist())
-    near = _find_near(root, naming, words[np.argsort(manifest["path"].to_numpy())], workers)
-    pictures = join(naming, near, _groups_before(naming, settings, groups, earlier))
-    drawn = draw(pictures, settings, given=given, earlier=earlier if sources.earlier else None)
+    naming = read_names(manifest, settings.group_pattern, groups, earlier["path"].tolist(), words)
+    found = _NOT_SEARCHED
+    if settings.near_duplicates != "off":
+        found = _find_near(root, naming, words[np.argsort(manifest["path"].to_numpy())], workers)
+    before = _groups_before(naming, settings, groups, earlier)
+    near, why_not_joined = joinable(naming, found, settings, before)
+    pictures = join(naming, near, before)
+    drawn = draw(
+        pictures,
+        settings,
+        given=given,
+        earlier=earlier if sources.earlier else None,
+        source=source_of(naming),
+    )
     random = script_split(pictures, settings)
-    report = _report(pictures, naming, near, settings, drawn, random)
+    audited = pictures.assign(look=_looks(naming, found))  # what was not joined may leak too
+    report = _report(audited, naming, near, settings, drawn, random)
+    if why_not_joined:
+        report["near"]["not_joined_because"] = why_not_joined
     tables = {
         "--groups": list(groups),
         "--use-split": list(given or {}),
         FLAG: _paths_now(pictures, earlier),
     }
     report["warnings"] = [
+        *group_warnings(naming, drawn),
         *warnings_of(pictures, drawn, report, tables),
         *pair_warnings(drawn, near.pairs),
         *kept_warnings(drawn, pictures, earlier),
@@ -101,14 +126,19 @@ def join(
     is one now. Returns what `draw` and `count_leaks` take: path, label, sha256, id, group, copy,
     photograph, look (empty where nothing is near), conflict.
     """
-    named = naming.pictures
-    look = pd.Series([near.looks.get(digest, "") for digest in named["sha256"]], dtype="str")
+    named, look = naming.pictures, _looks(naming, near)
     keys = [named["sha256"], named["photograph"], look, *([] if before is None else [before])]
     joined = join_groups(named["group"].tolist(), *(key.tolist() for key in keys))
     pictures = named.rename(columns={"group": "id"}).assign(
         group=pd.Series(joined, dtype="str"), look=look
     )
     return pictures.assign(conflict=label_conflicts(pictures))
+
+
+def _looks(naming: Naming, near: NearDuplicates) -> pd.Series[str]:
+    """Name what each picture looks like, empty where nothing is near."""
+    digests = naming.pictures["sha256"]
+    return pd.Series([near.looks.get(digest, "") for digest in digests], dtype="str")
 
 
 def _groups_before(
@@ -153,21 +183,34 @@ def _report(
 ) -> dict[str, Any]:
     """Lay out leakage.json, but for its warnings."""
     has_val = bool((drawn["split"] == "val").any())
-    verdicts = near.pairs["verdict"].value_counts()
+
+    def count(split: pd.DataFrame, *parts: str) -> dict[str, Any]:
+        counts = count_leaks(pictures, split, *parts)
+        if settings.near_duplicates == "off":
+            del counts["near"]  # what was not searched is not 0
+        return counts
+
     return {
         "strategy": settings.strategy,
         "fold": "{}/{}".format(*settings.fold) if settings.fold else None,
         "scheme": _scheme(pictures, naming),
-        "near": {
-            "joined_pairs": int(verdicts.get(JOINED, 0)),
-            "listed_pairs": int(verdicts.get(TO_JUDGE, 0)),
-        },
+        "near": _near(near, settings),
         "largest_group": _largest_group(pictures),
-        "drawn": count_leaks(pictures, drawn),
-        "drawn_val": count_leaks(pictures, drawn, "val", "train") if has_val else None,
-        "drawn_test_val": count_leaks(pictures, drawn, "test", "val") if has_val else None,
-        "random": count_leaks(pictures, random),
+        "drawn": count(drawn),
+        "drawn_val": count(drawn, "val", "train") if has_val else None,
+        "drawn_test_val": count(drawn, "test", "val") if has_val else None,
+        "random": count(random),
     }
+
+
+def _near(near: NearDuplicates, settings: SplitSettings) -> dict[str, Any]:
+    """Count the pairs of near-duplicates by verdict; those only reported where there are some."""
+    if settings.near_duplicates == "off":
+        return {"searched": False}
+    verdicts = near.pairs["verdict"].value_counts()
+    counts = {f"{verdict}_pairs": int(verdicts.get(verdict, 0)) for verdict in (JOINED, TO_JUDGE)}
+    reported = int(verdicts.get(REPORTED, 0))
+    return counts | ({"reported_pairs": reported} if reported else {})
 
 
 def _scheme(pictures: pd.DataFrame, naming: Naming) -> dict[str, Any]:
@@ -175,8 +218,13 @@ def _scheme(pictures: pd.DataFrame, naming: Naming) -> dict[str, Any]:
     return {
         "name": naming.scheme or None,
         "evidence": evidence_of(naming),
+        "pattern": naming.reading.pattern or None,
+        "proposal": naming.reading.proposal or None,
+        "guessed": naming.guessed,
+        "groups_known": not naming.guessed and not naming.unknown,
         "fits": naming.fits,
         "listed": naming.listed,
+        "unknown": naming.unknown,
         "names": len(pictures),
         "ids": naming.ids,
         "groups": int(pictures["group"].nunique()),

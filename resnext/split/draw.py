@@ -16,8 +16,9 @@ import numpy as np
 import pandas as pd
 
 from resnext.errors import InputError
+from resnext.split.conflicts import CONFLICT
 from resnext.split.given import GIVEN_UNUSED, NOT_GIVEN, parts_of_folders
-from resnext.split.groups import join_groups
+from resnext.split.groups import EACH_ALONE, join_groups
 from resnext.split.kept import kept_parts
 from resnext.split.placing import gather_units, place
 from resnext.split.settings import COLUMNS, OFFENDERS, PARTS, UNUSED, SplitSettings
@@ -31,13 +32,14 @@ def draw(
     *,
     given: Mapping[str, str] | None = None,
     earlier: pd.DataFrame | None = None,
+    source: str = "",
 ) -> pd.DataFrame:
     """Share pictures out to train, val and test.
 
     `pictures` holds path, label, sha256, id, group, copy, photograph, look and conflict (why it
     can't be measured on, or empty), sorted by path. `given` names the part of each path for the
     strategy "given", else the folders do; `earlier` is a split whose pictures stay where they are
-    (see `kept`).
+    (see `kept`). `source` is a sentence on where the groups come from, for an error.
     Returns one row a picture; those that take part in nothing are `unused` with a reason.
 
     Raises:
@@ -46,11 +48,11 @@ def draw(
     if settings.strategy == "given":
         parts, reasons = _take_given(pictures["path"].tolist(), given)
     elif settings.strategy == "random":
-        _require_enough(pictures, pictures["path"], len(settings.parts), settings)
+        _require_enough(pictures, pictures["path"], len(settings.parts), settings, source)
         parts = shuffled_parts(len(pictures), settings.shares, settings.seed)
         reasons = [""] * len(pictures)
     else:
-        parts, reasons = _draw_units(pictures, settings, earlier)
+        parts, reasons = _draw_units(pictures, settings, earlier, source)
     drawn = pictures.assign(split=parts, reason=reasons)[COLUMNS]
     _require_every_part(drawn, settings, kept=earlier is not None)
     return drawn
@@ -83,7 +85,7 @@ def shuffled_parts(n: int, shares: tuple[float, float, float], seed: int) -> lis
 
 
 def _draw_units(
-    pictures: pd.DataFrame, settings: SplitSettings, earlier: pd.DataFrame | None
+    pictures: pd.DataFrame, settings: SplitSettings, earlier: pd.DataFrame | None, source: str
 ) -> tuple[list[str], list[str]]:
     """Share out whole groups, or whole photographs with their copies, and clean what is held out.
 
@@ -95,7 +97,7 @@ def _draw_units(
     counted = pictures[is_photograph & (pictures["conflict"] == "")]
     counted = counted.drop_duplicates(["unit", "sha256"])
     fixed = _fixed(pictures, grouped, earlier)
-    placed = _place(pictures, counted, settings, fixed)
+    placed = _place(pictures, counted, settings, fixed, source)
     # a unit without a photograph can only be trained on
     part = pictures["unit"].map({**fixed, **placed}).fillna("train")
     measurable = is_photograph | settings.hold_out_copies
@@ -127,19 +129,20 @@ def _place(
     counted: pd.DataFrame,
     settings: SplitSettings,
     fixed: Mapping[str, str],
+    source: str,
 ) -> dict[str, str]:
     """Place the units of the counted photographs, into folds first where one is asked for."""
     if settings.fold is None:
-        _require_enough(pictures, counted["unit"], len(settings.parts), settings)
+        _require_enough(pictures, counted["unit"], len(settings.parts), settings, source)
         return place(gather_units(counted), _shares(settings, PARTS), settings.seed, fixed)
     fold, folds = settings.fold
-    _require_enough(pictures, counted["unit"], folds, settings)
+    _require_enough(pictures, counted["unit"], folds, settings, source)
     equal = {str(number): 1 / folds for number in range(1, folds + 1)}
     fold_of = place(gather_units(counted), equal, settings.seed)
     tested = {unit: "test" for unit, name in fold_of.items() if name == str(fold)}
     rest = counted[~counted["unit"].isin(tested)]
     held_back = _shares(settings, ("train", "val"))
-    _require_enough(pictures, rest["unit"], sum(map(bool, held_back.values())), settings)
+    _require_enough(pictures, rest["unit"], sum(map(bool, held_back.values())), settings, source)
     return place(gather_units(rest), held_back, settings.seed) | tested
 
 
@@ -168,7 +171,11 @@ def _reasons(pictures: pd.DataFrame, measurable: pd.Series[bool]) -> pd.Series[s
 
 
 def _require_enough(
-    pictures: pd.DataFrame, units: pd.Series[str], parts: int, settings: SplitSettings
+    pictures: pd.DataFrame,
+    units: pd.Series[str],
+    parts: int,
+    settings: SplitSettings,
+    source: str,
 ) -> None:
     """Raise an InputError that names the classes with fewer units than parts.
 
@@ -183,20 +190,51 @@ def _require_enough(
     sizes = {label: int(totals[label]) for label in few if totals[label] < parts}
     if sizes:
         raise InputError(_too_few(sizes, "picture", parts, "Add pictures or remove the folder"))
-    why = _why_few(pictures, few)
-    if settings.strategy == "grouped":
-        remedy = (
-            f"{why}Add pictures of other patients, remove the folder, say with --groups or "
-            "--group-pattern who is who, or use --split stratified"
-        )
-        raise InputError(_too_few(few, "group", parts, remedy))
-    remedy = f"{why}Add photographs or remove the folder"
-    raise InputError(_too_few(few, "photograph", parts, remedy))
-
-
-def _why_few(pictures: pd.DataFrame, few: Mapping[str, int]) -> str:
-    """Say what else than too few patients leaves classes with too few groups."""
+    grouped = settings.strategy == "grouped"
     mine = pictures[pictures["label"].isin(list(few))]
+    where = f"{source}{_largest_groups(pictures, few)}" if grouped and source else source
+    *ways, last = _ways_out(mine, parts, settings, named=bool(source))
+    ways_out = f"{', '.join(ways)}{',' if len(ways) > 1 else ''} or {last}"
+    noun = "group" if grouped else "photograph"
+    raise InputError(_too_few(few, noun, parts, f"{where}{_why_few(mine)}{ways_out}"))
+
+
+def _ways_out(mine: pd.DataFrame, parts: int, settings: SplitSettings, *, named: bool) -> list[str]:
+    """List what helps where the pictures of some classes are in fewer units than parts."""
+    grouped = settings.strategy == "grouped"
+    ways = ["Add pictures of other patients" if grouped else "Add photographs", "remove the folder"]
+    usable = mine[(mine["copy"].fillna(0) == 0) & (mine["conflict"] == "")]
+    labels = mine["label"].unique()
+
+    def enough(units: pd.Series[str]) -> bool:
+        found = units.groupby(usable["label"]).nunique()
+        return bool((found.reindex(labels, fill_value=0) >= parts).all())
+
+    if grouped and enough(usable["sha256"]):
+        alone = f" ({EACH_ALONE}: every picture by itself)" if named else ""
+        ways.append(f"say with --groups or --group-pattern who is who{alone}")
+    if grouped and enough(_photographs(usable)):
+        ways.append("use --split stratified")
+    if mine["conflict"].str.startswith(f"{CONFLICT}: nearly").any():
+        ways.append("use --near-duplicates report")
+    return ways
+
+
+def _largest_groups(pictures: pd.DataFrame, few: Mapping[str, int]) -> str:
+    """Name the largest group of each small class, at most five."""
+    named = []
+    for label in list(few)[:OFFENDERS]:
+        groups = pictures.loc[pictures["label"] == label, "group"]
+        sizes = groups.value_counts().sort_index()
+        named.append(
+            f"Group {sizes.idxmax()!r} holds {sizes.max():,} of {len(groups):,} pictures of "
+            f"{label!r}. "
+        )
+    return "".join(named)
+
+
+def _why_few(mine: pd.DataFrame) -> str:
+    """Say what else than too few patients leaves classes with too few groups."""
     if conflicts := int((mine["conflict"] != "").sum()):
         return (
             f"{conflicts:,} of their {len(mine):,} pictures are left out, since the same picture "

@@ -36,6 +36,8 @@ MOST_LISTED = 200  # pairs
 MOST_WEAK = 10_000  # pairs that are kept in mind to be listed
 AT_ONCE = 10_000  # pairs whose grey copies are compared at once
 JOINED, TO_JUDGE = "joined", "listed"
+REPORTED = "reported"
+"""The verdict on pairs that are near-duplicates and were not joined all the same."""
 COLUMNS = [
     "path", "other", "label", "other_label", "orientation", "phash_distance", "dhash_distance",
     "correlation", "verdict",

@@ -1,8 +1,11 @@
 """Read from the names of pictures which show one patient and which are copies of one photograph.
 
 A patient is a group; augmented copies go with their photograph. A table or a pattern of the
-caller's decides, else a built-in scheme that fits nearly all names. Groups that hold a picture in
-common are joined. It opens no picture.
+caller's decides. Else names and folders only seem to say it, and evidence decides which part of it
+is believed: a copy's number where copies look like their originals, a group where none holds nearly
+a whole class. Without hashes nothing speaks against the copies, so that they are taken. What
+is taken so is a guess, but for a built-in scheme with mirrored or turned copies in it. It opens no
+picture.
 
 Source: the naming schemes are those of the Monkeypox Skin Lesion Dataset v1 (Ali et al. 2022,
 arXiv:2207.03342) and v2 (Ali et al. 2023, arXiv:2306.14169), with any letters in front.
@@ -16,32 +19,52 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import NamedTuple
 
+import numpy as np
 import pandas as pd
 
 from resnext.errors import InputError
+from resnext.manifest.hashing import Words
+from resnext.split.likeness import Likeness, compare_copies
+from resnext.split.structure import Guess, doubt_of_groups, find_structure
 from resnext.tables import read_columns
 
 FIT = 0.95  # share of names that a built-in scheme must fit
 NAMED_IDS = 12  # of a joined group that are in its name
 PHOTOGRAPHS = 0.1  # share of photographs that must be there themselves, not as copies alone
+WHOLE = 0.8  # share of a class in one group that shows a guess to be wrong
+JUDGED = 4  # pictures of a class from which that is looked at
+NOT_BELIEVED = "its numbers of copies are not believed"
+ALONE = "(?P<group>.+)"
+EACH_ALONE = f"--group-pattern '{ALONE}'"
+"""What to give where every picture is a group of its own."""
 
 
 class Scheme(NamedTuple):
-    """Name a way of naming pictures; the pattern's groups are those of `group_pattern`."""
+    """Name a way of naming pictures, by a pattern of what stands for the group."""
 
     name: str
-    pattern: str
+    group: str
+
+    @property
+    def pattern(self) -> str:
+        """Give what `group_pattern` would say for group, photograph and copy."""
+        return rf"(?:^|/)(?P<group>{self.group})_\d{{1,3}}{_COPY}"
+
+    @property
+    def without_copies(self) -> str:
+        """Give a pattern of the group alone."""
+        return rf"(?:^|/)(?P<group>{self.group})_"
+
+    @property
+    def of_photographs(self) -> str:
+        """Give a pattern by which each photograph is a group, with its copies."""
+        return rf"^(?P<group>(?:.*/)?{self.group}_\d{{1,3}}){_COPY}"
 
 
+_COPY = r"(?:_(?P<copy>\d{1,3}))?(?:\.[^./]*)?$"
 SCHEMES = (
-    Scheme(
-        "patient_photograph_copy (MSLD v1)",
-        r"(?:^|/)(?P<group>[A-Za-z]+\d{1,4})_\d{1,3}(?:_(?P<copy>\d{1,3}))?(?:\.[^./]*)?$",
-    ),
-    Scheme(
-        "class_patient_photograph (MSLD v2)",
-        r"(?:^|/)(?P<group>[A-Za-z]+_\d{1,4})_\d{1,3}(?:_(?P<copy>\d{1,3}))?(?:\.[^./]*)?$",
-    ),
+    Scheme("patient_photograph_copy (MSLD v1)", r"[A-Za-z]+\d{1,4}"),
+    Scheme("class_patient_photograph (MSLD v2)", r"[A-Za-z]+_\d{1,4}"),
 )
 
 
@@ -54,19 +77,46 @@ class _Name(NamedTuple):
     fits: bool
 
 
-@dataclass(frozen=True, eq=False)
-class Naming:
-    """Hold the scheme that was taken, its evidence, and the pictures with what their names say.
+@dataclass(frozen=True)
+class Reading:
+    """Say by what pattern names are read, and how far that can be believed.
 
-    `pictures` is sorted by path: path, label, sha256, group, copy, photograph; its groups are not
-    joined yet. `scheme` is empty where none fits; `listed` counts the pictures whose group stands
-    in the caller's table.
+    `pattern` is what `group_pattern` would say for the same; it is empty where nothing was taken.
+    `but` says what was not believed of the names, and why. `proposal` may tell groups, but a person
+    must say so.
     """
 
-    scheme: str
+    scheme: str = ""
+    pattern: str = ""
+    guessed: bool = False
+    but: str = ""
+    proposal: str = ""
+
+
+@dataclass(frozen=True, eq=False)
+class Naming:
+    """Hold how names were read, the evidence, and the pictures with what their names say.
+
+    `pictures` is sorted by path: path, label, sha256, group, copy, photograph; its groups are not
+    joined yet. `listed` counts the pictures whose group stands in the caller's table, `unknown`
+    those that are a group of their own since nothing tells theirs.
+    """
+
+    reading: Reading
     fits: int
     listed: int
+    unknown: int
     pictures: pd.DataFrame
+
+    @property
+    def scheme(self) -> str:
+        """Name the scheme that was taken; empty where none fits."""
+        return self.reading.scheme
+
+    @property
+    def guessed(self) -> bool:
+        """Tell whether the group of a picture stands on a guess."""
+        return self.reading.guessed and self.listed < len(self.pictures)
 
     @property
     def ids(self) -> int:
@@ -79,29 +129,40 @@ def read_names(
     group_pattern: str | None = None,
     groups: Mapping[str, str] | None = None,
     before: Sequence[str] = (),
+    words: Words | None = None,
 ) -> Naming:
     """Read groups and copies from the paths.
 
     The pattern decides, else the first built-in scheme that fits, else the first that fits the
-    paths of an earlier split, else every picture is a group. `groups`, by path, wins over all of
-    them where it names a picture.
+    paths of an earlier split, else what is plain in folders and names, else every picture is a
+    group. `groups`, by path, wins over all of them where it names a picture. `words` are the hashes
+    (N, 8) of the manifest's rows.
 
     Raises:
         InputError: the pattern fits no path, its `copy` is no number, or `groups` names no picture.
     """
-    pictures = manifest[["path", "label", "sha256"]].sort_values("path", ignore_index=True)
+    order = np.argsort(manifest["path"].to_numpy(), kind="stable")
+    pictures = manifest[["path", "label", "sha256"]].iloc[order].reset_index(drop=True)
     paths = pictures["path"].tolist()
-    scheme, names = _choose_scheme(paths, group_pattern, before)
+    if group_pattern is None:
+        sorted_words = None if words is None else words[order]
+        reading = _choose_reading(pictures[["path", "label"]], sorted_words, before)
+    else:
+        reading = Reading(f"--group-pattern {group_pattern}", group_pattern)
+    names = _read_all(reading.pattern, paths) if reading.pattern else list(map(_alone, paths))
+    if group_pattern is not None:
+        _require_fit(group_pattern, names, paths)
     listed = _listed(paths, groups or {})
-    pictures = pictures.assign(
-        group=pd.Series(
-            [listed.get(path, name.group) for path, name in zip(paths, names, strict=True)],
-            dtype="str",
-        ),
-        copy=pd.array([name.copy for name in names], dtype="Int64"),
-        photograph=pd.Series([name.photograph for name in names], dtype="str"),
+    told = pd.Series([listed.get(path) for path in paths], dtype="str")
+    pictures = _as_table(pictures, names)
+    fits = pd.Series([name.fits for name in names], dtype="bool")
+    return Naming(
+        reading,
+        int(fits.sum()),
+        len(listed),
+        int((~fits & told.isna()).sum()),
+        pictures.assign(group=told.fillna(pictures["group"])),
     )
-    return Naming(scheme, sum(name.fits for name in names), len(listed), pictures)
 
 
 def read_groups(path: Path) -> dict[str, str]:
@@ -189,26 +250,128 @@ def _listed(paths: list[str], groups: Mapping[str, str]) -> dict[str, str]:
     return listed
 
 
-def _choose_scheme(
-    paths: list[str], pattern: str | None, before: Sequence[str]
-) -> tuple[str, list[_Name]]:
-    """Return the scheme's name and what the paths say by it.
+def _choose_reading(pictures: pd.DataFrame, words: Words | None, before: Sequence[str]) -> Reading:
+    """Choose how the pictures (path, label) are read, by names and evidence.
 
     A few new pictures of other names must not make strangers of patients that a model knows.
     """
-    if pattern is not None:
-        names = _read_all(pattern, paths)
-        if not any(name.fits for name in names):
-            raise InputError(
-                f"group_pattern must fit the paths, got {pattern!r}. It fits none of "
-                f"{len(paths):,}, for example {paths[0]!r}. Correct it or leave it out."
-            )
-        return f"--group-pattern {pattern}", names
+    paths, but = pictures["path"].tolist(), ""
     for those in (paths, before):
         for scheme in SCHEMES:
-            if _is_believed(_read_all(scheme.pattern, those)):
-                return scheme.name, _read_all(scheme.pattern, paths)
-    return "", [_Name(path, None, path, False) for path in paths]
+            if _fits_enough(scheme.pattern, those):
+                reading = _judge(scheme, pictures, words)
+                if reading.pattern:
+                    return reading
+                but = but or reading.but
+    guess = find_structure(paths, pictures["label"].tolist())
+    if before and not (guess and guess.plain):
+        earlier = find_structure(before, [path.split("/")[0] for path in before])
+        guess = earlier if earlier and earlier.plain else guess
+    return _guessed(guess, pictures, but) if guess else Reading(but=but)
+
+
+def _guessed(guess: Guess, pictures: pd.DataFrame, but: str) -> Reading:
+    """Take a guess where it is plain, propose it where it can serve, else say why it is neither."""
+    if not guess.enough:
+        return Reading(but=but or f"values repeat in {guess.where}, but a class has too few")
+    if not guess.plain:
+        return Reading(but=but, proposal=guess.pattern)
+    read = _as_table(pictures, _read_all(guess.pattern, pictures["path"].tolist()))
+    if giant := _giant_group(read):
+        return Reading(but=f"{guess.where} would tell groups, but {giant}")
+    return Reading(f"{guess.where} (a guess)", guess.pattern, guessed=True, but=but)
+
+
+def _judge(scheme: Scheme, pictures: pd.DataFrame, words: Words | None) -> Reading:
+    """Say what of a built-in scheme that fits the names is believed; no pattern if nothing is."""
+    names = _read_all(scheme.pattern, pictures["path"].tolist())
+    fits = [name.fits for name in names]
+    if not any(fits):  # the scheme is that of an earlier split
+        return Reading()
+    read = _as_table(pictures, names)
+    copies, doubt, certain = _judge_copies(read, names, words)
+    speak = copies and bool((read["copy"] > 0).any())
+    wrong = _giant_group(read)
+    if not wrong and not speak:
+        wrong = doubt_of_groups(read.loc[fits, "group"], read.loc[fits, "label"])
+    if not wrong:
+        pattern = scheme.pattern if copies else scheme.without_copies
+        return Reading(scheme.name, pattern, guessed=not certain, but=doubt)
+    if speak:
+        name = f"{scheme.name}, photographs as groups"
+        return Reading(name, scheme.of_photographs, guessed=True, but=wrong)
+    return Reading(but=f"{scheme.name} fits the names, but {wrong}")
+
+
+def _judge_copies(
+    read: pd.DataFrame, names: Sequence[_Name], words: Words | None
+) -> tuple[bool, str, bool]:
+    """Tell whether a scheme's copies are believed, why not, and whether they leave no doubt.
+
+    Most photographs must not be there as copies alone, which keeps dates from being taken for
+    copies; and with hashes, copies must look like their originals.
+    """
+    there = {name.photograph for name in names if name.fits and not name.copy}
+    known = {name.photograph for name in names if name.fits}
+    if len(there) < PHOTOGRAPHS * len(known):
+        return False, f"{NOT_BELIEVED}: most photographs would be there as copies alone", False
+    likeness = None if words is None else compare_copies(read, words)
+    if likeness is None or likeness.believed:
+        return True, "", likeness is not None and likeness.certain
+    return False, _unlike(likeness), False
+
+
+def _unlike(likeness: Likeness) -> str:
+    """Say that what would be copies does not look so."""
+    return (
+        f"{NOT_BELIEVED}: {likeness.alike:,} of {likeness.compared:,} that were compared look like "
+        f"the original, and {likeness.control_alike:,} of {likeness.control:,} pairs of other "
+        "photographs look alike"
+    )
+
+
+def _giant_group(read: pd.DataFrame) -> str:
+    """Name a group that holds nearly a whole class, which no patient does; empty without one."""
+    sizes = read.groupby(["label", "group"]).size()
+    totals = sizes.groupby(level="label").sum()
+    largest = sizes.groupby(level="label").max()
+    found = totals.index[(totals >= JUDGED) & (largest >= WHOLE * totals)]
+    if found.empty:
+        return ""
+    label = found[0]
+    group = sizes[label].idxmax()
+    return (
+        f"group {group!r} would hold {largest[label]:,} of {totals[label]:,} images of class "
+        f"{label!r}"
+    )
+
+
+def _as_table(pictures: pd.DataFrame, names: Sequence[_Name]) -> pd.DataFrame:
+    """Put beside the pictures what their names say."""
+    return pictures.assign(
+        group=pd.Series([name.group for name in names], dtype="str"),
+        copy=pd.array([name.copy for name in names], dtype="Int64"),
+        photograph=pd.Series([name.photograph for name in names], dtype="str"),
+    )
+
+
+def _require_fit(pattern: str, names: Sequence[_Name], paths: Sequence[str]) -> None:
+    """Raise an InputError where a pattern of the caller's fits no path."""
+    if not any(name.fits for name in names):
+        raise InputError(
+            f"group_pattern must fit the paths, got {pattern!r}. It fits none of "
+            f"{len(paths):,}, for example {paths[0]!r}. Correct it or leave it out."
+        )
+
+
+def _fits_enough(pattern: str, paths: Sequence[str]) -> bool:
+    """Tell whether a pattern fits nearly all paths."""
+    search = re.compile(pattern).search
+    return bool(paths) and sum(search(path) is not None for path in paths) >= FIT * len(paths)
+
+
+def _alone(path: str) -> _Name:
+    return _Name(path, None, path, False)
 
 
 def _read_all(pattern: str, paths: Sequence[str]) -> list[_Name]:
@@ -220,7 +383,7 @@ def _read_name(pattern: re.Pattern[str], path: str) -> _Name:
     """Read one path; its photograph is the path without ending and copy number."""
     match = pattern.search(path)
     if match is None or not match["group"]:
-        return _Name(path, None, path, False)
+        return _alone(path)
     if "copy" not in pattern.groupindex:
         return _Name(match["group"], None, path, True)
     stem = path.removesuffix(Path(path).suffix)
@@ -242,14 +405,3 @@ def _copy_number(text: str, path: str) -> int:
             "Correct the pattern."
         )
     return int(text)
-
-
-def _is_believed(names: list[_Name]) -> bool:
-    """Tell whether a scheme fits enough names, and most photographs are not copies alone.
-
-    The second half keeps dates such as a2024_05_17 from being taken for copies.
-    """
-    fitting = [name for name in names if name.fits]
-    there = {name.photograph for name in fitting if not name.copy}
-    known = {name.photograph for name in fitting}
-    return len(fitting) >= max(FIT * len(names), 1) and len(there) >= PHOTOGRAPHS * len(known)

@@ -44,6 +44,14 @@ class SplitSettings(BaseModel):
             "the patient, optional named group 'copy' the copy's number (0 or none = photograph)"
         ),
     )
+    near_duplicates: Literal["join", "report", "off"] = Field(
+        default="join",
+        description=(
+            "pictures that look nearly the same: join them into one group, report them only, or "
+            "off (not searched). A --groups table of all pictures outranks them, and where joining "
+            "would swallow a class they are only reported"
+        ),
+    )
     hold_out_copies: bool = Field(
         default=False,
         description="let val and test hold augmented copies too, not photographs only",

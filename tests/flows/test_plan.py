@@ -216,6 +216,13 @@ def test_the_command_that_reproduces_a_run_can_be_run(tmp_path: Path) -> None:
     assert words.endswith(f"--groups {tmp_path / 'groups.csv'} --hold-out-copies --fold 1/5")
 
 
+def test_what_becomes_of_near_duplicates_is_a_setting_of_the_split() -> None:
+    chosen = plan(split=SplitFlags(near_duplicates="report"))
+    assert chosen.split.near_duplicates == "report"
+    assert "--near-duplicates report" in chosen.command
+    assert plan().split.near_duplicates == "join"
+
+
 def test_a_table_is_known_by_its_bytes(tmp_path: Path) -> None:
     (tmp_path / "one.csv").write_text("path,split\n")
     (tmp_path / "two.csv").write_text("path,split\n")

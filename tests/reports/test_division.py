@@ -187,3 +187,51 @@ def test_how_it_was_divided_is_said_as_far_as_it_is_known() -> None:
         "Strategy": "of tomorrow",
         "Pictures that look alike": "1 pair taken for one photograph and joined",
     }
+
+
+# ---------------------------------------------------------------- what is only guessed or alike
+
+
+@pytest.mark.parametrize(
+    ("scheme", "words"),
+    [
+        ({"guessed": True, "evidence": "V1 fits 9 of 9 names"}, "guessed (V1 fits 9 of 9 names)"),
+        ({"unknown": 12, "names": 48}, "the groups of 12 of 48 pictures are not known"),
+        ({"unknown": 48, "names": 48}, "the file names follow no known scheme"),
+    ],
+)
+def test_where_groups_are_not_known_nobody_says_that_nothing_leaks(
+    scheme: dict[str, Any], words: str
+) -> None:
+    known = {"name": "V1", "groups_known": False}
+    leakage = {"drawn": part(0, group=0), "random": part(0), "scheme": known | scheme}
+    bad, sentence = division.leak_verdict(leakage)
+    assert bad
+    assert sentence.startswith("Whether test pictures have relatives in train is not known: ")
+    assert words in sentence
+    assert [row.name for row in division.crossings(leakage)][1:] == [
+        "a picture of the same group, as far as groups are known",
+        "any of these, as far as groups are known",
+    ]
+
+
+def test_near_duplicates_that_were_not_joined_are_no_proof() -> None:
+    near = {"joined_pairs": 0, "listed_pairs": 0, "reported_pairs": 9, "not_joined_because": "why"}
+    counted = {"near": counts(3, 10), "group": counts(0, 10), "any": counts(3, 10)}
+    leakage = {"drawn": counted, "near": near, "drawn_val": counted}
+    bad, sentence = division.leak_verdict(leakage)
+    assert bad
+    assert sentence.startswith("3 test pictures (30.0\u00a0%) have a near-duplicate in train. They")
+    assert "not joined: why. If they show the same thing, the score is too good" in sentence
+    assert division.cautions(leakage) == []
+    assert (
+        "9 near-duplicates that were reported, not joined"
+        in (division.division_facts(leakage)["Pictures that look alike"])
+    )
+    more = leakage | {"drawn": counted | {"group": counts(1, 10)}}
+    assert "too good to be believed for new patients" in division.leak_verdict(more)[1]
+
+
+def test_near_duplicates_that_were_not_searched_are_not_counted() -> None:
+    facts = division.division_facts({"near": {"searched": False}})
+    assert facts == {"Pictures that look alike": "not searched"}

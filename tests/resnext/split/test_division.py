@@ -3,6 +3,7 @@
 import base64
 import hashlib
 import io
+from collections.abc import Callable
 from pathlib import Path
 from typing import Any
 
@@ -18,7 +19,7 @@ from resnext.split.division import Division, Sources, divide
 from resnext.split.duplicates import find_near_duplicates, grey_reader
 from resnext.split.settings import SplitSettings
 from resnext.tables import write_table
-from tests.resnext.samples import DATA, users_scan
+from tests.resnext.samples import DATA, save, users_scan
 
 
 def drawn(seed: int) -> Image.Image:
@@ -128,20 +129,47 @@ def test_a_near_duplicate_under_two_classes_is_left_out_and_named(tmp_path: Path
     assert told(division)[-1].startswith("WARNING: 3 pictures stand under two classes: Macular/M00")
 
 
-def test_a_class_of_one_picture_many_times_is_told_why(tmp_path: Path) -> None:
+def of_two_classes(root: Path, seed: Callable[[str, int], int], count: int = 8) -> Path:
+    """Draw `count` pictures a class, by seeds; those of one seed are of several sizes."""
+    for label in "ab":
+        for number in range(count):
+            image = drawn(seed(label, number)).resize((60 + number, 50 + (label == "a")))
+            save(root / label / f"x {number}.png", image)
+    return root
+
+
+def test_pictures_that_stand_under_two_classes_leave_a_class_empty_and_that_is_told(
+    tmp_path: Path,
+) -> None:
+    of_two_classes(tmp_path, lambda _, number: number)
     for number in range(8):
-        for label in "ab":
-            (tmp_path / label).mkdir(exist_ok=True)
-            seed = 0 if label == "a" else number
-            drawn(seed + 5).resize((60 + number, 50)).save(tmp_path / label / f"x {number}.png")
+        save(tmp_path / "b" / f"y {number}.png", drawn(200 + number))
     why = "holds 0 groups, but .* 8 of their 8 pictures are left out, since the same picture stands"
-    with pytest.raises(InputError, match=why):
+    with pytest.raises(InputError, match=why) as caught:
         divided(tmp_path)
-    for path in (tmp_path / "b").iterdir():
-        drawn(100 + int(path.stem[-1])).save(path)
+    assert str(caught.value).endswith("remove the folder, or use --near-duplicates report.")
+    assert divided(tmp_path, near_duplicates="report").leakage["scheme"]["groups"] == 24
+
+
+def test_a_class_of_one_picture_many_times_is_divided_and_warned_of(tmp_path: Path) -> None:
+    of_two_classes(tmp_path, lambda label, number: 5 if label == "a" else 100 + number)
+    division = divided(tmp_path)
+    assert division.leakage["scheme"]["groups"] == 16
+    (warning,) = [text for text in division.leakage["warnings"] if "near-duplicates" in text]
+    assert "reported, not joined: joining would leave class 'a' in too few groups" in warning
+    assert "2 of 3 test images have a near-duplicate in train" in warning
+
+
+def test_a_class_of_one_file_many_times_is_told_what_helps(tmp_path: Path) -> None:
+    of_two_classes(tmp_path, lambda _, number: 100 + number)
+    for path in (tmp_path / "a").iterdir():
+        save(path, drawn(5))
     with pytest.raises(InputError, match="holds 1 group, but") as caught:
-        divided(tmp_path)
-    assert "Identical and nearly identical pictures are one group." in str(caught.value)
+        divided(tmp_path, near_duplicates="off")
+    assert str(caught.value).endswith(
+        "Identical and nearly identical pictures are one group. Add pictures of other patients or "
+        "remove the folder."
+    )
 
 
 def test_a_split_that_comes_with_the_data_is_used_and_audited(tmp_path: Path) -> None:
@@ -221,7 +249,7 @@ def test_classes_that_are_not_learnt_or_not_tested_are_warned_of(tmp_path: Path)
         folder = tmp_path / part / label
         folder.mkdir(parents=True, exist_ok=True)
         drawn(number).save(folder / f"{number}.png")
-    assert divided(tmp_path, strategy="given").leakage["warnings"] == [
+    assert divided(tmp_path, strategy="given").leakage["warnings"][1:] == [
         "no picture in train of c: it can't be learnt",
         "no picture in test of a; b: it can't be tested",
     ]
@@ -239,9 +267,10 @@ def test_parts_that_came_with_the_data_are_not_dissolved_in_silence(tmp_path: Pa
         folder = tmp_path / ("train", "val")[number % 3 == 0] / "ab"[number % 2]
         folder.mkdir(parents=True, exist_ok=True)
         drawn(number).save(folder / f"{number}.png")
-    (warning,) = divided(tmp_path).leakage["warnings"]
+    _, warning = divided(tmp_path).leakage["warnings"]
     assert warning.startswith("the folder comes divided; its parts were put together and divided")
-    (warning,) = divided(tmp_path, strategy="given").leakage["warnings"]
+    unknown, warning = divided(tmp_path, strategy="given").leakage["warnings"]
+    assert unknown.startswith("the groups are not known: each of these 24 images counts as a group")
     assert warning.startswith("there is no test part: the val part is the test part")
 
 
@@ -283,11 +312,12 @@ def test_a_kept_split_that_leaves_a_part_empty_is_told(tmp_path: Path) -> None:
 
 def test_a_large_group_is_warned_of(tmp_path: Path) -> None:
     patients(tmp_path, count=9, copies=0)
-    assert divided(tmp_path).leakage["warnings"] == []
+    (guess,) = divided(tmp_path).leakage["warnings"]
+    assert guess.startswith("the groups are only guessed")
     for number in (1, 2, 3):
         drawn(60 + number).save(tmp_path / "Macular" / f"M00_1{number}_00.png")
         drawn(80 + number).save(tmp_path / "Macular" / f"M0{number}_05_00.png")
-    assert divided(tmp_path).leakage["warnings"] == [
+    assert divided(tmp_path).leakage["warnings"][1:] == [
         "group M00 holds 4 of 24 photographs (17%): if these are not one patient's, correct it "
         "with --groups"
     ]

@@ -13,6 +13,7 @@ from PIL import Image
 from resnext.errors import InputError
 from resnext.manifest.scan import Scan, scan
 from resnext.split.division import Division, Sources, divide
+from resnext.split.groups import SCHEMES
 from resnext.split.settings import SplitSettings
 from resnext.tables import write_table
 from tests.resnext.samples import save
@@ -26,13 +27,20 @@ def drawing(seed: int, side: int = 64) -> Image.Image:
     return Image.fromarray(patches).resize((side, side), Image.Resampling.BICUBIC)
 
 
+def augmented(image: Image.Image, copy: int) -> Image.Image:
+    """Mirror an image and lay some of another one over it: alike, but no near-duplicate."""
+    other = drawing(9000 + copy).transpose(Image.Transpose.ROTATE_90)
+    return Image.blend(image.transpose(Image.Transpose.FLIP_LEFT_RIGHT), other, 0.2 + 0.03 * copy)
+
+
 def patients(root: Path, each: int = 6, copies: int = 1) -> Path:
     """Two classes of patients with one photograph each; copies are no near-duplicates of it."""
     for first, label in ((100, "A"), (200, "B")):
         for patient in range(1, each + 1):
             for copy in range(copies + 1):
-                seed = first + patient + 1000 * copy
-                save(root / label / f"{label}{patient:02d}_01_{copy:02d}.png", drawing(seed))
+                image = drawing(first + patient)
+                image = augmented(image, copy) if copy else image
+                save(root / label / f"{label}{patient:02d}_01_{copy:02d}.png", image)
     return root
 
 
@@ -91,7 +99,8 @@ def test_leakage_says_all_that_is_documented(tmp_path: Path) -> None:
     assert found["scheme"] == {
         "name": "patient_photograph_copy (MSLD v1)",
         "evidence": "patient_photograph_copy (MSLD v1) fits 24 of 24 names",
-        "fits": 24, "listed": 0, "names": 24, "ids": 12, "groups": 11,
+        "pattern": SCHEMES[0].pattern, "proposal": None, "guessed": False, "groups_known": True,
+        "fits": 24, "listed": 0, "unknown": 0, "names": 24, "ids": 12, "groups": 11,
     }  # fmt: skip
     assert found["near"] == {"joined_pairs": 1, "listed_pairs": 0}
     assert found["largest_group"] == {"name": "A02=A05", "photographs": 2, "share": 2 / 12}
@@ -118,7 +127,9 @@ def test_a_split_of_a_table_is_used_as_it_is(tmp_path: Path) -> None:
     used = done.split[done.split["split"] != "unused"]
     parts = dict(zip(used["path"], used["split"], strict=True))
     assert parts | {"gone.png": "train"} == chosen
-    assert done.leakage["warnings"] == [
+    guess, *warnings = done.leakage["warnings"]
+    assert guess.startswith("the groups are only guessed, by patient_photograph_copy (MSLD v1)")
+    assert warnings == [
         "1 of 11 paths of --use-split are not in the folder: gone.png",
         "2 pictures are in no part of the given split: A/A06_01_00.png; B/B06_01_00.png",
     ]

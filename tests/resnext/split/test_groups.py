@@ -46,6 +46,12 @@ def test_a_name_outside_the_scheme_is_a_group_of_its_own() -> None:
     assert pd.isna(last["copy"])
 
 
+def test_a_scheme_of_earlier_names_that_fits_none_now_says_nothing() -> None:
+    before = [f"a/P{n:02d}_01_00.jpg" for n in range(19)]
+    found = read_names(plain(9), before=before)
+    assert (found.scheme, found.ids, found.unknown) == ("", 18, 18)
+
+
 def test_dates_are_not_taken_for_copies() -> None:
     names = [f"a/IMG2024_05_{day:02d}.jpg" for day in range(1, 31)]
     assert read_names(table(names)).scheme == ""
