@@ -68,7 +68,7 @@ def of_balanced_accuracy(sample: Sample) -> Interval:
     bounds = [_recall_interval(sample, of == place) for place in range(len(places))]
     low, high = mean_interval(recalls, bounds, csr_array((moved, (sample.groups, of))))
     one = score_interval(
-        float(recalls.mean()), moved / len(places), sample.groups, of, bounded=False
+        float(recalls.mean()), moved / len(places), sample.groups, of, times=math.inf
     )
     return min(low, one[0]), max(high, one[1])
 
@@ -100,14 +100,17 @@ def of_auroc(sample: Sample, place: int, value: float) -> Interval:
 
 
 def of_mean_auroc(sample: Sample, value: float) -> Interval:
-    """Give the interval of the AUROC of two classes, or of the mean of more."""
+    """Give the interval of the AUROC of two classes, or of the mean of more.
+
+    The mean of K is surer than one of two: the number of groups bounds it K / 2 times.
+    """
     places = auroc_places(sample)
     if len(places) == 1:
         return of_auroc(sample, places[0], value)
     if sample.group_count < 2 or not places:
         return UNDEFINED
     moved = np.mean([influence.of_auroc(sample, place) for place in places], axis=0)
-    return score_interval(value, moved, sample.groups, sample.true)
+    return score_interval(value, moved, sample.groups, sample.true, times=len(places) / 2)
 
 
 def _recall_interval(sample: Sample, hits: BoolArray) -> Interval:

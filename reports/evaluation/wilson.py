@@ -69,7 +69,7 @@ def score_interval(
     groups: IntArray,
     classes: IntArray | None = None,
     *,
-    bounded: bool = True,
+    times: float = 1,
 ) -> Interval:
     """Give the interval of a score 0..1 from the influence of each image.
 
@@ -80,7 +80,7 @@ def score_interval(
         influence: (N,), how much each image moves it.
         groups: (N,), the group of each.
         classes: (N,), the class of each, where all classes weigh the same in the score.
-        bounded: Whether the number of groups bounds the effective number of images.
+        times: How many times the number of groups the effective number of images is at most.
     """
     if math.isnan(value) or (0 < value < 1 and (groups == groups[0]).all()):
         return UNDEFINED
@@ -89,7 +89,7 @@ def score_interval(
     unbiased = np.sqrt(held / np.maximum(held - 1, 1))  # of the variance, by class
     moved = np.bincount(groups, weights=influence * unbiased[places])
     there = held[held > 0]
-    most = len(there) ** 2 / (1 / there).sum() if bounded else math.inf
+    most = times * len(there) ** 2 / (1 / there).sum()
     freedom = max(1, there.sum() - len(there))
     number = effective_number(
         *map(np.asarray, (value, (moved**2).sum(), len(groups), freedom, most))

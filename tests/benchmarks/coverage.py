@@ -34,6 +34,8 @@ Sizes = tuple[int, int]
 SIZES: Sequence[Sizes] = ((1, 3), (8, 8), (1, 14))
 SHARES = (0.8, 0.9, 0.95, 0.98)
 AUROCS = (0.7, 0.8, 0.9, 0.97)
+APART = (1, 2, 3)
+"""So many standard deviations lie between the scores of a class and of the others."""
 COUNTED = ("balanced_accuracy", "macro_f1", "weighted_f1", "mcc")
 DRAWN = ("average_precision", "log_loss", "brier")
 
@@ -115,6 +117,34 @@ class Ranks:
         return drawn_scores(many.sample(np.random.default_rng(0)))
 
 
+@dataclass(frozen=True)
+class Means:
+    """Hold what test parts of several equally large classes are like, each group of one class."""
+
+    classes: int
+    groups: int
+    sizes: Sizes
+    apart: float
+    """How far the score of its class lies above the others, in standard deviations."""
+
+    def sample(self, rng: np.random.Generator) -> Sample:
+        """Draw a test part."""
+        groups = grouped(rng, self.groups, self.sizes)
+        true = groups % self.classes
+        shape = (len(groups), self.classes)
+        scores = self.apart * np.eye(self.classes)[true]
+        scores += np.sqrt(LIKENESS) * rng.normal(size=(self.groups, self.classes))[groups]
+        scores += np.sqrt(1 - LIKENESS) * rng.normal(size=shape)
+        shares = np.exp(scores) / np.exp(scores).sum(axis=1, keepdims=True)
+        names = tuple(f"c{place}" for place in range(self.classes))
+        return Sample(names, true, shares.argmax(axis=1), shares, groups)
+
+    def truth(self) -> dict[str, float]:
+        """Give the mean AUROC of a very large test part."""
+        many = Means(self.classes, 500 * self.classes**2, (8, 8), self.apart)
+        return {"auroc": mean_area(many.sample(np.random.default_rng(0)))}
+
+
 def grouped(rng: np.random.Generator, groups: int, sizes: Sizes) -> IntArray:
     """Draw the group of each image, (N,)."""
     return np.repeat(np.arange(groups), rng.integers(sizes[0], sizes[1] + 1, groups))
@@ -156,8 +186,18 @@ def ranked_interval(sample: Sample) -> dict[str, Interval]:
     return {"auroc": intervals.of_auroc(sample, 1, area)}
 
 
+def mean_interval(sample: Sample) -> dict[str, Interval]:
+    """Give the interval of the mean AUROC."""
+    return {"auroc": intervals.of_mean_auroc(sample, mean_area(sample))}
+
+
+def mean_area(sample: Sample) -> float:
+    """Compute the mean AUROC of the classes, all of which are there."""
+    return float(class_scores(sample, _ones(sample))["auroc"].mean())
+
+
 def covered(
-    part: Answers | Ranks,
+    part: Answers | Ranks | Means,
     give: Callable[[Sample], dict[str, Interval]],
     truth: dict[str, float],
     runs: int,
@@ -228,6 +268,11 @@ def counted_row(part: Answers, runs: int) -> list[float]:
 def ranked_row(parts: Sequence[Ranks], runs: int) -> list[float]:
     """Simulate a row of the table of AUROCs."""
     return [covered(part, ranked_interval, {"auroc": part.auroc}, runs)["auroc"] for part in parts]
+
+
+def mean_row(parts: Sequence[Means], runs: int) -> list[float]:
+    """Simulate a row of the table of mean AUROCs."""
+    return [covered(part, mean_interval, part.truth(), runs)["auroc"] for part in parts]
 
 
 def drawn_row(part: Ranks, runs: int) -> list[float]:
@@ -304,6 +349,20 @@ def tables() -> list[Table]:
                     ),
                 )
                 for groups, others, sizes, together in ranked
+            ],
+            thinned=8,
+        ),
+        Table(
+            "Mean AUROC of more classes",
+            ("classes", "groups", "images a group"),
+            [f"{apart:g} apart" for apart in APART],
+            [
+                (
+                    (str(classes), str(groups), words(sizes)),
+                    partial(mean_row, [Means(classes, groups, sizes, apart) for apart in APART]),
+                )
+                for classes, groups in ((3, 15), (3, 60), (10, 60))
+                for sizes in SIZES[:2]
             ],
             thinned=8,
         ),

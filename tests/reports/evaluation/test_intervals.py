@@ -11,9 +11,11 @@ from tests.benchmarks.coverage import (
     SHARES,
     SIZES,
     Answers,
+    Means,
     Ranks,
     counted_intervals,
     covered,
+    mean_interval,
     ranked_interval,
     share_covered,
 )
@@ -99,3 +101,11 @@ def test_intervals_of_scores_over_the_classes_hold_the_truth(part: Answers) -> N
 def test_intervals_of_the_auroc_hold_the_truth(groups: int, auroc: float) -> None:
     part = Ranks(groups, 2 * groups, (8, 8), auroc)
     assert covered(part, ranked_interval, {"auroc": auroc}, 200)["auroc"] >= 0.92
+
+
+@pytest.mark.parametrize("apart", [1, 3])
+def test_intervals_of_the_mean_auroc_hold_the_truth_and_say_something(apart: float) -> None:
+    part = Means(5, 40, (1, 3), apart)
+    assert covered(part, mean_interval, part.truth(), 200)["auroc"] >= 0.92
+    low, high = mean_interval(part.sample(np.random.default_rng(1)))["auroc"]
+    assert high - low < 0.2
