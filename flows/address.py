@@ -1,22 +1,18 @@
-"""Whether a Prefect server answers at an address, and lets us in; ports of this machine."""
+"""Whether a Prefect server answers at an address, and lets us in."""
 
 import base64
 import os
 import re
 import socket
-import subprocess
-import time
 import urllib.error
 import urllib.request
 from collections.abc import Iterator
 from contextlib import contextmanager
 from http.client import HTTPException
-from pathlib import Path
 from urllib.parse import unquote, urlsplit
 
 from resnext.errors import InputError
 
-START_TIMEOUT = 120.0  # seconds; the very first start makes a database
 LOOPBACK = ("127.0.0.1", "localhost")
 LOGIN = re.compile(r"(?<=//).*@")  # to the last @: a password may hold any sign
 HEALTHY = (200, b"true")
@@ -67,14 +63,6 @@ def is_taken(port: int) -> bool:
     """Tell whether something listens on a port of this machine."""
     with socket.socket() as probe:
         return probe.connect_ex(("127.0.0.1", port)) == 0
-
-
-def free_port() -> int:
-    """Give the number of a port on which nothing listens now."""
-    with socket.socket() as probe:
-        probe.bind(("127.0.0.1", 0))
-        port: int = probe.getsockname()[1]
-    return port
 
 
 def without_login(url: str) -> tuple[str, str | None]:
@@ -140,18 +128,3 @@ def reach_loopback_directly() -> None:
         known = os.environ.get(name, "")
         missing = [host for host in LOOPBACK if host not in known.split(",")]
         os.environ[name] = ",".join(filter(None, [known, *missing]))
-
-
-def await_answer(process: "subprocess.Popen[bytes]", port: int, output: Path) -> str:
-    """Wait until a server that was started answers; give its address.
-
-    Raises:
-        ServerError: it ended, or does not answer in time; the message names its log file.
-    """
-    url = f"http://127.0.0.1:{port}/api"
-    end = time.monotonic() + START_TIMEOUT
-    while not healthy(url):
-        if process.poll() is not None or time.monotonic() > end:
-            raise ServerError(f"The Prefect server did not start, see {output}.")
-        time.sleep(0.1)
-    return url

@@ -5,8 +5,8 @@ $ python flows/automations.py --webhook NAME --url https://...    # makes that w
 $ python flows/automations.py --remove
 
 The server also gives up runs whose process ended without a word: those that send no heartbeat any
-more. Automations live on the server, one that goes on running (`make ui`, or PREFECT_API_URL):
-the one that a run starts for itself doesn't evaluate any. Nothing is sent by the runs themselves.
+more. Automations live on the server and are made on one that goes on running (`make ui`, or
+PREFECT_API_URL). Nothing is sent by the runs themselves.
 
 Source: https://docs.prefect.io/v3/advanced/detect-zombie-flows for the lost heartbeat. Departs
 from it in that only this project's flows are watched.
@@ -262,10 +262,10 @@ def _require_longer_than_heartbeats(after: timedelta) -> None:
 
 
 def _require_lasting_server() -> None:
-    if server.lasting() is None:
+    if server.current() is None:
         raise InputError(
-            "PREFECT_API_URL must name a Prefect server that goes on running, got none, and none "
-            f"answers at {server.WELL_KNOWN}. Start one: make ui"
+            "PREFECT_API_URL must name a Prefect server that goes on running, got none, and this "
+            "project's own does not run. Start it: make ui"
         )
 
 

@@ -69,7 +69,7 @@ class Contestant:
     plans: tuple[Plan, ...]
 
 
-@flow(name="compare", flow_run_name="compare {recipes}", persist_result=False)
+@flow(name="compare", flow_run_name="compare {recipes}", persist_result=False, retries=0)
 def compare_recipes(
     recipes: tuple[str, ...],
     compared: CompareFlags = CompareFlags(),

@@ -139,8 +139,9 @@ class DrawFlags(Flags):
     groups: Annotated[
         Path | None,
         Field(
-            description="CSV of path,group: the patient of each picture, by its path below --data; "
-            "it wins over what names say [default: none]"
+            description="table (CSV) of path,group: the patient of each picture, by its path below "
+            "--data or its name; columns such as image_id and patient_id of published metadata are "
+            "understood. It wins over what names say [default: none]"
         ),
     ] = None
     near_duplicates: NearDuplicates | None = _from_preset(SplitSettings, "near_duplicates")
@@ -155,8 +156,15 @@ class SplitFlags(DrawFlags):
     use_split: Annotated[
         Path | None,
         Field(
-            description="CSV of path,split (train, val, test or unused): used as it is, and "
-            "audited [default: none]"
+            description="table (CSV) of path,split (train, val, test or unused): used as it is, "
+            "and audited [default: none]"
+        ),
+    ] = None
+    no_val: Annotated[
+        bool | None,
+        Field(
+            description="leave a split that comes without a validation part as it is: else groups "
+            "are taken out of its train part for one, in the ratio of --shares [default: off]"
         ),
     ] = None
     keep_split: Annotated[
@@ -164,7 +172,8 @@ class SplitFlags(DrawFlags):
         Field(
             description="split.csv of an earlier run: its groups stay where they are, so that "
             "scores stay comparable; new ones are drawn. Renamed pictures are known by the "
-            "manifest.csv beside it [default: none]"
+            "manifest.csv beside it, ids of joined groups by the joined_groups.json "
+            "[default: none]"
         ),
     ] = None
 
@@ -242,8 +251,8 @@ class ScheduleFlags(Flags):
     cron: Annotated[
         str | None,
         Field(
-            description="with --serve: when, as minute, hour, day, month, weekday "
-            "[default: 0 3 * * 1, Mondays at 03:00]"
+            description="with --serve: when, in five fields: minute, hour, day, month, weekday; "
+            "the next three times are printed [default: 0 3 * * 1, Mondays at 03:00]"
         ),
     ] = None
     timezone: Annotated[

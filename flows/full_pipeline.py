@@ -106,6 +106,7 @@ def runtime_of(plan: Plan, run: Path) -> Runtime:
         workers=plan.workers,
         verify=plan.verify,
         progress_bar=terminal.is_watched(),
+        script_lines=plan.preset == "seed",
     )
 
 
@@ -129,7 +130,7 @@ def run_pipeline(plan: Plan, name: str) -> str:
     return terminal.conclusion(run, plan)
 
 
-@flow(name="full-pipeline", flow_run_name=lambda: run_name(), persist_result=False)
+@flow(name="full-pipeline", flow_run_name=lambda: run_name(), persist_result=False, retries=0)
 def full_pipeline(
     data: DataFlags = DataFlags(),
     split: SplitFlags = SplitFlags(),

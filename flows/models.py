@@ -67,14 +67,15 @@ def main(
 
 
 def announce(store: Path, changed: Pointer) -> None:
-    """Tell a Prefect server that goes on running of the new champion; none is started for it."""
-    if server.lasting() is None:
-        return
+    """Tell the Prefect server that a run would use of the new champion; none is started for it."""
     change = changed.changes[-1]
-    with suppress(InputError), server.connected():  # a server that is away is no reason to fail
-        announce_promotion(
-            store, registry.find(store, change.version), f"{change.kind} {change.why}"
-        )
+    with suppress(InputError):  # a server that is away is no reason to fail
+        if server.current() is None:
+            return
+        with server.connected():
+            announce_promotion(
+                store, registry.find(store, change.version), f"{change.kind} {change.why}"
+            )
 
 
 def table(versions: Sequence[Version], pointer: Pointer) -> str:

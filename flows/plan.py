@@ -25,9 +25,10 @@ from flows.flags import (
 from reports.evaluation.settings import HALF, EvaluationSettings, positive_class
 from resnext.device import Compute, count_cpus, plan_compute
 from resnext.errors import InputError
+from resnext.manifest.folders import class_name
 from resnext.manifest.listing import part_folders
 from resnext.recipe import Recipe
-from resnext.split.settings import SplitSettings
+from resnext.split.settings import JOINED_FILE, SplitSettings
 from tasks.stage.artifact import Artifact
 from tasks.stage.store import is_altered
 
@@ -42,14 +43,15 @@ class SplitTables(NamedTuple):
     earlier: Artifact | None
     earlier_manifest: Artifact | None
     """By which the pictures of the earlier split are known again, whatever they are called now."""
+    earlier_joined: Artifact | None
+    """By which the ids are known that were joined to the groups of the earlier split."""
 
     def keeping(self, split: Path) -> "SplitTables":
-        """Give these tables with an earlier split, and with the manifest beside it, if any."""
-        manifest = split.with_name("manifest.csv")
-        known = manifest.is_file() and not is_altered(manifest)
+        """Give these tables with an earlier split, and with what lies beside it, if anything."""
         return self._replace(
             earlier=Artifact.of_file(split),
-            earlier_manifest=Artifact.of_file(manifest) if known else None,
+            earlier_manifest=_beside(split, "manifest.csv"),
+            earlier_joined=_beside(split, JOINED_FILE),
         )
 
 
@@ -126,7 +128,7 @@ def resolve(
         tables=_tables(split),
         recipe=recipe,
         weights=weights,
-        evaluation=EvaluationSettings(**given_of(evaluation)),
+        evaluation=_evaluation(evaluation),
         compute=plan_compute(run.device, recipe.arch, run.deterministic),
         workers=count_cpus() if run.workers is None else max(1, run.workers),
         verify=run.verify,
@@ -199,22 +201,39 @@ def _weights(text: str | None) -> tuple[str | None, Artifact | None]:
     return "file", Artifact.of_file(Path(text).absolute())
 
 
+def _evaluation(flags: EvaluationFlags) -> EvaluationSettings:
+    """Fill in how it is evaluated; a class may be written as its folder is on any system."""
+    positive = {"positive": class_name(flags.positive)} if flags.positive else {}
+    return EvaluationSettings(**given_of(flags) | positive)
+
+
 def _split_settings(
     flags: SplitFlags, preset: Mapping[str, Any], pictures: Path | None
 ) -> SplitSettings:
-    """Fill in how the pictures are divided; a folder that comes divided is taken as it is."""
+    """Fill in how the pictures are divided; a folder that comes divided is taken as it is.
+
+    Where it comes with two parts alone, --shares says how its train part is shared out.
+    """
     _require_one_way(flags)
     renamed = {"split": "strategy", "split_seed": "seed"}
     asked = {renamed.get(name, name): value for name, value in given_of(flags).items()}
-    divided = pictures is not None and bool(part_folders(pictures))
-    chooses = asked.keys() & {"strategy", "shares", "fold", "keep_split"} or "strategy" in preset
-    if flags.use_split or (divided and not chooses):
+    parts = part_folders(pictures) if pictures is not None else []
+    against = {"strategy", "fold", "keep_split"} | ({"shares"} if len(parts) > 2 else set())
+    chooses = asked.keys() & against or "strategy" in preset
+    if flags.use_split or (parts and not chooses):
         asked["strategy"] = "given"
     if "shares" in asked:
         asked["shares"] = _shares(asked["shares"])
     if "fold" in asked:
         asked["fold"] = _fold(asked["fold"])
     settings = SplitSettings(**_chosen(SplitSettings, preset, asked))
+    if settings.strategy == "given" and not flags.no_val and settings.shares[1]:
+        settings = settings.model_copy(update={"carve_val": True})
+    if flags.no_val and settings.strategy != "given":
+        raise InputError(
+            f"--no-val must go with a split that comes with the data, got {settings.strategy}. To "
+            "draw parts without validation, give --shares 80,0,20."
+        )
     if flags.keep_split is not None and settings.strategy not in ("grouped", "stratified"):
         raise InputError(
             f"--keep-split must go with --split grouped or stratified, got {settings.strategy}. "
@@ -248,9 +267,15 @@ def _tables(flags: SplitFlags) -> SplitTables:
         InputError: one of them is not there.
     """
     groups = _table("--groups", flags.groups)
-    tables = SplitTables(groups, _table("--use-split", flags.use_split), None, None)
+    tables = SplitTables(groups, _table("--use-split", flags.use_split), None, None, None)
     earlier = _table("--keep-split", flags.keep_split)
     return tables if earlier is None else tables.keeping(earlier.single_path())
+
+
+def _beside(file: Path, name: str) -> Artifact | None:
+    """Give a file that lies beside another one and is as it was written; None without it."""
+    found = file.with_name(name)
+    return Artifact.of_file(found) if found.is_file() and not is_altered(found) else None
 
 
 def _table(flag: str, path: Path | None) -> Artifact | None:
@@ -323,9 +348,14 @@ def _path(flag: str, path: Path | None) -> Path | None:
         raise InputError(
             f"{flag} must be a picture or a folder, got '{path}'. Nothing is there. Check the path."
         )
-    if path is not None and path.is_dir() and not any(p.is_file() for p in path.rglob("*")):
+    if path is not None and path.is_dir() and not any(map(_may_hold_pictures, path.rglob("*"))):
         raise InputError(f"{flag} must hold pictures, got '{path}'. There is no file in it.")
     return path.resolve() if path else None
+
+
+def _may_hold_pictures(path: Path) -> bool:
+    """Tell a file, or a link, which may lead to a folder of them."""
+    return path.is_file() or path.is_symlink()
 
 
 def _command(data: DataFlags, given: Mapping[str, Any], preset: Preset, run: RunFlags) -> str:

@@ -1,15 +1,19 @@
-"""What is in the work pool: deployments, their schedules, and runs that go on or were left behind.
+"""What our worker is about: deployments, their schedules, and runs that go on or were left behind.
 
-It talks to the server that is connected, and starts nothing.
+It talks to the server that is connected, and starts nothing. What others have there is left alone,
+whatever its name: a run is ours by the worker that carries it out.
 """
 
+import hashlib
 import time
 from collections.abc import Mapping
+from contextlib import suppress
 from pathlib import Path
 from typing import Any
 
 import yaml
 
+from flows import server
 from flows.flags import REPOSITORY
 from tasks.orchestrator import (
     PREFECT_API_REQUEST_TIMEOUT,
@@ -20,9 +24,11 @@ from tasks.orchestrator import (
     FlowRunFilter,
     FlowRunFilterState,
     FlowRunFilterStateType,
+    ObjectAlreadyExists,
     State,
     StateType,
     SyncPrefectClient,
+    WorkPoolCreate,
     WorkPoolFilter,
     WorkPoolFilterName,
     get_client,
@@ -35,26 +41,48 @@ LOOK_EVERY = 0.5  # seconds
 REQUEST_TIMEOUT = 10.0  # seconds for one request while we end
 
 
+def make_pool() -> None:
+    """Make the work pool where there is none; one that there is stays as its owner set it."""
+    with suppress(ObjectAlreadyExists), get_client(sync_client=True) as client:
+        client.create_work_pool(WorkPoolCreate(name=POOL, type="process"))
+
+
+def worker_name() -> str:
+    """Name the worker by machine and history, for each of which there is one at a time.
+
+    Prefect labels a run with the name of the worker that carries it out.
+    """
+    place = f"{server.HERE}:{server.history_folder()}"
+    return f"ui-{hashlib.sha256(place.encode()).hexdigest()[:8]}"
+
+
 def deployments() -> list[dict[str, Any]]:
     """Give what prefect.yaml says of each deployment."""
-    found: list[dict[str, Any]] = yaml.safe_load(DEPLOYMENTS.read_text(encoding="utf-8"))[
-        "deployments"
-    ]
+    found: list[dict[str, Any]] = _said()["deployments"]
     return found
 
 
-def pause_schedules() -> dict[str, Path]:
-    """Pause the schedule of each deployment whose folder of pictures is not there; name them."""
-    missing = {
+def asleep() -> dict[str, Path]:
+    """Name each deployment whose schedule waits for a folder of pictures, and that folder."""
+    return {
         each["name"]: folder
         for each in deployments()
         if each.get("schedules") and not (folder := REPOSITORY / folder_of(each)).is_dir()
     }
-    with get_client(sync_client=True) as client:
-        for found in client.read_deployments():
-            for schedule in found.schedules if found.name in missing else ():
-                client.update_deployment_schedule(found.id, schedule.id, active=False)
-    return missing
+
+
+def write_deployments(file: Path) -> None:
+    """Write what prefect.yaml says, with the schedules that wait for their pictures paused."""
+    said, waiting = _said(), asleep()
+    for each in said["deployments"]:
+        for schedule in each.get("schedules") or () if each["name"] in waiting else ():
+            schedule["active"] = False
+    file.write_text(yaml.safe_dump(said), encoding="utf-8")
+
+
+def _said() -> dict[str, Any]:
+    said: dict[str, Any] = yaml.safe_load(DEPLOYMENTS.read_text(encoding="utf-8"))
+    return said
 
 
 def folder_of(deployment: Mapping[str, Any]) -> str:
@@ -109,8 +137,10 @@ def _cancel_unfinished(client: SyncPrefectClient) -> bool:
 
 
 def _unfinished(client: SyncPrefectClient) -> list[FlowRun]:
-    """Give the runs of the pool that began and did not end."""
+    """Give the runs of our worker that began and did not end."""
     kinds = [StateType.PENDING, StateType.RUNNING, StateType.CANCELLING]
     began = FlowRunFilter(state=FlowRunFilterState(type=FlowRunFilterStateType(any_=kinds)))
     pool = WorkPoolFilter(name=WorkPoolFilterName(any_=[POOL]))
-    return client.read_flow_runs(flow_run_filter=began, work_pool_filter=pool)
+    worker = worker_name()
+    found = client.read_flow_runs(flow_run_filter=began, work_pool_filter=pool)
+    return [run for run in found if run.labels.get("prefect.worker.name") == worker]

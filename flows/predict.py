@@ -20,6 +20,7 @@ from flows.plan import store_folder
 from resnext.card import ModelCard, describe, read_card
 from resnext.device import count_cpus, plan_compute
 from resnext.errors import InputError
+from resnext.manifest.listing import list_pictures
 from tasks import registry
 from tasks.history import add_tags
 from tasks.orchestrator import Completed, State, flow, run_id
@@ -36,7 +37,12 @@ RESULT = "batch_predictions.csv"
 SHOWN = 20  # pictures, on the terminal
 
 
-@flow(name="batch-predict", flow_run_name="predict {source.name}", persist_result=False)
+@flow(
+    name="batch-predict",
+    flow_run_name="predict {source.name}",
+    persist_result=False,
+    retries=0,
+)
 def batch_predict(source: Path, settings: PredictFlags = PredictFlags()) -> State[Any]:
     """Predict pictures that have no class yet.
 
@@ -53,9 +59,15 @@ def batch_predict(source: Path, settings: PredictFlags = PredictFlags()) -> Stat
 def run_prediction(source: Path, settings: PredictFlags, name: str) -> str:
     """Predict, show the first results and say where they all are.
 
+    Nothing is to be done for a folder without a file, as a batch's may be on some nights.
+
     Raises:
         InputError: there is no such picture or model.
     """
+    if _is_empty(source):
+        words = f"{source.name}: no pictures"
+        log.info(words, extra={"plain": True})
+        return words
     store = store_folder(settings.store)
     model, card = find_model(settings.model, store)
     log.info("model: %s, %s", describe(card), model.single_path().resolve())
@@ -74,6 +86,12 @@ def run_prediction(source: Path, settings: PredictFlags, name: str) -> str:
         note_drift_of_batch(reading, pictures, done, model.single_path())
     show(done, run / RESULT, calibration)
     return f"{source.name}: {words}"
+
+
+def _is_empty(source: Path) -> bool:
+    """Tell a folder, of any layout, that holds no file but hidden ones and a system's own."""
+    listing = list_pictures(source)
+    return not listing.files and not listing.faults
 
 
 def find_model(path: Path | None, store: Path) -> tuple[Artifact, ModelCard]:
@@ -167,7 +185,8 @@ def main(
         raise InputError(
             f"PICTURE_OR_FOLDER must be there, got '{source}'. Nothing is there. Check the path."
         )
-    choose_model(settings.model, store_folder(settings.store))  # said before a server is started
+    if not _is_empty(source):
+        choose_model(settings.model, store_folder(settings.store))  # said before a server starts
     terminal.show_only_our_lines()
     with server.connected():
         command.run_flow(batch_predict, source.absolute(), settings)

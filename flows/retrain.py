@@ -64,7 +64,9 @@ SCHEDULE_GROUP = Group.create_ordered("When to do it again")
 DECISION_GROUP = Group.create_ordered("When a new model becomes champion")
 
 
-@flow(name="retrain", flow_run_name=lambda: f"retrain {run_name()}", persist_result=False)
+@flow(
+    name="retrain", flow_run_name=lambda: f"retrain {run_name()}", persist_result=False, retries=0
+)
 def retrain(
     data: PictureFlags = PictureFlags(),
     split: DrawFlags = DrawFlags(),

@@ -1,23 +1,30 @@
 """Serve a flow on a schedule from this process, without a work pool and a worker."""
 
+import asyncio
 import logging
 import signal
-from contextlib import ExitStack
 from typing import Any
+from zoneinfo import available_timezones
 
-from flows import address, page, server
-from flows.flags import ScheduleFlags
+from flows import page, server
+from flows.address import is_taken
+from flows.flags import REPOSITORY, ScheduleFlags
 from resnext.errors import InputError
 from tasks.orchestrator import (
     ConcurrencyLimitConfig,
     ConcurrencyLimitStrategy,
     Cron,
-    CronSchedule,
     Flow,
+    ObjectNotFound,
+    get_client,
 )
 from tasks.watch import signals_to_end
 
 log = logging.getLogger(__name__)
+
+FIELDS = 5  # of a cron text
+SHOWN = 3  # times
+OURS = f"served from {server.HERE}:{REPOSITORY}"  # a tag
 
 
 def require_schedule(flags: ScheduleFlags) -> None:
@@ -31,36 +38,62 @@ def require_schedule(flags: ScheduleFlags) -> None:
             if getattr(flags, name) is not None:
                 raise InputError(f"--{name} must go with --serve, got it alone. Add --serve.")
         return
-    cron, timezone = flags.when
+    next_runs("--cron", *flags.when)
+
+
+def next_runs(what: str, cron: str, timezone: str) -> str:
+    """Say when a cron text comes next, three times, as Prefect's scheduler reckons.
+
+    Raises:
+        InputError: it has not five fields, none of its dates exists, or the time zone is unknown.
+    """
+    from prefect.server.schemas.schedules import CronSchedule
+
+    remedy = (
+        "Write five fields (minute, hour, day, month, weekday), as in '0 3 * * 1' for Mondays at "
+        "03:00."
+    )
+    if timezone not in available_timezones():
+        zone = "--timezone" if what == "--cron" else f"{what} ('timezone')"
+        raise InputError(f"{zone} must be a time zone's name, as Europe/Berlin, got '{timezone}'.")
     try:
-        CronSchedule(cron=cron, timezone=timezone)
-    except ValueError as error:
-        wrong_zone = "timezone" in str(error).lower()
-        rule = "a time zone's name, as Europe/Berlin" if wrong_zone else "a cron expression"
-        remedy = "" if wrong_zone else " Write five fields, as in '0 3 * * 1' for Mondays at 03:00."
-        flag, value = ("timezone", timezone) if wrong_zone else ("cron", cron)
-        raise InputError(f"--{flag} must be {rule}, got '{value}'.{remedy}") from error
+        schedule = CronSchedule(cron=cron, timezone=timezone)
+        fields = len(cron.split())
+    except ValueError:
+        fields = 0
+    if fields != FIELDS:  # Prefect takes six, with seconds, and names such as @daily too
+        raise InputError(f"{what} must be a cron expression, got '{cron}'. {remedy}")
+    try:
+        dates = asyncio.run(schedule.get_dates(SHOWN))
+    except ValueError as error:  # Prefect's server would look for it in vain
+        raise InputError(
+            f"{what} must name a date that exists, got '{cron}', which never comes. Name a day "
+            "that its month has."
+        ) from error
+    return f"{', '.join(f'{date:%a %Y-%m-%d %H:%M}' for date in dates)} ({timezone})"
 
 
 def serve(flow: Flow[..., Any], flags: ScheduleFlags, parameters: dict[str, Any]) -> None:
     """Run a flow by the clock until Ctrl-C, one run at a time; the second waits.
 
-    A server is started for it where none goes on running. A run that is stopped saves a checkpoint.
+    A run that is stopped saves a checkpoint.
 
     Raises:
-        InputError: no Prefect server answers where the settings say, it asks for another password,
-            or there is no port for a new one.
+        InputError: see `flows.server.connected`; or the server's deployment is somebody else's.
     """
     cron, timezone = flags.when
-    with ExitStack() as stack:
-        _stop_as_by_sigterm()
-        address.reach_loopback_directly()
-        found = server.lasting() or stack.enter_context(page.served(page.PORT)).url
-        url = stack.enter_context(address.named(found))
-        log.info("%s runs at '%s' (%s) until Ctrl-C", flow.name, cron, timezone)
+    name = f"{flow.name}-served"
+    _stop_as_by_sigterm()
+    port = 0 if is_taken(server.PORT) else server.PORT
+    log.info("%s runs at '%s' (%s) until Ctrl-C", flow.name, cron, timezone)
+    log.info("next: %s", next_runs("--cron", cron, timezone))
+    with server.connected(port=port) as url:
+        if url != server.own_address():
+            _require_ours(f"{flow.name}/{name}", url)
         log.info("run history: %s", url.removesuffix("/api"))
         flow.serve(
-            name=f"{flow.name}-served",
+            name=name,
+            tags=[OURS],
             schedule=Cron(cron, timezone=timezone),
             parameters=parameters,
             global_limit=ConcurrencyLimitConfig(
@@ -69,6 +102,21 @@ def serve(flow: Flow[..., Any], flags: ScheduleFlags, parameters: dict[str, Any]
             print_starting_message=False,
         )
         log.info("stopped; the schedule is paused until it is served again")
+
+
+def _require_ours(name: str, url: str) -> None:
+    """Refuse to take over, and later to pause, a schedule that is served from somewhere else."""
+    with get_client(sync_client=True) as client:
+        try:
+            tags = client.read_deployment_by_name(name).tags
+        except ObjectNotFound:
+            return
+    if OURS not in tags:
+        raise InputError(
+            f"--serve must have the deployment '{name}' for itself, got one on {url} that was made "
+            f"elsewhere ({', '.join(tags) or 'no tags'}). Unset PREFECT_API_URL to serve on a "
+            f"server of this machine, or, if nobody needs it: prefect deployment delete '{name}'"
+        )
 
 
 def _stop_as_by_sigterm() -> None:

@@ -180,7 +180,10 @@ def random_verdict(leakage: Leakage | None) -> str:
 
 
 def cautions(leakage: Leakage | None) -> list[str]:
-    """List what else speaks against the split: crossings of the validation part, warnings."""
+    """List what else speaks against the split: crossings of the validation part, warnings.
+
+    What may be wrong with the class folders stands before what may be with the split.
+    """
     validation, test = _inner(leakage, "drawn_val").get("any"), _inner(leakage, "drawn_test_val")
     said = []
     if validation and validation["count"] and not _only_look_alike(leakage, "drawn_val"):
@@ -194,7 +197,8 @@ def cautions(leakage: Leakage | None) -> list[str]:
             f"{_have_relatives(between, 'test picture')} in validation: the best epoch was chosen "
             "with pictures much like those that are tested."
         )
-    return [*said, *map(str, (leakage or {}).get("warnings") or ())]
+    told = (leakage or {}).get("folders"), (leakage or {}).get("warnings")
+    return [*said, *(str(warning) for warnings in told for warning in warnings or ())]
 
 
 def _inner(leakage: Leakage | None, key: str) -> Leakage:
@@ -231,11 +235,21 @@ def division_facts(leakage: Leakage | None) -> dict[str, str]:
     strategy = str((leakage or {}).get("strategy") or "")
     facts = {
         "Strategy": STRATEGIES.get(strategy, strategy),
+        "Validation": _carved(_inner(leakage, "carved")),
         "How groups were found": str(_inner(leakage, "scheme").get("evidence") or ""),
         "Pictures that look alike": _near(_inner(leakage, "near")),
         "Largest group": _largest(_inner(leakage, "largest_group")),
+        "Your tables": _tables(_inner(leakage, "tables")),
     }
     return {name: text for name, text in facts.items() if text}
+
+
+def _carved(carved: Leakage) -> str:
+    """Say that validation was taken out of a given train part."""
+    if not carved.get("pictures"):
+        return ""
+    pictures, groups = plural(carved["pictures"], "picture"), plural(carved["groups"], "group")
+    return f"{pictures} of {groups}, taken out of train, since only one other part was given"
 
 
 def _near(near: Leakage) -> str:
@@ -251,6 +265,15 @@ def _near(near: Leakage) -> str:
     return ", ".join(
         f"{plural(number, 'pair') if place == 0 else count(number)} {words}"
         for place, (number, words) in enumerate(counted)
+    )
+
+
+def _tables(tables: Leakage) -> str:
+    """Count, for each table that the user gave, the rows and pictures that met."""
+    return "; ".join(
+        f"{flag}: {count(told['met'])} of {plural(told['rows'], 'row')} met a picture, "
+        f"{count(told['pictures_without'])} of {plural(told['pictures'], 'picture')} have no row"
+        for flag, told in tables.items()
     )
 
 

@@ -4,8 +4,8 @@ A class may be called "NA" or "001" and a file may hold a comma, a quote or a li
 name: text columns are never guessed at. Numbers are written in the shortest form that reads back
 as the same number, and equal tables give equal bytes on every machine: utf-8, line ends "\n".
 
-A name that a spreadsheet would take for a formula, such as "=1+1", is written after an apostrophe,
-which is taken off again where it is read.
+A text that a spreadsheet would take for a formula, such as "=1+1", is written after an apostrophe,
+which is taken off again where it is read (`reports.formulas`).
 
 An undefined number is NaN in memory, an empty field in CSV and null in JSON.
 This module knows the columns of the tables, but not what their numbers mean.
@@ -15,13 +15,14 @@ from __future__ import annotations
 
 import json
 import math
-import re
 from collections.abc import Mapping, Sequence
 from pathlib import Path
 from typing import Any
 
 import numpy as np
 import pandas as pd
+
+from reports.formulas import guarded, unguarded
 
 TEXT_COLUMNS = frozenset(
     {
@@ -31,6 +32,9 @@ TEXT_COLUMNS = frozenset(
         "split",
         "reason",
         "predicted",
+        "other",
+        "other_label",
+        "verdict",
         "status",
         "error",
         "class",
@@ -44,9 +48,6 @@ TEXT_COLUMNS = frozenset(
     }
 )
 """The columns that hold text; every other column holds numbers."""
-
-FORMULA = re.compile(r"'*[=+\-@\t\r]")
-"""How a cell begins that a spreadsheet runs, or one that was kept from it."""
 
 TRUE = "true"
 """The heading of the first column of confusion.csv."""
@@ -80,7 +81,7 @@ def read_confusion(path: Path) -> pd.DataFrame:
         counts = cells.iloc[:, 1:].to_numpy().astype(np.int64)
     except ValueError as error:
         raise ValueError(f"Counts must be whole numbers. {path}: {error}.") from error
-    return confusion_table(counts, list(map(_unguarded, cells[0])), header[1:])
+    return confusion_table(counts, list(map(unguarded, cells[0])), header[1:])
 
 
 def write_confusion(confusion: pd.DataFrame, path: Path) -> None:
@@ -136,7 +137,7 @@ def _read_cells(path: Path) -> tuple[list[str], pd.DataFrame]:
         raise ValueError(f"A table must have equally long rows. {path}: {error}") from error
     except pd.errors.EmptyDataError as error:
         raise ValueError(f"A table must begin with a heading, got nothing. {path}.") from error
-    header = [_unguarded(str(name)) for name in cells.iloc[0]]
+    header = [unguarded(str(name)) for name in cells.iloc[0]]
     return header, cells.iloc[1:].reset_index(drop=True)
 
 
@@ -162,8 +163,8 @@ def _cell(value: object) -> str:
     if isinstance(value, np.generic):
         return _cell(value.item())
     text = repr(value) if isinstance(value, float) else str(value)
-    if isinstance(value, str) and FORMULA.match(value):
-        text = f"'{value}"
+    if isinstance(value, str):
+        text = guarded(value)
     if any(character in text for character in ',"\r\n'):
         return '"' + text.replace('"', '""') + '"'
     return text
@@ -172,18 +173,13 @@ def _cell(value: object) -> str:
 def _column(path: Path, name: str, cells: pd.Series[Any]) -> pd.Series[Any]:
     """Give the fields of one column as text or as numbers (whole where all of them are)."""
     if name in TEXT_COLUMNS:
-        return cells.map(_unguarded)
+        return cells.map(unguarded)
     try:
         if cells.str.fullmatch(r"-?[0-9]+").all():
             return cells.astype(np.int64)
         return cells.where(cells != "", "nan").astype(np.float64)
     except ValueError as error:
         raise ValueError(f"Column '{name}' must hold numbers. {path}: {error}.") from error
-
-
-def _unguarded(text: str) -> str:
-    """Take off the apostrophe that a formula was written after."""
-    return text[1:] if text[:1] == "'" and FORMULA.match(text) else text
 
 
 def _plain(value: Any) -> Any:

@@ -3,8 +3,8 @@
 It knows which columns are whole numbers, and which ones a manifest has. It does not know what
 the rows mean, and it does not choose where a file lies.
 
-A name that a spreadsheet would take for a formula, such as "=1+1.jpg", is written after an
-apostrophe, which is taken off again where it is read.
+A text that a spreadsheet would take for a formula, such as "=1+1.jpg", is written after an
+apostrophe, which is taken off again where it is read, in every column of text.
 Source: https://owasp.org/www-community/attacks/CSV_Injection
 """
 
@@ -31,16 +31,14 @@ MANIFEST_COLUMNS = [
     "format",
     "orientation",
 ]
-NAMES = ["path", "label", "group", "predicted", "reason", "error"]
-"""Columns that hold words from the data."""
-FORMULA_SIGNS = frozenset("=+-@\t\r")
+FORMULA_SIGNS = frozenset("=+-@\t\r\n\uff1d\uff0b\uff0d\uff20")  # the last four are full-width
 SUSPECT = FORMULA_SIGNS | {"'"}
 NUMBERS = ["bytes", "width", "height", "orientation", "size", "mtime_ns", "inode"]
 
 
-def write_table(table: pd.DataFrame, path: Path) -> None:
+def write_table(table: pd.DataFrame, path: Path | BinaryIO) -> None:
     r"""Write a table as CSV: UTF-8, `\n`, no index; equal tables give equal bytes."""
-    inert = _names_changed(table, _guarded)
+    inert = _texts_changed(table, _guarded)
     inert.to_csv(path, index=False, lineterminator="\n", encoding="utf-8")
 
 
@@ -48,7 +46,7 @@ def read_table(path: Path | BinaryIO) -> pd.DataFrame:
     """Read a CSV that `write_table` wrote: text stays text, even a class named NA or 001."""
     kinds = defaultdict(lambda: "str", dict.fromkeys(NUMBERS, "int64"))
     table = pd.read_csv(path, dtype=kinds, keep_default_na=False, encoding="utf-8")
-    return _names_changed(table, _unguarded)
+    return _texts_changed(table, unguarded)
 
 
 def read_manifest(path: Path) -> pd.DataFrame:
@@ -96,33 +94,35 @@ def read_split_pictures(split: Path, manifest: Path) -> pd.DataFrame:
 def _read_text(path: Path) -> pd.DataFrame:
     """Read a CSV with every cell as text; a byte-order mark, as Excel writes it, is passed over."""
     table = pd.read_csv(path, dtype=str, keep_default_na=False, encoding="utf-8-sig")
-    return _names_changed(table, _unguarded)
+    return _texts_changed(table, unguarded)
 
 
-def _names_changed(table: pd.DataFrame, change: Callable[[str], str]) -> pd.DataFrame:
-    """Change the names in a table that need it; nearly always that is none."""
-    for column in set(NAMES) & set(table.columns):
-        names = table[column].tolist()
-        if any(map(_is_suspect, names)):
-            table = table.assign(**{column: [change(name) for name in names]})
+def _texts_changed(table: pd.DataFrame, change: Callable[[str], str]) -> pd.DataFrame:
+    """Change the texts in a table that need it; nearly always that is none."""
+    for column in table.select_dtypes(exclude=["number", "bool"]).columns:
+        cells = table[column].tolist()
+        if any(map(_is_suspect, cells)):
+            changed = [change(cell) if isinstance(cell, str) else cell for cell in cells]
+            table = table.assign(**{column: changed})
     return table
 
 
-def _is_suspect(name: object) -> bool:
-    return isinstance(name, str) and name[:1] in SUSPECT
+def _is_suspect(cell: object) -> bool:
+    return isinstance(cell, str) and cell[:1] in SUSPECT
 
 
-def _guarded(name: str) -> str:
+def _guarded(text: str) -> str:
     """Put an apostrophe before what a spreadsheet would run, however many stand there already."""
-    return f"'{name}" if _is_formula(name) else name
+    return f"'{text}" if _is_formula(text) else text
 
 
-def _unguarded(name: str) -> str:
-    return name[1:] if name[:1] == "'" and _is_formula(name) else name
+def unguarded(text: str) -> str:
+    """Take off the apostrophe that a formula was written after."""
+    return text[1:] if text[:1] == "'" and _is_formula(text) else text
 
 
-def _is_formula(name: object) -> bool:
-    return isinstance(name, str) and name.lstrip("'")[:1] in FORMULA_SIGNS
+def _is_formula(text: str) -> bool:
+    return text.lstrip("'")[:1] in FORMULA_SIGNS
 
 
 def typed(table: pd.DataFrame) -> pd.DataFrame:

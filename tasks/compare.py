@@ -1,9 +1,9 @@
 """Compare recipes by the predictions of their folds."""
 
-import csv
 import logging
 from typing import Annotated
 
+from reports.formulas import read_rows
 from tasks.history import tell
 from tasks.orchestrator import NO_CACHE, create_table_artifact, task
 from tasks.stage.artifact import Artifact, Reads, Work
@@ -40,11 +40,10 @@ def compare(
     (work.out / "comparison.txt").write_text(f"{words}\n", encoding="utf-8")
 
 
-@task(task_run_name="publish to the UI", cache_policy=NO_CACHE, persist_result=False)
+@task(task_run_name="publish to the UI", cache_policy=NO_CACHE, persist_result=False, retries=0)
 def publish_comparison(name: str, found: Artifact) -> None:
     """Show the comparison on the flow run's page."""
-    with found.path(COMPARISON).open(encoding="utf-8", newline="") as file:
-        rows = list(csv.DictReader(file))
+    rows = read_rows(found.path(COMPARISON))
     tell(
         lambda: create_table_artifact(
             table=rows, key="comparison", description=f"Recipes compared: {name}"

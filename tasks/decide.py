@@ -30,7 +30,7 @@ def decide(
     tables.write_json(decision.decide(old, new, settings), work.out / DECISION)
 
 
-@task(task_run_name="publish the decision", cache_policy=NO_CACHE, persist_result=False)
+@task(task_run_name="publish the decision", cache_policy=NO_CACHE, persist_result=False, retries=0)
 def publish_decision(
     words: str, versions: list[Version], pointer: Pointer, pages: dict[str, Path]
 ) -> None:

@@ -108,7 +108,7 @@ def drift_of_batch(
     _write(work.out, *found)
 
 
-@task(task_run_name="publish the drift", cache_policy=NO_CACHE, persist_result=False)
+@task(task_run_name="publish the drift", cache_policy=NO_CACHE, persist_result=False, retries=0)
 def publish_drift(found: Artifact) -> None:
     """Log the note on drift, and show it with the class shares on the flow run's page."""
     drift = read_drift(found)

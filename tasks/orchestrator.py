@@ -42,6 +42,7 @@ from prefect.automations import (  # noqa: E402
 from prefect.blocks.webhook import Webhook  # noqa: E402
 from prefect.cache_policies import NO_CACHE  # noqa: E402
 from prefect.client.orchestration import SyncPrefectClient, get_client  # noqa: E402
+from prefect.client.schemas.actions import WorkPoolCreate  # noqa: E402
 from prefect.client.schemas.filters import (  # noqa: E402
     FlowRunFilter,
     FlowRunFilterState,
@@ -59,7 +60,7 @@ from prefect.client.schemas.objects import (  # noqa: E402
 from prefect.client.schemas.schedules import CronSchedule  # noqa: E402
 from prefect.context import FlowRunContext, TaskRunContext  # noqa: E402
 from prefect.events import emit_event  # noqa: E402
-from prefect.exceptions import ObjectNotFound  # noqa: E402
+from prefect.exceptions import ObjectAlreadyExists, ObjectNotFound  # noqa: E402
 from prefect.schedules import Cron  # noqa: E402
 from prefect.settings import (  # noqa: E402
     PREFECT_API_AUTH_STRING,
@@ -70,6 +71,7 @@ from prefect.settings import (  # noqa: E402
     PREFECT_FLOWS_HEARTBEAT_FREQUENCY,
     PREFECT_HOME,
     PREFECT_UI_URL,
+    get_current_settings,
     temporary_settings,
 )
 from prefect.states import Cancelled, Cancelling, Completed, Crashed, Failed  # noqa: E402
@@ -116,6 +118,7 @@ __all__ = [
     "FlowRunFilter",
     "FlowRunFilterState",
     "FlowRunFilterStateType",
+    "ObjectAlreadyExists",
     "ObjectNotFound",
     "Posture",
     "ResourceSpecification",
@@ -125,6 +128,7 @@ __all__ = [
     "Task",
     "TaskRunContext",
     "Webhook",
+    "WorkPoolCreate",
     "WorkPoolFilter",
     "WorkPoolFilterName",
     "create_markdown_artifact",
@@ -133,6 +137,7 @@ __all__ = [
     "emit_event",
     "flow",
     "get_client",
+    "get_current_settings",
     "run_id",
     "running",
     "task",

@@ -66,7 +66,9 @@ def predict_pictures(
     write_table(table, work.out / "batch_predictions.csv")
 
 
-@task(task_run_name="publish the predictions", cache_policy=NO_CACHE, persist_result=False)
+@task(
+    task_run_name="publish the predictions", cache_policy=NO_CACHE, persist_result=False, retries=0
+)
 def publish_predictions(found: Artifact, place: Path, calibration: Artifact | None = None) -> str:
     """Show the first answers on the flow run's page; say how many pictures were called what."""
     answers = answers_of(found, calibration)

@@ -5,11 +5,11 @@ lie in the store; nothing is computed or drawn here.
 """
 
 import base64
-import csv
 import json
 from pathlib import Path
 from typing import Any
 
+from reports.formulas import read_rows
 from reports.words import decimal_interval, percent_interval
 from tasks.history import tell
 from tasks.orchestrator import (
@@ -31,7 +31,7 @@ CLASS_SHARES = ("precision", "recall", "specificity", "f1")
 AREA = "auroc"
 
 
-@task(task_run_name="publish to the UI", cache_policy=NO_CACHE, persist_result=False)
+@task(task_run_name="publish to the UI", cache_policy=NO_CACHE, persist_result=False, retries=0)
 def publish(name: str, scores: Artifact, figures: Artifact, report: Artifact) -> None:
     """Make the artifacts of a flow run.
 
@@ -84,13 +84,11 @@ def summary(name: str, metrics: dict[str, Any], curves: str, confusion: str, rep
 
 def per_class_rows(path: Path) -> list[dict[str, str]]:
     """Read per_class.csv into rows for people, each share with its interval of 95 %."""
-    with path.open(encoding="utf-8", newline="") as file:
-        rows = list(csv.DictReader(file))
     return [
         {"class": row["class"], "support": row["support"]}
         | {name: percent_interval(*_figure(row, name)) for name in CLASS_SHARES}
         | {AREA: decimal_interval(*_figure(row, AREA))}
-        for row in rows
+        for row in read_rows(path)
     ]
 
 

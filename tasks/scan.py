@@ -54,13 +54,18 @@ def _scan(work: Work, how: Callable[..., manifest.Scan]) -> manifest.Scan:
         found = how(work.pictures, workers=work.workers, remembered=remembered, progress=progress)
     if found.opened or remembered is None or len(found.memory) < len(remembered):
         _remember(found.memory, memory)
-    log.info(describe_scan(found.manifest, found.quarantine, found.left_out))
+    said = describe_scan(found.manifest, found.quarantine, found.left_out)
+    log.info("\n".join([said, *found.notes]))
+    for warning in found.warnings:
+        log.warning(warning)
     return found
 
 
 def _remember(read: pd.DataFrame, memory: Path) -> None:
     """Write down what was read, with a digest in front: a damaged memory must not be believed."""
-    table = read.to_csv(index=False, lineterminator="\n").encode()
+    written = io.BytesIO()
+    tables.write_table(read, written)
+    table = written.getvalue()
     replace_file(memory, f"{hashlib.sha256(table).hexdigest()}\n".encode() + table)
 
 

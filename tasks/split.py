@@ -23,17 +23,21 @@ def split(
     given: UserTable = None,
     earlier: UserTable = None,
     earlier_manifest: UserTable = None,
+    earlier_joined: UserTable = None,
 ) -> None:
     """Write split.csv, leakage.json, near.csv, division.txt and, with thumbnails, pairs.json.
+
+    joined_groups.json lists the ids of each group that several were joined to.
 
     What leaks is said at every run, cached or not.
     """
     import numpy as np
 
     from resnext.split.describe import describe_split
-    from resnext.split.division import Sources, divide
+    from resnext.split.division import divide
+    from resnext.split.told import Sources
 
-    given_tables = (groups, given, earlier, earlier_manifest)
+    given_tables = (groups, given, earlier, earlier_manifest, earlier_joined)
     tables = (table.single_path() if table else None for table in given_tables)
     pictures = read_manifest(manifest.path("manifest.csv"))
     words = np.load(manifest.path("hashes.npy"))
@@ -44,6 +48,7 @@ def split(
     write_json(work.out / "leakage.json", division.leakage)
     write_table(division.pairs, work.out / "near.csv")
     write_json(work.out / "pairs.json", division.cards)
+    write_json(work.out / splits.JOINED_FILE, division.joined)
     said = describe_split(division.split, division.leakage)
     (work.out / "division.txt").write_text(f"{said}\n", encoding="utf-8")
     log.info(said)

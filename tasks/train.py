@@ -38,7 +38,8 @@ def train(
         recipe.epochs,
         log_interval=work.log_interval,
         progress_bar=work.progress_bar,
-        validates_on_test=not len(parts.val),
+        validates_on_test=work.script_lines and not len(parts.val),
+        watched="validation" if len(parts.val) else "test",
     )
     checkpoints = Checkpoints(work.scratch, say)
     with watcher:

@@ -19,6 +19,7 @@ from filelock import FileLock
 from pydantic import BaseModel, ConfigDict, ValidationError
 
 from resnext.errors import InputError
+from resnext.split.settings import JOINED_FILE
 from tasks.stage.artifact import sha256_of
 from tasks.stage.run import MODEL, REGISTRY, USED, link_file, used_by
 from tasks.stage.store import PARTIAL, is_altered, replace_file
@@ -27,8 +28,10 @@ log = logging.getLogger(__name__)
 
 FACTS = "version.json"
 LOCK = "registry.lock"
-TABLES = ("split.csv", "manifest.csv")
+NEEDED = ("split.csv", "manifest.csv")
 """Tables of a champion that a retraining can't do without."""
+TABLES = (*NEEDED, JOINED_FILE)
+"""Tables that a retraining reads; versions of before the last one was written lack it."""
 KEPT = (
     MODEL, "calibration.json", "metrics.json", "predictions.csv", *TABLES, "report.html",
 )  # fmt: skip
@@ -179,7 +182,7 @@ def require_tables(store: Path, version: Version) -> None:
     Raises:
         InputError: one is gone or was altered.
     """
-    for name in TABLES:
+    for name in dict.fromkeys([*NEEDED, *version.tables]):
         _as_registered(store, version, name)
 
 

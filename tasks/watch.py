@@ -58,14 +58,22 @@ class TrainingWatcher:
 
     As a context manager it takes the first Ctrl-C for a wish to save and stop; a second one stops
     at once. The signals of `signals_to_end` are such a wish too, however many: then it ends in a
-    `StoppedError`.
+    `StoppedError`. `validates_on_test` tells epochs in the words of the script that the project
+    began as; else `watched` names the part that is measured after each.
     """
 
     def __init__(
-        self, epochs: int, *, log_interval: int, progress_bar: bool, validates_on_test: bool
+        self,
+        epochs: int,
+        *,
+        log_interval: int,
+        progress_bar: bool,
+        validates_on_test: bool,
+        watched: str = "validation",
     ) -> None:
         self.epochs = epochs
         self.validates_on_test = validates_on_test
+        self.watched = watched
         self.log_interval = log_interval
         self.progress_bar = progress_bar
         self.total = self.per_epoch = self.begun = self.step = self.seen = 0
@@ -138,11 +146,12 @@ class TrainingWatcher:
 
     def on_epoch(self, row: "EpochRow") -> None:
         """Say how an epoch went."""
-        self._update_ui(in_words(row, self.epochs))
+        told = in_words(row, self.epochs, self.watched)
+        self._update_ui(told)
         if self.validates_on_test:
             say(in_the_scripts_words(row), plain=True)
         else:
-            say(in_words(row, self.epochs))
+            say(told)
         if row.epoch == self.epochs and self.validates_on_test:
             say("Done", plain=True)
 
@@ -173,12 +182,12 @@ class TrainingWatcher:
         return str(timedelta(seconds=round(seconds)))
 
 
-def in_words(row: "EpochRow", epochs: int) -> str:
+def in_words(row: "EpochRow", epochs: int, watched: str = "validation") -> str:
     """Say how an epoch went."""
     text = f"epoch {row.epoch}/{epochs}: train loss {row.train_loss:.3f}"
     text += f", accuracy {row.train_accuracy:.1%}"
     if row.val_loss is not None and row.val_accuracy is not None:
-        text += f"; validation loss {row.val_loss:.3f}, accuracy {row.val_accuracy:.1%}"
+        text += f"; {watched} loss {row.val_loss:.3f}, accuracy {row.val_accuracy:.1%}"
     return text
 
 

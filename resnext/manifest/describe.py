@@ -3,8 +3,11 @@
 from __future__ import annotations
 
 from collections import Counter
+from collections.abc import Iterable
 
 import pandas as pd
+
+from resnext.manifest.listing import Listing
 
 OFFENDERS = 5  # named in a message before the total
 SHOWN = 20  # classes that are named
@@ -24,6 +27,21 @@ def describe_scan(manifest: pd.DataFrame, quarantine: pd.DataFrame, left_out: in
     if left_out:
         lines.append(f"{left_out:,} hidden or system files and folders left out")
     return "\n".join(lines)
+
+
+def notes_of(listing: Listing) -> list[str]:
+    """Say what was left out as the system's own, and what lies elsewhere, through links."""
+    notes = []
+    if listing.system:
+        notes.append(f"of these the system's own: {_counted(listing.system.elements())}")
+    if listing.outside:
+        link, target = min(listing.outside.items())
+        links = len(listing.outside)
+        notes.append(
+            f"{listing.files_outside:,} files lie outside the folder, through {links:,} "
+            f"{'link' if links == 1 else 'links'}: {link} leads to {target}"
+        )
+    return notes
 
 
 def name_faults(quarantine: pd.DataFrame) -> str:
@@ -60,9 +78,9 @@ def _facts(manifest: pd.DataFrame) -> list[str]:
     ]
 
 
-def _counted(values: pd.Series[str]) -> str:
+def _counted(values: Iterable[str]) -> str:
     """Count values, the commonest first."""
-    counts = sorted(Counter(values.tolist()).items(), key=lambda item: (-item[1], item[0]))
+    counts = sorted(Counter(values).items(), key=lambda item: (-item[1], item[0]))
     return ", ".join(f"{value} {count:,}" for value, count in counts)
 
 

@@ -8,13 +8,14 @@ pictures, and it writes no file.
 
 from __future__ import annotations
 
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from pathlib import Path
 
 import pandas as pd
 
 from resnext.errors import InputError
-from resnext.manifest.describe import name_faults
+from resnext.manifest.describe import name_faults, notes_of
+from resnext.manifest.folders import class_name, folder_warnings
 from resnext.manifest.hashing import Words, to_words
 from resnext.manifest.listing import FILE_COLUMNS, Listing, list_classes, list_pictures
 from resnext.manifest.reading import READ_COLUMNS, READER, Progress, Reading, read_files
@@ -27,7 +28,8 @@ class Scan:
 
     `words` (N, 8) are the perceptual hashes of the manifest's pictures, see
     `resnext.manifest.hashing`. `memory` is given back as `remembered` at the next scan; `left_out`
-    counts hidden and system entries; `opened` counts the files that were read this time.
+    counts hidden and system entries; `opened` counts the files that were read this time. `notes`
+    say what else was found, `warnings` what may be wrong with the class folders.
     """
 
     manifest: pd.DataFrame
@@ -36,6 +38,8 @@ class Scan:
     memory: pd.DataFrame
     left_out: int = 0
     opened: int = 0
+    notes: tuple[str, ...] = ()
+    warnings: tuple[str, ...] = ()
 
 
 def scan(
@@ -47,7 +51,8 @@ def scan(
 ) -> Scan:
     """Scan a folder of class folders: the class of a picture is the first folder below root.
 
-    Where root holds the folders train, val and test, it is the second.
+    Where root holds the folders train, val and test, it is the second. Folders whose names differ
+    in what no screen shows are one class (`class_name`).
 
     `workers` processes decode, where there is enough to read; `progress` is called with files
     read and files to read.
@@ -57,10 +62,12 @@ def scan(
     """
     listing = list_classes(root)
     done = _read_listing(listing, workers, remembered, progress)
+    folders = [path.rpartition("/")[0] for path in done.manifest["path"].tolist()]
     depth = listing.depth
-    labels = [path.split("/", depth)[depth - 1] for path in done.manifest["path"].tolist()]
-    manifest = done.manifest.assign(label=pd.Series(labels, dtype="str"))
-    found = Scan(typed(manifest[MANIFEST_COLUMNS]), *_parts(done))
+    labels = {name: class_name(name.split("/", depth)[depth - 1]) for name in sorted(set(folders))}
+    labelled = pd.Series([labels[name] for name in folders], dtype="str")
+    manifest = typed(done.manifest.assign(label=labelled)[MANIFEST_COLUMNS])
+    found = replace(done, manifest=manifest, warnings=tuple(folder_warnings(labels)))
     _require_two_classes(root, found)
     return found
 
@@ -106,9 +113,8 @@ def _read_listing(
     memory = table[~table["path"].isin(forgotten)].reset_index(drop=True)
     usable = table[table["reason"] == ""]
     words = to_words(usable["hashes"].tolist())
-    return Scan(
-        _manifest(usable), words, _quarantine(listing), memory, listing.left_out, len(fresh)
-    )
+    found = (_manifest(usable), words, _quarantine(listing), memory)
+    return Scan(*found, listing.left_out, len(fresh), tuple(notes_of(listing)))
 
 
 def _recall(files: pd.DataFrame, remembered: pd.DataFrame | None) -> pd.DataFrame:
@@ -144,11 +150,6 @@ def _manifest(usable: pd.DataFrame) -> pd.DataFrame:
 def _quarantine(listing: Listing) -> pd.DataFrame:
     """Lay out the faults, sorted by path."""
     return typed(pd.DataFrame(sorted(listing.faults.items()), columns=["path", "reason"]))
-
-
-def _parts(done: Scan) -> tuple[Words, pd.DataFrame, pd.DataFrame, int, int]:
-    """Return all of a scan but its manifest."""
-    return done.words, done.quarantine, done.memory, done.left_out, done.opened
 
 
 # ---------------------------------------------------------------- what a scan needs

@@ -43,6 +43,8 @@ NO_PICTURES = {
     + rb"(?i:<!doctype\s+html|<(?:html|head|body|title|script)\b)",
     "an XML file": rb"(?:\xef\xbb\xbf)?<\?xml\s",
     "a Git LFS pointer: fetch the picture with 'git lfs pull'": rb"version https://git-lfs\.github",
+    "a shortcut of Windows or a Mac, which is not followed: put the picture itself, or a link made "
+    "by 'ln -s', here": rb"L\0\0\0\x01\x14\x02\0|book\0\0\0\0mark",
     "a PDF document": rb"%PDF-",
     "a zip archive, or a document packed as one": rb"PK(?:\x03\x04|\x05\x06)",
     "an archive or a compressed file": rb"\x1f\x8b\x08|BZh[1-9]1AY|\xfd7zXZ\0|7z\xbc\xaf\x27\x1c"

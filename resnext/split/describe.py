@@ -16,6 +16,7 @@ from resnext.split.duplicates import TO_JUDGE
 from resnext.split.given import NOT_GIVEN
 from resnext.split.groups import EACH_ALONE, Naming
 from resnext.split.settings import OFFENDERS, PARTS, UNUSED
+from resnext.user_tables import shown
 
 LARGE = 0.1  # share of all photographs above which one group is warned about
 ENOUGH_TO_SAY = 20  # photographs from which such a share means something
@@ -71,7 +72,8 @@ def warnings_of(
     warnings += [
         _not_given(drawn),
         _drawn_anew(pictures, report),
-        _val_as_test(report, pictures, drawn),
+        "" if tables.get("--use-split") else _val_as_test(report, pictures, drawn),
+        _not_carved(report),
         _not_joined(report),
     ]
     warnings += [*_missing_classes(drawn), _conflicts(pictures), _large_group(report)]
@@ -99,8 +101,9 @@ def describe_split(drawn: pd.DataFrame, report: Mapping[str, Any]) -> str:
     `report` is what leakage.json holds. Lines that start with WARNING stand last.
     """
     lines = _group_lines(report)
+    lines += _table_lines(report.get("tables", {}))
     lines += [_part_line(drawn, part) for part in PARTS if (drawn["split"] == part).any()]
-    lines += _unused_line(drawn)
+    lines += _carved_line(report) + _unused_line(drawn)
     if not report["drawn"]["any"]["count"]:
         known = report["scheme"].get("groups_known", True)
         lines += [_clean_line(report["random"])] if known else _open_line(report["random"])
@@ -199,6 +202,17 @@ def _group_lines(report: Mapping[str, Any]) -> list[str]:
     return lines
 
 
+def _table_lines(tables: Mapping[str, Mapping[str, Any]]) -> list[str]:
+    """Count the rows of each of the user's tables that met a picture, and the pictures without."""
+    return [
+        f"{flag} (columns {', '.join(map(shown, told['columns']))}): {told['met']:,} of "
+        f"{told['rows']:,} rows met a picture"
+        + "".join(f", {count:,} of them {way}" for way, count in told["ways"].items())
+        + f"; {told['pictures_without']:,} of {told['pictures']:,} pictures have no row"
+        for flag, told in tables.items()
+    ]
+
+
 def _part_line(drawn: pd.DataFrame, part: str) -> str:
     """Count pictures, photographs and groups of one part, and pictures and groups per class."""
     rows = drawn[drawn["split"] == part]
@@ -214,6 +228,18 @@ def _part_line(drawn: pd.DataFrame, part: str) -> str:
         f"{rows['group'].nunique():,} groups; pictures (groups) by class: {', '.join(named)}"
         + (f" and {more} more" if more else "")
     )
+
+
+def _carved_line(report: Mapping[str, Any]) -> list[str]:
+    """Say which pictures of a given train part are validation."""
+    carved = report.get("carved")
+    if not carved or not carved["pictures"]:
+        return []
+    return [
+        f"Validation: {carved['pictures']:,} pictures of {carved['groups']:,} groups were taken "
+        "out of train for it, since train and one other part are all that was given (--no-val "
+        "leaves them there)"
+    ]
 
 
 def _unused_line(drawn: pd.DataFrame) -> list[str]:
@@ -281,6 +307,22 @@ def _val_as_test(report: Mapping[str, Any], pictures: pd.DataFrame, drawn: pd.Da
     if not ((first == "val") & (drawn["split"] == "test")).any() or (first == "test").any():
         return ""
     return "there is no test part: the val part is the test part, and nothing is chosen by it"
+
+
+def _not_carved(report: Mapping[str, Any]) -> str:
+    """Say which classes no validation group could be taken of."""
+    carved = report.get("carved")
+    if not carved or not carved["missing"]:
+        return ""
+    if not carved["pictures"]:
+        return (
+            "there is no val part, and none could be taken out of train, where every class has too "
+            "few groups: nothing is chosen or calibrated, and the last epoch counts"
+        )
+    return (
+        f"val holds no picture of {_first(carved['missing'])}: train has too few groups of it to "
+        "give one away"
+    )
 
 
 def _missing_classes(drawn: pd.DataFrame) -> list[str]:
@@ -355,4 +397,4 @@ def _counted(counts: Mapping[str, Any]) -> str:
 def _first(names: list[str]) -> str:
     """Name the first five, then the total."""
     more = len(names) > OFFENDERS
-    return "; ".join(names[:OFFENDERS]) + (f"; {len(names):,} in total" if more else "")
+    return "; ".join(map(shown, names[:OFFENDERS])) + (f"; {len(names):,} in total" if more else "")

@@ -10,6 +10,7 @@ from typing import Any
 import numpy as np
 import pandas as pd
 
+from resnext.manifest.folders import folder_warnings
 from resnext.manifest.hashing import Words
 from resnext.split.conflicts import label_conflicts
 from resnext.split.contact import Cards, pairs_to_look_at
@@ -30,37 +31,30 @@ from resnext.split.duplicates import (
     find_near_duplicates,
     grey_reader,
 )
-from resnext.split.given import read_parts
-from resnext.split.groups import Naming, join_groups, read_groups, read_names
+from resnext.split.given import parts_of_folders
+from resnext.split.groups import Naming, join_groups, read_names
 from resnext.split.joining import joinable
-from resnext.split.kept import FLAG, NOTHING, kept_warnings, read_earlier, recognise
+from resnext.split.kept import kept_warnings, recognise
 from resnext.split.leakage import count_leaks, script_split
 from resnext.split.settings import SplitSettings
+from resnext.split.told import NO_TABLES, Sources, read_told
 
 _NOT_SEARCHED = NearDuplicates(pd.DataFrame(columns=COLUMNS), {})
-
-
-@dataclass(frozen=True)
-class Sources:
-    """Name the tables that a user may give: groups, a split to use, an earlier split to keep."""
-
-    groups: Path | None = None
-    given: Path | None = None
-    earlier: Path | None = None
-    earlier_manifest: Path | None = None
 
 
 @dataclass(frozen=True, eq=False)
 class Division:
     """Hold a split with what it was drawn by and what leaks.
 
-    `pairs` are all near-duplicates found, `cards` the pairs of pictures that a person should see.
+    `pairs` are all near-duplicates found, `cards` the pairs of pictures that a person should see,
+    `joined` the ids of each group that several were joined to.
     """
 
     split: pd.DataFrame
     leakage: dict[str, Any]
     pairs: pd.DataFrame
     cards: Cards
+    joined: dict[str, list[str]]
 
 
 def divide(
@@ -68,7 +62,7 @@ def divide(
     manifest: pd.DataFrame,
     words: Words,
     settings: SplitSettings,
-    sources: Sources = Sources(),
+    sources: Sources = NO_TABLES,
     *,
     workers: int = 1,
 ) -> Division:
@@ -78,12 +72,10 @@ def divide(
         InputError: a class is too small, the pattern or a table fits nothing, or a picture changed
             since the scan.
     """
-    groups = read_groups(sources.groups) if sources.groups else {}
-    given = read_parts(sources.given, "--use-split") if sources.given else None
-    earlier = (
-        read_earlier(sources.earlier, sources.earlier_manifest) if sources.earlier else NOTHING
-    )
+    told = read_told(sources, manifest, root)
+    groups, given, earlier = told.groups, told.given, told.earlier
     naming = read_names(manifest, settings.group_pattern, groups, earlier["path"].tolist(), words)
+    told.require_known(naming.pictures["group"])
     found = _NOT_SEARCHED
     if settings.near_duplicates != "off":
         found = _find_near(root, naming, words[np.argsort(manifest["path"].to_numpy())], workers)
@@ -102,19 +94,18 @@ def divide(
     report = _report(audited, naming, near, settings, drawn, random)
     if why_not_joined:
         report["near"]["not_joined_because"] = why_not_joined
-    tables = {
-        "--groups": list(groups),
-        "--use-split": list(given or {}),
-        FLAG: _paths_now(pictures, earlier),
-    }
+    if told.found:
+        report["tables"] = told.counts()
+    report |= _where_there_is(pictures, settings, drawn, given)
     report["warnings"] = [
         *group_warnings(naming, drawn),
-        *warnings_of(pictures, drawn, report, tables),
+        *told.warnings(pictures["id"]),
+        *warnings_of(pictures, drawn, report, told.names()),
         *pair_warnings(drawn, near.pairs),
         *kept_warnings(drawn, pictures, earlier),
     ]
     cards = pairs_to_look_at(root, pictures, near.pairs, drawn, random)
-    return Division(drawn, report, near.pairs, cards)
+    return Division(drawn, report, near.pairs, cards, _joined(pictures))
 
 
 def join(
@@ -141,6 +132,13 @@ def _looks(naming: Naming, near: NearDuplicates) -> pd.Series[str]:
     return pd.Series([near.looks.get(digest, "") for digest in digests], dtype="str")
 
 
+def _joined(pictures: pd.DataFrame) -> dict[str, list[str]]:
+    """List the ids of each group that several were joined to, by its name."""
+    pairs = pictures[["group", "id"]].drop_duplicates().sort_values(["group", "id"])
+    joined = pairs[pairs["group"].duplicated(keep=False)].groupby("group")["id"].agg(list)
+    return {str(group): ids for group, ids in joined.items()}
+
+
 def _groups_before(
     naming: Naming, settings: SplitSettings, groups: Mapping[str, str], earlier: pd.DataFrame
 ) -> pd.Series[str]:
@@ -150,14 +148,6 @@ def _groups_before(
     """
     said_now = naming.pictures["path"].isin(list(groups)) | (settings.group_pattern is not None)
     return recognise(naming.pictures, earlier)["group"].mask(said_now, "")
-
-
-def _paths_now(pictures: pd.DataFrame, earlier: pd.DataFrame) -> list[str]:
-    """Give the paths of an earlier split's pictures, where they lie now if they were renamed."""
-    now = dict(zip(pictures["sha256"], pictures["path"], strict=True))
-    here = set(pictures["path"])
-    pairs = zip(earlier["path"], earlier["sha256"], strict=True)
-    return [path if path in here else now.get(digest, path) for path, digest in pairs]
 
 
 def _find_near(root: Path, naming: Naming, words: Words, workers: int) -> NearDuplicates:
@@ -201,6 +191,36 @@ def _report(
         "drawn_test_val": count(drawn, "test", "val") if has_val else None,
         "random": count(random),
     }
+
+
+def _where_there_is(
+    pictures: pd.DataFrame,
+    settings: SplitSettings,
+    drawn: pd.DataFrame,
+    given: Mapping[str, str] | None,
+) -> dict[str, Any]:
+    """Lay out what leakage.json holds only where it is so: doubtful class folders, a carved val."""
+    found: dict[str, Any] = {}
+    if doubtful := folder_warnings(_classes_by_folder(pictures)):
+        found["folders"] = doubtful
+    if settings.strategy == "given" and settings.carve_val:
+        known = parts_of_folders(pictures["path"].tolist()) if given is None else given
+        if not {"val", "test"} <= set(known.values()):
+            found["carved"] = _carved(drawn)
+    return found
+
+
+def _classes_by_folder(pictures: pd.DataFrame) -> dict[str, str]:
+    """Give the class of each folder that pictures lie in."""
+    folders = [path.rpartition("/")[0] for path in pictures["path"].tolist()]
+    return dict(zip(folders, pictures["label"].tolist(), strict=True))
+
+
+def _carved(drawn: pd.DataFrame) -> dict[str, Any]:
+    """Count what was taken out of a given train part; `missing` are the classes that val lacks."""
+    train, val = (drawn[drawn["split"] == part] for part in ("train", "val"))
+    missing = sorted(set(train["label"]) - set(val["label"]))
+    return {"pictures": len(val), "groups": int(val["group"].nunique()), "missing": missing}
 
 
 def _near(near: NearDuplicates, settings: SplitSettings) -> dict[str, Any]:

@@ -39,7 +39,9 @@ def draw(
     `pictures` holds path, label, sha256, id, group, copy, photograph, look and conflict (why it
     can't be measured on, or empty), sorted by path. `given` names the part of each path for the
     strategy "given", else the folders do; `earlier` is a split whose pictures stay where they are
-    (see `kept`). `source` is a sentence on where the groups come from, for an error.
+    (see `kept`). Of given parts val is the test part where there is no other, and a val part that
+    is missing then can be taken out of train. `source` is a sentence on where the groups come
+    from, for an error.
     Returns one row a picture; those that take part in nothing are `unused` with a reason.
 
     Raises:
@@ -47,6 +49,8 @@ def draw(
     """
     if settings.strategy == "given":
         parts, reasons = _take_given(pictures["path"].tolist(), given)
+        if settings.carve_val and "val" not in parts:
+            parts, reasons = _carve_val(pictures, parts, reasons, settings)
     elif settings.strategy == "random":
         _require_enough(pictures, pictures["path"], len(settings.parts), settings, source)
         parts = shuffled_parts(len(pictures), settings.shares, settings.seed)
@@ -70,6 +74,35 @@ def _take_given(paths: list[str], given: Mapping[str, str] | None) -> tuple[list
     reasons = [GIVEN_UNUSED if path in known else NOT_GIVEN for path in paths]
     used = zip(reasons, parts, strict=True)
     return parts, [reason if part == UNUSED else "" for reason, part in used]
+
+
+def _carve_val(
+    pictures: pd.DataFrame, parts: list[str], reasons: list[str], settings: SplitSettings
+) -> tuple[list[str], list[str]]:
+    """Take whole groups out of a given train part for val, in the ratio of train to val.
+
+    A group that reaches into test stays, so that val shares nothing with test; so does one of a
+    class that has no second group in train. As in a split that is drawn here, val holds each
+    photograph once.
+    """
+    frame = pictures.assign(unit=pictures["group"], part=parts, why=reasons, new=False)
+    train = frame[frame["part"] == "train"]
+    counted = train[(train["copy"].fillna(0) == 0) & (train["conflict"] == "")]
+    units = counted.drop_duplicates(["unit", "label"])
+    alone = units[~units["label"].duplicated(keep=False)]
+    stay = {*frame.loc[frame["part"] == "test", "unit"], *alone["unit"]}
+    placed = place(
+        gather_units(counted.drop_duplicates(["unit", "sha256"])),
+        _shares(settings, ("train", "val")),
+        settings.seed,
+        dict.fromkeys(stay, "train"),
+    )
+    carved = train[train["unit"].map(placed) == "val"].assign(part="val")
+    measurable = (carved["copy"].fillna(0) == 0) | settings.hold_out_copies
+    why = _reasons(carved, measurable)
+    frame.loc[carved.index, "part"] = pd.Series("val", index=carved.index).mask(why != "", UNUSED)
+    frame.loc[carved.index, "why"] = why
+    return frame["part"].tolist(), frame["why"].tolist()
 
 
 def shuffled_parts(n: int, shares: tuple[float, float, float], seed: int) -> list[str]:

@@ -6,53 +6,47 @@ A given split is used as it is; one that is kept while pictures come and go is `
 from __future__ import annotations
 
 from collections.abc import Sequence
+from dataclasses import replace
 from pathlib import Path
-
-import pandas as pd
 
 from resnext.errors import InputError
 from resnext.manifest.listing import PART_NAMES
-from resnext.tables import read_columns
+from resnext.user_tables import (
+    IMAGE,
+    SPLIT,
+    Column,
+    UserTable,
+    quoted,
+    read_user_table,
+    require_one_answer,
+)
 
 NOT_GIVEN = "not in the given split"
 GIVEN_UNUSED = "unused in the given split"
+ONE_PART = "name each picture once, got {} twice"
 REMEDY = "Give a CSV such as the split.csv of a run."
 
 
-def read_parts(path: Path, argument: str) -> dict[str, str]:
+def read_parts(path: Path, argument: str, columns: Sequence[Column] = (IMAGE, SPLIT)) -> UserTable:
     """Read a table of `path,split`: the part of each picture, empty where it takes part in none.
 
     `argument` is what an error calls the table.
 
     Raises:
-        InputError: the file lacks a column, names an unknown part, or names a picture twice.
+        InputError: the file lacks a column, names an unknown part, or two for one picture.
     """
-    table = read_part_table(path, argument, ["path", "split"])
-    return dict(zip(table["path"], table["split"], strict=True))
-
-
-def read_part_table(path: Path, argument: str, columns: list[str]) -> pd.DataFrame:
-    """Read some columns of a table, of which split names parts; give these our names.
-
-    Raises:
-        InputError: as `read_parts` does.
-    """
-    table = read_columns(path, argument, columns, remedy=REMEDY)
-    twice = table.loc[table["path"].duplicated(), "path"]
-    if len(twice):
-        raise InputError(
-            f"{argument} must name each picture once, got {twice.iloc[0]!r} twice. "
-            f"File {str(path)!r}. Remove one row."
-        )
-    names = table["split"].str.strip().str.lower()
+    table = read_user_table(path, argument, columns, REMEDY)
+    if table.rows.empty:
+        raise table.wrong("name the part of a picture, got none", REMEDY)
+    names = table.rows["split"].str.strip().str.lower()
     known = {**PART_NAMES, "unused": "", "": ""}
     strange = sorted(set(names) - set(known))
     if strange:
-        raise InputError(
-            f"{argument} must name the parts train, val, test or unused, got {strange[0]!r}. "
-            f"File {str(path)!r}. Correct it."
-        )
-    return table.assign(split=names.map(known).astype("str"))
+        got = quoted(strange[0])
+        raise table.wrong(f"name the parts train, val, test or unused, got {got}", "Correct it.")
+    table = replace(table, rows=table.rows.assign(split=names.map(known).astype("str")))
+    require_one_answer(table, "split", table.rows["path"], ONE_PART)
+    return table
 
 
 def parts_of_folders(paths: Sequence[str]) -> dict[str, str]:

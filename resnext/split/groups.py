@@ -14,8 +14,9 @@ arXiv:2207.03342) and v2 (Ali et al. 2023, arXiv:2306.14169), with any letters i
 from __future__ import annotations
 
 import re
+import unicodedata
 from collections.abc import Mapping, Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from pathlib import Path
 from typing import NamedTuple
 
@@ -25,11 +26,24 @@ import pandas as pd
 from resnext.errors import InputError
 from resnext.manifest.hashing import Words
 from resnext.split.likeness import Likeness, compare_copies
+from resnext.split.settings import OFFENDERS
 from resnext.split.structure import Guess, doubt_of_groups, find_structure
-from resnext.tables import read_columns
+from resnext.user_tables import (
+    GROUP,
+    IMAGE,
+    UNKNOWN,
+    WITHIN_PATIENTS,
+    UserTable,
+    bare,
+    quoted,
+    read_user_table,
+    require_one_answer,
+)
 
 FIT = 0.95  # share of names that a built-in scheme must fit
+ONE_GROUP = "name one group for each path, got two for {}"
 NAMED_IDS = 12  # of a joined group that are in its name
+AGAIN = "="  # after the name of a joined group that another group has already
 PHOTOGRAPHS = 0.1  # share of photographs that must be there themselves, not as copies alone
 WHOLE = 0.8  # share of a class in one group that shows a guess to be wrong
 JUDGED = 4  # pictures of a class from which that is looked at
@@ -139,7 +153,7 @@ def read_names(
     (N, 8) of the manifest's rows.
 
     Raises:
-        InputError: the pattern fits no path, its `copy` is no number, or `groups` names no picture.
+        InputError: the pattern fits no path, or its `copy` is no number.
     """
     order = np.argsort(manifest["path"].to_numpy(), kind="stable")
     pictures = manifest[["path", "label", "sha256"]].iloc[order].reset_index(drop=True)
@@ -152,57 +166,110 @@ def read_names(
     names = _read_all(reading.pattern, paths) if reading.pattern else list(map(_alone, paths))
     if group_pattern is not None:
         _require_fit(group_pattern, names, paths)
-    listed = _listed(paths, groups or {})
-    told = pd.Series([listed.get(path) for path in paths], dtype="str")
+    told = pd.Series([(groups or {}).get(path) for path in paths], dtype="str")
     pictures = _as_table(pictures, names)
     fits = pd.Series([name.fits for name in names], dtype="bool")
     return Naming(
         reading,
         int(fits.sum()),
-        len(listed),
+        int(told.notna().sum()),
         int((~fits & told.isna()).sum()),
         pictures.assign(group=told.fillna(pictures["group"])),
     )
 
 
-def read_groups(path: Path) -> dict[str, str]:
-    """Read a table of `path,group`: the group of each picture, by path.
+def read_groups(path: Path) -> UserTable:
+    """Read a table of `path,group`: the group of each picture, without blanks around and in NFC.
+
+    Rows in which a column of published metadata, such as `patient_id`, says nothing are left out.
 
     Raises:
         InputError: the file lacks a column, a group is empty, or a path has two groups.
     """
     remedy = "Write a line path,group at the top and one for each picture."
-    table = read_columns(path, "groups", ["path", "group"], remedy=remedy)
-    table["group"] = table["group"].str.strip()
-    odd = table.loc[[not group.isprintable() for group in table["group"]], "path"]
+    table = read_user_table(path, "--groups", (IMAGE, GROUP), remedy)
+    if table.rows.empty:
+        raise table.wrong("name the group of a picture, got none", remedy)
+    written = table.rows["group"].tolist()
+    ids = [unicodedata.normalize("NFC", name.strip()) for name in written]
+    notes = [*_alike_notes(written, ids), *_meaning_notes(table)]
+    table = replace(
+        table,
+        rows=table.rows.assign(group=pd.Series(ids, dtype="str")),
+        notes=[*table.notes, *notes],
+    )
+    odd = table.rows.loc[[not name.isprintable() for name in ids], "path"]
     if len(odd):
-        raise InputError(
-            f"groups must be printable text, got a control character for {odd.iloc[0]!r}. "
-            f"File {str(path)!r}. Correct it."
+        raise table.wrong(
+            f"be printable text, got a control character for {quoted(odd.iloc[0])}", "Correct it."
         )
-    if table.empty:
-        raise InputError(f"groups must name the group of a picture, got none. File {str(path)!r}.")
-    empty = table.loc[table["group"] == "", "path"]
-    if len(empty):
-        raise InputError(
-            f"groups must name a group for each path, got none for {empty.iloc[0]!r}. "
-            f"File {str(path)!r}. Fill it in or remove the row."
+    table = _without_empty(table)
+    require_one_answer(table, "group", table.rows["path"], ONE_GROUP)
+    return table
+
+
+def _without_empty(table: UserTable) -> UserTable:
+    """Leave out the rows that name no group, where the column is not called so.
+
+    Raises:
+        InputError: it is called so, or there is no other row.
+    """
+    heading, groups = table.headings["group"], table.rows["group"]
+    ours = bare(heading) == GROUP.name
+    empty = groups == "" if ours else groups.str.casefold().isin(list(UNKNOWN))
+    if not empty.any():
+        return table
+    if ours or empty.all():
+        first = quoted(table.rows.loc[empty, "path"].iloc[0])
+        raise table.wrong(
+            f"name a group for each path, got none for {first}", "Fill it in or remove the row."
         )
-    found = table.drop_duplicates(["path", "group"])
-    twice = found.loc[found["path"].duplicated(), "path"]
-    if len(twice):
-        raise InputError(
-            f"groups must name one group for each path, got two for {twice.iloc[0]!r}. "
-            f"File {str(path)!r}. Remove one."
-        )
-    return dict(zip(found["path"], found["group"], strict=True))
+    note = f"{empty.sum():,} of {len(groups):,} rows of --groups name no {quoted(heading)}"
+    rows = table.rows[~empty].reset_index(drop=True)
+    return replace(table, rows=rows, notes=[*table.notes, note])
+
+
+def _alike_notes(written: list[str], ids: list[str]) -> list[str]:
+    """Say which ids look alike: those that count as one group, and those that do not."""
+    spelt: dict[str, set[str]] = {}
+    for name, clean in zip(written, ids, strict=True):
+        spelt.setdefault(clean, set()).add(name)
+    alike: dict[str, set[str]] = {}
+    for clean in spelt:
+        alike.setdefault("".join(clean.casefold().split()), set()).add(clean)
+    said = {
+        "blanks around or Unicode form alone count as one group": spelt,
+        "case or blanks alone count as different groups": alike,
+    }
+    return [
+        f"ids of --groups that differ in {what}: {_pairs(found)}"
+        for what, found in said.items()
+        if any(len(names) > 1 for names in found.values())
+    ]
+
+
+def _pairs(found: Mapping[str, set[str]]) -> str:
+    """Name the first five sets of several names, then the total."""
+    pairs = [" and ".join(map(quoted, sorted(names))) for names in found.values() if len(names) > 1]
+    more = f"; {len(pairs):,} in total" if len(pairs) > OFFENDERS else ""
+    return "; ".join(sorted(pairs)[:OFFENDERS]) + more
+
+
+def _meaning_notes(table: UserTable) -> list[str]:
+    """Say of what the groups are, where it is less than a patient."""
+    heading = table.headings["group"]
+    return [] if bare(heading) not in map(bare, WITHIN_PATIENTS) else [
+        f"--groups names no patients: groups are those of its column {quoted(heading)}, and two of "
+        "one patient may stand on both sides"
+    ]  # fmt: skip
 
 
 def join_groups(groups: Sequence[str], *keys: Sequence[str]) -> list[str]:
     """Join groups that hold an equal key, directly or through others; an empty key joins none.
 
     `keys` are columns, each with a key for every entry of `groups`. A joined group is called by
-    its ids in order, `A=B`; of very many, by the first ones and the number of the others.
+    its ids in order, `A=B`; of very many, by the first ones and the number of the others. No two
+    groups get one name, even where ids hold a `=` themselves.
     """
     parents = {group: group for group in groups}
     for column in keys:
@@ -214,7 +281,14 @@ def join_groups(groups: Sequence[str], *keys: Sequence[str]) -> list[str]:
     members: dict[str, list[str]] = {}
     for group in sorted(parents):
         members.setdefault(_root(parents, group), []).append(group)
-    names = {root: _joined_name(ids) for root, ids in members.items()}
+    names = {root: root for root, ids in members.items() if len(ids) == 1}
+    taken = set(names.values())
+    for root, ids in members.items():
+        if len(ids) > 1:
+            names[root] = _joined_name(ids)
+            while names[root] in taken:
+                names[root] += AGAIN
+            taken.add(names[root])
     return [names[_root(parents, group)] for group in groups]
 
 
@@ -227,27 +301,12 @@ def _root(parents: dict[str, str], group: str) -> str:
 
 
 def _joined_name(ids: list[str]) -> str:
-    """Name a group by its sorted ids."""
+    """Name a group by its sorted ids, which a name can't always be parted into again."""
     more = len(ids) - NAMED_IDS
     return "=".join(ids[:NAMED_IDS]) + (f"=+{more}" if more > 0 else "")
 
 
 # ---------------------------------------------------------------- what names say
-
-
-def _listed(paths: list[str], groups: Mapping[str, str]) -> dict[str, str]:
-    """Keep the groups of the pictures that are here.
-
-    Raises:
-        InputError: there are groups, and none is of a picture that is here.
-    """
-    listed = {path: groups[path] for path in paths if path in groups}
-    if groups and not listed:
-        raise InputError(
-            f"groups must name pictures by their paths below the data folder, got "
-            f"{next(iter(groups))!r}, where a picture is {paths[0]!r}. Correct the paths."
-        )
-    return listed
 
 
 def _choose_reading(pictures: pd.DataFrame, words: Words | None, before: Sequence[str]) -> Reading:

@@ -8,34 +8,68 @@ patient's name. It draws nothing.
 
 from __future__ import annotations
 
+import json
+import re
+from collections import Counter
+from collections.abc import Iterable, Mapping
+from dataclasses import replace
 from pathlib import Path
 
 import pandas as pd
 
-from resnext.split.given import read_part_table
-from resnext.split.settings import OFFENDERS, PARTS
+from resnext.errors import InputError
+from resnext.split.given import read_parts
+from resnext.split.groups import NAMED_IDS
+from resnext.split.settings import JOINED_FILE, OFFENDERS, PARTS
 from resnext.tables import read_manifest
+from resnext.user_tables import GROUP, IMAGE, SPLIT, UserTable, normal, shown
 
-_COLUMNS = ("path", "group", "split", "sha256")
+_COLUMNS = ("path", "group", "split", "sha256", "ids")
 FLAG = "--keep-split"
 NOTHING = pd.DataFrame({name: pd.Series(dtype="str") for name in _COLUMNS})
 """An earlier split of no pictures."""
 
 
-def read_earlier(split: Path, manifest: Path | None = None) -> pd.DataFrame:
-    """Read an earlier split: path, group, split (empty for what was not used) and sha256.
+def read_earlier(
+    split: Path, manifest: Path | None = None, joined: Path | None = None
+) -> UserTable:
+    """Read an earlier split: path, group, split (empty for what was not used), sha256 and ids.
 
-    The sha256 is that of the split's manifest, and empty for what it does not hold.
+    The sha256 is that of the split's manifest, and empty for what it does not hold. The ids are
+    those that were joined to the group, from the file of joined groups; None without such a file.
 
     Raises:
-        InputError: the split lacks a column, names an unknown part, or names a picture twice, or
-            the manifest is none.
+        InputError: the split lacks a column, names an unknown part, or two for one picture, or the
+            manifest or the file of joined groups is none.
     """
-    table = read_part_table(split, FLAG, ["path", "group", "split"])
-    if manifest is None:
-        return table.assign(sha256="")
-    digests = read_manifest(manifest)[["path", "sha256"]].drop_duplicates("path")
-    return table.merge(digests, on="path", how="left").fillna({"sha256": ""})
+    table = read_parts(split, FLAG, (IMAGE, GROUP, SPLIT))
+    rows = table.rows.assign(group=table.rows["group"].str.strip(), sha256="", ids=None)
+    if manifest is not None:
+        known = read_manifest(manifest)
+        digests = dict(zip(map(normal, known["path"]), known["sha256"], strict=True))
+        rows["sha256"] = [digests.get(normal(path), "") for path in rows["path"]]
+    if joined is not None:
+        ids = read_joined(joined)
+        rows["ids"] = [ids.get(group, (group,)) for group in rows["group"]]
+    return replace(table, rows=rows)
+
+
+def read_joined(path: Path) -> dict[str, tuple[str, ...]]:
+    """Read the ids of each joined group, as they were written beside a split.
+
+    Raises:
+        InputError: the file holds something else.
+    """
+    try:
+        found = json.loads(path.read_text(encoding="utf-8"))
+        if not all(isinstance(name, str) for ids in found.values() for name in ids):
+            raise ValueError("it lists no ids")
+    except (OSError, ValueError, AttributeError, TypeError) as error:
+        raise InputError(
+            f"{FLAG} must stand beside {path.name} as it was written, got {str(path)!r}, which "
+            f"can't be read ({error}). Put it back, or remove it."
+        ) from error
+    return {group: tuple(ids) for group, ids in found.items()}
 
 
 def recognise(pictures: pd.DataFrame, earlier: pd.DataFrame) -> pd.DataFrame:
@@ -66,7 +100,7 @@ def kept_parts(
     several. A picture that is not recognised is known by its id; an empty id is unknown. Where
     units that stood apart are one now, train wins over val and val over test.
     """
-    by_id = _parts_by_id(earlier)
+    by_id = _parts_by_id(earlier, pictures["id"])
     found: dict[str, set[str]] = {}
     parts = recognise(pictures, earlier)["part"]
     for unit, part, name in zip(units, parts, pictures["id"], strict=True):
@@ -82,7 +116,9 @@ def kept_warnings(drawn: pd.DataFrame, pictures: pd.DataFrame, earlier: pd.DataF
     known = recognise(pictures, earlier)
     used = known["part"].isin(PARTS) & drawn["split"].isin(PARTS)
     moved = drawn[used & (known["part"] != drawn["split"])]
-    named = zip(moved["path"], known["part"].loc[moved.index], moved["split"], strict=True)
+    named = zip(
+        map(shown, moved["path"]), known["part"].loc[moved.index], moved["split"], strict=True
+    )
     words = [f"{path} ({before} to {now})" for path, before, now in named]
     if not words:
         return []
@@ -91,6 +127,19 @@ def kept_warnings(drawn: pd.DataFrame, pictures: pd.DataFrame, earlier: pd.DataF
         f"pictures left the part that {FLAG} has them in, since they belong to a group that stood "
         f"in several: {'; '.join(words[:OFFENDERS])}{more}"
     ]
+
+
+def old_names_warning(earlier: pd.DataFrame, ids_now: Iterable[str]) -> str:
+    """Say which groups of a split of an older version may have been joined, and can't be parted."""
+    ids = ids_of(earlier, ids_now) if earlier["ids"].isna().any() else {}
+    whole = sorted(group for group, those in ids.items() if "=" in group and those == (group,))
+    if not whole:
+        return ""
+    more = f"; {len(whole):,} in total" if len(whole) > OFFENDERS else ""
+    return (
+        f"{FLAG} was written without the file of joined groups ({JOINED_FILE}): groups whose names "
+        f"hold a '=' count as one id each: {'; '.join(map(shown, whole[:OFFENDERS]))}{more}"
+    )
 
 
 def _said_of(rows: pd.DataFrame, column: str) -> dict[str, tuple[str, str]]:
@@ -102,9 +151,9 @@ def _said_of(rows: pd.DataFrame, column: str) -> dict[str, tuple[str, str]]:
 
 def _by_rank(earlier: pd.DataFrame) -> pd.DataFrame:
     """Give each row its part, that of its group where it was unused; the ones that win first."""
-    by_id = _parts_by_id(earlier)
+    by_group = _parts_by_group(earlier)
     parts = [
-        part or _first(by_id.get(group, set()))
+        part or _first(by_group.get(group, set()))
         for part, group in zip(earlier["split"], earlier["group"], strict=True)
     ]
     order = {part: rank for rank, part in enumerate((*PARTS, ""))}
@@ -112,15 +161,57 @@ def _by_rank(earlier: pd.DataFrame) -> pd.DataFrame:
     return rows.sort_values("part", key=lambda column: column.map(order), kind="stable")
 
 
-def _parts_by_id(earlier: pd.DataFrame) -> dict[str, set[str]]:
-    """Give the parts in which each group stood, by its name and the names joined in it."""
-    used = earlier[earlier["split"].isin(PARTS)]
+def _parts_by_group(earlier: pd.DataFrame) -> dict[str, set[str]]:
+    """Give the parts in which each group stood."""
+    used = earlier[earlier["split"].isin(PARTS) & (earlier["group"] != "")]
     parts: dict[str, set[str]] = {}
     pairs = used[["group", "split"]].drop_duplicates()
     for group, part in zip(pairs["group"], pairs["split"], strict=True):
-        for name in {group, *group.split("=")} - {""}:
-            parts.setdefault(name, set()).add(part)
+        parts.setdefault(group, set()).add(part)
     return parts
+
+
+def _parts_by_id(earlier: pd.DataFrame, ids_now: Iterable[str]) -> dict[str, set[str]]:
+    """Give the parts in which each id stood, which may be one of several in a group."""
+    ids = ids_of(earlier, ids_now)
+    found: dict[str, set[str]] = {}
+    for group, parts in _parts_by_group(earlier).items():
+        for name in ids[group]:
+            found.setdefault(name, set()).update(parts)
+    return found
+
+
+def ids_of(earlier: pd.DataFrame, ids_now: Iterable[str]) -> Mapping[str, tuple[str, ...]]:
+    """Give the ids of each group of an earlier split, by the group's name.
+
+    A split of an older version does not list them. There a name such as `A=B` is read as A and B
+    where no id of today holds a `=`, and where neither is in another group as well, since joined
+    groups share no id. Else, as with `site=7` beside `7`, it is read as one id. Of ids that the
+    name only counts (`=+3`) nothing is known.
+    """
+    known = earlier.drop_duplicates("group")
+    listed = known["ids"] if "ids" in known else [None] * len(known)
+    ids = dict(zip(known["group"], listed, strict=True))
+    parted = {} if any("=" in name for name in ids_now) else _parted(ids)
+    return {group: those or parted.get(group, (group,)) for group, those in ids.items()}
+
+
+def _parted(groups: Iterable[str]) -> dict[str, tuple[str, ...]]:
+    """Part the names of joined groups at each `=`, where that can be meant."""
+    pieces = {group: _pieces(group) for group in groups}
+    times = Counter(piece for found in pieces.values() for piece in set(found))
+    return {
+        group: tuple(found)
+        for group, found in pieces.items()
+        if all(piece and times[piece] == 1 for piece in found)
+    }
+
+
+def _pieces(group: str) -> list[str]:
+    """Cut a name at each `=`, and leave out the number of ids that it does not name."""
+    pieces = group.split("=")
+    counts_more = len(pieces) == NAMED_IDS + 1 and re.fullmatch(r"\+\d+", pieces[-1])
+    return pieces[:-1] if counts_more else pieces
 
 
 def _first(parts: set[str]) -> str:

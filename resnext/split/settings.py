@@ -10,6 +10,8 @@ from pydantic import BaseModel, ConfigDict, Field, field_validator, model_valida
 PARTS = ("train", "val", "test")
 UNUSED = "unused"
 COLUMNS = ["path", "label", "group", "copy", "split", "reason"]
+JOINED_FILE = "joined_groups.json"
+"""Lies beside a split: the ids of each group that several were joined to, by its name."""
 OFFENDERS = 5  # named in a message before the total
 
 
@@ -28,7 +30,10 @@ class SplitSettings(BaseModel):
     )
     shares: tuple[float, float, float] = Field(
         default=(70.0, 10.0, 20.0),
-        description="train, val and test shares in percent; sum 100, val may be 0",
+        description=(
+            "train, val and test shares in percent; sum 100, val may be 0. Of a folder that comes "
+            "with two parts, train and val say how its train part is shared out"
+        ),
     )
     fold: tuple[int, int] | None = Field(
         default=None,
@@ -55,6 +60,10 @@ class SplitSettings(BaseModel):
     hold_out_copies: bool = Field(
         default=False,
         description="let val and test hold augmented copies too, not photographs only",
+    )
+    carve_val: bool = Field(
+        default=False,
+        description="take groups out of the train part of a given split that has no val part",
     )
     seed: int = Field(default=0, ge=0, description="seed of the draw")
 

@@ -94,6 +94,9 @@ class Runtime(BaseModel):
     log_interval: int = Field(default=10, ge=1, description="steps between two progress updates")
     verify: bool = Field(default=False, description="hash every cached file again, big ones too")
     progress_bar: bool = Field(default=False, description="draw a moving bar on standard error")
+    script_lines: bool = Field(
+        default=False, description="tell epochs as the script did that the project began as"
+    )
 
 
 class Work(Runtime):

@@ -2,6 +2,7 @@
 
 import json
 import os
+import socket
 import subprocess
 import sys
 import threading
@@ -23,6 +24,14 @@ BEHIND_A_PROXY = {"HTTP_PROXY": NOBODY, "http_proxy": NOBODY, "NO_PROXY": "", "n
 START_TIMEOUT = 180.0  # seconds; the first start makes a database
 
 
+def free_port() -> int:
+    """Give the number of a port on which nothing listens now."""
+    with socket.socket() as probe:
+        probe.bind(("127.0.0.1", 0))
+        port: int = probe.getsockname()[1]
+    return port
+
+
 @contextmanager
 def running_server(home: Path, **settings: str) -> Iterator[str]:
     """Run `prefect server start` with a home and a database of its own; give its API's address.
@@ -30,7 +39,7 @@ def running_server(home: Path, **settings: str) -> Iterator[str]:
     `settings` are environment variables. The server's output goes to `<home>/server.log`.
     """
     home.mkdir(parents=True, exist_ok=True)
-    port = address.free_port()
+    port = free_port()
     url = f"http://127.0.0.1:{port}/api"
     words = ["server", "start", "--host", "127.0.0.1", "--port", str(port)]
     log = home / "server.log"
@@ -56,7 +65,7 @@ def running_server(home: Path, **settings: str) -> Iterator[str]:
 
 
 @contextmanager
-def answering(status: int, body: bytes = b"<html>an app</html>") -> Iterator[int]:
+def answering(status: int, body: bytes = b"<html>an app</html>", *, port: int = 0) -> Iterator[int]:
     """Answer every request alike, as programs that are no Prefect server do; give the port."""
 
     class Answer(BaseHTTPRequestHandler):
@@ -73,7 +82,7 @@ def answering(status: int, body: bytes = b"<html>an app</html>") -> Iterator[int
         def log_message(self, *_: Any) -> None:
             """Say nothing on the terminal."""
 
-    with ThreadingHTTPServer(("127.0.0.1", 0), Answer) as program:
+    with ThreadingHTTPServer(("127.0.0.1", port), Answer) as program:
         thread = threading.Thread(target=program.serve_forever)
         thread.start()
         try:

@@ -403,7 +403,7 @@ def test_wrong_flags_end_with_one_line_and_exit_code_2(
     capsys: pytest.CaptureFixture[str],
     monkeypatch: pytest.MonkeyPatch,
 ) -> None:
-    monkeypatch.setattr(server, "healthy", lambda *_, **__: False)
+    monkeypatch.setattr(server, "own_address", lambda: None)
     with temporary_settings(restore_defaults={PREFECT_API_URL}):
         code = command.run_command(automations.main, name="automations.py", arguments=words)
     text = capsys.readouterr().err

@@ -10,7 +10,15 @@ import pytest
 
 from flows import address
 from tests.conftest import REPOSITORY
-from tests.flows.serving import Api, end, environment, running_server, start_python, wait_until
+from tests.flows.serving import (
+    Api,
+    end,
+    environment,
+    free_port,
+    running_server,
+    start_python,
+    wait_until,
+)
 
 PROGRAM = str(REPOSITORY / "flows" / "full_pipeline.py")
 TINY = ["--preset", "quick", "--image-size", "32", "--epochs", "6", "--device", "cpu"]
@@ -41,7 +49,7 @@ def start_server(home: Path, port: int) -> "subprocess.Popen[bytes]":
 def test_a_run_whose_server_goes_away_ends_with_its_results_and_a_rerun_hits_all_of_them(
     tree: Path, tmp_path: Path
 ) -> None:
-    store, home, port = tmp_path / "store", tmp_path / "home", address.free_port()
+    store, home, port = tmp_path / "store", tmp_path / "home", free_port()
     server = start_server(home, port)
     url = f"http://127.0.0.1:{port}/api"
     settings = {"PREFECT_API_URL": url, "PREFECT_CLIENT_MAX_RETRIES": "1"}

@@ -14,7 +14,7 @@ from tasks.stage.run import MODEL, open_run
 @pytest.fixture(autouse=True)
 def no_server(monkeypatch: pytest.MonkeyPatch) -> None:
     """Announce nothing to a server that may run on this machine."""
-    monkeypatch.setattr("flows.server.lasting", lambda: None)
+    monkeypatch.setattr("flows.server.current", lambda: None)
 
 
 def said(capsys: pytest.CaptureFixture[str], *words: str) -> tuple[int, str]:

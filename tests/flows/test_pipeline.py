@@ -38,6 +38,7 @@ FILES = {
     "near.csv",
     "division.txt",
     "pairs.json",
+    "joined_groups.json",
     "model.safetensors",
     "history.csv",
     "timing.csv",
@@ -370,7 +371,9 @@ def test_an_earlier_split_is_kept_when_pictures_are_added(project: Project, tmp_
     assert len(after) == len(before) + 3
 
 
-def test_a_folder_that_comes_divided_is_audited_as_it_is(project: Project, tmp_path: Path) -> None:
+def test_a_folder_that_comes_divided_is_audited_and_validation_is_taken_out_of_train(
+    project: Project, tmp_path: Path
+) -> None:
     random = np.random.default_rng(7)
     for part in ("train", "test"):
         for label in ("Blue", "Red"):
@@ -383,11 +386,24 @@ def test_a_folder_that_comes_divided_is_audited_as_it_is(project: Project, tmp_p
     said = finish(project.start(*words, "--only", "split"))
     assert "12 pictures" not in said
     assert "13 pictures in 2 classes: Blue 6, Red 7" in said
+    assert "Validation: 2 pictures of 2 groups were taken out of train for it" in said
     assert "WARNING: the score will be too good. Of 7 test pictures, 1 (14.3%) have an iden" in said
+    found = split_of(project)
+    parts = pd.Series(found).value_counts().to_dict()
+    assert parts == {"test": 7, "train": 4, "val": 2}
+    assert {path for path, part in found.items() if part == "test"} == {
+        path for path in found if path.startswith("test/")
+    }
+    assert found["train/Red/train-0.png"] == "train"  # it reaches into test
+    page = (project.store / "latest" / "audit.html").read_text(encoding="utf-8")
+    assert "the split that came with the data" in page
+    assert "2 pictures of 2 groups, taken out of train" in page
+    said = finish(project.start(*words, "--only", "train", "--no-val"))
     assert set(split_of(project).values()) == {"train", "test"}
-    assert "the split that came with the data" in (
-        project.store / "latest" / "audit.html"
-    ).read_text(encoding="utf-8")
+    assert "; test loss " in said
+    assert "Train_acc" not in said
+    said = finish(project.start(*words, "--only", "train", "--preset", "seed", "--split", "given"))
+    assert "Epoch: 1, Train_acc:" in said
     project.run()
 
 

@@ -1,4 +1,5 @@
 import errno
+import unicodedata
 from pathlib import Path
 
 import pytest
@@ -10,6 +11,7 @@ from flows.flags import DataFlags, EvaluationFlags, RunFlags, SplitFlags, Traini
 from flows.plan import Plan, require_positive, resolve
 from reports.evaluation.settings import EvaluationSettings
 from resnext.errors import InputError
+from tasks.stage.artifact import Artifact
 
 # The flags that scripts rely on.
 CONTRACT = """
@@ -188,6 +190,15 @@ def test_a_folder_to_predict_that_is_empty_is_refused_at_once(
     assert "--predict must hold pictures" in complaint(["--predict", str(tmp_path)], capsys)
 
 
+def test_a_folder_to_predict_may_be_links(tmp_path: Path) -> None:
+    (tmp_path / "inbox").mkdir()
+    (tmp_path / "inbox" / "today").symlink_to(tmp_path)
+    assert resolve(
+        DataFlags(data=tmp_path, predict=tmp_path / "inbox"),
+        SplitFlags(), TrainingFlags(), RunFlags(store=tmp_path.parent / "store"),
+    ).predict == (tmp_path / "inbox").resolve()  # fmt: skip
+
+
 def divided(root: Path) -> Path:
     for part in ("train", "Validation", "test"):
         for label in ("cat", "dog"):
@@ -207,6 +218,61 @@ def test_a_folder_that_comes_divided_is_taken_as_it_is_unless_asked(tmp_path: Pa
     assert plan(data, training=TrainingFlags(preset="seed")).split.strategy == "random"
     (tmp_path / "another" / "x").mkdir(parents=True)
     assert plan(data).split.strategy == "grouped"
+
+
+def test_a_positive_class_is_found_however_its_name_is_composed(tmp_path: Path) -> None:
+    composed, decomposed = (unicodedata.normalize(form, "bénin") for form in ("NFC", "NFD"))
+    (tmp_path / decomposed).mkdir()
+    for name in (composed, decomposed):
+        flags = EvaluationFlags(positive=name)
+        chosen = resolve(
+            DataFlags(data=tmp_path), SplitFlags(), TrainingFlags(),
+            RunFlags(store=tmp_path.parent / "store"), flags,
+        ).evaluation  # fmt: skip
+        require_positive(chosen, [composed, "cat"])
+
+
+def two_parts(root: Path, other: str = "test") -> Path:
+    for part in ("train", other):
+        for label in ("cat", "dog"):
+            (root / part / label).mkdir(parents=True)
+    return root
+
+
+@pytest.mark.parametrize("other", ["test", "val"])
+def test_validation_is_taken_out_of_a_train_part_unless_no_val_or_no_share_is_asked_for(
+    tmp_path: Path, other: str
+) -> None:
+    data = two_parts(tmp_path, other)
+    for asked, carves in (
+        (SplitFlags(), True),
+        (SplitFlags(shares="60,20,20"), True),
+        (SplitFlags(no_val=True), False),
+        (SplitFlags(shares="80,0,20"), False),
+    ):
+        chosen = plan(data, asked).split
+        assert (chosen.strategy, chosen.carve_val) == ("given", carves)
+    assert plan(data, SplitFlags(split="grouped")).split.carve_val is False
+    seed = plan(data, SplitFlags(split="given"), training=TrainingFlags(preset="seed"))
+    assert (seed.split.strategy, seed.split.carve_val) == ("given", False)
+
+
+def test_validation_is_taken_out_of_a_table_too(tmp_path: Path) -> None:
+    (tmp_path / "one.csv").write_text("path,split\n")
+    table = SplitFlags(use_split=tmp_path / "one.csv")
+    assert plan(split=table).split.carve_val
+    assert not plan(split=table.model_copy(update={"no_val": True})).split.carve_val
+
+
+def test_no_val_of_a_split_that_is_drawn_names_what_helps(tmp_path: Path) -> None:
+    with pytest.raises(InputError, match="--no-val must go with a split that comes") as caught:
+        plan(tmp_path, SplitFlags(no_val=True))
+    assert str(caught.value).endswith("give --shares 80,0,20.")
+    assert plan(tmp_path, SplitFlags(shares="80,0,20")).split.parts == ["train", "test"]
+
+
+def test_no_val_stands_in_the_command(tmp_path: Path) -> None:
+    assert plan(two_parts(tmp_path), SplitFlags(no_val=True)).command.endswith("--no-val")
 
 
 def test_the_command_that_reproduces_a_run_can_be_run(tmp_path: Path) -> None:
@@ -233,6 +299,16 @@ def test_a_table_is_known_by_its_bytes(tmp_path: Path) -> None:
     assert given is not None
     assert other is not None
     assert list(given.files.values()) == list(other.files.values())
+
+
+def test_what_lies_beside_a_split_to_keep_is_read_with_it(tmp_path: Path) -> None:
+    (tmp_path / "split.csv").write_text("path,group,split\n")
+    flags = SplitFlags(keep_split=tmp_path / "split.csv")
+    assert plan(split=flags).tables[2:] == (Artifact.of_file(tmp_path / "split.csv"), None, None)
+    beside = [tmp_path / "manifest.csv", tmp_path / "joined_groups.json"]
+    for path in beside:
+        path.write_text("{}")
+    assert plan(split=flags).tables[3:] == tuple(map(Artifact.of_file, beside))
 
 
 def test_a_full_disk_is_told_in_words(capsys: pytest.CaptureFixture[str]) -> None:

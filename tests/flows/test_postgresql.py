@@ -13,9 +13,8 @@ from typing import IO
 
 import pytest
 
-from flows import address
 from tests.conftest import make_tree
-from tests.flows.serving import REPOSITORY, run_python, running_server, wait_until
+from tests.flows.serving import REPOSITORY, free_port, run_python, running_server, wait_until
 
 DEBIAN = Path("/usr/lib/postgresql")  # its versions lie here, off the search path
 OWNER = "postgres"
@@ -36,7 +35,7 @@ class Cluster:
     """A PostgreSQL of our own, run by a user who is not root, as it insists."""
 
     def __init__(self, folder: Path) -> None:
-        self.folder, self.port = folder, address.free_port()
+        self.folder, self.port = folder, free_port()
         self.data = folder / "data"
         self.user = None
         if os.geteuid() == 0:

@@ -7,9 +7,11 @@ from pathlib import Path
 
 import pytest
 
+from flows import schedule
 from flows.flags import ScheduleFlags
-from flows.schedule import require_schedule
+from flows.schedule import next_runs, require_schedule
 from resnext.errors import InputError
+from tasks.orchestrator import flow, get_client
 from tests.conftest import REPOSITORY
 from tests.flows.serving import BEHIND_A_PROXY, Api, end, running_server, start_python, wait_until
 
@@ -21,6 +23,13 @@ TINY = ["--preset", "quick", "--image-size", "32", "--device", "cpu", "--workers
     [
         ({"cron": "0 3 * *"}, r"--cron must be a cron expression, got '0 3 \* \*'. Write five"),
         ({"cron": "often"}, "--cron must be a cron expression, got 'often'"),
+        ({"cron": "@daily"}, r"--cron must be a cron expression, got '@daily'\. Write five"),
+        ({"cron": "0 0 3 * * 1"}, r"--cron must be a cron expression, got '0 0 3 \* \* 1'\. Write"),
+        ({"cron": "0 25 * * *"}, "--cron must be a cron expression, got '0 25"),
+        ({"cron": "R 3 * * *"}, "--cron must be a cron expression, got 'R 3"),
+        ({"cron": "0 3 31 2 *"}, r"--cron must name a date that exists, .* which never comes\."),
+        ({"cron": "0 3 30 2 1"}, r"--cron must name a date that exists, .* which never comes\."),
+        ({"cron": "0 3 31 4,6,9,11 *"}, "--cron must name a date that exists"),
         ({"timezone": "Mars"}, "--timezone must be a time zone's name, .* got 'Mars'"),
     ],
 )
@@ -29,6 +38,46 @@ def test_a_schedule_that_no_clock_can_keep_is_told_in_words(
 ) -> None:
     with pytest.raises(InputError, match=words):
         require_schedule(ScheduleFlags(serve=True, **flags))
+
+
+@pytest.mark.parametrize(
+    ("cron", "timezone", "words"),
+    [
+        ("0 3 29 2 *", "UTC", "Tue 2028-02-29 03:00, Sun 2032-02-29 03:00, Fri 2036-02-29 03:00"),
+        ("30 2 * * 0#5", "Europe/Berlin", ""),
+    ],
+)
+def test_the_next_three_runs_are_told_with_their_time_zone(
+    cron: str, timezone: str, words: str
+) -> None:
+    told = next_runs("--cron", cron, timezone)
+    assert told.endswith(f"{words} ({timezone})")
+    assert told.count(":") == 3
+
+
+def test_a_date_that_prefect_would_look_for_in_vain_is_told_of_a_deployment_too() -> None:
+    with pytest.raises(InputError, match=r"The schedule of x must name a date that exists"):
+        next_runs("The schedule of x", "0 3 31 2 *", "UTC")
+    with pytest.raises(InputError, match=r"The schedule of x \('timezone'\) must be a time zone"):
+        next_runs("The schedule of x", "0 3 * * *", "Mars")
+
+
+@flow(name="retrain")
+def retrained_elsewhere() -> None: ...
+
+
+@pytest.mark.usefixtures("prefect_server")
+def test_a_schedule_that_is_served_from_somewhere_else_is_not_taken_over() -> None:
+    name = "retrain/retrain-served"
+    schedule._require_ours(name, "http://a.server/api")
+    with get_client(sync_client=True) as client:
+        flow_id = client.create_flow(retrained_elsewhere)
+        client.create_deployment(flow_id, "retrain-served", tags=["served from b:/c"])
+        with pytest.raises(InputError, match=r"made elsewhere \(served from b:/c\)\. Unset"):
+            schedule._require_ours(name, "http://a.server/api")
+        client.create_deployment(flow_id, "retrain-served", tags=[schedule.OURS])
+        schedule._require_ours(name, "http://a.server/api")
+        client.delete_deployment(client.read_deployment_by_name(name).id)
 
 
 @pytest.mark.parametrize("name", ["cron", "timezone"])
@@ -97,6 +146,7 @@ def test_a_served_schedule_retrains_by_the_clock_and_pauses_and_saves_when_it_is
     finally:
         end(first)
     assert "retrain runs at '* * * * *' (UTC) until Ctrl-C" in said
+    assert "(UTC)\n" in said.partition("next: ")[2]
     assert "stopped; the schedule is paused" in said
     assert serving.paused
     second = serving.serve("--epochs", "500", "--cron", "0 3 1 1 *")

@@ -18,6 +18,7 @@ from tests.flows.serving import (
     REPOSITORY,
     end,
     environment,
+    free_port,
     run_python,
     running_server,
     wait_until,
@@ -69,7 +70,7 @@ def test_the_server_that_a_run_starts_listens_on_loopback_only(
         monkeypatch.delenv(name, raising=False)
     for name, text in environment(tmp_path).items():
         monkeypatch.setenv(name, text)
-    port = address.free_port()
+    port = free_port()
     process = server._spawn(tmp_path, port, linger=300.0)
     try:
         wait_until(lambda: address.healthy(f"http://127.0.0.1:{port}/api"), "no server", 180.0)

@@ -5,7 +5,7 @@ import pytest
 
 from flows import address
 from tests.conftest import REPOSITORY
-from tests.flows.serving import wait_until
+from tests.flows.serving import free_port, wait_until
 
 PARENT = """
 import os, subprocess, sys, time
@@ -17,7 +17,7 @@ time.sleep(60)
 
 @pytest.mark.skipif(sys.platform != "linux", reason="only Linux ends the children of a dead parent")
 def test_what_is_tied_to_a_program_ends_with_it_even_if_that_is_killed() -> None:
-    port = address.free_port()
+    port = free_port()
     parent = subprocess.Popen([sys.executable, "-c", PARENT, str(port)], cwd=REPOSITORY)
     try:
         wait_until(lambda: address.is_taken(port), "the module does not run", 30.0)

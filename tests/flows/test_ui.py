@@ -6,6 +6,7 @@ import shutil
 import signal
 import subprocess
 import sys
+import urllib.request
 from collections.abc import Iterator
 from pathlib import Path
 from typing import Any
@@ -13,7 +14,7 @@ from typing import Any
 import pytest
 from playwright.sync_api import Locator, Page, expect, sync_playwright
 
-from flows import address
+from flows import address, server
 from tests.conftest import REPOSITORY, make_tree
 from tests.flows.serving import (
     BEHIND_A_PROXY,
@@ -21,7 +22,9 @@ from tests.flows.serving import (
     Api,
     end,
     environment,
+    free_port,
     run_python,
+    start_python,
     wait_until,
 )
 
@@ -38,7 +41,7 @@ class Ui:
     """`flows/ui.py` with a Prefect home of its own, behind a proxy that is away, and pictures."""
 
     def __init__(self, root: Path, **settings: str) -> None:
-        self.home, self.port, self.said = root / "home", address.free_port(), ""
+        self.home, self.port, self.said = root / "home", free_port(), ""
         self.data = make_tree(root / "pictures", patients=12)
         self.store = root / "store"
         self.page = f"http://127.0.0.1:{self.port}"
@@ -68,7 +71,7 @@ class Ui:
         """Start a long training; give its run once an epoch is over and saved."""
         run = self.api.start("full-pipeline/full-pipeline", self.parameters(LONG, store))
         wait_until(lambda: self.api.epochs_done(run), "no training in the page", 180.0)
-        wait_until(lambda: checkpoints(store), "no checkpoint", 30.0)
+        wait_until(lambda: checkpoints(store), "no checkpoint")
         return run
 
 
@@ -298,6 +301,44 @@ def test_stopping_saves_what_is_trained_and_leaves_nothing_running(
     assert run.startswith(record.parent.name.rpartition("-")[2])
 
 
+def test_it_joins_the_server_of_a_training_that_is_under_way_and_leaves_it_running(
+    tmp_path_factory: pytest.TempPathFactory,
+) -> None:
+    root = tmp_path_factory.mktemp("joined")
+    data, store, home = make_tree(root / "trained"), root / "trained-store", root / "home"
+    home.mkdir()
+    words = [str(REPOSITORY / "flows" / "full_pipeline.py"), "--data", str(data), "--store"]
+    words += [str(store), "--preset", "quick", "--image-size", "32", "--epochs", "5000"]
+    training = start_python([*words, "--device", "cpu", "--workers", "0"], home)
+    try:
+        wait_until(lambda: checkpoints(store), "no training", 240.0)
+        record = json.loads((home / server.FOLDER / "server.json").read_text())
+        served = Ui(root)
+        try:
+            said = served.ready()
+            page = record["url"].removesuffix("/api")
+            assert f"The run history: {page}\n" in said
+            assert f"it is not port {served.port}." in said
+            with urllib.request.urlopen(f"{page}/ui-settings") as answer:
+                assert json.load(answer)["api_url"] == record["url"]
+            served.api = Api(record["url"])
+            scan = served.parameters(TINY)
+            scan["run"] |= {"only": "scan"}
+            run = served.api.start("full-pipeline/full-pipeline", scan)
+            assert served.api.ended(run)["state"]["type"] == "COMPLETED", "no worker"
+            states = served.api.call("POST", "/flow_runs/filter", {})
+            assert "RUNNING" in [each["state_type"] for each in states], "not the training's server"
+            served.process.send_signal(signal.SIGINT)
+            rest, _ = served.process.communicate(timeout=120)
+        finally:
+            end(served.process, STOPPING)
+        assert "The server itself goes on for the run that uses it" in rest
+        assert training.poll() is None
+        assert address.healthy(record["url"])
+    finally:
+        end(training, STOPPING)
+
+
 def test_a_port_that_is_taken_is_told_in_words(ui: Ui, tmp_path: Path) -> None:
     program = str(REPOSITORY / "flows" / "ui.py")
     code, said = run_python([program, "--port", str(ui.port)], tmp_path)
@@ -309,7 +350,7 @@ def test_a_home_that_is_no_folder_is_told_in_words(tmp_path: Path) -> None:
     (tmp_path / "file").touch()
     program = str(REPOSITORY / "flows" / "ui.py")
     home = str(tmp_path / "file" / "home")
-    words = [program, "--port", str(address.free_port())]
+    words = [program, "--port", str(free_port())]
     code, said = run_python(words, tmp_path, PREFECT_HOME=home)
     assert code == 2
     first, *rest = said.splitlines()
@@ -322,7 +363,7 @@ def test_a_home_that_is_no_folder_is_told_in_words(tmp_path: Path) -> None:
 
 def test_a_history_that_is_served_already_is_told_in_words(ui: Ui) -> None:
     program = str(REPOSITORY / "flows" / "ui.py")
-    code, said = run_python([program, "--port", str(address.free_port())], ui.home)
+    code, said = run_python([program, "--port", str(free_port())], ui.home)
     assert code == 2
     assert f"whose history is served at {ui.page} already." in said
     assert ui.process.poll() is None

@@ -182,6 +182,11 @@ def test_how_it_was_divided_is_said_as_far_as_it_is_known() -> None:
         ),
         "Largest group": "“M01”, 14 photographs (25.0 %)",
     }
+    met = {"rows": 36, "met": 34, "pictures": 1, "pictures_without": 0}
+    said = division.division_facts({"tables": {"--groups": met}})["Your tables"]
+    assert said.replace("\u00a0", " ") == (
+        "--groups: 34 of 36 rows met a picture, 0 of 1 picture have no row"
+    )
     some = {"strategy": "of tomorrow", "scheme": {"name": None}, "near": {"joined_pairs": 1}}
     assert division.division_facts(some) == {
         "Strategy": "of tomorrow",

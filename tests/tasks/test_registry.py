@@ -382,13 +382,13 @@ def test_a_champion_whose_folder_is_gone_can_be_retired_or_replaced(runtime: Run
     assert registry.promote(store, 2, "").champion == 2
 
 
-@pytest.mark.parametrize("name", ["split.csv", "manifest.csv"])
+@pytest.mark.parametrize("name", ["split.csv", "manifest.csv", "joined_groups.json"])
 @pytest.mark.parametrize("damage", ["alter the file", "put another in its place", "remove"])
 def test_a_version_without_its_tables_as_they_were_is_told(
     runtime: Runtime, name: str, damage: str
 ) -> None:
     run = a_run(runtime, "w")
-    for table in ("split.csv", "manifest.csv"):
+    for table in ("split.csv", "manifest.csv", "joined_groups.json"):
         (run / table).write_text("path\n")
     version = registry.admit(runtime.store, run, ABOUT)
     registry.require_tables(runtime.store, version)
@@ -401,6 +401,15 @@ def test_a_version_without_its_tables_as_they_were_is_told(
         file.write_text("other\n")
     with pytest.raises(InputError, match=rf"Version 1 must hold {name} .*models\.py retire"):
         registry.require_tables(runtime.store, version)
+
+
+def test_a_version_from_before_joined_groups_were_listed_holds_what_is_needed(
+    runtime: Runtime,
+) -> None:
+    run = a_run(runtime, "w")
+    for table in ("split.csv", "manifest.csv"):
+        (run / table).write_text("path\n")
+    registry.require_tables(runtime.store, registry.admit(runtime.store, run, ABOUT))
 
 
 def test_one_unreadable_version_stops_nobody_and_its_number_is_not_given_again(

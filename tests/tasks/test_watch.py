@@ -52,6 +52,19 @@ def test_an_epoch_is_told_with_and_without_a_validation_part() -> None:
     assert watch.in_words(bare, 3) == "epoch 1/3: train loss 0.702, accuracy 54.4%"
 
 
+def test_a_run_that_is_not_the_scripts_names_the_test_part(
+    caplog: pytest.LogCaptureFixture,
+) -> None:
+    following = watch.TrainingWatcher(
+        1, log_interval=5, progress_bar=False, validates_on_test=False, watched="test"
+    )
+    with caplog.at_level(logging.INFO):
+        following.on_epoch(row())
+    assert caplog.messages == [
+        "epoch 1/1: train loss 0.702, accuracy 54.4%; test loss 0.682, accuracy 56.2%"
+    ]
+
+
 def test_the_time_left_is_estimated_after_twenty_steps(caplog: pytest.LogCaptureFixture) -> None:
     following = watcher()
     following.on_start(100, 100, 0)

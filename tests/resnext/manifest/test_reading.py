@@ -237,6 +237,8 @@ FAULTS: dict[str, tuple[Make, str]] = {
     "feed.xml": (holding(b'<?xml version="1.0"?><rss/>'), "not a picture, but an XML file"),
     "pointer.jpg": (holding(LFS), "not a picture, but a Git LFS pointer"),
     "paper.pdf": (holding(b"%PDF-1.4\n%\xe2\xe3\xcf\xd3\n"), "not a picture, but a PDF document"),
+    "Shortcut.lnk": (holding(b"L\0\0\0\x01\x14\x02\0" + bytes(68)), "but a shortcut of Windows"),
+    "alias": (holding(b"book\0\0\0\0mark" + bytes(52)), "but a shortcut of Windows or a Mac"),
     "zip.png": (holding(zipped()), "not a picture, but a zip archive"),
     "gzip.png": (holding(gzip.compress(b"x" * 99)), "not a picture, but an archive"),
     "film.mp4": (holding(box(b"isom", b"mp41")), "not a picture, but a video or sound"),

@@ -12,9 +12,10 @@ from PIL import Image
 
 from resnext.errors import InputError
 from resnext.manifest.scan import Scan, scan
-from resnext.split.division import Division, Sources, divide
+from resnext.split.division import Division, divide
 from resnext.split.groups import SCHEMES
 from resnext.split.settings import SplitSettings
+from resnext.split.told import Sources
 from resnext.tables import write_table
 from tests.resnext.samples import save
 

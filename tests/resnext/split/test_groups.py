@@ -94,6 +94,13 @@ def test_a_name_of_many_ids_is_cut() -> None:
     assert set(join_groups(ids, ["1"] * 15)) == {"=".join(ids[:12]) + "=+3"}
 
 
+def test_no_two_groups_get_one_name_where_ids_hold_an_equals_sign() -> None:
+    assert join_groups(["a", "b", "a=b"], ["1", "1", "2"]) == ["a=b=", "a=b=", "a=b"]
+    names = join_groups(["a=b", "c", "a", "b=c"], ["1", "1", "2", "2"])
+    assert names[0] == names[1] != names[2] == names[3]
+    assert join_groups(["7", "site=7", "site"], ["", "", ""]) == ["7", "site=7", "site"]
+
+
 @given(st.lists(st.tuples(st.sampled_from("abcdefgh"), st.integers(0, 6)), max_size=30))
 def test_joined_groups_are_the_connected_components(rows: list[tuple[str, int]]) -> None:
     groups = [group for group, _ in rows]

@@ -8,9 +8,11 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 
 from resnext.errors import InputError
-from resnext.split.kept import kept_warnings, recognise
+from resnext.split.draw import draw
+from resnext.split.groups import join_groups
+from resnext.split.kept import ids_of, kept_parts, kept_warnings, recognise
 from resnext.split.settings import SplitSettings
-from tests.resnext.samples import split, table
+from tests.resnext.samples import prepared, split, table
 from tests.resnext.split.test_draw import choices, manifests
 
 EARLIER = pd.DataFrame(
@@ -125,3 +127,66 @@ def test_pictures_that_moved_to_another_class_stay_where_they_were() -> None:
     second = second.assign(label=second["path"].str[0]).sort_values("path", ignore_index=True)
     now = split(second, SplitSettings(seed=3), renamed(first, was))
     assert parts_by_content(second, now) == parts_by_content(first, was)
+
+
+# ---------------------------------------------------------------- which ids a group holds
+
+
+def stood(*groups: tuple[str, str], ids: list[tuple[str, ...]] | None = None) -> pd.DataFrame:
+    """Lay out an earlier split of one picture a group, whose ids are listed or not."""
+    rows = [(f"{group}.jpg", group, part, group) for group, part in groups]
+    earlier = pd.DataFrame(rows, columns=EARLIER.columns)
+    listed: list[Any] = [None] * len(rows) if ids is None else [*ids]
+    return earlier.assign(ids=pd.Series(listed, dtype=object))
+
+
+def part_of_new(name: str, earlier: pd.DataFrame, *others: str) -> str:
+    """Give the part that a new picture of an id gets from an earlier split; empty where none."""
+    names = [name, *others]
+    pictures = pd.DataFrame({"path": names, "sha256": names, "id": names})
+    return kept_parts(pd.Series(names), pictures, earlier).get(name, "")
+
+
+@pytest.mark.parametrize("listed", [True, False])
+@pytest.mark.parametrize(
+    ("one", "other"), [("site=7", "7"), ("a=b", "a"), ("a=b=c", "b"), ("=7", "7"), ("7=", "7")]
+)
+def test_an_id_with_an_equals_sign_is_no_joined_group(one: str, other: str, listed: bool) -> None:
+    earlier = stood((one, "train"), (other, "test"), ids=[(one,), (other,)] if listed else None)
+    assert part_of_new(other, earlier) == "test"
+    assert part_of_new(one, earlier) == "train"
+    alone = stood((one, "train"), ids=[(one,)] if listed else None)
+    assert part_of_new(other, alone, one) == ""
+
+
+def test_new_pictures_of_such_ids_go_with_their_own_group() -> None:
+    paths = [f"{label}/{n:02}.jpg" for label in "ab" for n in range(24)]
+    groups = {path: f"site={place // 4}" if place % 2 else str(place // 4)
+              for place, path in enumerate(paths)}  # fmt: skip
+    chosen = SplitSettings(shares=(50, 0, 50))
+    first = prepared(table(paths), chosen, groups)
+    was = draw(first, chosen)
+    part = dict(zip(was["group"], was["split"], strict=True))
+    assert {part[f"site={n}"] == part[str(n)] for n in range(12)} == {True, False}
+    more = [f"{path[:-4]} again.jpg" for path in paths]
+    fresh = {new: groups[old] for new, old in zip(more, paths, strict=True)}
+    second = prepared(table(sorted([*paths, *more])), chosen, groups | fresh)
+    now = draw(second, SplitSettings(shares=(50, 0, 50), seed=5), earlier=renamed(first, was))
+    assert dict(zip(now["group"], now["split"], strict=True)) == part
+    assert now.groupby("group")["split"].nunique().max() == 1
+
+
+def test_a_new_picture_of_any_of_many_joined_ids_goes_with_their_group() -> None:
+    ids = tuple(f"{number:02}" for number in range(15))
+    (name,) = set(join_groups(ids, ["same"] * 15))
+    listed = stood((name, "test"), ("x", "train"), ids=[ids, ("x",)])
+    assert {part_of_new(one, listed) for one in ids} == {"test"}
+    old = stood((name, "test"), ("x", "train"))
+    assert [part_of_new(one, old) for one in ids] == ["test"] * 12 + [""] * 3
+    assert part_of_new("+3", old) == ""
+
+
+def test_a_joined_name_of_an_older_split_is_parted_where_that_can_be_meant() -> None:
+    old = stood(("A=B", "test"), ("C", "train"), ("D=C", "val"), ("E=", "val"))
+    assert ids_of(old, ["A"]) == {"A=B": ("A", "B"), "C": ("C",), "D=C": ("D=C",), "E=": ("E=",)}
+    assert ids_of(old, ["x=1"])["A=B"] == ("A=B",), "today's ids hold such signs themselves"

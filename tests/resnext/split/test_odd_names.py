@@ -16,9 +16,10 @@ from reports.division import cautions, crossings, leak_verdict
 from resnext.errors import InputError
 from resnext.manifest.scan import scan
 from resnext.split.describe import describe_split
-from resnext.split.division import Division, Sources, divide
+from resnext.split.division import Division, divide
 from resnext.split.groups import ALONE
 from resnext.split.settings import SplitSettings
+from resnext.split.told import Sources
 
 Name = Callable[[int, int], str]
 CLASSES = ("mel", "nev")
@@ -248,8 +249,9 @@ def test_the_images_that_a_table_leaves_out_are_counted(tmp_path: Path) -> None:
 def test_a_table_of_some_leaves_the_others_to_a_guess_and_counts_them(tmp_path: Path) -> None:
     root = draw(tmp_path / "data", lambda k, i: f"{i % 4 + 1}_P{50 * k + i // 4:03d}_{k}.png")
     division = divided(root, table(root, lambda path: path[6:10], 0.25))
-    (warning,) = division.leakage["warnings"]
+    warning, without_row = division.leakage["warnings"]
     assert warning.startswith("the groups of 36 of 48 images are only guessed, by field 2 of the")
+    assert without_row.startswith("36 of 48 pictures have no row in --groups")
     assert division.leakage["scheme"]["groups"] == 12
 
 

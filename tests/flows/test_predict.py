@@ -1,0 +1,48 @@
+"""A folder of new pictures that is empty on some nights, and what is no empty folder."""
+
+from pathlib import Path
+
+import pytest
+
+from flows import command, predict
+from flows.flags import PredictFlags
+from resnext.errors import InputError
+from tasks.orchestrator import PREFECT_API_URL, get_client, temporary_settings
+
+
+def left_over(folder: Path) -> Path:
+    """Make a folder that holds what systems and tools leave, a folder below it, and no picture."""
+    (folder / "2026-11").mkdir(parents=True)
+    for name in (".gitkeep", "Thumbs.db", "2026-11/.DS_Store"):
+        (folder / name).touch()
+    return folder
+
+
+def test_an_empty_folder_is_done_with_no_pictures_and_needs_no_model(
+    tmp_path: Path, prefect_server: str, capsys: pytest.CaptureFixture[str]
+) -> None:
+    inbox = left_over(tmp_path / "inbox")
+    words = [str(inbox), "--store", str(tmp_path / "store")]
+    with temporary_settings(updates={PREFECT_API_URL: prefect_server}):
+        code = command.run_command(predict.main, name="predict.py", arguments=words)
+        with get_client(sync_client=True) as client:
+            (run,) = (each for each in client.read_flow_runs() if each.name == "predict inbox")
+    assert code == 0, capsys.readouterr().err
+    assert run.state is not None
+    assert run.state.is_completed()
+    assert run.state.message == "inbox: no pictures"
+
+
+def test_a_folder_that_is_missing_is_wrong_input(tmp_path: Path) -> None:
+    settings = PredictFlags(store=tmp_path / "store")
+    with pytest.raises(InputError, match=r"source must name a picture or a folder.*Check the path"):
+        predict.run_prediction(tmp_path / "inbox", settings, "a run")
+    words = [str(tmp_path / "inbox"), "--store", str(tmp_path / "store")]
+    assert command.run_command(predict.main, name="predict.py", arguments=words) == 2
+
+
+def test_a_folder_with_files_that_can_not_be_read_is_no_empty_one(tmp_path: Path) -> None:
+    inbox = left_over(tmp_path / "inbox")
+    assert predict._is_empty(inbox)
+    (inbox / "cut.jpg").write_bytes(b"\xff\xd8\xff")
+    assert not predict._is_empty(inbox), "a picture may be lost: the run names it and fails"
