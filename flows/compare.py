@@ -36,6 +36,7 @@ from flows.full_pipeline import (
     pipeline_stages,
 )
 from flows.plan import Plan, given_of, resolve
+from flows.typed import command_line
 from resnext.demo import DemoSettings
 from resnext.errors import InputError
 from resnext.recipe import Recipe
@@ -91,7 +92,8 @@ def compare_recipes(
     with command.wrong_input_fails_in_words() as outcome:
         contestants = plan_all(recipes, compared, data, split, training, run)
         add_tags(["compare", contestants[0].plans[0].data_name])
-        outcome.state = Completed(message=run_comparison(contestants, run_id()))
+        asked = command_line("compare.py", compared, data, split, training, run, words=recipes)
+        outcome.state = Completed(message=run_comparison(contestants, asked, run_id()))
     return outcome.state
 
 
@@ -186,7 +188,7 @@ def contestant_flags(recipe: str, common: TrainingFlags) -> dict[str, Any]:
     return settings | asked
 
 
-def run_comparison(contestants: list[Contestant], name: str) -> str:
+def run_comparison(contestants: list[Contestant], asked: str, name: str) -> str:
     """Train, test and compare; say in a line how it came out.
 
     Raises:
@@ -194,7 +196,7 @@ def run_comparison(contestants: list[Contestant], name: str) -> str:
     """
     first = contestants[0].plans[0]
     names = tuple(contestant.name for contestant in contestants)
-    with open_run(first.store, name, {"recipes": list(names)}) as run:
+    with open_run(first.store, name, {"command": asked, "data": first.data_name}) as run:
         runtime = Runtime(
             store=first.store, run=run, data=first.data, workers=first.workers,
             verify=first.verify, progress_bar=terminal.is_watched(),

@@ -8,9 +8,10 @@ from collections.abc import Mapping
 from pathlib import Path
 from typing import Annotated, Any, Literal
 
-from pydantic import BaseModel, ConfigDict, Field
+from pydantic import AfterValidator, BaseModel, ConfigDict, Field
 
 from reports.evaluation.settings import ComparedBy, EvaluationSettings
+from resnext.manifest.settings import ReadingSettings, Truncated
 from resnext.recipe import (
     Augment,
     ClassWeights,
@@ -22,6 +23,7 @@ from resnext.recipe import (
     Schedule,
 )
 from resnext.split.settings import SplitSettings
+from tasks.versions import require_name
 
 REPOSITORY = Path(__file__).resolve().parents[1]
 SYNTHETIC = "synthetic demonstration set"
@@ -63,7 +65,8 @@ PRESETS: Mapping[str, Mapping[str, Any]] = {
         "image_size": 64,
         "epochs": 8,
         "batch_size": 16,
-        "lr": 2e-3,
+        "lr": 5e-4,
+        "head_lr": 0.05,  # else the loss jumps until the rate has fallen, and the seed decides
         "warmup_epochs": 1,
         "label_smoothing": 0.0,
         "augment": "flips",
@@ -119,6 +122,8 @@ class PictureFlags(Flags):
             "program draws]"
         ),
     ] = None
+    max_pixels: int | None = _from_preset(ReadingSettings, "max_pixels")
+    truncated: Truncated | None = _from_preset(ReadingSettings, "truncated")
 
 
 class DataFlags(PictureFlags):
@@ -194,6 +199,7 @@ class TrainingFlags(Flags):
     epochs: int | None = _from_preset(Recipe, "epochs")
     batch_size: int | None = _from_preset(Recipe, "batch_size")
     lr: float | None = _from_preset(Recipe, "lr")
+    head_lr: float | None = _from_preset(Recipe, "head_lr")
     optimizer: Optimizer | None = _from_preset(Recipe, "optimizer")
     momentum: float | None = _from_preset(Recipe, "momentum")
     weight_decay: float | None = _from_preset(Recipe, "weight_decay")
@@ -226,7 +232,16 @@ class EvaluationFlags(Flags):
 
 
 class DecisionFlags(Flags):
-    """When a new model becomes champion."""
+    """When a new model becomes champion, and of what."""
+
+    registry: Annotated[
+        str | None,
+        AfterValidator(lambda name: name if name is None else require_name(name)),
+        Field(
+            description="name of a champion of its own, whatever the classes are [default: none, "
+            "one champion for each set of classes]"
+        ),
+    ] = None
 
     judge_by: Annotated[
         ComparedBy, Field(description="figure that must be better [default: balanced_accuracy]")
@@ -299,5 +314,14 @@ class PredictFlags(Flags):
         Path | None,
         Field(description="a model.safetensors [default: the champion, else the newest run's]"),
     ] = None
+    registry: Annotated[
+        str | None,
+        Field(
+            description="whose champion answers: a name that retrain.py was given, or classes as "
+            "models.py lists them [default: the champion of the newest run's classes]"
+        ),
+    ] = None
+    max_pixels: int | None = _from_preset(ReadingSettings, "max_pixels")
+    truncated: Truncated | None = _from_preset(ReadingSettings, "truncated")
     store: Store = None
     device: Device = "auto"

@@ -7,7 +7,8 @@ again. `--help` names the flags.
 """
 
 import sys
-from collections.abc import Iterator
+from collections.abc import Callable, Iterator
+from dataclasses import replace
 from importlib.metadata import version
 from pathlib import Path
 from typing import Annotated, Any
@@ -17,9 +18,11 @@ from cyclopts import Group, Parameter
 from flows import command, server, terminal
 from flows.flags import DataFlags, EvaluationFlags, RunFlags, SplitFlags, TrainingFlags
 from flows.plan import Plan, name_of, require_positive, resolve
+from flows.typed import as_in_readme
 from reports.evaluation.settings import EvaluationSettings
+from resnext.card import read_card
 from resnext.demo import DemoSettings
-from resnext.device import Compute, describe, probe_memory
+from resnext.device import describe, probe_memory
 from resnext.tables import read_manifest
 from tasks.audit import audit
 from tasks.draw import PICTURES, draw
@@ -49,15 +52,30 @@ RUN_GROUP = Group.create_ordered("Where and how to compute")
 
 def pipeline_stages(plan: Plan, runtime: Runtime) -> Iterator[Artifact]:
     """Run the stages one after the other, giving each artifact as it is finished."""
-    yield (manifest := scan(runtime))
+    yield (manifest := scan(runtime, plan.reading))
+    yield from stages_after_scan(plan, runtime, manifest)
+
+
+def stages_after_scan(
+    plan: Plan,
+    runtime: Runtime,
+    manifest: Artifact,
+    note: Callable[[Artifact, Artifact], str] | None = None,
+) -> Iterator[Artifact]:
+    """Run all but the first stage, giving each artifact as it is finished.
+
+    `note` says, by manifest and split, what a reader of the report should know besides.
+    """
     if plan.evaluation != EvaluationSettings():  # wrong input is said before hours of training
         labels = read_manifest(manifest.path("manifest.csv"))["label"]
         require_positive(plan.evaluation, sorted(set(labels)))
     tables = plan.tables
     parts = split(runtime, manifest, plan.split, *tables)
     if plan.only == "split":
-        command_line = f"{plan.command} --only split"
+        command_line = f"{as_in_readme(plan.command)} --only split"
         audit(runtime, manifest, parts, plan.data_name, plan.data is None, command_line)
+    if note is not None:
+        plan = replace(plan, notes=(*plan.notes, note(manifest, parts)))
     yield parts
     yield (pixels := pack(runtime, manifest, plan.recipe.image_size))
     recipe = plan.recipe
@@ -77,22 +95,23 @@ def pipeline_stages(plan: Plan, runtime: Runtime) -> Iterator[Artifact]:
     yield page
     if plan.predict is not None:
         beside = runtime.model_copy(update={"data": plan.predict})
-        yield from _answer_new(beside, model, plan.compute, scores, (manifest, parts, predictions))
+        yield from _answer_new(beside, model, plan, scores, (manifest, parts, predictions))
 
 
 def _answer_new(
     runtime: Runtime,
     model: Artifact,
-    compute: Compute,
+    plan: Plan,
     scores: Artifact,
     known: tuple[Artifact, Artifact, Artifact],
 ) -> Iterator[Artifact]:
     """Predict the pictures in runtime.data, and hold them against what the model was made with."""
-    yield (pictures := scan_pictures(runtime))
+    levels = read_card(model.path("model.safetensors")).levels
+    yield (pictures := scan_pictures(runtime, plan.reading, levels))
     if runtime.data is not None and not runtime.data.is_dir():
         runtime = runtime.model_copy(update={"data": runtime.data.parent})
     weights = model.only(["model.safetensors"])
-    yield (answers := predict_pictures(runtime, pictures, weights, compute, scores))
+    yield (answers := predict_pictures(runtime, pictures, weights, plan.compute, scores))
     yield (drift := drift_of_batch(runtime, pictures, answers, *known))
     publish_drift(drift)
 
@@ -116,7 +135,7 @@ def run_pipeline(plan: Plan, name: str) -> str:
     Raises:
         InputError: the pictures can't be used as they were asked to be.
     """
-    with open_run(plan.store, name, {"command": plan.command}) as run:
+    with open_run(plan.store, name, {"command": plan.asked, "data": plan.data_name}) as run:
         runtime = runtime_of(plan, run)
         if plan.data is None:
             drawn = draw(runtime, DemoSettings())
@@ -125,7 +144,8 @@ def run_pipeline(plan: Plan, name: str) -> str:
         for artifact in pipeline_stages(plan, runtime):
             if artifact.stage == plan.only:
                 break
-        point_latest(plan.store, run)
+        if plan.only is None:
+            point_latest(plan.store, run)
     add_tags(terminal.score_tags(run))
     return terminal.conclusion(run, plan)
 
@@ -163,9 +183,10 @@ def about(plan: Plan) -> About:
         data_name=plan.data_name,
         synthetic=plan.data is None,
         architecture=plan.recipe.arch,
-        command=plan.command,
+        command=as_in_readme(plan.command),
         notes=plan.notes,
         settings=(
+            ("Images", _facts(plan.reading)),
             ("Split", _facts(plan.split)),
             ("Training", _facts(plan.recipe, without=() if uses_momentum else ("momentum",))),
             ("Evaluation", _facts(plan.evaluation)),

@@ -5,6 +5,9 @@ $ python flows/models.py promote 3
 $ python flows/models.py rollback
 $ python flows/models.py retire
 
+There is a champion for each set of classes, and for each name that retrain.py was given. `promote`
+takes the alias of the model; the others ask for `--registry` where there are several.
+
 Predictions are made with the champion, where there is one, else with the newest model. After
 `retire` there is none: the next retraining starts anew, and keeps nothing of the one before.
 `rollback` takes that back.
@@ -14,7 +17,9 @@ import sys
 from collections.abc import Sequence
 from contextlib import suppress
 from pathlib import Path
-from typing import Literal
+from typing import Annotated, Literal
+
+from cyclopts import Parameter
 
 from flows import command, server
 from flows.flags import REPOSITORY
@@ -22,7 +27,7 @@ from reports.words import display_width, printable
 from resnext.errors import InputError
 from tasks import registry
 from tasks.announce import announce_promotion
-from tasks.registry import Change, Pointer, Version
+from tasks.registry import Pointer, Version
 
 BY_HAND = "by hand"
 
@@ -32,6 +37,7 @@ def main(
     number: int | None = None,
     /,
     *,
+    name: Annotated[str | None, Parameter(name="--registry")] = None,
     store: Path = REPOSITORY / "artifacts",
 ) -> None:
     """List the registered models, make one champion, go back to the one before, or have none.
@@ -40,6 +46,9 @@ def main(
         action: list, promote N, rollback (to the champion before, also after retire), or retire (no
             champion any more: the next retraining starts anew, predictions take the newest model).
         number: Which model to promote, by its number in the list.
+        name: Whose champion is meant: a name that retrain.py was given, or classes as the list
+            shows them; promote takes a new name too [default: the model's own classes or name, or
+            the only one].
         store: Folder of all results [default: artifacts in the repository].
     """
     if not store.is_dir():
@@ -52,17 +61,18 @@ def main(
             f"{'without one' if number is None else number}. Write as in: models.py promote 3"
         )
     if action == "list":
-        print(table(registry.versions(store), registry.pointer(store)))
+        print(table(registry.versions(store), registry.pointers(store)))
         return
     if action == "retire":
-        registry.retire(store, BY_HAND)
-        print("No model is champion now. The next retraining starts anew.")
+        retired = registry.retire(store, BY_HAND, name)
+        whose = registry.whose(store, retired)
+        print(f"No model is champion{whose} now. The next retraining starts anew.")
         return
     if number is not None:
-        changed = registry.promote(store, number, BY_HAND)
+        changed = registry.promote(store, number, BY_HAND, name)
     else:
-        changed = registry.rollback(store, BY_HAND)
-    print(f"Version {changed.champion} is champion now.")
+        changed = registry.rollback(store, BY_HAND, name)
+    print(f"Version {changed.champion} is champion{registry.whose(store, changed)} now.")
     announce(store, changed)
 
 
@@ -78,31 +88,40 @@ def announce(store: Path, changed: Pointer) -> None:
             )
 
 
-def table(versions: Sequence[Version], pointer: Pointer) -> str:
-    """Lay out the models for a terminal, the champion marked, and the newest change."""
+def table(versions: Sequence[Version], aliases: Sequence[Pointer]) -> str:
+    """Lay out the models for a terminal, champions marked, and the newest change of each alias."""
     if not versions:
         return "No model is registered yet. flows/retrain.py registers one."
+    champions = {alias.champion for alias in aliases}
+    labels = [registry.label_of(version.registry, version.classes) for version in versions]
     rows = [["", "N", "registered", "data", "network", "score", "decision"]]
-    rows += [_row(version, pointer.champion) for version in versions]
+    rows += [_row(version, version.number in champions) for version in versions]
+    if len({*labels, *(alias.label for alias in aliases)}) > 1:
+        rows = [
+            [*row[:3], label, *row[3:]] for row, label in zip(rows, ["of", *labels], strict=True)
+        ]
     widths = [max(map(display_width, column)) for column in zip(*rows, strict=True)]
     lines = ["  ".join(map(_padded, row, widths)).rstrip() for row in rows]
-    if pointer.changes:
-        lines.append(_newest(pointer.changes[-1]))
-    return "\n".join(lines)
+    return "\n".join([*lines, *(_newest(alias) for alias in aliases if alias.changes)])
 
 
-def _newest(change: Change) -> str:
-    """Say since when a model is champion, or none is."""
+def _newest(alias: Pointer) -> str:
+    """Say since when a model is champion of an alias, or none is."""
+    change = alias.changes[-1]
     if change.kind == "retirement":
         return (
-            f"No champion since {change.at}: version {change.version} was retired ({change.why})."
+            f"No champion since {change.at} of {alias.label}: version {change.version} was retired "
+            f"({change.why})."
         )
-    return f"Champion since {change.at}: version {change.version} ({change.kind}, {change.why})."
+    return (
+        f"Champion of {alias.label} since {change.at}: version {change.version} ({change.kind}, "
+        f"{change.why})."
+    )
 
 
-def _row(version: Version, champion: int | None) -> list[str]:
-    mark = "*" if version.number == champion else ""
+def _row(version: Version, champion: bool) -> list[str]:
     words = [version.data, version.architecture, version.score, version.decision]
+    mark = "*" if champion else ""
     return [mark, str(version.number), version.created[:16], *map(printable, words)]
 
 

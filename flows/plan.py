@@ -22,11 +22,13 @@ from flows.flags import (
     Stop,
     TrainingFlags,
 )
+from flows.typed import command_line, words_of
 from reports.evaluation.settings import HALF, EvaluationSettings, positive_class
 from resnext.device import Compute, count_cpus, plan_compute
 from resnext.errors import InputError
 from resnext.manifest.folders import class_name
 from resnext.manifest.listing import part_folders
+from resnext.manifest.settings import ReadingSettings
 from resnext.recipe import Recipe
 from resnext.split.settings import JOINED_FILE, SplitSettings
 from tasks.stage.artifact import Artifact
@@ -73,6 +75,10 @@ class Plan:
     workers: int
     verify: bool
     command: str
+    """Gives the same results, wherever they are kept and however fast."""
+    asked: str
+    """Asks for the same again, every flag included."""
+    reading: ReadingSettings = ReadingSettings()
     notes: tuple[str, ...] = ()
     """What a reader of the report should know besides."""
 
@@ -106,7 +112,6 @@ def resolve(
         pydantic.ValidationError: a value is out of bounds.
     """
     preset = PRESETS[training.preset]
-    given = given_of(training) | given_of(split) | given_of(evaluation)
     start, weights = _weights(training.weights)
     pictures = _folder("--data", _asked_folder(data))
     split_settings = _split_settings(split, preset, pictures)
@@ -132,7 +137,9 @@ def resolve(
         compute=plan_compute(run.device, recipe.arch, run.deterministic),
         workers=count_cpus() if run.workers is None else max(1, run.workers),
         verify=run.verify,
-        command=_command(data, given, training.preset, run),
+        command=_command(data, training, split, evaluation, run),
+        asked=command_line("full_pipeline.py", data, split, training, evaluation, run),
+        reading=reading_of(data),
     )
 
 
@@ -293,6 +300,16 @@ def given_of(flags: BaseModel) -> dict[str, Any]:
     return {name: value for name, value in flags if value is not None}
 
 
+def reading_of(flags: BaseModel) -> ReadingSettings:
+    """Give which images the flags admit."""
+    return ReadingSettings(**_reading_given(flags))
+
+
+def _reading_given(flags: BaseModel) -> dict[str, Any]:
+    asked = given_of(flags)
+    return {name: asked[name] for name in ReadingSettings.model_fields if name in asked}
+
+
 def as_parameters(flags: Mapping[str, BaseModel]) -> dict[str, dict[str, Any]]:
     """Give the flags that were set as JSON values, paths absolute, for a run started elsewhere."""
     return {
@@ -358,19 +375,8 @@ def _may_hold_pictures(path: Path) -> bool:
     return path.is_file() or path.is_symlink()
 
 
-def _command(data: DataFlags, given: Mapping[str, Any], preset: Preset, run: RunFlags) -> str:
+def _command(data: DataFlags, *flags: BaseModel) -> str:
     """Write the command line that gives the same results."""
-    words = ["python", "flows/full_pipeline.py"]
-    if data.data:
-        words += ["--data", str(data.data.resolve())]
-    if preset != "default":
-        words += ["--preset", preset]
-    for name, value in given.items():
-        flag = "--" + name.replace("_", "-")
-        if isinstance(value, bool):
-            words += [flag] if value else []
-        elif name != "preset":
-            words += [flag, str(value.resolve() if isinstance(value, Path) else value)]
-    if run.device != "auto":
-        words += ["--device", run.device]
-    return shlex.join([*words, *(["--deterministic"] if run.deterministic else [])])
+    pictures = data.model_copy(update={"data": data.data and data.data.resolve()})
+    words = words_of(pictures, *flags, without=("predict", "store", "workers", "verify", "only"))
+    return shlex.join(["python", "flows/full_pipeline.py", *words])

@@ -2,8 +2,8 @@
 
 $ python flows/predict.py PICTURE_OR_FOLDER
 
-Takes the store's champion, else its newest finished model, or `--model FILE`. Writes
-batch_predictions.csv.
+Takes the champion of the newest run's classes, else its model; or that of `--registry NAME`, or
+`--model FILE`. Writes batch_predictions.csv.
 """
 
 import logging
@@ -14,20 +14,21 @@ from typing import Annotated, Any
 from cyclopts import Parameter
 
 from flows import command, server, terminal
+from flows.answering import choose_model, say_who_answers
 from flows.drift import note_drift_of_batch
 from flows.flags import PredictFlags
-from flows.plan import store_folder
-from resnext.card import ModelCard, describe, read_card
+from flows.plan import reading_of, store_folder
+from flows.typed import command_line
+from resnext.card import ModelCard, read_card
 from resnext.device import count_cpus, plan_compute
 from resnext.errors import InputError
 from resnext.manifest.listing import list_pictures
-from tasks import registry
 from tasks.history import add_tags
 from tasks.orchestrator import Completed, State, flow, run_id
 from tasks.predict import answers_of, predict_pictures, publish_predictions
 from tasks.scan import scan_pictures
 from tasks.stage.artifact import Artifact, Runtime
-from tasks.stage.run import newest_model, open_run
+from tasks.stage.run import open_run
 from tasks.stage.store import is_altered
 
 log = logging.getLogger("flows.predict")  # also where this file is the program
@@ -69,16 +70,17 @@ def run_prediction(source: Path, settings: PredictFlags, name: str) -> str:
         log.info(words, extra={"plain": True})
         return words
     store = store_folder(settings.store)
-    model, card = find_model(settings.model, store)
-    log.info("model: %s, %s", describe(card), model.single_path().resolve())
+    model, card = find_model(settings, store)
     calibration = find_calibration(model.single_path())
     if calibration is None:
         log.info("calibrated_ columns repeat p_ (temperature 1): no calibration.json by the model")
     source = source.absolute()
     root = source if source.is_dir() else source.parent
-    with open_run(store, name, {"source": str(source)}) as run:
+    asked = command_line("predict.py", settings, words=[str(source)])
+    with open_run(store, name, {"command": asked, "data": str(source)}) as run:
         runtime = Runtime(store=store, run=run, data=source, progress_bar=terminal.is_watched())
-        pictures = scan_pictures(runtime.model_copy(update={"workers": count_cpus()}))
+        scanning = runtime.model_copy(update={"workers": count_cpus()})
+        pictures = scan_pictures(scanning, reading_of(settings), card.levels)
         compute = plan_compute(settings.device, card.architecture, deterministic=False)
         reading = runtime.model_copy(update={"data": root})
         done = predict_pictures(reading, pictures, model, compute, calibration)
@@ -94,15 +96,18 @@ def _is_empty(source: Path) -> bool:
     return not listing.files and not listing.faults
 
 
-def find_model(path: Path | None, store: Path) -> tuple[Artifact, ModelCard]:
-    """Give the weights to use, known by their bytes, and what they say about themselves.
+def find_model(settings: PredictFlags, store: Path) -> tuple[Artifact, ModelCard]:
+    """Give the weights to use, known by their bytes, and their card; say which model it is.
 
     Raises:
         InputError: there are none, they were altered, or the file is no model of this project.
     """
-    found = choose_model(path, store)
+    found = choose_model(settings.model, store, settings.registry)
     _require_unaltered(found, "--model")
-    return Artifact.of_file(found), read_card(found)
+    card = read_card(found)
+    chosen = settings.model is not None or settings.registry is not None
+    say_who_answers(store, found, card, chosen=chosen)
+    return Artifact.of_file(found), card
 
 
 def find_calibration(model: Path) -> Artifact | None:
@@ -116,36 +121,6 @@ def find_calibration(model: Path) -> Artifact | None:
         return None
     _require_unaltered(found, CALIBRATION)
     return Artifact.of_file(found)
-
-
-def choose_model(path: Path | None, store: Path) -> Path:
-    """Give the file of weights to use.
-
-    Raises:
-        InputError: there is none, or the champion is broken.
-    """
-    found = path or champion_model(store) or newest_model(store)
-    if found is None:
-        raise InputError(
-            f"--store must hold a finished model, got '{store}' with none. "
-            "Run flows/full_pipeline.py first, or name a file with --model."
-        )
-    if not found.is_file():
-        raise InputError(
-            f"--model must be a model.safetensors, got '{found}'. "
-            "There is no such file. Check the path."
-        )
-    return found.absolute()
-
-
-def champion_model(store: Path) -> Path | None:
-    """Give the weights of the registry's champion; None where there is no champion.
-
-    Raises:
-        InputError: the champion or its weights are gone, or were altered.
-    """
-    champion = registry.champion(store)
-    return None if champion is None else registry.whole(store, champion)
 
 
 def _require_unaltered(file: Path, what: str) -> None:
@@ -185,8 +160,8 @@ def main(
         raise InputError(
             f"PICTURE_OR_FOLDER must be there, got '{source}'. Nothing is there. Check the path."
         )
-    if not _is_empty(source):
-        choose_model(settings.model, store_folder(settings.store))  # said before a server starts
+    if not _is_empty(source):  # wrong input is said before a server is started
+        choose_model(settings.model, store_folder(settings.store), settings.registry)
     terminal.show_only_our_lines()
     with server.connected():
         command.run_flow(batch_predict, source.absolute(), settings)

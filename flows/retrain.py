@@ -2,8 +2,9 @@
 
 $ python flows/retrain.py --data FOLDER
 
-The first model becomes champion. Later ones, the challengers, keep its test part and are promoted
-only where they are clearly better on it; `flows/models.py` lists all of them.
+The first model becomes champion of its classes. Later ones, the challengers, keep its test part and
+are promoted only where they are clearly better on it; `flows/models.py` lists all of them.
+`--registry NAME` keeps a champion under a name instead.
 """
 
 import hashlib
@@ -12,7 +13,8 @@ import logging
 import shlex
 import sys
 from collections.abc import Iterator
-from dataclasses import replace
+from dataclasses import asdict, replace
+from functools import partial
 from pathlib import Path
 from typing import Annotated, Any
 
@@ -20,8 +22,8 @@ from cyclopts import Group, Parameter
 from filelock import FileLock, Timeout
 
 from flows import command, server, terminal
-from flows.champion import differences, present, settings_of
-from flows.decision import Judgement, conclude, judgement, say
+from flows.champion import differences, present, require_sound, settings_of
+from flows.decision import Judgement, conclude, judgement, note_of, say
 from flows.flags import (
     DataFlags,
     DecisionFlags,
@@ -40,26 +42,30 @@ from flows.full_pipeline import (
     RUN_GROUP,
     SPLIT_GROUP,
     TRAINING_GROUP,
-    pipeline_stages,
     run_name,
     runtime_of,
+    stages_after_scan,
 )
 from flows.plan import Plan, as_parameters, given_of, resolve
 from flows.schedule import require_schedule, serve
+from flows.typed import command_line
 from reports.evaluation.settings import DecisionSettings
-from reports.words import plural
 from resnext.card import read_card
 from resnext.errors import InputError
+from resnext.tables import read_manifest
 from tasks import registry
 from tasks.announce import announce_promotion
 from tasks.history import add_tags
 from tasks.orchestrator import Completed, State, flow, run_id
 from tasks.registry import About, Version
+from tasks.scan import scan
 from tasks.stage.artifact import Artifact
+from tasks.stage.key import fingerprint
 from tasks.stage.run import MODEL, open_run
 
 log = logging.getLogger("flows.retrain")  # also where this file is the program
 
+DECIDING = ("split", "pack", "train", "predict", "decide")  # stages that a decision follows from
 SCHEDULE_GROUP = Group.create_ordered("When to do it again")
 DECISION_GROUP = Group.create_ordered("When a new model becomes champion")
 
@@ -79,8 +85,9 @@ def retrain(
     with command.wrong_input_fails_in_words() as outcome:
         plan = plan_retraining(data, split, training, evaluation, run)
         add_tags(["retrain", *plan.tags])
-        settings = DecisionSettings(metric=decision.judge_by, margin=decision.margin)
-        outcome.state = Completed(message=run_retraining(plan, settings, run_id()))
+        asked = command_line("retrain.py", data, split, training, evaluation, decision, run)
+        plan = replace(plan, asked=asked)
+        outcome.state = Completed(message=run_retraining(plan, decision, run_id()))
     return outcome.state
 
 
@@ -116,43 +123,75 @@ def plan_retraining(
     return plan
 
 
-def run_retraining(plan: Plan, settings: DecisionSettings, name: str) -> str:
+def run_retraining(plan: Plan, decision: DecisionFlags, name: str) -> str:
     """Retrain if there is something new; say in a line what was decided.
 
     Raises:
         InputError: the champion is broken, or the pictures can't be used as they were asked to be.
     """
-    with _alone(plan.store), open_run(plan.store, name, {"command": plan.command}) as run:
+    asked = {"command": plan.asked, "data": plan.data_name}
+    with _alone(plan.store), open_run(plan.store, name, asked) as run:
         runtime = runtime_of(plan, run)
         finished = _finish_promotion(plan.store)
-        champion = present(plan.store)
-        plan = plan if champion is None else _keeping(plan, champion)
-        stages = pipeline_stages(plan, runtime)
-        manifest = next(stages)
+        require_sound(plan, decision.registry)
+        manifest = scan(runtime, plan.reading)
+        classes = set(read_manifest(manifest.path("manifest.csv"))["label"])
+        rival = registry.judged_in(registry.pointers(plan.store), decision.registry, classes)
+        champion = present(plan.store, rival)
+        settings = DecisionSettings(metric=decision.judge_by, margin=decision.margin)
         basis = basis_of(manifest, plan, settings)
-        if champion is not None and _judged(plan.store, basis):
-            if finished:
-                return say(f"version {finished.number} is champion: {finished.decision}")
-            return say(f"nothing new; version {champion.number} stays champion")
-        if champion is not None and (changed := differences(plan, champion)):
-            log.warning(changed)
-        parts = _divided(stages, champion)
+        if champion is not None and _judged(plan.store, decision.registry, basis):
+            return say(_unchanged(champion, finished, registry.whose(plan.store, rival)))
+        if champion is not None:
+            _warn(plan, champion, classes)
+            plan = _keeping(plan, champion)
+        note = None if champion is None else partial(note_of, plan.store)
+        stages = stages_after_scan(plan, runtime, manifest, note)
+        parts = _divided(stages, champion, registry.to_type(plan.store, rival))
         made = {artifact.stage: artifact for artifact in (manifest, parts, *stages)}
         judged = judgement(plan, runtime, champion, made, settings)
-        version = registry.admit(plan.store, run, about_model(plan, run, made, judged, basis))
+        about = about_model(plan, run, made, judged, basis, decision.registry)
+        version = registry.admit(plan.store, run, about)
         if version.verdict == registry.BETTER:
             announce_promotion(plan.store, version, version.decision)
         add_tags([f"version {version.number}", *terminal.score_tags(run)])
         return conclude(plan.store, run, version)
 
 
+def _unchanged(champion: Version, finished: Version | None, whose: str) -> str:
+    """Say that there is nothing to do, or that what a killed run left undone is done."""
+    if finished is not None and finished.number == champion.number:
+        return f"version {finished.number} is champion{whose}: {finished.decision}"
+    return f"nothing new; version {champion.number} stays champion{whose}"
+
+
+def _warn(plan: Plan, champion: Version, classes: set[str]) -> None:
+    """Say what is other than with the champion: the settings, or the classes."""
+    if changed := differences(plan, champion):
+        log.warning(changed)
+    if classes != {*champion.classes}:
+        log.warning(
+            "the classes are %s, and those of the champion (version %d) are %s. A model of other "
+            "classes is never promoted by itself. Promote it by hand (models.py promote N), or "
+            "name a champion of its own: --registry NAME",
+            registry.label_of(None, [*classes]), champion.number,
+            registry.label_of(None, champion.classes),
+        )  # fmt: skip
+
+
 def basis_of(manifest: Artifact, plan: Plan, settings: DecisionSettings) -> str:
-    """Give what tells one retraining from another: pictures, recipe, split, how it is judged."""
+    """Give what tells one retraining from another: pictures, recipe, split, how it is judged.
+
+    So do the code of the stages behind the decision and the versions of the libraries, as in
+    their cache keys: messages don't count, nor does the machine.
+    """
     given = [plan.recipe, plan.split, plan.evaluation, settings]
     weights, groups = (each and each.files for each in (plan.weights, plan.tables.groups))
     facts = [manifest.files["manifest.csv"], weights, *(each.model_dump_json() for each in given)]
     facts += [groups] if groups else []
-    return hashlib.sha256(json.dumps(facts).encode()).hexdigest()
+    code = [asdict(fingerprint(f"tasks.{stage}")) for stage in DECIDING]
+    text = json.dumps([facts, code, sys.version_info[:2]])
+    return hashlib.sha256(text.encode()).hexdigest()
 
 
 def _finish_promotion(store: Path) -> Version | None:
@@ -164,8 +203,8 @@ def _finish_promotion(store: Path) -> Version | None:
     return version
 
 
-def _divided(stages: Iterator[Artifact], champion: Version | None) -> Artifact:
-    """Run the next stage, the split.
+def _divided(stages: Iterator[Artifact], champion: Version | None, flag: str) -> Artifact:
+    """Run the next stage, the split; `flag` names the champion where there are several.
 
     Raises:
         InputError: the pictures can't be divided.
@@ -179,12 +218,17 @@ def _divided(stages: Iterator[Artifact], champion: Version | None) -> Artifact:
         raise InputError(  # of a flag that there is not for a retraining
             f"The split that is kept from version {champion.number}, the champion, "
             f"{broken.removeprefix('keep_split ')}. Put its pictures back, or begin anew without "
-            "a champion: models.py retire."
+            f"a champion: models.py retire{flag}."
         ) from error
 
 
 def about_model(
-    plan: Plan, run: Path, made: dict[str, Artifact], judged: Judgement, basis: str
+    plan: Plan,
+    run: Path,
+    made: dict[str, Artifact],
+    judged: Judgement,
+    basis: str,
+    name: str | None,
 ) -> About:
     """Put together what the registry says of a model."""
     metrics = json.loads((run / "metrics.json").read_text(encoding="utf-8"))
@@ -194,32 +238,25 @@ def about_model(
         classes=read_card(made["train"].path(MODEL)).classes,
         score=terminal.balanced_accuracy(metrics),
         basis=basis,
+        registry=name,
         settings=settings_of(plan),
         **judged._asdict(),
     )
 
 
 def _keeping(plan: Plan, champion: Version) -> Plan:
-    """Keep the champion's parts, so that no test picture was in either's training.
-
-    The report says how often they have served to choose a model, this time included.
-    """
+    """Keep the champion's parts, so that no test picture was in either's training."""
     table = registry.file_of(plan.store, champion, "split.csv")
-    used = plural(len(registry.versions(plan.store)), "decision")  # all versions but the first
-    note = (
-        f"This test part has been used for {used} between models. Each choice by it makes its "
-        "figures a little too good."
-    )
     return replace(
         plan,
         tables=plan.tables.keeping(table),
         command=f"{plan.command} {shlex.join(['--keep-split', str(table)])}",
-        notes=(note,),
     )
 
 
-def _judged(store: Path, basis: str) -> bool:
-    return any(version.basis == basis for version in registry.versions(store))
+def _judged(store: Path, name: str | None, basis: str) -> bool:
+    known = registry.versions(store)
+    return any((version.registry, version.basis) == (name, basis) for version in known)
 
 
 def _alone(store: Path) -> FileLock:

@@ -7,6 +7,7 @@ from pathlib import Path
 from typing import Any
 
 from flows.plan import Plan
+from flows.typed import interpreter
 from tasks.stage.decorator import current_stage
 from tasks.stage.run import LATEST
 
@@ -64,12 +65,6 @@ def is_watched() -> bool:
     return sys.stderr is not None and sys.stderr.isatty()
 
 
-def interpreter() -> str:
-    """Name this Python as one would type it here."""
-    path = Path(sys.executable)
-    return str(path.relative_to(Path.cwd()) if path.is_relative_to(Path.cwd()) else path)
-
-
 def say_what_runs(plan: Plan) -> None:
     """Say which pictures are used, above all when they are no photographs."""
     if plan.data is None:
@@ -85,11 +80,11 @@ def say_what_runs(plan: Plan) -> None:
 
 def conclusion(run: Path, plan: Plan) -> str:
     """Show the per-class table and where the report is; give the score in a line."""
-    latest = plan.store / LATEST
+    place = plan.store / LATEST if plan.only is None else run  # latest names whole runs alone
     if not (run / METRICS).exists():
-        log.info("Stopped after %s. Results: %s", plan.only, latest)
+        log.info("Stopped after %s. Results: %s", plan.only, place)
         if (run / "audit.html").exists():
-            log.info("Audit: %s", latest / "audit.html", extra={"plain": True})
+            log.info("Audit: %s", place / "audit.html", extra={"plain": True})
         return f"{plan.name}: stopped after {plan.only}"
     from reports.score import format_per_class
     from reports.tables import read_json, read_table
@@ -99,9 +94,9 @@ def conclusion(run: Path, plan: Plan) -> str:
     score = score_line(metrics)
     kind = "SYNTHETIC demonstration set, " if plan.data is None else ""
     log.info("\n%s\n\n%s%s", table, kind, score, extra={"plain": True})
-    log.info("Report: %s", latest / "report.html", extra={"plain": True})
+    log.info("Report: %s", place / "report.html", extra={"plain": True})
     if plan.predict is not None:
-        log.info("Predictions: %s", latest / "batch_predictions.csv", extra={"plain": True})
+        log.info("Predictions: %s", place / "batch_predictions.csv", extra={"plain": True})
     return f"{plan.name}: {score}"
 
 

@@ -117,13 +117,17 @@ def verdict(metrics: Metrics, per_class: pd.DataFrame) -> str:
 
 
 def _doubt(metrics: Metrics, baseline: float) -> str:
-    """Say where the interval of the accuracy holds the baseline."""
+    """Say where the interval of the accuracy holds the baseline, and whether groups are few."""
     bounds = metrics.get("accuracy_ci95")
     if _unknown(bounds):
         return ""
     low, high = bounds or (0, 0)
     inside = float(low or 0) <= baseline <= float(high or 0)
-    return " With so few groups that may be chance." if inside else ""
+    if not inside:
+        return ""
+    if metrics.get("few_groups"):
+        return " With so few groups that may be chance."
+    return " That may be chance: the interval of the accuracy holds it."
 
 
 def commonest(per_class: pd.DataFrame) -> str:

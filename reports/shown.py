@@ -18,7 +18,9 @@ CAPTIONS = {
     "curves": (
         "Learning curves",
         "Accuracy and loss after each epoch. Where the training line goes on improving and the "
-        "other does not, the network is learning the training pictures by heart.",
+        "other does not, the network is learning the training pictures by heart. A marked epoch is "
+        "the one whose weights were kept. The validation part chose it, which makes its figures "
+        "there too good: they are no score.",
     ),
     "confusion": (
         "Confusion matrix",

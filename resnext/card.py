@@ -10,6 +10,7 @@ from pydantic import BaseModel, ConfigDict, Field, ValidationError
 from safetensors import SafetensorError, safe_open
 
 from resnext.errors import InputError
+from resnext.levels import Levels
 
 METADATA_KEY = "resnext"
 
@@ -24,6 +25,8 @@ class ModelCard(BaseModel):
     image_size: int = Field(ge=32, le=1024)
     mean: tuple[float, float, float]
     std: tuple[float, float, float]
+    levels: Levels = Levels()
+    """How deep images are scaled; files from before this was kept lack it, and get the default."""
 
 
 def read_card(path: Path) -> ModelCard:

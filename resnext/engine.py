@@ -4,8 +4,9 @@ The loops don't print, log or draw; they tell a `Watcher` what happened. Nothing
 for the device but where a number is needed by a person, and at the end of an epoch. A training
 that was stopped goes on from its newest checkpoint, to the same bytes.
 
-The loss of an epoch is the mean of its batches' means, as in the script that the project began
-as, so that a last, smaller batch weighs as much as the others.
+The training loss of an epoch is the mean of its batches' means, as in the script that the project
+began as, so that a last, smaller batch weighs as much as the others. The validation loss is the
+mean over the pictures, since an epoch is chosen by it, unless it is asked for as in the script.
 """
 
 from __future__ import annotations
@@ -86,6 +87,7 @@ def fit(
     compute: Compute,
     *,
     classes: int,
+    as_the_script: bool = False,
     watcher: Watcher | None = None,
     checkpoints: Checkpoints | None = None,
 ) -> Fitted:
@@ -99,6 +101,7 @@ def fit(
         recipe: How to train.
         compute: Where and how to compute; `resnext.device.apply` must have been called.
         classes: How many there are.
+        as_the_script: Take the mean of the batches' means for the validation loss too.
         watcher: Told what happens.
         checkpoints: Where the state is kept, and found again after a stop.
 
@@ -114,8 +117,9 @@ def fit(
     devices = [torch.device(compute.device)] if compute.device == "cuda" else []
     with torch.random.fork_rng(devices=devices):
         training = _Training(
-            model, source, train, val, recipe, compute, classes, watcher or Unwatched()
-        )
+            model, source, train, val, recipe, compute, classes, watcher or Unwatched(),
+            as_the_script=as_the_script,
+        )  # fmt: skip
         return training.run(checkpoints or Checkpoints(None))
 
 
@@ -152,6 +156,8 @@ class _Training:
         compute: Compute,
         classes: int,
         watcher: Watcher,
+        *,
+        as_the_script: bool,
     ) -> None:
         self.model = model.to(
             device=torch.device(compute.device),
@@ -162,6 +168,7 @@ class _Training:
         self.train, self.recipe, self.compute, self.watcher = train, recipe, compute, watcher
         self.batches = Batches(source, train, compute, kind=recipe.augment, seed=recipe.seed)
         self.held_out = Batches(source, val, compute, kind="none")
+        self.loss_size = recipe.batch_size if as_the_script else max(1, len(val))
         weights = class_weights(train.labels, classes, recipe)
         self.step = Step(self.model, recipe, compute, weights, classes)
         self.per_epoch = count_batches(len(train), recipe)
@@ -246,11 +253,11 @@ class _Training:
 
     @torch.inference_mode()
     def _validate(self) -> tuple[float | None, float | None]:
-        """Give loss (mean of the batches' means, without label smoothing) and accuracy."""
+        """Give loss (cross-entropy without label smoothing or class weights) and accuracy."""
         if not len(self.held_out.part):
             return None, None
-        size = self.recipe.batch_size
-        logits = _logits(self.model, self.held_out, self.compute, size)
+        size = self.loss_size
+        logits = _logits(self.model, self.held_out, self.compute, self.recipe.batch_size)
         labels = self.held_out.labels.to(logits.device)
         pairs = zip(torch.split(logits, size), torch.split(labels, size), strict=True)
         losses = torch.stack([cross_entropy(guess, label) for guess, label in pairs])

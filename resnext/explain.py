@@ -30,6 +30,7 @@ from resnext.checkpoint import load_model
 from resnext.device import Compute
 from resnext.errors import InputError
 from resnext.images import PackedPixels, PixelSource
+from resnext.levels import Levels
 from resnext.optimise import MEMORY_FORMATS
 from resnext.pictures import read_scanned
 from resnext.tables import read_manifest, read_table
@@ -90,7 +91,7 @@ def explain(
     chosen = chosen.merge(read_manifest(manifest)[["path", "sha256"]], on="path", validate="1:1")
     heats, cells = _heats(network, pixels, chosen, card.classes, compute)
     rows = chosen.to_dict("records")
-    entries = [_entry(root, row, heat) for row, heat in zip(rows, heats, strict=True)]
+    entries = [_entry(root, row, heat, card.levels) for row, heat in zip(rows, heats, strict=True)]
     shares = [entry["border_share"] for entry in entries if entry["border_share"] is not None]
     return {
         "layer": LAYER,
@@ -229,12 +230,12 @@ def _heats(
 # ---------------------------------------------------------------- entries
 
 
-def _entry(root: Path, row: dict[Any, Any], heat: Heat) -> Explained:
+def _entry(root: Path, row: dict[Any, Any], heat: Heat, levels: Levels) -> Explained:
     known = {name: row[name] for name in ("path", "label", "group", "predicted")}
     pictures: dict[str, str | None] = dict.fromkeys(("thumbnail", "heat", "heat_true"))
     error = None
     try:
-        image = read_scanned(root / row["path"], row["sha256"], at_least=DETAIL * SIDE)
+        image = read_scanned(root / row["path"], row["sha256"], levels, at_least=DETAIL * SIDE)
         pictures = _pictures(shrink(image, SIDE), heat)
     except InputError as fault:
         # Where the pictures lie on this machine is nobody's business in a report.

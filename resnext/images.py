@@ -20,6 +20,7 @@ import numpy.typing as npt
 from PIL import Image
 
 from resnext.errors import InputError
+from resnext.levels import Levels
 from resnext.pictures import read_scanned
 from resnext.processes import map_apart
 
@@ -53,22 +54,29 @@ class PixelSource(Protocol):
         """Give the pixels (N, S, S, 3) of some rows."""
 
 
-def to_pixels(picture: Picture, size: int) -> Pixels:
-    """Read a picture as the network sees it: (S, S, 3).
+def to_pixels(picture: Picture, size: int, levels: Levels = Levels()) -> Pixels:
+    """Read a picture as the network sees it: (S, S, 3); `levels` are the training's own.
 
     Raises:
         InputError: its bytes are not those that were scanned.
         OSError: it can't be read or decoded.
     """
-    image = read_scanned(picture.path, picture.sha256, at_least=DETAIL * size)
+    image = read_scanned(picture.path, picture.sha256, levels, at_least=DETAIL * size)
     return np.asarray(image.resize((size, size), Image.Resampling.BILINEAR))
 
 
 class PictureFiles:
     """Pixels of pictures that are decoded when they are asked for."""
 
-    def __init__(self, pictures: Sequence[Picture], size: int, workers: int = 1) -> None:
+    def __init__(
+        self,
+        pictures: Sequence[Picture],
+        size: int,
+        workers: int = 1,
+        levels: Levels = Levels(),
+    ) -> None:
         self.pictures, self.size, self.workers = list(pictures), size, max(1, workers)
+        self.levels = levels
 
     def take(self, rows: Rows) -> Pixels:
         """Give the pixels (N, S, S, 3) of some rows.
@@ -77,8 +85,9 @@ class PictureFiles:
             InputError: a picture changed since it was scanned.
         """
         wanted = [self.pictures[row] for row in rows]
+        read = partial(to_pixels, size=self.size, levels=self.levels)
         with ThreadPoolExecutor(self.workers) as pool:
-            return np.stack(list(pool.map(partial(to_pixels, size=self.size), wanted)))
+            return np.stack(list(pool.map(read, wanted)))
 
 
 class PackedPixels:
@@ -106,6 +115,7 @@ def pack(
     pictures: Sequence[Picture],
     size: int,
     file: Path,
+    levels: Levels = Levels(),
     *,
     workers: int = 1,
     progress: Progress | None = None,
@@ -123,7 +133,7 @@ def pack(
     np.lib.format.open_memmap(file, mode="w+", dtype=np.uint8, shape=shape).flush()
     rows = list(enumerate(pictures))
     chunks = [rows[start : start + CHUNK] for start in range(0, len(rows), CHUNK)]
-    work = partial(_pack_chunk, file, size)
+    work = partial(_pack_chunk, file, size, levels)
     apart = workers > 1 and len(rows) >= WORTH_A_POOL
     results = map_apart(work, chunks, workers, _crashed) if apart else map(work, chunks)
     done = 0
@@ -133,11 +143,13 @@ def pack(
             progress(done, len(rows))
 
 
-def _pack_chunk(file: Path, size: int, chunk: Sequence[tuple[int, Picture]]) -> list[int]:
+def _pack_chunk(
+    file: Path, size: int, levels: Levels, chunk: Sequence[tuple[int, Picture]]
+) -> list[int]:
     """Write the pixels of some rows; equal rows are equal bytes, so that a repeat does no harm."""
     pixels = np.lib.format.open_memmap(file, mode="r+")
     for row, picture in chunk:
-        pixels[row] = to_pixels(picture, size)
+        pixels[row] = to_pixels(picture, size, levels)
     pixels.flush()
     return [row for row, _ in chunk]
 

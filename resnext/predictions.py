@@ -84,7 +84,7 @@ def predict_pictures(
     rows = read_manifest(manifest)
     paths, digests = rows["path"].tolist(), rows["sha256"].tolist()
     pictures = [Picture(root / path, digest) for path, digest in zip(paths, digests, strict=True)]
-    source = PictureFiles(pictures, card.image_size, workers)
+    source = PictureFiles(pictures, card.image_size, workers, card.levels)
     part = Part(np.arange(len(rows)), np.zeros(len(rows), dtype=np.int64), digests, paths)
     logs = engine.predict(network, source, part, compute)
     predicted = prediction_columns(logs, card.classes, temperature=temperature)

@@ -10,18 +10,27 @@ import multiprocessing
 import os
 import signal
 import sys
+import threading
 from collections import deque
 from collections.abc import Callable, Iterator, Sequence
 from concurrent.futures import Future, ProcessPoolExecutor
 from concurrent.futures.process import BrokenProcessPool
-from contextlib import contextmanager
-from typing import TypeVar
+from contextlib import AbstractContextManager, contextmanager
+from typing import Any, TypeVar
 
 Item = TypeVar("Item")
 Result = TypeVar("Result")
 Hand = deque[tuple[Sequence[Item], "Future[list[Result]]"]]
 
+_turn: AbstractContextManager[Any] = threading.Lock()  # in a worker, one that all workers share
 AHEAD = 2  # chunks handed out for each process: none waits, and few are done again after a crash
+
+
+@contextmanager
+def taking_turns() -> Iterator[None]:
+    """Do something heavy while no other thread, and no other process of the same call, does so."""
+    with _turn:
+        yield
 
 
 def map_apart(
@@ -93,10 +102,12 @@ def _in_isolation(
 @contextmanager
 def _pool(workers: int) -> Iterator[ProcessPoolExecutor]:
     """Start processes on demand and end them in any case."""
+    context = multiprocessing.get_context("spawn")
     pool = ProcessPoolExecutor(
         workers,
-        mp_context=multiprocessing.get_context("spawn"),
+        mp_context=context,
         initializer=_leave_interrupts_to_the_parent,
+        initargs=(context.Lock(),),
     )
     try:
         yield pool
@@ -119,6 +130,8 @@ def _program_left_out() -> Iterator[None]:
         program.__dict__.update({name: value for name, value in kept.items() if value is not None})
 
 
-def _leave_interrupts_to_the_parent() -> None:
-    """Ignore Ctrl-C in a worker, where it would only print a traceback."""
+def _leave_interrupts_to_the_parent(turn: AbstractContextManager[Any]) -> None:
+    """Ignore Ctrl-C in a worker, where it would only print a traceback; share the others' turn."""
+    global _turn
     signal.signal(signal.SIGINT, signal.SIG_IGN)
+    _turn = turn

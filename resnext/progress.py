@@ -26,6 +26,7 @@ from resnext.recipe import Recipe
 
 KEPT = 2  # checkpoints: the newest, and the one before it
 DIGEST = 32  # bytes of sha256 at the end of a checkpoint
+WHERE = "where.txt"  # beside the checkpoints: how far the newest one is, for people
 
 
 @dataclass(frozen=True)
@@ -73,7 +74,7 @@ class Progress:
     def end_epoch(self, row: EpochRow, model: nn.Module, recipe: Recipe) -> None:
         """Write an epoch down, keep its weights where they are the ones to keep, begin the next."""
         self.history.append(row)
-        rank = _rank(row, recipe)
+        rank = rank_of(row, recipe)
         better = rank > self.best
         self.waited = 0 if better else self.waited + 1
         self.best = max(rank, self.best)
@@ -121,6 +122,8 @@ class Checkpoints:
             "random": torch.get_rng_state(),
         }
         _write(self.folder / f"step-{progress.step:09}.pt", state)
+        where = f"epoch {progress.epoch + 1}, step {progress.step}"
+        (self.folder / WHERE).write_text(f"{where}\n", encoding="utf-8")
         for old in self._files()[:-KEPT]:
             old.unlink()
 
@@ -144,8 +147,11 @@ class Checkpoints:
         return sorted(self.folder.glob("step-*.pt")) if self.folder else []
 
 
-def _rank(row: EpochRow, recipe: Recipe) -> tuple[float, float]:
-    """Order epochs by the recipe's metric; without a validation part by number."""
+def rank_of(row: EpochRow, recipe: Recipe) -> tuple[float, float]:
+    """Order epochs by the recipe's metric, the best last; without a validation part by number.
+
+    Of equals the first is the best.
+    """
     if row.val_accuracy is None or row.val_loss is None:
         return float(row.epoch), 0.0
     return (

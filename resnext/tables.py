@@ -33,7 +33,7 @@ MANIFEST_COLUMNS = [
 ]
 FORMULA_SIGNS = frozenset("=+-@\t\r\n\uff1d\uff0b\uff0d\uff20")  # the last four are full-width
 SUSPECT = FORMULA_SIGNS | {"'"}
-NUMBERS = ["bytes", "width", "height", "orientation", "size", "mtime_ns", "inode"]
+NUMBERS = ["bytes", "width", "height", "orientation", "size", "mtime_ns", "inode", "pages"]
 
 
 def write_table(table: pd.DataFrame, path: Path | BinaryIO) -> None:

@@ -15,7 +15,9 @@ from resnext.checkpoint import save_model
 from resnext.device import Compute
 from resnext.errors import InputError
 from resnext.images import MEAN, STD, PackedPixels, PixelSource
-from resnext.progress import Checkpoints
+from resnext.levels import Levels
+from resnext.optimise import quieten_head
+from resnext.progress import Checkpoints, EpochRow, rank_of
 from resnext.recipe import SMALLEST_FOR_ONE, Recipe
 from resnext.tables import read_split_pictures, write_table
 from resnext.weights import load_pretrained
@@ -71,6 +73,7 @@ def start_model(
     with torch.random.fork_rng(devices=[]):
         torch.manual_seed(recipe.seed)
         model = zoo.build(recipe.arch, len(classes))
+    quieten_head(model, recipe)
     return model, load_pretrained(model, recipe.arch, recipe.weights, weights)
 
 
@@ -121,8 +124,21 @@ def train(
         recipe,
         compute,
         classes=len(parts.classes),
+        as_the_script=not len(parts.val),
         watcher=watcher,
         checkpoints=checkpoints,
+    )
+
+
+def describe_kept(history: Sequence[EpochRow], parts: Parts, recipe: Recipe) -> str:
+    """Say which epoch's weights were kept, and that what chose it is no score."""
+    if recipe.keep == "last" or not len(parts.val):
+        return f"kept the weights of epoch {len(history)}, the last one"
+    best = max(history, key=lambda row: rank_of(row, recipe))  # the first of equals
+    why = "lowest validation loss" if recipe.metric == "val_loss" else "highest validation accuracy"
+    return (
+        f"kept the weights of epoch {best.epoch} of {len(history)}, which had the {why}. That is a "
+        "choice and no score: the test part gives the score"
     )
 
 
@@ -141,7 +157,11 @@ def _require_trainable(parts: Parts, recipe: Recipe) -> None:
 
 
 def write_result(
-    trained: engine.Fitted, classes: Sequence[str], recipe: Recipe, folder: Path
+    trained: engine.Fitted,
+    classes: Sequence[str],
+    recipe: Recipe,
+    folder: Path,
+    levels: Levels = Levels(),
 ) -> None:
     """Write model.safetensors, history.csv and, with the clock's values, timing.csv.
 
@@ -154,6 +174,7 @@ def write_result(
         image_size=recipe.image_size,
         mean=MEAN,
         std=STD,
+        levels=levels,
     )
     save_model(folder / "model.safetensors", trained.weights, card)
     rows = pd.DataFrame([asdict(row) for row in trained.history])

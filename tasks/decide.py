@@ -19,15 +19,16 @@ def decide(
     champion: Annotated[Artifact, Reads("predictions.csv")],
     challenger: Annotated[Artifact, Reads("predictions.csv")],
     settings: DecisionSettings,
+    use: int,
 ) -> None:
-    """Write decision.json."""
+    """Write decision.json; `use` counts the decisions on this test part, this one included."""
     from reports import tables
     from reports.evaluation import decision
 
     old, new = (
         tables.read_table(artifact.path("predictions.csv")) for artifact in (champion, challenger)
     )
-    tables.write_json(decision.decide(old, new, settings), work.out / DECISION)
+    tables.write_json(decision.decide(old, new, settings, use), work.out / DECISION)
 
 
 @task(task_run_name="publish the decision", cache_policy=NO_CACHE, persist_result=False, retries=0)

@@ -4,7 +4,9 @@ from typing import Annotated
 
 from resnext.images import PackedPixels, Picture
 from resnext.images import pack as pack_pixels
+from resnext.levels import Levels
 from resnext.tables import read_manifest
+from tasks.scan import read_levels
 from tasks.stage.artifact import Artifact, Reads, Work
 from tasks.stage.decorator import stage
 from tasks.watch import counting
@@ -15,11 +17,15 @@ Packed = Annotated[Artifact, Reads("pixels.npy", "pixels.txt")]
 @stage(run_name="pack {size} px")
 def pack(
     work: Work,
-    manifest: Annotated[Artifact, Reads("contents.txt", uncounted=("manifest.csv",))],
+    manifest: Annotated[
+        Artifact, Reads("contents.txt", "levels.json", uncounted=("manifest.csv",))
+    ],
     size: int,
+    levels: Levels | None = None,
 ) -> None:
     """Write pixels.npy, a row for each line of contents.txt, which is written too.
 
+    Deep images are scaled as the scan found it right, or by the levels of another model.
     Renamed, moved and relabelled pictures are the same pixels: the key counts contents alone.
     """
     contents = manifest.path("contents.txt").read_text(encoding="utf-8")
@@ -28,7 +34,12 @@ def pack(
     pictures = [Picture(work.pictures / path_of[digest], digest) for digest in contents.split()]
     with counting("picture", "pack", shown=work.progress_bar) as progress:
         pack_pixels(
-            pictures, size, work.out / "pixels.npy", workers=work.workers, progress=progress
+            pictures,
+            size,
+            work.out / "pixels.npy",
+            levels or read_levels(manifest),
+            workers=work.workers,
+            progress=progress,
         )
     (work.out / "pixels.txt").write_text(contents, encoding="utf-8")
 

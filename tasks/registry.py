@@ -1,17 +1,32 @@
-"""Which model is champion, and since when.
+"""Which model is champion, and since when: registering, promoting, going back, retiring.
 
-`<store>/registry/champion.json` names the champion and tells how it came to be; it is replaced
-in one step, so that a kill leaves the old champion or the new one. Changes are made under a lock
-of the operating system. The models themselves are described in `tasks.versions`.
+Changes are made under a lock of the operating system. Who is champion of what stands in
+`tasks.champions`, the models themselves in `tasks.versions`.
 """
 
+from collections.abc import Callable, Iterable
 from pathlib import Path
-from typing import Literal
-
-from pydantic import BaseModel, ConfigDict
 
 from reports.words import plural
 from resnext.errors import InputError
+from tasks.champions import (
+    POINTER,
+    Change,
+    Kind,
+    Pointer,
+    before,
+    judged_in,
+    label_of,
+    named,
+    only_one,
+    own_of,
+    point,
+    pointers,
+    quoted,
+    require_named,
+    to_type,
+    whose,
+)
 from tasks.stage.run import REGISTRY
 from tasks.versions import (
     CURE,
@@ -23,13 +38,11 @@ from tasks.versions import (
     folders,
     locked,
     make_version,
-    now,
     place_of,
-    read,
+    require_name,
     require_tables,
     versions,
     whole,
-    write,
 )
 
 __all__ = [
@@ -40,48 +53,34 @@ __all__ = [
     "Version",
     "admit",
     "champion",
+    "champion_of",
     "file_of",
     "find",
     "finish_promotion",
     "folder_of",
+    "judged_in",
+    "label_of",
     "place_of",
     "pointer",
+    "pointers",
     "promote",
+    "quoted",
+    "require_champion",
+    "require_name",
+    "require_named",
     "require_pointer",
     "require_tables",
     "retire",
     "rollback",
+    "to_type",
     "versions",
+    "versions_of",
     "whole",
+    "whose",
 ]
 
-POINTER = "champion.json"
 BETTER = "better"
 """The verdict that makes a model champion."""
-
-Kind = Literal["promotion", "rollback", "retirement"]
-
-
-class Change(BaseModel):
-    """One promotion, rollback or retirement."""
-
-    model_config = ConfigDict(frozen=True)
-
-    at: str
-    kind: Kind
-    version: int
-    """Who became champion; of a retirement, who is it no more."""
-    previous: int | None
-    why: str
-
-
-class Pointer(BaseModel):
-    """Who is champion, and every change that led there, oldest first."""
-
-    model_config = ConfigDict(frozen=True)
-
-    champion: int | None = None
-    changes: tuple[Change, ...] = ()
 
 
 def admit(store: Path, run: Path, about: About) -> Version:
@@ -95,12 +94,13 @@ def admit(store: Path, run: Path, about: About) -> Version:
         OSError: the run holds no model, or the registry can't be written to.
     """
     with locked(store) as registry:
-        present = pointer(store).champion
+        known = pointers(store)
+        present = judged_in(known, about.registry, about.classes).champion
         if present != about.against:
             about = _overtaken(about, present)
-        version = make_version(registry, run, about, after=_newest_named(store))
+        version = make_version(registry, run, about, after=_newest_named(known))
         if version.verdict == BETTER:
-            _crown(store, "promotion", version.number, version.decision)
+            _crown(store, own_of(known, version), "promotion", version.number, version.decision)
     return version
 
 
@@ -111,25 +111,41 @@ def finish_promotion(store: Path) -> Version | None:
         InputError: the registry can't be read.
     """
     with locked(store):
-        left = _unfinished(store)
+        known = pointers(store)
+        left = _unfinished(store, known)
         if left is not None:
-            _crown(store, "promotion", left.number, left.decision)
+            _crown(store, own_of(known, left), "promotion", left.number, left.decision)
     return left
 
 
-def pointer(store: Path) -> Pointer:
-    """Give who is champion and how that came; nobody where there is no registry."""
-    path = store / REGISTRY / POINTER
-    return read(Pointer, path) if path.exists() else Pointer()
+def pointer(store: Path, name: str | None = None) -> Pointer:
+    """Give who is champion under a name, or under the only alias; nobody where there is none.
+
+    Raises:
+        InputError: there is no such alias, or there are several and none was named.
+    """
+    known = pointers(store)
+    if name is not None:
+        return require_named(known, name)
+    return only_one(known, "Give")
 
 
-def champion(store: Path) -> Version | None:
-    """Give the champion; None where there is none.
+def champion(store: Path, name: str | None = None) -> Version | None:
+    """Give the champion under a name, or under the only alias; None where there is none.
+
+    Raises:
+        InputError: it is gone, or can't be read, or it is not clear whose champion is meant.
+    """
+    return champion_of(store, pointer(store, name))
+
+
+def champion_of(store: Path, present: Pointer) -> Version | None:
+    """Give the champion of an alias; None where there is none.
 
     Raises:
         InputError: it is gone, or can't be read.
     """
-    number = pointer(store).champion
+    number = present.champion
     if number is None:
         return None
     folder = place_of(store, number)
@@ -139,6 +155,31 @@ def champion(store: Path) -> Version | None:
             f"'{folder}' is gone. {CURE.replace('file', 'folder')}"
         )
     return find(store, number)
+
+
+def require_champion(store: Path, name: str) -> Pointer:
+    """Give the alias of a name, or of classes, that has a champion.
+
+    Raises:
+        InputError: there is no such alias, or nobody is champion.
+    """
+    found = pointer(store, name)
+    if found.champion is None:
+        raise InputError(
+            f"--registry must name a champion, got '{name}', which has none since it was retired. "
+            "Take that back (models.py rollback), or name a file with --model."
+        )
+    return found
+
+
+def versions_of(store: Path, present: Pointer) -> list[Version]:
+    """Give the models of an alias, oldest first: of its name, or of its classes without one."""
+    return [
+        version
+        for version in versions(store)
+        if version.registry == present.name
+        and (present.name is not None or {*version.classes} == {*present.classes})
+    ]
 
 
 def require_pointer(store: Path) -> None:
@@ -155,50 +196,87 @@ def require_pointer(store: Path) -> None:
         )
 
 
-def promote(store: Path, number: int, why: str) -> Pointer:
-    """Make a version champion.
+def promote(store: Path, number: int, why: str, name: str | None = None) -> Pointer:
+    """Make a version champion: of its own classes or name, or of the name that is given.
 
     Raises:
-        InputError: there is no such version, its weights are gone or altered, or it is champion.
+        InputError: there is no such version, its weights are gone or altered, it is champion, or
+            the name is that of other classes.
     """
     with locked(store):
-        if pointer(store).champion == number:
+        known = pointers(store)
+        version = find(store, number)
+        present = own_of(known, version) if name is None else _to_promote_in(known, version, name)
+        if present.champion == number:
             raise InputError(
                 f"N must be another model than the champion, got {number}. Nothing was changed."
             )
-        return _crown(store, "promotion", number, why)
+        return _crown(store, present, "promotion", number, why)
 
 
-def rollback(store: Path, why: str) -> Pointer:
+def _to_promote_in(known: tuple[Pointer, ...], version: Version, name: str) -> Pointer:
+    """Give the alias of a name, a new one where there is none, that can hold a version."""
+    present = named(known, name) or Pointer(name=require_name(name))
+    if present.name is None and {*present.classes} != {*version.classes}:
+        raise InputError(
+            f"N must be a model of the classes {present.label}, got {version.number}, which is of "
+            f"{label_of(None, version.classes)}. Leave --registry out, or give another name."
+        )
+    return present
+
+
+def rollback(store: Path, why: str, name: str | None = None) -> Pointer:
     """Make the champion from before the present one, or from before a retirement, champion again.
 
     Taken twice, it goes back twice.
 
     Raises:
-        InputError: there was none before, or its weights are gone or altered.
+        InputError: there was none before, its weights are gone or altered, or it is not clear
+            whose champion is meant.
     """
     with locked(store):
-        return _crown(store, "rollback", _before(pointer(store)), why)
+        known = pointers(store)
+        present = _chosen(known, name, "Write: models.py rollback", _has_earlier)
+        return _crown(store, present, "rollback", before(present), why)
 
 
-def retire(store: Path, why: str) -> Pointer:
+def retire(store: Path, why: str, name: str | None = None) -> Pointer:
     """Leave nobody champion, so that the next retraining starts anew.
 
     Raises:
-        InputError: nobody is champion.
+        InputError: nobody is champion, or it is not clear whose champion is meant.
     """
     with locked(store):
-        last = pointer(store).champion
-        if last is None:
+        known = pointers(store)
+        present = _chosen(known, name, "Write: models.py retire", _has_champion)
+        if present.champion is None:
             raise InputError(
                 "retire must have a champion to retire, got none. Nothing was changed."
             )
-        return _point(store, "retirement", last, None, why)
+        return point(store, present, "retirement", present.champion, None, why)
 
 
-def _newest_named(store: Path) -> int:
+def _chosen(
+    known: tuple[Pointer, ...], name: str | None, what: str, able: Callable[[Pointer], bool]
+) -> Pointer:
+    """Give the alias that was named, else the only one that something can be done with."""
+    return only_one(known, what, able) if name is None else require_named(known, name)
+
+
+def _has_champion(present: Pointer) -> bool:
+    return present.champion is not None
+
+
+def _has_earlier(present: Pointer) -> bool:
+    try:
+        return before(present) is not None
+    except InputError:
+        return False
+
+
+def _newest_named(known: Iterable[Pointer]) -> int:
     """Give the highest number that was ever champion, so that no new model is taken for it."""
-    return max((change.version for change in pointer(store).changes), default=0)
+    return max((change.version for each in known for change in each.changes), default=0)
 
 
 def _overtaken(about: About, present: int | None) -> About:
@@ -212,16 +290,15 @@ def _overtaken(about: About, present: int | None) -> About:
     return about.model_copy(update={"verdict": "not compared", "decision": words, "basis": ""})
 
 
-def _unfinished(store: Path) -> Version | None:
-    """Find the newest model that was better than the present champion, and never became one."""
+def _unfinished(store: Path, known: tuple[Pointer, ...]) -> Version | None:
+    """Find the newest model that was better than its champion of now, and never became one."""
     if not (store / REGISTRY / POINTER).exists() and len(folders(store)) > 1:
         return None  # a pointer was there and is lost: no telling who should be champion
-    present = pointer(store)
-    once = {change.version for change in present.changes}
+    once = {change.version for each in known for change in each.changes}
     left = [
         version
         for version in versions(store)
-        if (version.verdict, version.against) == (BETTER, present.champion)
+        if (version.verdict, version.against) == (BETTER, own_of(known, version).champion)
         and version.number not in once
         and _is_whole(store, version)
     ]
@@ -235,43 +312,8 @@ def _is_whole(store: Path, version: Version) -> bool:
         return False
 
 
-def _crown(store: Path, kind: Kind, number: int, why: str) -> Pointer:
-    """Make a whole version champion; the lock is held."""
-    whole(store, find(store, number))
-    return _point(store, kind, number, number, why)
-
-
-def _point(store: Path, kind: Kind, version: int, champion: int | None, why: str) -> Pointer:
-    """Replace the pointer, in one step; the lock is held."""
-    old, path = pointer(store), store / REGISTRY / POINTER
-    change = Change(at=now(), kind=kind, version=version, previous=old.champion, why=why)
-    fresh = Pointer(champion=champion, changes=(*old.changes, change))
-    for left in path.parent.glob(f"{POINTER}.*.new"):  # nobody else writes: of a killed writer
-        left.unlink()
-    write(path, fresh)
-    return fresh
-
-
-def _before(present: Pointer) -> int:
-    """Give the champion that a rollback goes back to."""
-    line: list[int | None] = []  # None where a champion was retired
-    for change in present.changes:
-        if change.kind == "rollback":
-            line = _shortened(line) or [change.version]
-        else:
-            line.append(change.version if change.kind == "promotion" else None)
-    earlier = _shortened(line)
-    if not earlier or earlier[-1] is None:
-        raise InputError(
-            "rollback must have an earlier champion to go back to, got none. "
-            "`flows/models.py list` shows what is registered."
-        )
-    return earlier[-1]
-
-
-def _shortened(line: list[int | None]) -> list[int | None]:
-    """Leave out the newest champion, and the retirements before it."""
-    rest = line[:-1]
-    while rest and rest[-1] is None:
-        rest = rest[:-1]
-    return rest
+def _crown(store: Path, present: Pointer, kind: Kind, number: int, why: str) -> Pointer:
+    """Make a whole version champion of an alias; the lock is held."""
+    version = find(store, number)
+    whole(store, version)
+    return point(store, present, kind, number, version, why)

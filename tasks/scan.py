@@ -14,24 +14,30 @@ import numpy as np
 import pandas as pd
 
 from resnext import tables
+from resnext.levels import Levels, find_levels
 from resnext.manifest import scan as manifest
-from resnext.manifest.describe import describe_scan
-from tasks.stage.artifact import Runtime, Work
+from resnext.manifest.describe import describe_odd, describe_scan
+from resnext.manifest.settings import ReadingSettings
+from tasks.stage.artifact import Artifact, Runtime, Work
 from tasks.stage.decorator import stage
 from tasks.stage.key import digest_of
-from tasks.stage.store import replace_file
+from tasks.stage.store import replace_file, write_json
 from tasks.watch import counting
 
 log = logging.getLogger(__name__)
 
+LEVELS = "levels.json"
+
 
 @stage(always=True)
-def scan(work: Work) -> None:
-    """Write manifest.csv, contents.txt, hashes.npy and quarantine.csv of class folders.
+def scan(work: Work, settings: ReadingSettings = ReadingSettings()) -> None:
+    """Write manifest.csv, contents.txt, hashes.npy, levels.json, quarantine.csv of class folders.
 
-    contents.txt holds the sha256 of every picture, sorted, each once.
+    contents.txt holds the sha256 of every picture, sorted, each once; levels.json how deep images
+    are scaled.
     """
-    found = _scan(work, manifest.scan)
+    found = _scan(work, manifest.scan, settings)
+    write_json(work.out / LEVELS, find_levels(found.odd["measured"]).model_dump())
     tables.write_table(found.manifest, work.out / "manifest.csv")
     contents = "\n".join(sorted(set(found.manifest["sha256"].tolist())))
     (work.out / "contents.txt").write_text(f"{contents}\n", encoding="utf-8")
@@ -40,21 +46,43 @@ def scan(work: Work) -> None:
 
 
 @stage(always=True)
-def scan_pictures(work: Work) -> None:
-    """Write batch_manifest.csv and batch_quarantine.csv of pictures that have no class."""
-    found = _scan(work, manifest.scan_pictures)
+def scan_pictures(
+    work: Work, settings: ReadingSettings = ReadingSettings(), levels: Levels = Levels()
+) -> None:
+    """Write batch_manifest.csv and batch_quarantine.csv of pictures that have no class.
+
+    `levels` are those of the model that is to answer: how deep images will be scaled is said.
+    """
+    found = _scan(work, manifest.scan_pictures, settings, levels)
     tables.write_table(found.manifest, work.out / "batch_manifest.csv")
     tables.write_table(found.quarantine, work.out / "batch_quarantine.csv")
 
 
-def _scan(work: Work, how: Callable[..., manifest.Scan]) -> manifest.Scan:
+def read_levels(scanned: Artifact) -> Levels:
+    """Read how deep images are scaled."""
+    return Levels.model_validate_json(scanned.path(LEVELS).read_text(encoding="utf-8"))
+
+
+def _scan(
+    work: Work,
+    how: Callable[..., manifest.Scan],
+    settings: ReadingSettings,
+    levels: Levels | None = None,
+) -> manifest.Scan:
     memory = _memory_file(work)
     remembered = None if work.verify else _recall(memory)
     with counting("picture", "scan", shown=work.progress_bar) as progress:
-        found = how(work.pictures, workers=work.workers, remembered=remembered, progress=progress)
+        found = how(
+            work.pictures,
+            settings,
+            workers=work.workers,
+            remembered=remembered,
+            progress=progress,
+        )
     if found.opened or remembered is None or len(found.memory) < len(remembered):
         _remember(found.memory, memory)
-    said = describe_scan(found.manifest, found.quarantine, found.left_out)
+    odd = describe_odd(found.odd, levels)
+    said = describe_scan(found.manifest, found.quarantine, found.left_out, odd)
     log.info("\n".join([said, *found.notes]))
     for warning in found.warnings:
         log.warning(warning)

@@ -5,6 +5,7 @@ from typing import Annotated
 
 from resnext.split import settings as splits
 from resnext.tables import read_manifest, write_table
+from tasks.scan import read_levels
 from tasks.stage.artifact import Artifact, Reads, Work
 from tasks.stage.decorator import stage
 from tasks.stage.store import write_json
@@ -17,7 +18,7 @@ UserTable = Annotated[Artifact | None, Reads()]
 @stage(run_name="split {settings.strategy}", retold="division.txt")
 def split(
     work: Work,
-    manifest: Annotated[Artifact, Reads("manifest.csv", "hashes.npy")],
+    manifest: Annotated[Artifact, Reads("manifest.csv", "hashes.npy", "levels.json")],
     settings: splits.SplitSettings,
     groups: UserTable = None,
     given: UserTable = None,
@@ -42,7 +43,13 @@ def split(
     pictures = read_manifest(manifest.path("manifest.csv"))
     words = np.load(manifest.path("hashes.npy"))
     division = divide(
-        work.pictures, pictures, words, settings, Sources(*tables), workers=work.workers
+        work.pictures,
+        pictures,
+        words,
+        settings,
+        Sources(*tables),
+        levels=read_levels(manifest),
+        workers=work.workers,
     )
     write_table(division.split, work.out / "split.csv")
     write_json(work.out / "leakage.json", division.leakage)

@@ -6,6 +6,7 @@ from typing import Annotated
 from resnext import device
 from resnext.recipe import Recipe
 from tasks.pack import Packed, open_pixels
+from tasks.scan import read_levels
 from tasks.stage.artifact import Artifact, Reads, Work
 from tasks.stage.decorator import stage
 from tasks.watch import TrainingWatcher, say
@@ -16,7 +17,7 @@ log = logging.getLogger(__name__)
 @stage(run_name="train {recipe.arch} {recipe.image_size}px", clock_files=("timing.csv",))
 def train(
     work: Work,
-    manifest: Annotated[Artifact, Reads("manifest.csv")],
+    manifest: Annotated[Artifact, Reads("manifest.csv", "levels.json")],
     split: Annotated[Artifact, Reads("split.csv")],
     pixels: Packed,
     recipe: Recipe,
@@ -47,4 +48,5 @@ def train(
             model, packed, parts, recipe, compute, watcher=watcher,
             checkpoints=checkpoints,
         )  # fmt: skip
-    training.write_result(result, parts.classes, recipe, work.out)
+    watcher.conclude(training.describe_kept(result.history, parts, recipe))
+    training.write_result(result, parts.classes, recipe, work.out, read_levels(manifest))

@@ -41,6 +41,7 @@ CURE = (
     "champion (models.py retire)."
 )
 NUMBER = re.compile(r"\d{4,}")
+NAME = re.compile(r"\w[\w.-]{0,63}")
 
 Model = TypeVar("Model", bound=BaseModel)
 
@@ -61,6 +62,10 @@ class About(BaseModel):
     """How it was judged in a word; "better" makes it champion."""
     against: int | None = None
     """The champion that it was judged against; None where there was none."""
+    registry: str | None = None
+    """What --registry said; None where its classes say whose champion it can be."""
+    use: int | None = None
+    """Which decision on its test groups it was (see `tasks.uses`); None where there was none."""
     settings: dict[str, str] = {}
     """How it was divided, trained and evaluated, in words by name."""
 
@@ -148,6 +153,20 @@ def find(store: Path, number: int) -> Version:
         f"N must be the number of a registered model ({there}), got {number}. "
         "`flows/models.py list` shows them."
     )
+
+
+def require_name(name: str) -> str:
+    """Check what --registry is to call a champion.
+
+    Raises:
+        InputError: it could be taken for a list of classes, or is too long.
+    """
+    if not NAME.fullmatch(name):
+        raise InputError(
+            f"--registry must be up to 64 letters, digits, '.', '_' or '-', got {name!r}. "
+            "Write it as in: --registry skin"
+        )
+    return name
 
 
 def folder_of(store: Path) -> Path:

@@ -155,6 +155,11 @@ class TrainingWatcher:
         if row.epoch == self.epochs and self.validates_on_test:
             say("Done", plain=True)
 
+    def conclude(self, text: str) -> None:
+        """Say how the training ended; in the Prefect UI that stays, in place of the last epoch."""
+        self._update_ui(text)
+        say(text)
+
     def _show(self, loss: float) -> None:
         now = time.monotonic()
         text = f"{self._rate():.0f} images/s, loss {loss:.3f}, {self._left()} left"

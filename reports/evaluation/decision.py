@@ -5,6 +5,12 @@ paired bootstrap over groups (see `paired`): what is hard about a patient is har
 it is the same in every draw, as between a champion that always gives one class and a challenger
 that is always right, it has no interval, and the sign test over groups decides. Only what is clear
 changes the champion; a difference that may be chance does not.
+
+Of many challengers that are no better, one leads by luck. So a lead must also be one that luck
+seldom gives, by the randomisation test, and the more seldom the more decisions were made on the
+same test groups: at most 0.05 / (k (k + 1)) in the k-th one. At first that is 0.025, as of a 95 %
+interval. All of them, however many, add up to 0.05, so that by Bonferroni's bound at most one
+series in twenty of equally good challengers promotes any.
 """
 
 from __future__ import annotations
@@ -14,39 +20,53 @@ from typing import Any, Literal
 
 import pandas as pd
 
-from reports.evaluation.bootstrap import LEVEL
-from reports.evaluation.paired import Difference, Signs, paired_difference, sign_test
+from reports.evaluation.paired import Difference, Signs, luck, paired_difference, sign_test
 from reports.evaluation.settings import DecisionSettings
 from reports.words import plural, undefined
 
 SHOWN = 5
+ALL_USES = 0.05
+"""How often luck may promote a model that is no better in all decisions on one test part."""
 Verdict = Literal["better", "worse", "undecided", "undefined", "classes changed"]
 
 
 def decide(
-    champion: pd.DataFrame, challenger: pd.DataFrame, settings: DecisionSettings
+    champion: pd.DataFrame,
+    challenger: pd.DataFrame,
+    settings: DecisionSettings,
+    use: int = 1,
 ) -> dict[str, Any]:
-    """Compare two tables of predictions of one test part.
+    """Compare two tables of predictions of one test part, whose `use`-th decision this is.
 
     Gives verdict, metric, margin, the difference, challenger minus champion, with low and high of
     its 95 % interval, None where they are undefined, and how many groups the challenger answered
-    better and worse, with the p of their sign test. "better" says that the whole interval lies
-    above the margin, "worse" that it lies below 0.
+    better and worse, with the p of their sign test; use, luck (how often it alone gives such a
+    lead, 0..1) and luck_allowed. "better" says that the whole interval lies above the margin and
+    luck is at most what is allowed, "worse" that the interval lies below 0.
 
     Raises:
         ValueError: the tables don't hold the same pictures or classes.
     """
     found = paired_difference(champion, challenger, settings.metric)
     signs = sign_test(champion, challenger)
-    values = {"difference": found.value, "low": found.low, "high": found.high}
+    allowed = allowed_luck(use)
+    lucky = luck(champion, challenger, settings.metric, allowed=allowed)
+    values = {"difference": found.value, "low": found.low, "high": found.high, "luck": lucky}
     return {
-        "verdict": _verdict(found, signs, settings.margin),
+        "verdict": _verdict(found, signs, settings.margin, lucky, allowed),
         **dict(settings),
+        "use": use,
+        "luck_allowed": allowed,
         **{name: None if undefined(value) else value for name, value in values.items()},
         "groups_better": signs.better,
         "groups_worse": signs.worse,
         "p": signs.p,
     }
+
+
+def allowed_luck(use: int) -> float:
+    """Give how often luck may promote a model that is no better, in decision `use`, from 1."""
+    return ALL_USES / (use * (use + 1))
 
 
 def changed_classes(
@@ -77,24 +97,26 @@ def describe(decision: dict[str, Any], champion: int) -> str:
     words += f"in {name} than version {champion} ({_evidence(decision)})"
     if decision["verdict"] == "undecided":
         margin = f" by more than {100 * decision['margin']:.1f}" if decision["margin"] else ""
-        return f"{words}, not clearly better{margin}"
-    return words
+        words += f", not clearly better{margin}"
+    return f"{words}{_luck(decision)}"
 
 
-def _verdict(found: Difference, signs: Signs, margin: float) -> Verdict:
+def _verdict(
+    found: Difference, signs: Signs, margin: float, lucky: float, allowed: float
+) -> Verdict:
     if undefined(found.low) or undefined(found.high):
-        return _verdict_by_signs(found, signs, margin)
-    if found.low > margin:
+        return _verdict_by_signs(found, signs, margin, allowed)
+    if found.low > margin and lucky <= allowed:
         return "better"
     return "worse" if found.high < 0 else "undecided"
 
 
-def _verdict_by_signs(found: Difference, signs: Signs, margin: float) -> Verdict:
+def _verdict_by_signs(found: Difference, signs: Signs, margin: float, allowed: float) -> Verdict:
     """Decide where no draw says how the difference varies: it must not be chance among groups.
 
     The margin is held against the difference itself, since it is that of every draw.
     """
-    if undefined(found.value) or found.not_better not in (0, 1) or signs.p >= 1 - LEVEL:
+    if undefined(found.value) or found.not_better not in (0, 1) or signs.p >= 2 * allowed:
         return "undefined"
     if found.value < 0 and signs.worse > signs.better:
         return "worse"
@@ -107,6 +129,17 @@ def _evidence(decision: dict[str, Any]) -> str:
     if decision["low"] is None:
         return f"the same in every draw; {_signs(decision)}"
     return f"95 %: {100 * decision['low']:.1f} to {100 * decision['high']:.1f}"
+
+
+def _luck(decision: dict[str, Any]) -> str:
+    """Say which decision on its test part this is, and what luck is allowed in it."""
+    if decision.get("luck") is None or decision["difference"] <= 0:
+        return ""
+    found, allowed = (100 * decision[name] for name in ("luck", "luck_allowed"))
+    return (
+        f"; decision {decision['use']} on this test part: luck alone gives such a lead in "
+        f"{found:.2g} % of cases, at most {allowed:.2g} % is allowed"
+    )
 
 
 def _signs(decision: dict[str, Any]) -> str:

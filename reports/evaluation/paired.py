@@ -4,24 +4,40 @@ The difference comes with the interval of the paired bootstrap over groups (see 
 figures are computed on the same draws, so that what is hard about a group does not count as a
 difference. Where every draw gives the same difference there is no interval; the sign test over
 groups, McNemar's test with a group as the unit, still tells whether it may be chance.
+
+How often luck alone gives such a lead is told by the randomisation test: of two models that are
+equally good it is luck which one gave which of the two answers to a group, so that swapping them
+group by group gives leads that were as likely. It holds its level with few groups and far out in
+the tail, where an interval from 2,000 draws does not.
 Source: McNemar 1947, https://doi.org/10.1007/BF02295996
+Source: Yeh 2000, https://aclanthology.org/C00-2137/ (randomisation test of two models' answers)
+Source: Phipson & Smyth 2010, https://doi.org/10.2202/1544-6115.1585 (its p from random swaps)
+Source: Besag & Clifford 1991, https://doi.org/10.1093/biomet/78.2.301 (stopping early)
 """
 
 from __future__ import annotations
 
 import math
 from collections.abc import Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 
 import numpy as np
 import pandas as pd
 from scipy.stats import binomtest
 
-from reports.evaluation.bootstrap import DRAWS, SEED, UNDEFINED, interval, resample
-from reports.evaluation.resampled import SCORES, class_scores, scores
+from reports.evaluation.bootstrap import CELLS, DRAWS, SEED, UNDEFINED, interval, resample
+from reports.evaluation.resampled import SCORES, class_scores, counted_scores, scores, tally
 from reports.evaluation.sample import FloatArray, Sample, classes_of, evaluated, read_sample
+from reports.evaluation.settings import ComparedBy
 
 LOWER_IS_BETTER = frozenset({"log_loss", "brier", "ece"})
+COUNTED = frozenset({"accuracy", "balanced_accuracy", "macro_f1", "weighted_f1", "mcc"})
+"""Metrics that follow from counts alone."""
+LEAST_SWAPS, MOST_SWAPS = 2_000, 200_000
+SWAPS_BELOW = 20
+"""So many random swaps at least reach a lead that luck gives just as often as allowed."""
+AT_ONCE = 1_000
+TINY = 1e-12
 
 
 @dataclass(frozen=True)
@@ -68,8 +84,15 @@ def paired_difference(
     """
     if metric not in SCORES:
         raise ValueError(f"metric must be one of {', '.join(SCORES)}, got '{metric}'.")
-    samples = _same_pictures(a, b, split)
-    if not len(samples[0]):
+    return difference_of(*_same_pictures(a, b, split), metric, draws=draws, seed=seed)
+
+
+def difference_of(
+    one: Sample, other: Sample, metric: str, *, draws: int = DRAWS, seed: int = SEED
+) -> Difference:
+    """Give what `paired_difference` gives, of two samples of the same pictures in one order."""
+    samples = (one, other)
+    if not len(one):
         return Difference(math.nan, *UNDEFINED, math.nan)
 
     def both(weights: FloatArray) -> dict[str, FloatArray]:
@@ -100,6 +123,60 @@ def sign_test(a: pd.DataFrame, b: pd.DataFrame, *, split: str = "test") -> Signs
     return Signs(better, worse, p)
 
 
+def luck(a: pd.DataFrame, b: pd.DataFrame, metric: ComparedBy, *, allowed: float) -> float:
+    """Give how often luck alone gives b at least the lead over a that it has, 0..1.
+
+    One-sided. Where it is clearly more often than `allowed` (0..1), it is a rough figure. Never
+    less than about 1 in MOST_SWAPS; NaN where the metric is undefined.
+
+    Raises:
+        ValueError: the pictures, their classes or groups differ.
+    """
+    one, other = _same_pictures(a, b, "test")
+    return luck_of(one, other, metric, allowed=allowed)
+
+
+def luck_of(
+    one: Sample, other: Sample, metric: ComparedBy, *, allowed: float, seed: int = SEED
+) -> float:
+    """Give what `luck` gives, of two samples that hold the same pictures in the same order."""
+    everyone = np.ones((1, one.group_count))
+    of_one, of_other = tally(one, everyone), tally(other, everyone)
+    moved = _answers(other) - _answers(one)
+    moved = moved[:, moved.any(axis=(0, 2))]  # swapping equal answers changes nothing
+
+    def leads(swapped: FloatArray) -> FloatArray:
+        """Give other's figure less one's, (B,), with some groups' answers swapped, (B, moved)."""
+        right, given = swapped @ moved
+        fresh = replace(of_one, right=of_one.right + right, given=of_one.given + given)
+        old = replace(of_other, right=of_other.right - right, given=of_other.given - given)
+        led: FloatArray = counted_scores(old)[metric] - counted_scores(fresh)[metric]
+        return led
+
+    groups = moved.shape[1]
+    lead = leads(np.zeros((1, groups)))[0] if len(one) else math.nan
+    if math.isnan(lead):
+        return math.nan
+    random = np.random.default_rng(seed)
+    swaps = min(MOST_SWAPS, max(LEAST_SWAPS, math.ceil(SWAPS_BELOW / allowed)))
+    step = max(1, min(AT_ONCE, CELLS // max(1, groups)))
+    reached = done = 0
+    while done < swaps and reached <= 2 * allowed * swaps:  # else luck is clearly above it
+        rows = min(step, swaps - done)
+        swapped = random.integers(2, size=(rows, groups), dtype=np.int8).astype(np.float64)
+        reached += int((leads(swapped) >= lead - TINY).sum())
+        done += rows
+    return (1 + reached) / (1 + done)
+
+
+def _answers(sample: Sample) -> FloatArray:
+    """Count right and given answers, (2, G, C), by group and class."""
+    counts = np.zeros((2, sample.group_count, len(sample.classes)))
+    np.add.at(counts[0], (sample.groups[sample.right], sample.true[sample.right]), 1)
+    np.add.at(counts[1], (sample.groups, sample.predicted), 1)
+    return counts
+
+
 def _same_pictures(a: pd.DataFrame, b: pd.DataFrame, split: str) -> tuple[Sample, Sample]:
     """Read one part of two tables, the pictures in the same order."""
     one, other = (_in_order(table, split) for table in (a, b))
@@ -109,6 +186,8 @@ def _same_pictures(a: pd.DataFrame, b: pd.DataFrame, split: str) -> tuple[Sample
 
 
 def _figure(sample: Sample, weights: FloatArray, metric: str) -> FloatArray:
+    if metric in COUNTED:
+        return counted_scores(tally(sample, weights))[metric]
     if metric != "auroc":  # which alone needs rankings
         unused = np.full((len(weights), len(sample.classes)), np.nan)
         return scores(sample, weights, unused)[metric]

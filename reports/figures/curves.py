@@ -1,6 +1,7 @@
 """Draw the learning curves: accuracy and loss by epoch.
 
-The best epoch is the one whose weights were kept, by the metric that chose it.
+The best epoch is the one whose weights were kept, by the metric that chose it. It is marked without
+its values: they were chosen, and would be read as a score.
 """
 
 from __future__ import annotations
@@ -136,9 +137,9 @@ def _name_lines(axes: Axes, end: float, drawn: Sequence[tuple[str, pd.Series[Any
 
 
 def _mark_best(axes: Axes, history: pd.DataFrame, measure: str, best: int, *, chosen: bool) -> None:
-    """Mark the best epoch by a thin line, a point on the validation line and its value.
+    """Mark the best epoch by a thin line and a point on the validation line.
 
-    The panel of the measure that chose it says that it is the best.
+    The panel of the measure that chose it says why.
     """
     epochs = history["epoch"].astype(float)
     value = float(history.loc[epochs == best, f"val_{measure}"].iloc[0])
@@ -146,10 +147,10 @@ def _mark_best(axes: Axes, history: pd.DataFrame, measure: str, best: int, *, ch
     if np.isnan(value):
         return
     axes.plot([best], [value], "o", color=VERMILION, markersize=7, zorder=5)
-    said = f"{100 * value:.1f} %" if measure == "accuracy" else f"{value:.3f}"
+    why = f": {'highest' if measure == 'accuracy' else 'lowest'} {measure}" if chosen else ""
     late = best > epochs.mean()
     axes.annotate(
-        f"{'best: ' if chosen else ''}{said} at epoch {best}",
+        f"epoch {best} kept{why}",
         (best, 1),
         xycoords=("data", "axes fraction"),
         xytext=(4 if late else -4, 3),

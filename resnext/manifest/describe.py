@@ -3,10 +3,11 @@
 from __future__ import annotations
 
 from collections import Counter
-from collections.abc import Iterable
+from collections.abc import Iterable, Sequence
 
 import pandas as pd
 
+from resnext.levels import Levels, describe_levels
 from resnext.manifest.listing import Listing
 
 OFFENDERS = 5  # named in a message before the total
@@ -14,14 +15,17 @@ SHOWN = 20  # classes that are named
 UPRIGHT = 1  # EXIF orientation
 
 
-def describe_scan(manifest: pd.DataFrame, quarantine: pd.DataFrame, left_out: int) -> str:
-    """Tell in a few lines what was found; labels may be empty."""
+def describe_scan(
+    manifest: pd.DataFrame, quarantine: pd.DataFrame, left_out: int, notes: Sequence[str] = ()
+) -> str:
+    """Tell in a few lines what was found; labels may be empty. `notes` are lines to add."""
     counts = manifest["label"].value_counts().sort_index()
     lines = [f"{len(manifest):,} pictures"]
     if counts.index.tolist() not in ([], [""]):
         lines = [f"{len(manifest):,} pictures in {len(counts)} classes: {_classes(counts)}"]
     if len(manifest):
         lines.append("; ".join(fact for fact in _facts(manifest) if fact))
+    lines += notes
     if len(quarantine):
         lines.append(f"{len(quarantine):,} quarantined: {name_faults(quarantine)}")
     if left_out:
@@ -42,6 +46,23 @@ def notes_of(listing: Listing) -> list[str]:
             f"{'link' if links == 1 else 'links'}: {link} leads to {target}"
         )
     return notes
+
+
+def describe_odd(odd: pd.DataFrame, levels: Levels | None = None) -> list[str]:
+    """Say what is done with deep images, with files of several pages and with JPEGs without an end.
+
+    `odd` is that of a `Scan`; `levels` are those of the model that is to answer, if one is.
+    """
+    several = int((odd["pages"] > 1).sum())
+    cut = int((odd["cut"] != "").sum())
+    lines = describe_levels(odd["measured"].tolist(), levels)
+    if several:
+        noun = "file holds" if several == 1 else "files hold"
+        lines.append(f"{several:,} {noun} several pages or frames: the first is used")
+    if cut:
+        noun = "JPEG without its end is" if cut == 1 else "JPEGs without their ends are"
+        lines.append(f"{cut:,} truncated {noun} kept: what is missing is grey")
+    return lines
 
 
 def name_faults(quarantine: pd.DataFrame) -> str:

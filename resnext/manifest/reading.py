@@ -10,21 +10,24 @@ from __future__ import annotations
 
 import hashlib
 import zlib
-from collections.abc import Callable, Iterable
+from collections.abc import Callable, Iterable, Sequence
 from pathlib import Path
 from typing import NamedTuple
 
 import PIL
-from PIL import Image, UnidentifiedImageError
+from PIL import UnidentifiedImageError
 
 from resnext.manifest.hashing import hash_picture
 from resnext.manifest.signatures import what_else, why_unopened
-from resnext.pictures import decode, quiet
+from resnext.pictures import BIG, BOMBS, MOST_PIXELS, TooManyPixelsError, count_pages, decode, quiet
 from resnext.processes import map_apart
 
 CHUNK = 32  # pictures handed to a process at a time
 WORTH_A_POOL = 32 << 20  # bytes to read from which starting processes pays
-READER = f"4 Pillow {PIL.__version__}"  # what was read by another reader is read again
+READER = f"5 Pillow {PIL.__version__}"  # what was read by another reader is read again
+
+LEAST_ROWS = 0.25  # share of its rows that a JPEG without its end must have to be of use
+SEVERAL = frozenset({"TIFF", "GIF", "WEBP", "AVIF", "MPO", "PNG"})  # formats of pages or frames
 
 Progress = Callable[[int, int], None]
 
@@ -32,7 +35,11 @@ Progress = Callable[[int, int], None]
 class Reading(NamedTuple):
     """Hold what one file says: a usable picture has an empty reason.
 
-    `lasting` is false where another try could end otherwise though the file is the same.
+    `measured` notes what a deep picture holds (`resnext.depth`). `cut` is the share of its rows, in
+    per cent, that a JPEG without its end has, empty for a whole picture. `pages` counts pages and
+    frames. A picture that was too large to be read has
+    its size alone. `lasting` is
+    false where another try could end otherwise though the file is the same.
     """
 
     sha256: str = ""
@@ -42,20 +49,29 @@ class Reading(NamedTuple):
     mode: str = ""
     format: str = ""
     orientation: int = 0
+    measured: str = ""
+    cut: str = ""
+    pages: int = 1
     reason: str = ""
     lasting: bool = True
+
+    @property
+    def pixels(self) -> int:
+        """Count the pixels of a picture that is too large to be read yet; 0 for any other."""
+        return 0 if self.hashes or self.reason else self.width * self.height
 
 
 READ_COLUMNS = list(Reading._fields[:-1])
 
 
 def read_files(
-    paths: list[str], size: int, workers: int, progress: Progress | None
+    paths: list[str], size: int, workers: int, progress: Progress | None, max_pixels: int
 ) -> list[Reading]:
     """Read files in chunks, here or in processes, in the order of `paths`.
 
     `size` is the sum of their bytes: processes are started where it pays, and only there can a
-    crash be survived. `progress` is called with files read and files to read.
+    crash be survived. `progress` is called with files read and files to read. Big pictures, up to
+    `max_pixels`, are read at last, one after the other in a process of their own.
     """
     chunks = [paths[start : start + CHUNK] for start in range(0, len(paths), CHUNK)]
     apart = workers > 1 and size >= WORTH_A_POOL and len(chunks) > 1
@@ -67,6 +83,10 @@ def read_files(
         readings.extend(result)
         if progress is not None:
             progress(len(readings), len(paths))
+    big = [place for place, reading in enumerate(readings) if 0 < reading.pixels <= max_pixels]
+    again = map_apart(_read_big, [[paths[place]] for place in big], 1, _crashed)
+    for place, (reading,) in zip(big, again, strict=True):
+        readings[place] = reading
     return readings
 
 
@@ -74,6 +94,11 @@ def _read_chunk(paths: Iterable[str]) -> list[Reading]:
     """Read some files with Pillow's warnings kept from the terminal."""
     with quiet():
         return [_read(path) for path in paths]
+
+
+def _read_big(paths: Sequence[str]) -> list[Reading]:
+    with quiet():
+        return [_read(path, MOST_PIXELS) for path in paths]
 
 
 def _crashed(_: str) -> Reading:
@@ -84,8 +109,8 @@ def _crashed(_: str) -> Reading:
 # ---------------------------------------------------------------- one picture
 
 
-def _read(path: str) -> Reading:
-    """Read one file once: hash its bytes and decode it from memory."""
+def _read(path: str, max_pixels: int = BIG) -> Reading:
+    """Read one file once: hash its bytes and decode it from memory, if it is not too large."""
     try:
         data = Path(path).read_bytes()
     except OSError as error:
@@ -93,9 +118,13 @@ def _read(path: str) -> Reading:
     if not data:
         return Reading(reason="empty file")
     try:
-        return _decode(data)
-    except (Image.DecompressionBombWarning, Image.DecompressionBombError) as error:
-        return Reading(reason=f"decompression bomb: {_line(error).split(',')[0]}")
+        return _decode(data, max_pixels)
+    except TooManyPixelsError as error:
+        return Reading(width=error.width, height=error.height)
+    except BOMBS as error:
+        size = _line(error).partition(" exceeds")[0]
+        reason = f"{size} exceeds limit of {MOST_PIXELS} pixels, the most that --max-pixels admits"
+        return Reading(reason=f"decompression bomb: {reason}")
     except UnidentifiedImageError:
         return Reading(reason=why_unopened(data))
     except MemoryError:
@@ -106,11 +135,14 @@ def _read(path: str) -> Reading:
         return Reading(reason=what_else(data) or f"truncated or damaged: {_line(error)}")
 
 
-def _decode(data: bytes) -> Reading:
+def _decode(data: bytes, max_pixels: int) -> Reading:
     """Decode a picture and note what it is."""
-    picture = decode(data)
+    picture = decode(data, max_pixels=max_pixels, mend=True)
     if picture.format == "PNG":
         _check_pixels(data)
+    there = picture.rows_there
+    if there is not None and there < LEAST_ROWS:
+        raise OSError(f"image file is truncated, only {100 * there:.0f} % of its rows are there")
     return Reading(
         hashlib.sha256(data).hexdigest(),
         hash_picture(picture.upright),
@@ -119,6 +151,9 @@ def _decode(data: bytes) -> Reading:
         picture.mode,
         picture.format,
         picture.orientation,
+        picture.measured,
+        "" if there is None else f"{100 * there:.0f}",
+        count_pages(data) if picture.format in SEVERAL else 1,
     )
 
 

@@ -8,7 +8,7 @@ pictures, and it writes no file.
 
 from __future__ import annotations
 
-from dataclasses import dataclass, replace
+from dataclasses import dataclass, field, replace
 from pathlib import Path
 
 import pandas as pd
@@ -19,7 +19,11 @@ from resnext.manifest.folders import class_name, folder_warnings
 from resnext.manifest.hashing import Words, to_words
 from resnext.manifest.listing import FILE_COLUMNS, Listing, list_classes, list_pictures
 from resnext.manifest.reading import READ_COLUMNS, READER, Progress, Reading, read_files
+from resnext.manifest.settings import ReadingSettings
+from resnext.pictures import admitted_pixels
 from resnext.tables import MANIFEST_COLUMNS, typed
+
+ODD_COLUMNS = ["measured", "cut", "pages"]
 
 
 @dataclass(frozen=True, eq=False)
@@ -29,7 +33,8 @@ class Scan:
     `words` (N, 8) are the perceptual hashes of the manifest's pictures, see
     `resnext.manifest.hashing`. `memory` is given back as `remembered` at the next scan; `left_out`
     counts hidden and system entries; `opened` counts the files that were read this time. `notes`
-    say what else was found, `warnings` what may be wrong with the class folders.
+    say what else was found, `warnings` what may be wrong with the class folders. `odd` says of each
+    picture of the manifest what is out of the ordinary: `ODD_COLUMNS`, as in `Reading`.
     """
 
     manifest: pd.DataFrame
@@ -40,10 +45,12 @@ class Scan:
     opened: int = 0
     notes: tuple[str, ...] = ()
     warnings: tuple[str, ...] = ()
+    odd: pd.DataFrame = field(default_factory=lambda: pd.DataFrame(columns=ODD_COLUMNS))
 
 
 def scan(
     root: Path,
+    settings: ReadingSettings = ReadingSettings(),
     *,
     workers: int = 1,
     remembered: pd.DataFrame | None = None,
@@ -61,7 +68,7 @@ def scan(
         InputError: root is no folder, or holds fewer than two classes with a readable picture.
     """
     listing = list_classes(root)
-    done = _read_listing(listing, workers, remembered, progress)
+    done = _read_listing(listing, settings, workers, remembered, progress)
     folders = [path.rpartition("/")[0] for path in done.manifest["path"].tolist()]
     depth = listing.depth
     labels = {name: class_name(name.split("/", depth)[depth - 1]) for name in sorted(set(folders))}
@@ -74,6 +81,7 @@ def scan(
 
 def scan_pictures(
     source: Path,
+    settings: ReadingSettings = ReadingSettings(),
     *,
     workers: int = 1,
     remembered: pd.DataFrame | None = None,
@@ -86,7 +94,7 @@ def scan_pictures(
     Raises:
         InputError: source does not exist or holds no readable picture.
     """
-    done = _read_listing(list_pictures(source), workers, remembered, progress)
+    done = _read_listing(list_pictures(source), settings, workers, remembered, progress)
     _require_pictures("source", source, done)
     return done
 
@@ -95,26 +103,69 @@ def scan_pictures(
 
 
 def _read_listing(
-    listing: Listing, workers: int, remembered: pd.DataFrame | None, progress: Progress | None
+    listing: Listing,
+    settings: ReadingSettings,
+    workers: int,
+    remembered: pd.DataFrame | None,
+    progress: Progress | None,
 ) -> Scan:
     """Read the listed files that are not remembered and lay out the tables, labels empty."""
+    most = admitted_pixels(settings.max_pixels)
     files = pd.DataFrame(listing.files, columns=FILE_COLUMNS)
     known = _recall(files, remembered)
+    known = known[~_was_too_large(known) | (_pixels(known) > most)]
     fresh = files[~files["path"].isin(known["path"])]
     paths = [f"{listing.root}/{path}" for path in fresh["path"]]
-    readings = read_files(paths, int(fresh["size"].sum()), workers, progress)
+    readings = read_files(paths, int(fresh["size"].sum()), workers, progress, most)
     lasting = [reading.lasting for reading in readings]
     read = pd.DataFrame(readings, columns=list(Reading._fields), index=fresh.index)
     new = pd.concat([fresh, read[READ_COLUMNS]], axis=1).assign(reader=READER)
     table = typed(pd.concat([known, new]).sort_index() if len(new) else known)
-    bad = table[table["reason"] != ""]
+    judged = table.assign(reason=_judge(table, settings.truncated == "keep", most))
+    bad = judged[judged["reason"] != ""]
     listing.faults.update(zip(bad["path"], bad["reason"], strict=True))
     forgotten = fresh["path"][[not one for one in lasting]]
     memory = table[~table["path"].isin(forgotten)].reset_index(drop=True)
-    usable = table[table["reason"] == ""]
-    words = to_words(usable["hashes"].tolist())
-    found = (_manifest(usable), words, _quarantine(listing), memory)
-    return Scan(*found, listing.left_out, len(fresh), tuple(notes_of(listing)))
+    usable = judged[judged["reason"] == ""]
+    return Scan(
+        _manifest(usable),
+        to_words(usable["hashes"].tolist()),
+        _quarantine(listing),
+        memory,
+        listing.left_out,
+        len(fresh),
+        tuple(notes_of(listing)),
+        odd=usable[ODD_COLUMNS],
+    )
+
+
+def _judge(table: pd.DataFrame, keep_truncated: bool, most: int) -> pd.Series[str]:
+    """Say why each picture can't be used, empty where it can; this alone follows the settings."""
+    reasons = table["reason"].copy()
+    pixels = _pixels(table)
+    large = pixels[(pixels > most) & (reasons == "")]
+    reasons.loc[large.index] = [
+        f"decompression bomb: Image size ({number} pixels) exceeds limit of {most} pixels; "
+        f"'--max-pixels {number}' admits it, if it is a sound image"
+        for number in large
+    ]
+    cut = table["cut"][(table["cut"] != "") & (reasons == "")]
+    if not keep_truncated:
+        reasons.loc[cut.index] = [
+            f"truncated or damaged: image file is truncated, {share} % of its rows are there; "
+            "'--truncated keep' uses it, grey where it ends"
+            for share in cut
+        ]
+    return reasons
+
+
+def _pixels(table: pd.DataFrame) -> pd.Series[int]:
+    return table["width"].astype("int64") * table["height"].astype("int64")
+
+
+def _was_too_large(known: pd.DataFrame) -> pd.Series[bool]:
+    """Tell the pictures that had too many pixels to be read."""
+    return (known["hashes"] == "") & (known["reason"] == "")
 
 
 def _recall(files: pd.DataFrame, remembered: pd.DataFrame | None) -> pd.DataFrame:

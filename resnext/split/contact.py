@@ -10,6 +10,7 @@ from typing import Any, TypeAlias
 
 import pandas as pd
 
+from resnext.levels import Levels
 from resnext.pictures import read_scanned
 from resnext.split.duplicates import JOINED, REPORTED, TO_JUDGE
 from resnext.split.leakage import KINDS, crosses
@@ -30,6 +31,7 @@ def pairs_to_look_at(
     pairs: pd.DataFrame,
     drawn: pd.DataFrame,
     random: pd.DataFrame,
+    levels: Levels = Levels(),
 ) -> Cards:
     """List the worst pairs, each with two thumbnails as data URIs.
 
@@ -50,7 +52,7 @@ def pairs_to_look_at(
     }
     if reported := _near(pairs, REPORTED, drawn):
         chosen["reported"] = reported
-    album = _Album(root, pictures)
+    album = _Album(root, pictures, levels)
     return {name: [album.card(pair) for pair in found] for name, found in chosen.items()}
 
 
@@ -122,8 +124,8 @@ def _near(pairs: pd.DataFrame, verdict: str, drawn: pd.DataFrame) -> list[dict[s
 class _Album:
     """Make thumbnails, each once."""
 
-    def __init__(self, root: Path, pictures: pd.DataFrame) -> None:
-        self.root = root
+    def __init__(self, root: Path, pictures: pd.DataFrame, levels: Levels) -> None:
+        self.root, self.levels = root, levels
         self.sha256 = dict(zip(pictures["path"], pictures["sha256"], strict=True))
         self.made: dict[str, str] = {}
 
@@ -134,6 +136,6 @@ class _Album:
 
     def _thumbnail(self, path: str) -> str:
         if path not in self.made:
-            image = read_scanned(self.root / path, self.sha256[path])
+            image = read_scanned(self.root / path, self.sha256[path], self.levels)
             self.made[path] = as_uri(shrink(image, SIDE))
         return self.made[path]

@@ -10,6 +10,7 @@ from typing import Any
 import numpy as np
 import pandas as pd
 
+from resnext.levels import Levels
 from resnext.manifest.folders import folder_warnings
 from resnext.manifest.hashing import Words
 from resnext.split.conflicts import label_conflicts
@@ -64,6 +65,7 @@ def divide(
     settings: SplitSettings,
     sources: Sources = NO_TABLES,
     *,
+    levels: Levels = Levels(),
     workers: int = 1,
 ) -> Division:
     """Divide the pictures of a manifest, below root, with hashes (N, 8) in the manifest's order.
@@ -78,7 +80,8 @@ def divide(
     told.require_known(naming.pictures["group"])
     found = _NOT_SEARCHED
     if settings.near_duplicates != "off":
-        found = _find_near(root, naming, words[np.argsort(manifest["path"].to_numpy())], workers)
+        order = np.argsort(manifest["path"].to_numpy())
+        found = _find_near(root, naming, words[order], workers, levels)
     before = _groups_before(naming, settings, groups, earlier)
     near, why_not_joined = joinable(naming, found, settings, before)
     pictures = join(naming, near, before)
@@ -104,7 +107,7 @@ def divide(
         *pair_warnings(drawn, near.pairs),
         *kept_warnings(drawn, pictures, earlier),
     ]
-    cards = pairs_to_look_at(root, pictures, near.pairs, drawn, random)
+    cards = pairs_to_look_at(root, pictures, near.pairs, drawn, random, levels)
     return Division(drawn, report, near.pairs, cards, _joined(pictures))
 
 
@@ -150,7 +153,9 @@ def _groups_before(
     return recognise(naming.pictures, earlier)["group"].mask(said_now, "")
 
 
-def _find_near(root: Path, naming: Naming, words: Words, workers: int) -> NearDuplicates:
+def _find_near(
+    root: Path, naming: Naming, words: Words, workers: int, levels: Levels
+) -> NearDuplicates:
     """Look for near-duplicates among the photographs; where names tell copies, these are left out.
 
     Of a photograph that is there in copies alone, the first copy stands for it.
@@ -160,7 +165,8 @@ def _find_near(root: Path, naming: Naming, words: Words, workers: int) -> NearDu
     alone = ordered.index[~ordered["photograph"].duplicated()]
     rows = np.flatnonzero((copy == 0) | copy.index.isin(alone))
     photographs = naming.pictures.iloc[rows].reset_index(drop=True)
-    return find_near_duplicates(photographs, words[rows], grey_reader(root, photographs, workers))
+    read = grey_reader(root, photographs, workers, levels)
+    return find_near_duplicates(photographs, words[rows], read)
 
 
 def _report(

@@ -16,6 +16,7 @@ from __future__ import annotations
 from collections.abc import Callable, Iterable, Iterator
 from concurrent.futures import ThreadPoolExecutor
 from dataclasses import dataclass
+from functools import partial
 from pathlib import Path
 from typing import TypeAlias
 
@@ -23,6 +24,7 @@ import numpy as np
 import numpy.typing as npt
 import pandas as pd
 
+from resnext.levels import Levels
 from resnext.manifest.hashing import SIDE, TURNS, Words, turn
 from resnext.pictures import read_scanned
 from resnext.split.neighbours import Candidates, Numbers, neighbours
@@ -90,7 +92,9 @@ def find_near_duplicates(
     return NearDuplicates(pairs, search.looks(rows["sha256"].tolist()))
 
 
-def grey_reader(root: Path, pictures: pd.DataFrame, workers: int) -> GreyReader:
+def grey_reader(
+    root: Path, pictures: pd.DataFrame, workers: int, levels: Levels = Levels()
+) -> GreyReader:
     """Give what reads small grey copies of the pictures (path, sha256) below root.
 
     It raises an InputError where a picture changed since the scan.
@@ -99,14 +103,15 @@ def grey_reader(root: Path, pictures: pd.DataFrame, workers: int) -> GreyReader:
     def read(numbers: list[int]) -> Grey:
         rows = pictures.iloc[numbers]
         with ThreadPoolExecutor(max(1, workers)) as pool:
-            copies = list(pool.map(_grey, [root / path for path in rows["path"]], rows["sha256"]))
+            paths = [root / path for path in rows["path"]]
+            copies = list(pool.map(partial(_grey, levels), paths, rows["sha256"]))
         return np.stack(copies)
 
     return read
 
 
-def _grey(path: Path, sha256: str) -> Grey:
-    return np.asarray(read_scanned(path, sha256).convert("L").resize((SIDE, SIDE)))
+def _grey(levels: Levels, path: Path, sha256: str) -> Grey:
+    return np.asarray(read_scanned(path, sha256, levels).convert("L").resize((SIDE, SIDE)))
 
 
 # ---------------------------------------------------------------- judging candidates

@@ -20,12 +20,13 @@ from resnext.errors import InputError
 from tasks.orchestrator import NO_CACHE, Cancelled, Completed, Failed, State, Task, task
 from tasks.stage.artifact import Artifact, Reads, Runtime, Work
 from tasks.stage.key import cache_key, digest_of
-from tasks.stage.run import link
+from tasks.stage.run import asked_of, link
 from tasks.stage.store import (
     facts_of,
     finish,
     load,
     locked,
+    note_start,
     partial_folder,
     scratch_folder,
 )
@@ -105,6 +106,7 @@ class Stage(Generic[P]):
             cached = artifact is not None
             if artifact is None:
                 partial = partial_folder(runtime.store, self.name, key)
+                note_start(partial, ingredients, asked_of(runtime.run))
                 facts = self._compute(runtime, inputs, partial, scratch)
                 artifact = finish(partial, self.name, key, facts, ingredients)
             shutil.rmtree(scratch, ignore_errors=True)

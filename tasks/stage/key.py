@@ -5,6 +5,10 @@ of every project module that it imports, directly or not, inside functions too. 
 carries other files names them in a literal `CARRIED_FILES`, and they count by their bytes.
 Packages from elsewhere count by their versions. The modules in `NOT_COUNTED` show or keep what
 a stage computes but can't change it; of them only `STORE_VERSION` counts.
+
+Messages don't count: text in a `raise` statement, in a call of logging or `warnings.warn`, and in
+an argument `description`. All other text does. So what is written to a file must not stand in one
+of these places: where an error's text ends in a file, it is a constant outside of `raise`.
 """
 
 import ast
@@ -23,13 +27,16 @@ from pydantic import BaseModel
 
 from tasks.stage.artifact import Artifact
 
-STORE_VERSION = 1
+STORE_VERSION = 2
 PROJECT = frozenset({"flows", "tasks", "resnext", "reports"})
 NOT_COUNTED = ("tasks.stage", "tasks.orchestrator", "tasks.watch")
 KEY_LENGTH = 20  # hexadecimal digits, 80 bits: no two keys meet by chance
 
 # Where the name that is imported isn't the name that is installed; the others are the same.
 DISTRIBUTIONS = {"PIL": "Pillow", "sklearn": "scikit-learn"}
+
+LOGGERS = frozenset({"log", "logger", "logging"})
+LEVELS = frozenset({"debug", "info", "warning", "error", "exception", "critical", "log"})
 
 
 @dataclass(frozen=True)
@@ -126,11 +133,11 @@ def _module(name: str) -> _Module:
     path = _source_of(name)
     if path is None:
         raise ModuleNotFoundError(f"No module named {name!r}", name=name)
-    tree = ast.parse(path.read_bytes())
-    imports = frozenset(_imports(tree, name))
-    digest = hashlib.sha256(ast.dump(_without_docstrings(tree)).encode())
-    for carried in _carried_files(tree):
+    code = _Code(ast.parse(path.read_bytes()))
+    digest = hashlib.sha256(code.text.encode("utf-8", "surrogatepass"))
+    for carried in code.carried_files:
         digest.update((path.parent / carried).read_bytes())
+    imports = frozenset(found for node in code.imports for found in _imported(node, name))
     return _Module(digest.hexdigest()[:KEY_LENGTH], imports)
 
 
@@ -148,12 +155,73 @@ def _source_of(name: str) -> Path | None:
     return None
 
 
-def _imports(tree: ast.Module, module: str) -> Iterator[str]:
-    for node in ast.walk(tree):
-        if isinstance(node, ast.Import):
-            yield from (alias.name for alias in node.names)
-        elif isinstance(node, ast.ImportFrom):
-            yield from _imported_from(node, module)
+class _Code:
+    """A module's syntax tree as text, without messages; what it imports, and what it carries.
+
+    One walk finds all three, since a run that finds everything cached spends much of its time here.
+    """
+
+    def __init__(self, tree: ast.Module) -> None:
+        self.imports: list[ast.Import | ast.ImportFrom] = []
+        self.carried_files: tuple[str, ...] = ()
+        self._parts: list[str] = []
+        self._read(tree, message=False)
+        self.text = " ".join(self._parts)
+
+    def _read(self, value: object, message: bool) -> None:
+        """Write down a node, a list of them or a plain value; of a message, all but its text."""
+        if isinstance(value, ast.AST):
+            self._read_node(value, message)
+        elif isinstance(value, list):
+            self._parts.append("[")
+            for item in value:
+                self._read(item, message)
+            self._parts.append("]")
+        else:
+            self._parts.append(repr(value))
+
+    def _read_node(self, node: ast.AST, message: bool) -> None:
+        if isinstance(node, ast.Expr) and _is_text(node.value):
+            return  # a docstring
+        if message and (_is_text(node) or isinstance(node, ast.JoinedStr)):
+            self._parts.append("text")
+            return
+        if isinstance(node, ast.Import | ast.ImportFrom):
+            self.imports.append(node)
+        elif isinstance(node, ast.Assign):
+            self._note_carried(node)
+        message = message or _begins_message(node)
+        self._parts.append(type(node).__name__)
+        for name in node._fields:
+            if name != "ctx":  # follows from where the node stands
+                self._read(getattr(node, name), message)
+
+    def _note_carried(self, node: ast.Assign) -> None:
+        if any(isinstance(t, ast.Name) and t.id == "CARRIED_FILES" for t in node.targets):
+            self.carried_files = ast.literal_eval(node.value)
+
+
+def _is_text(node: ast.AST) -> bool:
+    return isinstance(node, ast.Constant) and isinstance(node.value, str)
+
+
+def _begins_message(node: ast.AST) -> bool:
+    """Tell whether the text below a node is read by a person alone."""
+    if isinstance(node, ast.keyword):
+        return node.arg == "description"
+    if not isinstance(node, ast.Call):
+        return isinstance(node, ast.Raise)
+    function = node.func
+    if not isinstance(function, ast.Attribute) or not isinstance(function.value, ast.Name):
+        return False
+    owner, name = function.value.id, function.attr
+    return (owner in LOGGERS and name in LEVELS) or (owner, name) == ("warnings", "warn")
+
+
+def _imported(node: ast.Import | ast.ImportFrom, module: str) -> Iterator[str]:
+    if isinstance(node, ast.Import):
+        return (alias.name for alias in node.names)
+    return _imported_from(node, module)
 
 
 def _imported_from(node: ast.ImportFrom, module: str) -> Iterator[str]:
@@ -164,25 +232,6 @@ def _imported_from(node: ast.ImportFrom, module: str) -> Iterator[str]:
     if base.split(".")[0] in PROJECT:
         below = (f"{base}.{alias.name}" for alias in node.names)
         yield from (name for name in below if _source_of(name))
-
-
-def _without_docstrings(tree: ast.Module) -> ast.Module:
-    for node in ast.walk(tree):
-        if isinstance(node, ast.Module | ast.ClassDef | ast.FunctionDef | ast.AsyncFunctionDef):
-            first = node.body[0] if node.body else None
-            if isinstance(first, ast.Expr) and isinstance(first.value, ast.Constant):
-                node.body = node.body[1:]
-    return tree
-
-
-def _carried_files(tree: ast.Module) -> tuple[str, ...]:
-    for node in tree.body:
-        if isinstance(node, ast.Assign) and any(
-            isinstance(target, ast.Name) and target.id == "CARRIED_FILES" for target in node.targets
-        ):
-            files: tuple[str, ...] = ast.literal_eval(node.value)
-            return files
-    return ()
 
 
 @cache

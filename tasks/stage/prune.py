@@ -1,21 +1,24 @@
 """What the store holds, and throwing away what no kept run uses.
 
-Nothing under a lock is touched: neither a run that lives nor a key that is being computed.
+Nothing under a lock is touched: neither a run that lives nor a key that is being computed. Nor is
+the checkpoint of a stopped training that can go on, unless that is asked for.
 """
 
 import contextlib
+import json
 import re
 import shutil
-from collections.abc import Iterator
+from collections.abc import Iterator, Mapping
 from contextlib import contextmanager
 from dataclasses import dataclass
 from pathlib import Path
+from typing import Any
 
 from filelock import BaseFileLock, Timeout
 
 from tasks.stage.key import KEY_LENGTH
 from tasks.stage.run import LATEST, MODEL, REGISTRY, RUNS, holders, run_lock, runs, used_by
-from tasks.stage.store import DAMAGED, PARTIAL, SCRATCH, lock_of
+from tasks.stage.store import DAMAGED, PARTIAL, RECORD, SCRATCH, faults, lock_of
 
 UNFINISHED = f"{re.escape(PARTIAL)}|{re.escape(SCRATCH)}|{re.escape(DAMAGED)}-.*"
 KEY_FOLDER = re.compile(rf"[0-9a-f]{{{KEY_LENGTH}}}({UNFINISHED})?")
@@ -30,6 +33,8 @@ class Entry:
     folder: Path
     bytes: int
     used_by: tuple[str, ...]
+    resumable: bool
+    """It belongs to a computation that was stopped and can go on from where it was."""
 
     @property
     def key(self) -> str:
@@ -40,7 +45,7 @@ class Entry:
     def state(self) -> str:
         """Say in one word what the folder is."""
         if PARTIAL in self.name or SCRATCH in self.name:
-            return "partial"
+            return "checkpoint" if self.resumable else "partial"
         return "damaged" if DAMAGED in self.name else "finished"
 
 
@@ -55,8 +60,70 @@ def entries(store: Path) -> list[Entry]:
         stage, name = folder.parent.name, folder.name
         if _is_ours(folder):
             used_here = tuple(users.get(f"{stage}/{name}", ()))
-            found.append(Entry(stage, name, folder, _size(folder), used_here))
+            found.append(Entry(stage, name, folder, _size(folder), used_here, _resumable(folder)))
     return found
+
+
+def _resumable(folder: Path) -> bool:
+    """Tell whether a folder is needed to go on with what was stopped.
+
+    It is not where nothing was saved to go on from, or where the key was finished meanwhile.
+    """
+    if not folder.name.endswith((PARTIAL, SCRATCH)):
+        return False
+    finished = folder.with_name(folder.name.split(".")[0])
+    saved = finished.with_name(f"{finished.name}{SCRATCH}")
+    # A file that ends with .new was being written when its process was killed.
+    return any(path.suffix != ".new" for path in _files(saved)) and faults(finished) != ([], [])
+
+
+@dataclass(frozen=True)
+class Checkpoint:
+    """What a stopped computation left to go on with."""
+
+    folder: Path
+    bytes: int
+    saved: float
+    """When it was saved, in seconds since 1970."""
+    where: str
+    """How far it is, in words; empty where nobody wrote it down."""
+    asked: Mapping[str, Any]
+    """What its run was told; empty where it is from before that was written down."""
+    inputs: Mapping[str, Any]
+    running: bool
+
+
+def checkpoints(store: Path) -> list[Checkpoint]:
+    """List what stopped trainings left to go on with, and the checkpoints of those under way."""
+    return [
+        _checkpoint(store, entry)
+        for entry in entries(store)
+        if entry.resumable and entry.name.endswith(SCRATCH)
+    ]
+
+
+def _checkpoint(store: Path, entry: Entry) -> Checkpoint:
+    words = entry.folder / "where.txt"
+    started = _started(entry.folder.with_name(f"{entry.key}{PARTIAL}") / RECORD)
+    with _held(lock_of(store, entry.stage, entry.key)) as held:
+        return Checkpoint(
+            folder=entry.folder,
+            bytes=entry.bytes,
+            saved=max(path.stat().st_mtime for path in _files(entry.folder)),
+            where=words.read_text(encoding="utf-8").strip() if words.is_file() else "",
+            asked=started.get("asked", {}),
+            inputs=started.get("ingredients", {}).get("inputs", {}),
+            running=not held,
+        )
+
+
+def _started(record: Path) -> dict[str, Any]:
+    """Read what `note_start` wrote; nothing where it is not there, or half of it."""
+    try:
+        started: dict[str, Any] = json.loads(record.read_text(encoding="utf-8"))
+    except (OSError, ValueError):
+        return {}
+    return started
 
 
 def _is_ours(folder: Path) -> bool:
@@ -66,7 +133,9 @@ def _is_ours(folder: Path) -> bool:
     return folder.parent.name not in (RUNS, LATEST, REGISTRY) and not folder.parent.is_symlink()
 
 
-def prune(store: Path, *, keep_runs: int, dry_run: bool = False) -> list[Path]:
+def prune(
+    store: Path, *, keep_runs: int, dry_run: bool = False, checkpoints: bool = False
+) -> list[Path]:
     """Remove old runs, then every artifact that no run is left to use.
 
     Args:
@@ -74,6 +143,7 @@ def prune(store: Path, *, keep_runs: int, dry_run: bool = False) -> list[Path]:
         keep_runs: How many of the newest runs that hold a model to keep. Every run since the
             oldest of them is kept too, and the one that `latest` names.
         dry_run: Remove nothing, only tell.
+        checkpoints: Remove what stopped trainings would go on from, too.
 
     Returns:
         The folders that were, or would be, removed.
@@ -81,7 +151,11 @@ def prune(store: Path, *, keep_runs: int, dry_run: bool = False) -> list[Path]:
     old = [run for run in _older(store, keep_runs) if not _is_latest(store, run)]
     doomed = [run for run in old if _remove_run(run, dry_run)]
     gone = {run.name for run in doomed}
-    unused = [entry for entry in entries(store) if set(entry.used_by) <= gone]
+    unused = [
+        entry
+        for entry in entries(store)
+        if set(entry.used_by) <= gone and (checkpoints or not entry.resumable)
+    ]
     return doomed + [entry.folder for entry in unused if _remove_entry(store, entry, dry_run)]
 
 

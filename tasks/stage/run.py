@@ -103,6 +103,15 @@ def run_record(run: Path) -> dict[str, Any]:
     return record
 
 
+def asked_of(folder: Path | None) -> dict[str, Any]:
+    """Give what a run was told, also of a folder inside of its own; nothing without a run."""
+    around = () if folder is None else (folder, *folder.parents)
+    asked: dict[str, Any] = next(
+        (run_record(each).get("asked", {}) for each in around if (each / RUN_RECORD).is_file()), {}
+    )
+    return asked
+
+
 def run_status(run: Path) -> str:
     """Say how a run ended: finished, failed and why, running, or killed if nobody lives in it."""
     status = str(run_record(run).get("status", "unfinished"))

@@ -61,6 +61,14 @@ def partial_folder(store: Path, stage: str, key: str) -> Path:
     return folder
 
 
+def note_start(partial: Path, ingredients: Mapping[str, Any], asked: Mapping[str, Any]) -> None:
+    """Write down what is being made, and for what, in case that it is stopped half-way.
+
+    `finish` puts the record of the finished artifact in its place.
+    """
+    write_json(partial / RECORD, {"ingredients": ingredients, "asked": asked})
+
+
 def scratch_folder(store: Path, stage: str, key: str) -> Path:
     """Name the folder for what only a stopped run needs, to go on; it may not be there."""
     return store / stage / f"{key}{SCRATCH}"

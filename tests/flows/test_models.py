@@ -4,7 +4,7 @@ from pathlib import Path
 import pytest
 
 from flows import command, models
-from flows.predict import choose_model
+from flows.answering import choose_model
 from resnext.errors import InputError
 from tasks import registry
 from tasks.registry import About
@@ -64,6 +64,30 @@ def test_promote_and_rollback_say_who_is_champion_and_predictions_follow(
     said(capsys, "promote", "2", *store)
     assert said(capsys, "rollback", *store) == (0, "Version 1 is champion now.\n")
     assert choose_model(None, tmp_path).read_text() == "1"
+
+
+def test_with_several_champions_each_is_listed_and_named(
+    tmp_path: Path, capsys: pytest.CaptureFixture[str]
+) -> None:
+    registered(tmp_path, 3)
+    registry.promote(tmp_path, 1, "")
+    store = ["--store", str(tmp_path)]
+    assert said(capsys, "promote", "2", "--registry", "skin", *store) == (
+        0, "Version 2 is champion of skin now.\n",
+    )  # fmt: skip
+    lines = said(capsys, "list", *store)[1].splitlines()
+    assert lines[0].split()[:3] == ["N", "registered", "of"]
+    assert [line.split()[0] for line in lines[1:4]] == ["*", "*", "3"]
+    assert lines[4].startswith("Champion of a, b since ")
+    assert lines[5].startswith("Champion of skin since ")
+    code, text = said(capsys, "retire", *store)
+    assert code == 2
+    assert "models.py retire --registry NAME, with one of these names: 'a, b', skin." in text
+    assert said(capsys, "retire", "--registry", "a, b", *store) == (
+        0, "No model is champion of a, b now. The next retraining starts anew.\n",
+    )  # fmt: skip
+    assert said(capsys, "promote", "3", *store) == (0, "Version 3 is champion of a, b now.\n")
+    assert said(capsys, "rollback", *store) == (0, "Version 1 is champion of a, b now.\n")
 
 
 @pytest.mark.parametrize(

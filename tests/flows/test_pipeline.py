@@ -15,6 +15,8 @@ import pandas as pd
 import pytest
 from PIL import Image
 
+from tasks.stage.run import run_record, runs
+
 REPOSITORY = Path(__file__).resolve().parents[2]
 TINY = ["--image-size", "32", "--epochs", "1", "--batch-size", "8", "--device", "cpu"]
 TINY += ["--arch", "resnext38_32x4d"]
@@ -31,6 +33,7 @@ FILES = {
     "quarantine.csv",
     "contents.txt",
     "hashes.npy",
+    "levels.json",
     "pixels.npy",
     "pixels.txt",
     "split.csv",
@@ -338,26 +341,65 @@ def test_another_positive_class_evaluates_anew_and_trains_nothing(project: Proje
     project.run()
 
 
-def test_only_stops_after_a_stage_and_latest_points_there(project: Project) -> None:
+def test_only_stops_after_a_stage_and_latest_stays_at_the_newest_whole_run(
+    project: Project,
+) -> None:
+    whole = (project.store / "latest").resolve()
     said = project.run("--only", "split", "--split-seed", "9")
     assert computed(said) == {"scan", "split", "audit"}
-    latest = project.store / "latest"
-    assert (latest / "split.csv").exists()
-    assert f"Audit: {latest / 'audit.html'}" in said
-    assert "Blue" in (latest / "audit.html").read_text(encoding="utf-8")
-    assert not (latest / "model.safetensors").exists()
-    project.run()
+    run = runs(project.store)[-1]
+    assert (run / "split.csv").exists()
+    assert f"Audit: {run / 'audit.html'}" in said
+    assert "Blue" in (run / "audit.html").read_text(encoding="utf-8")
+    assert not (run / "model.safetensors").exists()
+    assert (project.store / "latest").resolve() == whole != run
+    report = project.run("--only", "report")
+    assert f"Report: {runs(project.store)[-1] / 'report.html'}" in report
+    assert (project.store / "latest").resolve() == whole
+
+
+def test_a_run_writes_down_every_flag_and_its_command_can_be_pasted(
+    project: Project, tmp_path: Path
+) -> None:
+    """Every flag, and quoted: a folder with a blank and a quote in its name."""
+    data = tmp_path / "it's mine"
+    shutil.copytree(project.data, data)
+    words = ["--data", str(data), "--store", str(tmp_path / "a store"), *TINY, "--only", "split"]
+    config = tmp_path / "mine.toml"
+    config.write_text("split-seed = 3\n")
+    given = ["--config", str(config), "--workers", "0", "--verify"]
+    said = finish(project.start(*words, *given))
+    (run,) = runs(tmp_path / "a store")
+    asked = run_record(run)["asked"]["command"]
+    for flag in ("--only split", "--workers 0", "--verify", "--device cpu", "--split-seed 3"):
+        assert flag in asked
+    done = subprocess.run(
+        asked,
+        shell=True,
+        cwd=project.root,
+        env=project.environment,
+        capture_output=True,
+        text=True,
+        check=True,
+    )
+    assert computed(said) == {"scan", "split", "audit"}
+    assert computed(done.stderr) == {"scan"}, "the same again: all is cached"
+    _, again = runs(tmp_path / "a store")
+    assert run_record(again)["asked"]["command"] == asked
+    listed = ["list", "--store", str(tmp_path / "a store")]
+    assert finish(project.start(*listed, program="store.py")).count(asked) == 2
 
 
 def split_of(project: Project) -> dict[str, str]:
-    table = pd.read_csv(project.store / "latest" / "split.csv")
+    """Give the split of the newest run, also of one that `--only` stopped."""
+    table = pd.read_csv(runs(project.store)[-1] / "split.csv")
     return dict(zip(table["path"], table["split"], strict=True))
 
 
 def test_an_earlier_split_is_kept_when_pictures_are_added(project: Project, tmp_path: Path) -> None:
     project.run("--only", "split")
     before = split_of(project)
-    earlier = shutil.copy(project.store / "latest" / "split.csv", tmp_path / "earlier.csv")
+    earlier = shutil.copy(runs(project.store)[-1] / "split.csv", tmp_path / "earlier.csv")
     added = [project.data / "Blue" / f"B{n}_01_00.png" for n in (97, 98, 99)]
     for number, path in enumerate(added):
         draw_one(path, np.random.default_rng(1000 + number))
@@ -395,7 +437,7 @@ def test_a_folder_that_comes_divided_is_audited_and_validation_is_taken_out_of_t
         path for path in found if path.startswith("test/")
     }
     assert found["train/Red/train-0.png"] == "train"  # it reaches into test
-    page = (project.store / "latest" / "audit.html").read_text(encoding="utf-8")
+    page = (runs(project.store)[-1] / "audit.html").read_text(encoding="utf-8")
     assert "the split that came with the data" in page
     assert "2 pictures of 2 groups, taken out of train" in page
     said = finish(project.start(*words, "--only", "train", "--no-val"))

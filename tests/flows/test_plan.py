@@ -11,6 +11,7 @@ from flows.flags import DataFlags, EvaluationFlags, RunFlags, SplitFlags, Traini
 from flows.plan import Plan, require_positive, resolve
 from reports.evaluation.settings import EvaluationSettings
 from resnext.errors import InputError
+from resnext.manifest.settings import ReadingSettings
 from tasks.stage.artifact import Artifact
 
 # The flags that scripts rely on.
@@ -58,6 +59,7 @@ def test_the_seed_preset_is_the_script_that_the_project_began_as() -> None:
         "epochs": 20,
         "batch_size": 32,
         "lr": 1e-4,
+        "head_lr": 1.0,
         "optimizer": "sgd",
         "momentum": 0.0,
         "weight_decay": 0.0,
@@ -73,7 +75,7 @@ def test_the_seed_preset_is_the_script_that_the_project_began_as() -> None:
         "sampler": "shuffled",
         "mixup": 0.0,
         "cutmix": 0.0,
-        "metric": "val_accuracy",
+        "metric": "val_loss",
         "patience": 0,
         "label_smoothing": 0.0,
         "augment": "none",
@@ -148,6 +150,9 @@ def test_an_unknown_key_in_a_config_file_is_refused(
         ("--keep-split a.csv --preset seed", "--keep-split must go with --split grouped or"),
         ("--groups /no/such.csv", "--groups must be a CSV file, got '/no/such.csv'"),
         ("--split-seed -1", "--split-seed must be at least 0"),
+        ("--max-pixels 999999", "--max-pixels must be at least 1000000, got 999999"),
+        ("--max-pixels 3000000000", "--max-pixels must be less than or equal to 2000000000"),
+        ("--truncated yes", "--truncated must be 'quarantine' or 'keep', got 'yes'"),
         ("--sensitivity 1", "--sensitivity must be less than 1, got"),
         ("--sensitivity 0", "--sensitivity must be greater than 0, got"),
         ("--only nothing", "--only must be 'scan', 'split'"),
@@ -341,6 +346,14 @@ def test_the_command_gives_the_same_plan_again(tmp_path: Path) -> None:
         f"python flows/full_pipeline.py --data {tmp_path} --preset quick --epochs 3 --lr 0.01 "
         "--split stratified --shares 60,20,20"
     )
+
+
+def test_which_images_are_admitted_is_part_of_the_plan_and_of_its_command(tmp_path: Path) -> None:
+    flags = DataFlags(data=tmp_path, max_pixels=300_000_000, truncated="keep")
+    made = resolve(flags, SplitFlags(), TrainingFlags(), RunFlags())
+    assert made.reading == ReadingSettings(max_pixels=300_000_000, truncated="keep")
+    assert made.command.endswith("--max-pixels 300000000 --truncated keep")
+    assert plan(tmp_path).reading == ReadingSettings()
 
 
 def test_the_evaluation_is_part_of_the_plan_and_of_its_command() -> None:

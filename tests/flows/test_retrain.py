@@ -13,13 +13,14 @@ from PIL import Image
 
 from flows import decision
 from flows import retrain as flow
-from flows.flags import MachineFlags, PictureFlags, TrainingFlags
-from flows.predict import choose_model
+from flows.answering import choose_model
+from flows.flags import DecisionFlags, MachineFlags, PictureFlags, TrainingFlags
 from resnext.errors import InputError
 from tasks import registry
 from tasks.orchestrator import State
+from tasks.stage.key import Fingerprint, fingerprint
 from tasks.stage.prune import prune
-from tasks.stage.run import runs
+from tasks.stage.run import run_record, runs
 
 pytestmark = pytest.mark.usefixtures("prefect_server")
 TRAINING = TrainingFlags(arch="resnext38_32x4d", image_size=32, epochs=1, batch_size=8)
@@ -42,8 +43,8 @@ class Place:
             name = f"{label[0]}{patient:02}_01_00.png"
             Image.fromarray(pixels).save(self.data / label / name)
 
-    def retrain(self, training: TrainingFlags = TRAINING) -> str:
-        state = self.end(training)
+    def retrain(self, training: TrainingFlags = TRAINING, registry: str | None = None) -> str:
+        state = self.end(training, registry)
         assert state.is_completed(), state.message
         return str(state.message)
 
@@ -56,10 +57,11 @@ class Place:
         assert len(str(state.message).splitlines()) == 1
         return str(state.message)
 
-    def end(self, training: TrainingFlags) -> State[Any]:
+    def end(self, training: TrainingFlags, registry: str | None = None) -> State[Any]:
         return flow.retrain(
             data=PictureFlags(data=self.data),
             training=training,
+            decision=DecisionFlags(registry=registry),
             run=MachineFlags(store=self.store, device="cpu", workers=0),
             return_state=True,
         )
@@ -157,6 +159,8 @@ def test_a_challenger_keeps_every_picture_in_its_part_and_answers_the_champions_
     assert "--keep-split" in report.read_text(), "the command gives the same results"
     decision = json.loads((newest / "decision.json").read_text())
     assert decision["metric"] == "balanced_accuracy"
+    assert (decision["use"], decision["luck_allowed"]) == (1, 0.025)
+    assert registry.find(place.store, 2).use == 1
     drift = json.loads((newest / "drift.json").read_text())
     assert drift["words"] == "Drift: 8 new pictures are too few to tell."
     assert drift["reference"] == {
@@ -170,6 +174,24 @@ def test_a_challenger_keeps_every_picture_in_its_part_and_answers_the_champions_
 def test_the_same_pictures_are_not_judged_twice(place: Place) -> None:
     assert place.retrain().startswith("nothing new")
     assert place.count == 2
+
+
+def test_each_decision_on_the_same_test_part_is_counted_and_harder_than_the_one_before(
+    place: Place,
+) -> None:
+    said = place.retrain(TRAINING.model_copy(update={"seed": 12}))
+    newest = runs(place.store)[-1]
+    decision = json.loads((newest / "decision.json").read_text())
+    assert (decision["use"], decision["luck_allowed"]) == (2, pytest.approx(0.05 / 6))
+    if decision["difference"] > 0:
+        assert "; decision 2 on this test part: luck alone gives such a lead in" in said
+    version = registry.versions(place.store)[-1]
+    assert version.use == 2
+    report = registry.file_of(place.store, version, "report.html").read_text()
+    assert "This test part has been used for 2 decisions between models, this one included" in (
+        report
+    )
+    assert "luck alone gives in at most 0.83 % of cases" in report
 
 
 @pytest.mark.parametrize(("verdict", "seed"), [("worse", 5), ("undecided", 6)])
@@ -321,6 +343,30 @@ def test_a_first_model_whose_promotion_was_killed_is_champion_after_the_next_ret
     assert place.retrain() == "nothing new; version 1 stays champion"
 
 
+@pytest.mark.parametrize("what", ["a module", "a library"])
+def test_code_or_a_library_that_changed_is_something_new(
+    young: Place, what: str, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    def changed(module: str) -> Fingerprint:
+        found = fingerprint(module)
+        if what == "a module":
+            return Fingerprint({**found.modules, module: "another"}, found.packages)
+        return Fingerprint(found.modules, {**found.packages, "pandas": "99"})
+
+    count = young.count
+    assert young.retrain().startswith("nothing new")
+    monkeypatch.setattr(flow, "fingerprint", changed)
+    assert young.retrain().startswith("version 1 stays champion: version")
+    assert young.retrain().startswith("nothing new"), "judged once"
+    assert young.count == count + 1
+
+
+def test_a_retraining_writes_down_its_own_command(young: Place) -> None:
+    command = run_record(runs(young.store)[-1])["asked"]["command"]
+    assert "flows/retrain.py --data" in command
+    assert command.endswith(f"--store {young.store} --device cpu --workers 0")
+
+
 def test_without_the_champions_test_pictures_retire_begins_anew_and_rollback_takes_it_back(
     young: Place,
 ) -> None:
@@ -371,3 +417,56 @@ def test_settings_other_than_the_champions_are_said(
     assert "these settings are not" not in caplog.text
     place.retrain(TRAINING.model_copy(update={"batch_size": 4}))
     assert "these settings are not version 1's: batch size 8 -> 4. To train" in caplog.text
+
+
+class Foreign(Place):
+    """Other pictures, retrained in the store of the first ones."""
+
+    def __init__(self, root: Path, store: Path) -> None:
+        self.data, self.store = root / "animals", store
+        self.add("Cat", 0, 10)
+        self.add("Dogs", 0, 10)
+
+
+@pytest.fixture(scope="module")
+def foreign(young: Place, tmp_path_factory: pytest.TempPathFactory) -> Foreign:
+    return Foreign(tmp_path_factory.mktemp("foreign"), young.store)
+
+
+def test_other_pictures_have_a_champion_of_their_own(foreign: Foreign, young: Place) -> None:
+    before, count = young.champion, young.count
+    said = foreign.retrain()
+    assert said == f"version {count + 1} is champion of Cat, Dogs: the first model"
+    assert foreign.retrain() == f"nothing new; version {count + 1} stays champion of Cat, Dogs"
+    assert registry.pointer(young.store, "Blue, Red").champion == before
+    assert choose_model(None, young.store).parent.name == f"{count + 1:04}"
+
+
+def test_a_name_has_a_champion_of_its_own(foreign: Foreign) -> None:
+    count = foreign.count
+    assert foreign.retrain(registry="pets") == (
+        f"version {count + 1} is champion of pets: the first model"
+    )
+    assert foreign.retrain(registry="pets").startswith(f"nothing new; version {count + 1} stays")
+    assert registry.pointer(foreign.store, "Cat, Dogs").champion == count
+    assert choose_model(None, foreign.store, "pets").parent.name == f"{count + 1:04}"
+
+
+def test_a_class_that_is_added_is_said_loudly_with_how_to_promote_or_to_name(
+    foreign: Foreign, caplog: pytest.LogCaptureFixture
+) -> None:
+    champion, count = registry.pointer(foreign.store, "Cat, Dogs").champion, foreign.count
+    foreign.add("Hamster", 0, 10)
+    said = foreign.retrain()
+    assert f"version {count + 1} is of other classes (added: Hamster)" in said
+    assert registry.pointer(foreign.store, "Cat, Dogs").champion == champion
+    warning = next(r.getMessage() for r in caplog.records if "never promoted" in r.getMessage())
+    assert "the classes are Cat, Dogs, Hamster, and those of the champion" in warning
+    assert "models.py promote N" in warning
+    assert "--registry NAME" in warning
+    registry.promote(foreign.store, count + 1, "by hand")  # the one remedy
+    assert foreign.retrain() == (
+        f"nothing new; version {count + 1} stays champion of Cat, Dogs, Hamster"
+    )
+    said = foreign.retrain(registry="zoo")  # and the other
+    assert said == f"version {count + 2} is champion of zoo: the first model"

@@ -48,6 +48,11 @@ def plain(text: str) -> str:
 def test_a_baseline_inside_the_interval_is_said_to_be_a_matter_of_chance() -> None:
     table = scores(["a", "b"])
     assert score.verdict(METRICS, table).endswith("With so few groups that may be chance.")
+    many = METRICS | {"few_groups": False, "groups": 400}
+    assert "few groups" not in score.verdict(many, table)
+    assert score.verdict(many, table).endswith(
+        "That may be chance: the interval of the accuracy holds it."
+    )
     surer = METRICS | {"accuracy_ci95": [0.6, 0.8]}
     assert plain(score.verdict(surer, table)) == (
         "15.0 percentage points above always answering “a” (55.0 %)."

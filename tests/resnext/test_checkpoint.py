@@ -1,3 +1,4 @@
+import json
 from pathlib import Path
 
 import pytest
@@ -5,10 +6,11 @@ import torch
 from safetensors.torch import save_file
 
 from resnext import zoo
-from resnext.card import ModelCard, read_card
+from resnext.card import METADATA_KEY, ModelCard, read_card
 from resnext.checkpoint import load_model, save_model
 from resnext.errors import InputError
 from resnext.images import MEAN, STD
+from resnext.levels import Levels
 
 ARCH = "resnext38_32x4d"
 CARD = ModelCard(classes=("NA", "猴痘"), architecture=ARCH, image_size=64, mean=MEAN, std=STD)
@@ -55,3 +57,14 @@ def test_weights_that_do_not_fit_their_own_card_are_refused(tmp_path: Path) -> N
     save_model(tmp_path / "m.safetensors", zoo.build(ARCH, 2).state_dict(), card)
     with pytest.raises(InputError, match="weights that its own description names"):
         load_model(tmp_path / "m.safetensors")
+
+
+def test_the_levels_of_deep_images_are_kept_and_older_files_have_the_default(
+    tmp_path: Path,
+) -> None:
+    deep = CARD.model_copy(update={"levels": Levels(uint16=(0, 4095))})
+    save_model(tmp_path / "m.safetensors", {"a": torch.zeros(1)}, deep)
+    assert read_card(tmp_path / "m.safetensors").levels.of("uint16") == (0, 4095)
+    older = {METADATA_KEY: json.dumps(CARD.model_dump(exclude={"levels"}))}
+    save_file({"a": torch.zeros(1)}, tmp_path / "old.safetensors", metadata=older)
+    assert read_card(tmp_path / "old.safetensors").levels.of("uint16") == (0, 65_535)

@@ -16,6 +16,7 @@ from resnext.device import Compute
 from resnext.errors import InputError, TrainingError
 from resnext.images import Picture, PictureFiles
 from resnext.optimise import build_optimizer
+from resnext.progress import EpochRow, Progress
 from resnext.recipe import Recipe
 
 CPU = Compute(
@@ -60,6 +61,7 @@ class Data(NamedTuple):
         )
 
 
+ONE = Part(np.array([0]), np.array([0]), ["0"], ["0"])
 NOTHING = Part(np.array([], dtype=np.int64), np.array([], dtype=np.int64), [], [])
 
 
@@ -168,7 +170,7 @@ def contrary(part: Part) -> Part:
 
 
 def test_the_best_epochs_weights_are_kept(data: Data) -> None:
-    made = recipe(epochs=4, lr=0.05, schedule="constant", augment="none")
+    made = recipe(epochs=4, lr=0.05, schedule="constant", augment="none", metric="val_accuracy")
     train = data.some(*range(12), *range(20, 24))
     history, kept = fit(seeded(), data, train, contrary(data.part), made)
     order = [(-(row.val_accuracy or 0.0), row.val_loss or 0.0) for row in history]
@@ -177,6 +179,72 @@ def test_the_best_epochs_weights_are_kept(data: Data) -> None:
     at_best = fit(seeded(), data, train, contrary(data.part), shorter).weights
     assert epochs < 4, "else this says nothing"
     assert all(torch.equal(kept[name], at_best[name]) for name in kept)
+
+
+def rows(*measured: tuple[float, float]) -> list[EpochRow]:
+    """A history of these validation losses and accuracies."""
+    return [
+        EpochRow(number, 0.1, 0.5, 0.5, loss, accuracy, 1.0, 1.0, "")
+        for number, (loss, accuracy) in enumerate(measured, start=1)
+    ]
+
+
+@pytest.mark.parametrize(
+    ("metric", "measured", "kept"),
+    [
+        (None, [(0.7, 0.5), (0.4, 0.7), (0.6, 0.9)], 2),
+        ("val_loss", [(0.7, 0.5), (0.4, 0.7), (0.6, 0.9)], 2),
+        ("val_accuracy", [(0.7, 0.5), (0.4, 0.7), (0.6, 0.9)], 3),
+        ("val_loss", [(0.4, 0.5), (0.4, 0.9), (0.4, 0.5)], 1),
+        ("val_accuracy", [(0.7, 0.5), (0.6, 0.9), (0.4, 0.9), (0.4, 0.9)], 3),
+    ],
+)
+def test_by_default_the_epoch_with_the_lowest_validation_loss_is_kept_of_equals_the_first(
+    metric: str | None, measured: list[tuple[float, float]], kept: int
+) -> None:
+    made = recipe(**({"metric": metric} if metric else {}))
+    model, progress = seeded(), Progress(torch.device("cpu"))
+    for row in rows(*measured):
+        with torch.no_grad():
+            model[5].bias.fill_(row.epoch)  # type: ignore[index]
+        progress.end_epoch(row, model, made)
+    assert progress.kept["5.bias"].tolist() == [kept, kept]
+    said = training.describe_kept(progress.history, parts(ONE, ONE, ONE), made)
+    assert said.startswith(f"kept the weights of epoch {kept} of {len(measured)}, which had the ")
+    assert "no score" in said
+    assert not any(f"{number}" in said for pair in measured for number in pair)
+
+
+def test_without_a_validation_part_the_last_epoch_is_said_to_be_kept() -> None:
+    history = rows((0.4, 0.9), (0.6, 0.8))
+    for split, made in (
+        (parts(ONE, NOTHING, ONE), recipe()),
+        (parts(ONE, ONE, ONE), recipe(keep="last")),
+    ):
+        assert training.describe_kept(history, split, made) == (
+            "kept the weights of epoch 2, the last one"
+        )
+
+
+def test_each_validation_picture_weighs_the_same_in_the_loss_that_chooses(data: Data) -> None:
+    """Of 9 pictures in batches of 8 the last one would weigh as much as the other eight."""
+    train, val = data.take(slice(0, 12)), data.take(slice(12, 21))
+    made = recipe(epochs=1, label_smoothing=0.2, class_weights="balanced")
+    model = seeded()
+    ((row,), _) = fit(model, data, train, val, made)
+    logs = engine.predict(model, data.source, val, CPU)
+    plain = -logs[torch.arange(9), torch.from_numpy(val.labels)].mean()
+    assert row.val_loss == pytest.approx(float(plain), abs=1e-6)
+
+
+def test_without_a_validation_part_the_loss_is_the_scripts_mean_of_its_batches(data: Data) -> None:
+    train, test = data.take(slice(0, 12)), data.take(slice(12, 21))
+    model = seeded()
+    split = parts(train, NOTHING, test)
+    (row,), _ = training.train(model, data.source, split, recipe(epochs=1), CPU)
+    logs = engine.predict(model, data.source, test, CPU)
+    losses = -logs[torch.arange(9), torch.from_numpy(test.labels)]
+    assert row.val_loss == pytest.approx(float(losses[:8].mean() + losses[8]) / 2, abs=1e-6)
 
 
 def test_training_stops_when_nothing_gets_better(data: Data) -> None:

@@ -1,10 +1,19 @@
 from pathlib import Path
 
+import numpy as np
 import pytest
 import torch
+from PIL import Image
 
+from resnext import predictions
+from resnext.card import ModelCard
+from resnext.device import plan_compute
 from resnext.errors import InputError
+from resnext.images import MEAN, STD, Pixels, PixelSource
+from resnext.levels import Levels
+from resnext.manifest.scan import scan_pictures
 from resnext.predictions import prediction_columns, read_temperature
+from resnext.tables import write_table
 
 LOGS = torch.tensor([[0.8, 0.2], [0.5, 0.5]], dtype=torch.float64).log()
 
@@ -61,3 +70,28 @@ def test_a_calibration_without_a_temperature_is_refused(content: str, tmp_path: 
         InputError, match=r"^calibration.json must hold a temperature from 0.1 to 10"
     ):
         read_temperature(file)
+
+
+def test_new_pictures_are_scaled_as_the_training_pictures_of_the_model_were(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    Image.fromarray(np.full((40, 40), 2000, dtype=np.uint16)).save(tmp_path / "a.png")
+    found = scan_pictures(tmp_path)
+    write_table(found.manifest, tmp_path / "manifest.csv")
+    write_table(found.quarantine, tmp_path / "quarantine.csv")
+    card = ModelCard(
+        classes=("a", "b"), architecture="x", image_size=32, mean=MEAN, std=STD,
+        levels=Levels(uint16=(0, 4095)),
+    )  # fmt: skip
+    seen: list[Pixels] = []
+
+    def predict(_: object, source: PixelSource, *__: object) -> torch.Tensor:
+        seen.append(source.take(np.array([0])))
+        return LOGS[:1]
+
+    monkeypatch.setattr(predictions, "load_model", lambda _: (None, card))
+    monkeypatch.setattr("resnext.engine.predict", predict)
+    tables = tmp_path / "manifest.csv", tmp_path / "quarantine.csv"
+    compute = plan_compute("cpu", "resnext38_32x4d", deterministic=True)
+    predictions.predict_pictures(tmp_path, *tables, tmp_path / "m.safetensors", compute)
+    assert set(np.unique(seen[0]).tolist()) == {125}  # 2000 / 4095 * 255

@@ -2,15 +2,17 @@
 
 import os
 import signal
+import time
 from collections.abc import Iterator, Sequence
 from concurrent.futures import ProcessPoolExecutor
 from concurrent.futures.process import BrokenProcessPool
+from pathlib import Path
 from typing import Any
 
 import pytest
 
 from resnext import processes
-from resnext.processes import map_apart
+from resnext.processes import map_apart, taking_turns
 
 
 def square(numbers: Sequence[int]) -> list[int]:
@@ -30,6 +32,16 @@ def killed_in_company(numbers: Sequence[int]) -> list[int]:
     return square([13]) if len(numbers) > 1 else square(numbers)
 
 
+def count_in_turns(files: Sequence[Path]) -> list[None]:
+    """Add 1 to the number in each file, slowly."""
+    for file in files:
+        with taking_turns():
+            number = int(file.read_text())
+            time.sleep(0.02)
+            file.write_text(f"{number + 1}")
+    return [None] * len(files)
+
+
 def die(*_: object) -> None:
     os._exit(1)
 
@@ -45,6 +57,14 @@ def chunked(numbers: Sequence[int], size: int) -> list[Sequence[int]]:
 def test_results_come_in_the_order_of_the_chunks() -> None:
     found = list(map_apart(square, chunked(range(10), 3), 2, lost))
     assert found == [[0, 1, 4], [9, 16, 25], [36, 49, 64], [81]]
+
+
+def test_processes_take_turns_at_what_is_heavy(tmp_path: Path) -> None:
+    file = tmp_path / "number.txt"
+    file.write_text("0")
+    chunks = [[file] * 5] * 4
+    assert len(list(map_apart(count_in_turns, chunks, 2, lambda _: None))) == 4
+    assert file.read_text() == "20"
 
 
 def test_no_work_starts_no_process(monkeypatch: pytest.MonkeyPatch) -> None:

@@ -1,12 +1,20 @@
+import ast
+import json
+import os
+import shutil
+import subprocess
 import sys
 import textwrap
 from pathlib import Path
+from typing import Any
 
 import pytest
 from pydantic import BaseModel, ConfigDict
 
 from tasks.stage import key as keys
 from tasks.stage.artifact import Artifact
+
+REPOSITORY = Path(__file__).resolve().parents[2]
 
 
 class Frozen(BaseModel):
@@ -136,3 +144,192 @@ def test_an_artifact_counts_by_its_digests_not_its_place() -> None:
 
 def test_a_model_counts_by_all_its_fields() -> None:
     assert keys.plain(Frozen(names=("a",)), "x") == {"size": 1, "names": {"tuple": ["a"]}}
+
+
+MESSAGES = '''
+import logging, warnings
+log = logging.getLogger(__name__)
+class Settings(BaseModel):
+    """WORDS"""
+    size: int = Field(1, description="WORDS")
+    """WORDS"""
+def f(x):
+    if x:
+        raise ValueError(f"WORDS {x}" "WORDS" + plural(x, "WORDS")) from None
+    log.warning("WORDS %d", x, extra={"plain": True})
+    logging.getLogger("a").info(x)
+    warnings.warn("WORDS", UserWarning, stacklevel=2)
+    return "a"
+'''
+
+
+def test_messages_do_not_count(package: Path) -> None:
+    (package / "b.py").write_text(MESSAGES)
+    before = fingerprint_now()
+    (package / "b.py").write_text(MESSAGES.replace("WORDS", "other words"))
+    assert fingerprint_now() == before
+    (package / "b.py").write_text(MESSAGES.replace('f"WORDS {x}" "WORDS"', '"none of them"'))
+    assert fingerprint_now() == before, "what an f-string puts in is part of the text"
+
+
+@pytest.mark.parametrize(
+    ("before", "after"),
+    [
+        ('return "a"', 'return "b"'),
+        ('getLogger("a")', 'getLogger("b")'),
+        ("ValueError", "TypeError"),
+        ("if x:", "if not x:"),
+        ("from None", ""),
+        ("Field(1", "Field(2"),
+        ("UserWarning", "DeprecationWarning"),
+    ],
+)
+def test_all_but_the_text_of_a_message_counts(package: Path, before: str, after: str) -> None:
+    (package / "b.py").write_text(MESSAGES)
+    first = fingerprint_now()
+    (package / "b.py").write_text(MESSAGES.replace(before, after))
+    assert fingerprint_now() != first
+
+
+@pytest.mark.parametrize(
+    "text",
+    [
+        "write(text='{}')",
+        "table['{}'] = 1",
+        "path.log('{}')",
+        "log.append('{}')",
+        "warnings.simplefilter('{}')",
+        "x = f'{}'",
+        "TEXT = '{}'\nraise ValueError(TEXT)",
+        "assert x, '{}'",
+    ],
+)
+def test_text_anywhere_else_counts(package: Path, text: str) -> None:
+    (package / "b.py").write_text(text.format("one"))
+    before = fingerprint_now()
+    (package / "b.py").write_text(text.format("two"))
+    assert fingerprint_now() != before
+
+
+STAGES = "scan split pack train predict evaluate explain plot audit report decide drift compare"
+
+
+class Reworded(ast.NodeTransformer):
+    """Reword what a person reads, and nothing else."""
+
+    changed = False
+
+    def visit_Expr(self, node: ast.Expr) -> ast.AST:
+        return self._reword(node) if isinstance(node.value, ast.Constant) else self._below(node)
+
+    def visit_Raise(self, node: ast.Raise) -> ast.AST:
+        return self._reword(node)
+
+    def visit_keyword(self, node: ast.keyword) -> ast.AST:
+        return self._reword(node) if node.arg == "description" else self._below(node)
+
+    def visit_Call(self, node: ast.Call) -> ast.AST:
+        told = ast.unparse(node.func).startswith(("log.", "logging.info", "warnings.warn"))
+        return self._reword(node) if told else self._below(node)
+
+    def _below(self, node: ast.AST) -> ast.AST:
+        return self.generic_visit(node)
+
+    def _reword(self, node: ast.AST) -> ast.AST:
+        for below in ast.walk(node):
+            for name, value in ast.iter_fields(below):
+                values = value if isinstance(value, list) else [value]
+                fresh = [self._fresh(each) for each in values]
+                setattr(below, name, fresh if isinstance(value, list) else fresh[0])
+        return node
+
+    def _fresh(self, value: Any) -> Any:
+        text = isinstance(value, ast.Constant) and isinstance(value.value, str)
+        if not text and not isinstance(value, ast.JoinedStr):
+            return value
+        self.changed = True
+        return ast.Constant("said in other words")
+
+
+def copy_of_the_code(root: Path) -> Path:
+    for name in ("tasks", "resnext", "reports", "flows"):
+        shutil.copytree(REPOSITORY / name, root / name)
+    return root
+
+
+def keys_of_stages(code: Path) -> dict[str, dict[str, str]]:
+    """Give the digests of the modules behind each stage of a copy of the code."""
+    program = (
+        "import json; from tasks.stage.key import fingerprint; print(json.dumps("
+        f"{{s: dict(fingerprint('tasks.' + s).modules) for s in '{STAGES}'.split()}}))"
+    )
+    environment = {**os.environ, "PYTHONPATH": str(code)}
+    done = subprocess.run(
+        [sys.executable, "-c", program], cwd=code, env=environment, capture_output=True, check=True
+    )
+    found: dict[str, dict[str, str]] = json.loads(done.stdout)
+    return found
+
+
+def test_rewording_every_message_of_the_program_changes_no_key(tmp_path: Path) -> None:
+    code = copy_of_the_code(tmp_path)
+    before = keys_of_stages(code)
+    reworded = set()
+    for path in code.rglob("*.py"):
+        transform = Reworded()
+        tree = transform.visit(ast.parse(path.read_text()))
+        if transform.changed and path.parent.name != "stage":
+            reworded.add(".".join(path.relative_to(code).with_suffix("").parts))
+            path.write_text(ast.unparse(ast.fix_missing_locations(tree)))
+    assert len(reworded & before["train"].keys()) >= 20, "nearly all modules of train hold messages"
+    assert keys_of_stages(code) == before
+
+
+def test_a_text_that_is_written_to_a_file_changes_the_keys_of_its_stages(tmp_path: Path) -> None:
+    code = copy_of_the_code(tmp_path)
+    before = keys_of_stages(code)
+    for name, text, other in (
+        ("resnext/predictions.py", 'status="ok"', 'status="good"'),
+        ("resnext/pictures.py", "It was removed while", "It vanished while"),  # in explained.json
+    ):
+        path = code / name
+        assert text in path.read_text()
+        path.write_text(path.read_text().replace(text, other))
+    after = keys_of_stages(code)
+    assert after["predict"]["resnext.predictions"] != before["predict"]["resnext.predictions"]
+    assert after["explain"]["resnext.pictures"] != before["explain"]["resnext.pictures"]
+    assert after["evaluate"] == before["evaluate"]
+
+
+MAY_WRITE_DOWN_ERRORS = {
+    "resnext/explain.py",  # of read_scanned, whose two texts are constants: they count
+    "resnext/manifest/reading.py",  # of a scan, whose key is a digest of all that came out
+    "resnext/manifest/listing.py",  # the same
+}
+
+
+def test_the_text_of_an_error_goes_into_no_file_unseen() -> None:
+    """Text in `raise` counts in no key, so that no stage may write it into its files."""
+    found = set()
+    for room in ("resnext", "reports"):
+        for path in (REPOSITORY / room).rglob("*.py"):
+            for node in ast.walk(ast.parse(path.read_text())):
+                if isinstance(node, ast.ExceptHandler) and used_beyond_messages(node):
+                    found.add(path.relative_to(REPOSITORY).as_posix())
+    assert found <= MAY_WRITE_DOWN_ERRORS
+
+
+def used_beyond_messages(handler: ast.ExceptHandler) -> bool:
+    """Tell whether a caught error is used for more than another error, a log line or its type."""
+    told = {
+        id(name)
+        for node in ast.walk(handler)
+        if isinstance(node, ast.Raise)
+        or (isinstance(node, ast.Call) and ast.unparse(node.func).startswith(("log.", "type")))
+        for name in ast.walk(node)
+    }
+    names = (node for each in handler.body for node in ast.walk(each))
+    return any(
+        isinstance(node, ast.Name) and node.id == handler.name and id(node) not in told
+        for node in names
+    )

@@ -1,9 +1,14 @@
 from pathlib import Path
 
 import numpy as np
+import pytest
+from PIL import Image
 
+from resnext.images import Picture, PictureFiles
+from resnext.levels import Levels
+from resnext.tables import read_manifest
 from tasks.pack import open_pixels, pack
-from tasks.scan import scan
+from tasks.scan import read_levels, scan
 from tasks.stage.artifact import Runtime
 
 
@@ -32,3 +37,80 @@ def test_there_is_a_row_for_each_different_file(runtime: Runtime, tree: Path) ->
     assert packed.pixels.shape == (24, 32, 32, 3)
     assert packed.pixels.dtype == np.uint8
     assert list(packed.row_of) == sorted(packed.row_of)
+
+
+def draw_deep(root: Path, spoil: str = "") -> None:
+    """Draw two classes of 16-bit images that are told apart by their brightness alone."""
+    random = np.random.default_rng(9)
+    for label, low in (("dim", 300), ("bright", 3000)):
+        (root / label).mkdir(parents=True)
+        for number in range(16):
+            pixels = (low + 800 * random.random((64, 64))).astype(np.uint16)
+            if spoil == "a hot pixel":
+                pixels[5, number] = 65_535
+            Image.fromarray(pixels).save(root / label / f"x{number:03d}y.png")
+
+
+def brightness(runtime: Runtime, root: Path) -> dict[str, list[float]]:
+    """Give the mean of each image's pixels as they are packed, by class."""
+    scanned = scan.fn(runtime.model_copy(update={"data": root}))
+    packed = open_pixels(pack.fn(runtime.model_copy(update={"data": root}), scanned, 32))
+    table = read_manifest(scanned.path("manifest.csv"))
+    rows = packed.rows(table["sha256"].tolist())
+    means = packed.take(rows).mean(axis=(1, 2, 3))
+    return {label: means[table["label"] == label].tolist() for label in sorted(set(table["label"]))}
+
+
+@pytest.mark.parametrize("spoil", ["", "a hot pixel"])
+def test_what_is_dim_stays_darker_than_what_is_bright(
+    runtime: Runtime, tmp_path: Path, spoil: str
+) -> None:
+    draw_deep(tmp_path / "deep", spoil)
+    found = brightness(runtime, tmp_path / "deep")
+    assert np.allclose(found["dim"], 700 / 4095 * 255, atol=3)
+    assert np.allclose(found["bright"], 3400 / 4095 * 255, atol=3)
+
+
+@pytest.mark.parametrize("nothing", [-9999, -3.4e38, np.nan, np.inf])
+def test_floats_keep_their_brightness_whatever_stands_for_nothing(
+    runtime: Runtime, tmp_path: Path, nothing: float
+) -> None:
+    for label, low in (("dim", 20), ("bright", 700)):
+        (tmp_path / "floats" / label).mkdir(parents=True)
+        for number in range(8):
+            pixels = np.linspace(low, low + 300, 4096, dtype=np.float32).reshape(64, 64) + number
+            pixels[: number % 3] = nothing  # in some of them
+            Image.fromarray(pixels).save(tmp_path / "floats" / label / f"x{number}.tif")
+    found = brightness(runtime, tmp_path / "floats")
+    assert max(found["dim"]) < 60 < 160 < min(found["bright"])
+
+
+def test_8_and_16_bits_of_one_scene_are_equally_bright(runtime: Runtime, tmp_path: Path) -> None:
+    grey = np.random.default_rng(0).integers(0, 256, (64, 64), dtype=np.uint8)
+    for label, pixels in (("eight", grey), ("sixteen", grey.astype(np.uint16) * 257)):
+        (tmp_path / "both" / label).mkdir(parents=True)
+        Image.fromarray(pixels).save(tmp_path / "both" / label / "x.png")
+    found = brightness(runtime, tmp_path / "both")
+    assert found["eight"] == found["sixteen"]
+
+
+def test_an_image_to_predict_has_the_pixels_that_it_had_in_training(
+    runtime: Runtime, tmp_path: Path
+) -> None:
+    draw_deep(tmp_path / "deep")
+    here = runtime.model_copy(update={"data": tmp_path / "deep"})
+    scanned = scan.fn(here)
+    packed = open_pixels(pack.fn(here, scanned, 32))
+    row = read_manifest(scanned.path("manifest.csv")).iloc[3]
+    picture = Picture(tmp_path / "deep" / row["path"], row["sha256"])
+    alone = PictureFiles([picture], 32, levels=read_levels(scanned))
+    assert np.array_equal(alone.take(np.array([0])), packed.take(packed.rows([row["sha256"]])))
+
+
+def test_a_model_with_other_levels_has_pixels_of_its_own(runtime: Runtime, tmp_path: Path) -> None:
+    draw_deep(tmp_path / "deep")
+    here = runtime.model_copy(update={"data": tmp_path / "deep"})
+    scanned = scan.fn(here)
+    own, other = pack.fn(here, scanned, 32), pack.fn(here, scanned, 32, Levels(uint16=(0, 65_535)))
+    assert own.key != other.key
+    assert open_pixels(own).pixels.mean() > 10 * open_pixels(other).pixels.mean()

@@ -193,3 +193,79 @@ def test_latest_that_is_a_folder_is_moved_aside_not_lost(runtime: Runtime) -> No
     assert (runtime.store / "latest" / MODEL).read_text() == "x"
     (aside,) = runtime.store.glob("latest.aside-*")
     assert (aside / "mine.txt").read_text() == "mine"
+
+
+@stage()
+def train_long(work: Work, text: str) -> None:
+    """Save something to go on from, and stop; go on from there the next time."""
+    if not work.scratch.exists():
+        work.scratch.mkdir()
+        (work.scratch / "step-000000007.pt").write_text(text)
+        (work.scratch / "where.txt").write_text("epoch 3, step 7\n")
+        (work.out / "half.txt").write_text("half")
+        raise KeyboardInterrupt
+    (work.out / MODEL).write_text((work.scratch / "step-000000007.pt").read_text())
+
+
+def stopped_training(runtime: Runtime, text: str = "saved") -> Path:
+    with (
+        pytest.raises(KeyboardInterrupt),
+        open_run(runtime.store, f"{text:->8}", {"command": "train it", "data": "pictures"}) as run,
+    ):
+        train_long.fn(runtime.model_copy(update={"run": run}), text)
+    return runtime.store / "train-long" / f"{train_long.key(text)}.scratch"
+
+
+def test_prune_keeps_the_checkpoint_of_a_training_that_can_go_on(runtime: Runtime) -> None:
+    saved = stopped_training(runtime)
+    pruning.prune(runtime.store, keep_runs=0)
+    assert [entry.state for entry in pruning.entries(runtime.store)] == ["checkpoint", "checkpoint"]
+    assert runs(runtime.store) == [], "its run is gone, and what it was is known all the same"
+    (left,) = pruning.checkpoints(runtime.store)
+    assert (left.folder, left.where, left.running) == (saved, "epoch 3, step 7", False)
+    assert left.asked == {"command": "train it", "data": "pictures"}
+    assert left.inputs == {"text": "saved"}
+    assert train_long.fn(runtime, "saved").path(MODEL).read_text() == "saved"
+    assert pruning.checkpoints(runtime.store) == []
+
+
+def test_prune_removes_checkpoints_when_it_is_told_to(runtime: Runtime) -> None:
+    saved = stopped_training(runtime)
+    partial = saved.with_suffix(".partial")
+    told = pruning.prune(runtime.store, keep_runs=5, checkpoints=True, dry_run=True)
+    assert set(told) == {saved, partial}
+    assert saved.exists()
+    assert set(pruning.prune(runtime.store, keep_runs=5, checkpoints=True)) == {saved, partial}
+    assert not saved.exists()
+
+
+def test_the_checkpoint_of_a_training_under_way_is_never_removed(runtime: Runtime) -> None:
+    saved = stopped_training(runtime)
+    with lock_of(runtime.store, "train-long", train_long.key("saved")):
+        assert pruning.checkpoints(runtime.store)[0].running
+        pruning.prune(runtime.store, keep_runs=0, checkpoints=True)
+    assert saved.exists()
+
+
+def test_what_nobody_can_go_on_from_is_pruned(runtime: Runtime) -> None:
+    finished = stopped_training(runtime, "finished")
+    train_long.fn(runtime, "finished")
+    finished.mkdir()  # as a kill right after the last file leaves it
+    (finished / "step-000000007.pt").write_text("finished")
+    half = stopped_training(runtime, "half")
+    (half / "step-000000007.pt").rename(half / "step-000000007.new")
+    (half / "where.txt").unlink()
+    pruning.prune(runtime.store, keep_runs=5)
+    assert not finished.exists()
+    assert not half.exists()
+    assert not half.with_suffix(".partial").exists()
+
+
+def test_a_checkpoint_outlives_a_finished_artifact_that_was_damaged(runtime: Runtime) -> None:
+    saved = stopped_training(runtime)
+    made = train_long.fn(runtime, "saved")
+    saved.mkdir()
+    (saved / "step-000000007.pt").write_text("saved")
+    made.path(MODEL).unlink()
+    pruning.prune(runtime.store, keep_runs=5)
+    assert saved.exists()

@@ -1,12 +1,17 @@
+import json
 import logging
 import shutil
 from pathlib import Path
 
+import numpy as np
 import pytest
+from PIL import Image
 
+from resnext.levels import Levels
 from resnext.manifest import reading
+from resnext.manifest.settings import ReadingSettings
 from resnext.split.settings import SplitSettings
-from tasks.scan import scan, scan_pictures
+from tasks.scan import read_levels, scan, scan_pictures
 from tasks.split import split
 from tasks.stage.artifact import Runtime
 
@@ -90,3 +95,39 @@ def _listening(read: list[str]) -> object:
 
 def test_new_pictures_have_files_of_their_own_names(runtime: Runtime) -> None:
     assert set(scan_pictures.fn(runtime).files) == {"batch_manifest.csv", "batch_quarantine.csv"}
+
+
+def deepen(tree: Path, white: int = 4095) -> None:
+    """Write all pictures anew, in 16-bit grey."""
+    for number, path in enumerate(sorted(tree.rglob("*.png"))):
+        pixels = np.random.default_rng(number).integers(0, white + 1, (16, 16), dtype=np.uint16)
+        Image.fromarray(pixels).save(path)
+
+
+def test_the_scan_leaves_how_deep_images_are_scaled(
+    runtime: Runtime, tree: Path, caplog: pytest.LogCaptureFixture
+) -> None:
+    caplog.set_level(logging.INFO)
+    plain = scan.fn(runtime)
+    assert read_levels(plain) == Levels()
+    deepen(tree)
+    deep = scan.fn(runtime)
+    assert read_levels(deep) == Levels(uint16=(0, 4095))
+    assert json.loads(deep.path("levels.json").read_text())["uint16"] == [0, 4095]
+    assert "24 images of 16 bits are scaled by 4095, the depth that the set uses" in caplog.text
+    caplog.clear()
+    assert scan.fn(runtime) == deep  # known from before, and said again
+    assert "24 images of 16 bits are scaled by 4095" in caplog.text
+
+
+def test_of_new_pictures_it_is_said_that_the_model_decides(
+    runtime: Runtime, tree: Path, caplog: pytest.LogCaptureFixture
+) -> None:
+    caplog.set_level(logging.INFO)
+    deepen(tree, white=60_000)
+    scan_pictures.fn(runtime, ReadingSettings(), Levels(uint16=(0, 4095)))
+    assert "scaled by 4095, as those that the model was made with" in caplog.text
+
+
+def test_what_is_admitted_is_part_of_the_key_of_a_scan(runtime: Runtime) -> None:
+    assert scan.fn(runtime, ReadingSettings(truncated="keep")).key != scan.fn(runtime).key

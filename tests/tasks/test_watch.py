@@ -65,6 +65,18 @@ def test_a_run_that_is_not_the_scripts_names_the_test_part(
     ]
 
 
+def test_how_a_training_ended_is_what_stays_on_the_page(
+    monkeypatch: pytest.MonkeyPatch, caplog: pytest.LogCaptureFixture
+) -> None:
+    shown: list[str] = []
+    following = watcher()
+    monkeypatch.setattr(following, "_update_ui", shown.append)
+    with caplog.at_level(logging.INFO):
+        following.on_epoch(row())
+        following.conclude("kept the weights of epoch 1")
+    assert shown[-1] == caplog.messages[-1] == "kept the weights of epoch 1"
+
+
 def test_the_time_left_is_estimated_after_twenty_steps(caplog: pytest.LogCaptureFixture) -> None:
     following = watcher()
     following.on_start(100, 100, 0)

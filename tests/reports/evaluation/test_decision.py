@@ -3,9 +3,11 @@ from typing import Any
 import pandas as pd
 import pytest
 
-from reports.evaluation.decision import changed_classes, decide, describe
+from reports.evaluation.decision import allowed_luck, changed_classes, decide, describe
 from reports.evaluation.paired import paired_difference
+from reports.evaluation.sample import Sample
 from reports.evaluation.settings import DecisionSettings
+from tests.benchmarks import decisions
 from tests.reports.evaluation.samples import predictions
 
 CLASSES = ["a", "b"]
@@ -74,6 +76,61 @@ def test_where_no_draw_varies_the_sign_test_over_groups_decides() -> None:
     assert decide(constant(40), answers(GOOD), DecisionSettings(margin=0.5))["verdict"] == (
         "undecided"
     )
+
+
+def test_the_more_often_a_test_part_has_served_the_less_luck_may_explain_a_lead() -> None:
+    """Of 40 pictures the challenger gets eight more right: luck gives that in 1 of 2^8 cases."""
+    eight = [True] * 18 + HALF[18:]
+    verdicts = {}
+    for use in (1, 2, 5, 10):
+        found = decide(answers(HALF), answers(eight), SETTINGS, use)
+        verdicts[use] = found["verdict"]
+        assert (found["use"], found["luck_allowed"]) == (use, 0.05 / (use * (use + 1)))
+        assert found["luck"] == pytest.approx(1 / 2**8, abs=0.003)
+    assert verdicts == {1: "better", 2: "better", 5: "undecided", 10: "undecided"}
+    words = describe(found, 1)
+    assert "95 %: " in words
+    assert "not clearly better; decision 10 on this test part: luck alone gives such a" in words
+    assert words.endswith("of cases, at most 0.045 % is allowed")
+    assert describe(decide(answers(HALF), answers(eight), SETTINGS), 1).endswith(
+        " % of cases, at most 2.5 % is allowed"
+    )
+
+
+def test_the_sign_test_too_must_be_surer_the_more_often_a_test_part_has_served() -> None:
+    few, right = constant(14), answers([True] * 14)
+    assert decide(few, right, SETTINGS)["p"] == pytest.approx(2 / 2**7)
+    assert decide(few, right, SETTINGS, 1)["verdict"] == "better"
+    assert decide(few, right, SETTINGS, 2)["verdict"] == "better"
+    assert decide(few, right, SETTINGS, 3)["verdict"] == "undefined"
+
+
+def test_all_decisions_together_leave_luck_five_cases_in_a_hundred() -> None:
+    assert sum(allowed_luck(use) for use in range(1, 10_000)) == pytest.approx(0.05, abs=1e-5)
+    assert allowed_luck(1) == 0.025, "as the upper bound of a 95 % interval"
+
+
+def test_of_ten_equal_challengers_any_is_promoted_in_five_of_a_hundred_series_at_most() -> None:
+    """By the interval alone it would be more than twice as many."""
+    found = [decisions.any_promoted(20, seed) for seed in range(60)]
+    assert sum(one.counted for one in found) <= 0.05 * len(found)
+    assert sum(one.uncounted for one in found) >= 0.10 * len(found)
+
+
+def test_the_simulation_judges_as_a_retraining_does() -> None:
+    for seed, use in ((0, 1), (1, 3), (2, 1), (3, 10)):
+        champion, challenger = decisions.answers(30, [0.7, 0.9], seed)
+        found = decide(as_table(champion), as_table(challenger), SETTINGS, use)
+        (judged,) = decisions.judge(champion, challenger, [use])
+        assert judged.counted == (found["verdict"] == "better")
+        assert judged.uncounted == (found["low"] > 0)
+
+
+def as_table(sample: Sample) -> pd.DataFrame:
+    shares = [[0.9, 0.1] if given == 0 else [0.1, 0.9] for given in sample.predicted]
+    names = [f"g{group:03}" for group in sample.groups]
+    table = predictions(CLASSES, [CLASSES[true] for true in sample.true], shares, names)
+    return table.assign(path=[f"{place:05}.jpg" for place in range(len(sample))])
 
 
 def test_groups_that_differ_by_chance_decide_nothing() -> None:

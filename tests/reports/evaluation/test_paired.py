@@ -5,7 +5,8 @@ import pandas as pd
 import pytest
 
 from reports.evaluation.bootstrap import tail_of
-from reports.evaluation.paired import Signs, paired_difference, sign_test
+from reports.evaluation.paired import Signs, luck, paired_difference, sign_test
+from reports.evaluation.settings import ComparedBy
 from tests.reports.evaluation.samples import clustered, predictions
 
 CLASSES = ["a", "b", "c"]
@@ -76,6 +77,52 @@ def test_without_a_picture_there_is_no_difference() -> None:
     found = paired_difference(a, b)
     assert math.isnan(found.value)
     assert math.isnan(found.not_better)
+
+
+# ---------------------------------------------------------------- luck
+
+
+def test_luck_is_the_share_of_swaps_with_at_least_that_lead() -> None:
+    """Six groups of one picture, all answered better by b: only swapping none gives that lead."""
+    a, b = graded([[0]] * 6 + [[1]] * 4), graded([[1]] * 10)
+    assert luck(a, b, "accuracy", allowed=0.002) == pytest.approx(1 / 2**6, abs=0.005)
+    # five of six: 1 + 6 of 64 swaps
+    a, b = graded([[0]] * 5 + [[1]]), graded([[1]] * 5 + [[0]])
+    assert luck(a, b, "accuracy", allowed=0.002) == pytest.approx(7 / 2**6, abs=0.03)
+
+
+def test_luck_swaps_whole_groups() -> None:
+    """Twenty pictures of two groups can be swapped in four ways, of which one keeps the lead."""
+    a, b = graded([[0] * 10] * 2), graded([[1] * 10] * 2)
+    assert luck(a, b, "accuracy", allowed=0.002) == pytest.approx(1 / 4, abs=0.05)
+
+
+def test_luck_is_one_sided_and_certain_where_nothing_differs() -> None:
+    a, b = graded([[0]] * 8), graded([[1]] * 8)
+    assert luck(b, a, "accuracy", allowed=0.025) == pytest.approx(1, abs=1e-3)
+    assert luck(a, a, "balanced_accuracy", allowed=0.025) == 1
+    assert math.isnan(luck(a.iloc[:0], a.iloc[:0], "accuracy", allowed=0.025))
+
+
+@pytest.mark.parametrize("metric", ["balanced_accuracy", "macro_f1"])
+def test_luck_swaps_what_the_metric_is_made_from(metric: ComparedBy) -> None:
+    """Hold the leads against those of tables whose answers were swapped by hand."""
+    a = clustered(CLASSES, 6, seed=5)
+    b = a.assign(predicted=a["label"])
+    b.loc[b["group"] == "test3", "predicted"] = "c"
+    names = sorted(set(a["group"]))
+    lead = paired_difference(a, b, metric).value
+    reached = 0
+    for number in range(2 ** len(names)):
+        swapped = a["group"].isin([n for place, n in enumerate(names) if number >> place & 1])
+        one, other = (
+            kept.assign(predicted=kept["predicted"].where(~swapped, gone["predicted"]))
+            for kept, gone in ((a, b), (b, a))
+        )
+        reached += paired_difference(one, other, metric, draws=2).value >= lead - 1e-12
+    expected = reached / 2 ** len(names)
+    assert 0 < expected < 0.4, "else this says nothing"
+    assert luck(a, b, metric, allowed=0.001) == pytest.approx(expected, abs=0.03)
 
 
 # ---------------------------------------------------------------- the sign test

@@ -17,8 +17,8 @@ def test_the_best_epoch_has_the_highest_accuracy_of_equals_the_lowest_loss() -> 
     table = history(4).assign(val_loss=[0.9, 0.5, 0.4, 0.1], val_accuracy=[0.6, 0.6, 0.6, 0.2])
     figure = plot_curves(table, validation_name="validation")
     assert best_epoch(table) == 3
-    assert "best: 60.0 % at epoch 3" in texts(figure)
-    assert "0.400 at epoch 3" in texts(figure)
+    assert "epoch 3 kept: highest accuracy" in texts(figure)
+    assert "epoch 3 kept" in texts(figure)
 
 
 def test_of_equal_epochs_the_first_is_the_best() -> None:
@@ -69,8 +69,18 @@ def test_chosen_by_the_loss_the_best_epoch_is_the_first_with_the_lowest() -> Non
     table = history(4).assign(val_loss=[0.9, 0.1, 0.4, 0.1], val_accuracy=[0.6, 0.3, 0.6, 0.9])
     assert best_epoch(table, "val_loss") == 2
     written = texts(plot_curves(table, validation_name="validation", best_by="val_loss"))
-    assert "best: 0.100 at epoch 2" in written
-    assert "30.0 % at epoch 2" in written
+    assert "epoch 2 kept: lowest loss" in written
+    assert "epoch 2 kept" in written
+
+
+def test_what_chose_an_epoch_is_marked_and_never_written_as_a_score() -> None:
+    table = history(4).assign(
+        val_loss=[0.913, 0.137, 0.4, 0.2], val_accuracy=[0.6, 0.937, 0.6, 0.9]
+    )
+    for best_by in ("val_loss", "val_accuracy"):
+        written = " ".join(texts(plot_curves(table, validation_name="v", best_by=best_by)))
+        assert "epoch 2 kept" in written
+        assert not [figure for figure in ("93.7", "0.937", "0.137") if figure in written]
 
 
 def test_where_nothing_was_chosen_no_epoch_is_marked() -> None:

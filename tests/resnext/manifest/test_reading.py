@@ -18,11 +18,13 @@ import imagehash
 import numpy as np
 import pandas as pd
 import pytest
-from PIL import ExifTags, Image, features
+from PIL import ExifTags, Image, PngImagePlugin, features
 
 from resnext import pictures
 from resnext.manifest import reading, signatures
+from resnext.manifest.describe import describe_odd
 from resnext.manifest.scan import Scan, scan
+from resnext.manifest.settings import ReadingSettings
 from tests.resnext.manifest import test_listing as of_listing
 from tests.resnext.samples import (
     assert_quarantined,
@@ -195,6 +197,12 @@ def not_read(name: str) -> str:
 FAULTS: dict[str, tuple[Make, str]] = {
     # cut short or damaged
     "cut.jpg": (cut("JPEG"), TRUNCATED),
+    "end.jpg": (holding(encoded(noise(), "JPEG")[:-30]), "'--truncated keep' uses it, grey where"),
+    "start.jpg": (
+        holding(encoded(noise(), "JPEG")[:1000]),
+        "truncated, only 21 % of its rows are",
+    ),
+    "zero-end.jpg": (holding(encoded(noise(), "JPEG")[:-2000] + bytes(2000)), TRUNCATED),
     "cut.png": (cut("PNG"), TRUNCATED),
     "cut.gif": (cut("GIF"), TRUNCATED),
     "cut.webp": (cut("WEBP"), "truncated or damaged: could not create decoder object"),
@@ -218,6 +226,7 @@ FAULTS: dict[str, tuple[Make, str]] = {
     "bomb.gif": (holding(announcing("GIF", 65_535, 65_535)), BOMB.format(65_535**2)),
     "bomb.jpg": (holding(announcing("JPEG", 65_000, 64_000)), BOMB.format(65_000 * 64_000)),
     "bomb.pgm": (holding(b"P5\n20000 20000\n255\n"), BOMB.format(20_000**2)),
+    "large.pgm": (holding(b"P5\n20001 20000\n255\n"), "; '--max-pixels 400020000' admits it"),
     # pictures of kinds that are not read
     "phone.heic": (holding(box(b"heic", b"mif1", b"heic")), not_read("HEIC picture")),
     "phone.jpg": (holding(box(b"mif1", b"mif1", b"heic")), not_read("HEIC picture")),
@@ -331,6 +340,12 @@ def numbers(first: float, last: float, kind: type[np.generic]) -> Make:
     return lambda path: Image.fromarray(pixels).save(path)
 
 
+def much_text() -> PngImagePlugin.PngInfo:
+    text = PngImagePlugin.PngInfo()
+    text.add_text("workflow", "x" * (2 << 20), zip=True)
+    return text
+
+
 def hard_link(path: Path) -> None:
     save(path.with_name("linked-to.png"))
     path.hardlink_to(path.with_name("linked-to.png"))
@@ -375,6 +390,11 @@ ODD: dict[str, tuple[Make, Kept]] = {
     "one-pixel.png": (drawn(size=(1, 1)), Kept("RGB", "PNG", 1, 1)),
     "thread.png": (drawn(size=(1, 2000)), Kept("RGB", "PNG", 1, 2000)),
     "ribbon.jpg": (drawn(size=(2000, 1)), Kept("RGB", "JPEG", 2000, 1)),
+    "much-text.png": (
+        lambda path: save(path, pnginfo=much_text()),
+        Kept("RGB", "PNG"),
+    ),
+    "zeros-behind.jpg": (holding(encoded(picture(), "JPEG") + bytes(999)), Kept("RGB", "JPEG")),
     "garbage-behind.jpg": (
         holding(encoded(picture(), "JPEG") + b"garbage" * 99),
         Kept("RGB", "JPEG"),
@@ -479,6 +499,104 @@ def test_an_orientation_out_of_range_counts_as_none(tree: Path) -> None:
     exif[pictures.ORIENTATION] = 77
     save(tree / "cat" / "exif.jpg", picture(), exif=exif)
     assert row(scan(tree), "cat/exif.jpg")["orientation"] == 1
+
+
+# ---------------------------------------------------------------- what the user may admit
+
+
+KEEP = ReadingSettings(truncated="keep")
+
+
+def test_a_jpeg_without_its_end_is_kept_where_that_is_asked_for_and_counted(tree: Path) -> None:
+    whole = encoded(noise(), "JPEG")
+    for name, size in (("a", len(whole) - 2), ("b", len(whole) // 2), ("c", 1000)):
+        (tree / "cat" / f"{name}.jpg").write_bytes(whole[:size])
+    strict, kept = scan(tree), scan(tree, KEEP)
+    assert list(reasons(strict)) == ["cat/a.jpg", "cat/b.jpg", "cat/c.jpg"]
+    named = [path for path, why in reasons(strict).items() if "--truncated keep" in why]
+    assert named == ["cat/a.jpg", "cat/b.jpg"]  # of what it names, it helps every one
+    assert list(reasons(kept)) == ["cat/c.jpg"]
+    assert "2 truncated JPEGs without their ends are kept: what is missing is grey" in describe_odd(
+        kept.odd
+    )
+    assert row(kept, "cat/a.jpg")["sha256"] == hashlib.sha256(whole[:-2]).hexdigest()
+
+
+def test_to_keep_or_not_is_decided_without_reading_again(tree: Path) -> None:
+    (tree / "cat" / "a.jpg").write_bytes(encoded(noise(), "JPEG")[:-9])
+    first = scan(tree)
+    kept = scan(tree, KEEP, remembered=first.memory)
+    again = scan(tree, remembered=kept.memory)
+    assert (kept.opened, again.opened) == (0, 0)
+    assert (len(kept.manifest), len(again.manifest)) == (5, 4)
+    pd.testing.assert_frame_equal(again.quarantine, first.quarantine)
+
+
+def test_a_lower_bound_of_pixels_needs_no_second_reading(tree: Path) -> None:
+    save(tree / "cat" / "big.png", Image.new("L", (1001, 1000)))
+    first = scan(tree)
+    small = scan(tree, ReadingSettings(max_pixels=1_000_000), remembered=first.memory)
+    assert reasons(small) == {
+        "cat/big.png": "decompression bomb: Image size (1001000 pixels) exceeds limit of 1000000 "
+        "pixels; '--max-pixels 1001000' admits it, if it is a sound image"
+    }
+    admitted = scan(tree, ReadingSettings(max_pixels=1_001_000), remembered=small.memory)
+    assert (small.opened, admitted.opened, len(admitted.manifest)) == (0, 0, 5)
+
+
+def test_a_large_photograph_is_read_once_the_bound_admits_it(
+    tree: Path, capfd: pytest.CaptureFixture[str]
+) -> None:
+    large = Image.new("L", (9_600, 9_400), 200)  # beyond Pillow's caution
+    large.paste(90, (0, 0, 4_000, 9_400))
+    save(tree / "cat" / "large.png", large, compress_level=1)
+    save(tree / "cat" / "small.png", large.reduce(20))
+    refused = scan(tree, ReadingSettings(max_pixels=90_000_000))
+    assert "'--max-pixels 90240000' admits it" in reasons(refused)["cat/large.png"]
+    found = scan(tree, remembered=refused.memory)
+    assert (found.opened, len(found.manifest)) == (1, 6)
+    kept = row(found, "cat/large.png")
+    assert (kept["width"], kept["height"]) == (9_600, 9_400)
+    assert kept["phash"] == row(found, "cat/small.png")["phash"]
+    assert scan(tree, remembered=found.memory).opened == 0
+    assert capfd.readouterr() == ("", "")  # nor a word from another process
+
+
+def test_a_bomb_that_no_flag_admits_names_the_highest_bound(tree: Path) -> None:
+    (tree / "cat" / "bomb.png").write_bytes(png((100_000, 100_000)))
+    assert reasons(scan(tree))["cat/bomb.png"] == (
+        "decompression bomb: Image size (10000000000 pixels) exceeds limit of 2000000000 pixels, "
+        "the most that --max-pixels admits"
+    )
+    assert ReadingSettings.model_fields["max_pixels"].metadata[1].le == pictures.MOST_PIXELS
+
+
+def test_files_of_several_pages_are_counted(tree: Path) -> None:
+    for name in ("moving.gif", "pages.tif", "moving.png", "moving.webp", "two.mpo"):
+        moving("P" if name == "moving.gif" else "RGB")(tree / "cat" / name)
+    lines = describe_odd(scan(tree).odd)
+    assert lines == ["5 files hold several pages or frames: the first is used"]
+
+
+def test_a_rescan_knows_what_deep_images_hold_without_reading_them(tree: Path) -> None:
+    numbers(0, 3000, np.uint16)(tree / "cat" / "deep.png")
+    first = scan(tree)
+    again = scan(tree, remembered=first.memory)
+    assert again.opened == 0
+    assert describe_odd(again.odd) == [
+        "1 image of 16 bits is scaled by 4095, the depth that the set uses"
+    ]
+
+
+def test_the_hash_of_a_deep_image_does_not_hang_on_a_hot_pixel_or_on_nodata(tree: Path) -> None:
+    plain = np.asarray(picture(64, 64, "L")).astype(np.float32)
+    spoilt = plain.copy()
+    spoilt[3, 60], spoilt[40, 2] = 1e9, np.nan
+    save(tree / "cat" / "plain.tif", Image.fromarray(plain))
+    save(tree / "cat" / "spoilt.tif", Image.fromarray(spoilt))
+    found = scan(tree)
+    one, other = (row(found, f"cat/{name}.tif")["phash"] for name in ("plain", "spoilt"))
+    assert imagehash.hex_to_hash(one) - imagehash.hex_to_hash(other) <= 4
 
 
 # ---------------------------------------------------------------- how it is read

@@ -1,0 +1,103 @@
+"""What the store's command line shows and removes."""
+
+import os
+import time
+from pathlib import Path
+
+import pytest
+
+from flows import command
+from flows import store as flow
+from resnext.errors import InputError
+from resnext.recipe import Recipe
+from tasks.stage.artifact import Runtime, Work
+from tasks.stage.decorator import stage
+from tasks.stage.run import open_run
+
+
+@stage()
+def train(work: Work, recipe: Recipe) -> None:
+    """Stop half-way."""
+    work.scratch.mkdir()
+    (work.scratch / "step-000000120.pt").write_bytes(b"x" * 2048)
+    (work.scratch / "where.txt").write_text(f"epoch 3, step {12 * recipe.epochs}")
+    raise InputError("it must stop")
+
+
+@pytest.fixture
+def stopped(runtime: Runtime) -> Path:
+    """A store with one stopped training, two days old."""
+    asked = {"command": ".venv/bin/python flows/full_pipeline.py --data x", "data": "/x"}
+    with (
+        pytest.raises(InputError, match="it must stop"),
+        open_run(runtime.store, "12345678", asked) as run,
+    ):
+        train.fn(runtime.model_copy(update={"run": run}), Recipe(epochs=10))
+    (saved,) = runtime.store.glob("train/*.scratch")
+    for file in saved.iterdir():
+        os.utime(file, (0, time.time() - 2 * 86400 - 60))
+    return runtime.store
+
+
+def said(capsys: pytest.CaptureFixture[str], *words: str) -> str:
+    code = command.run_command(flow.main, name="store.py", arguments=words)
+    captured = capsys.readouterr()
+    assert code == 0, captured.err
+    return captured.out
+
+
+def checkpoints(store: Path) -> list[Path]:
+    return list(store.glob("train/*.scratch"))
+
+
+def test_prune_says_how_much_checkpoints_take_and_removes_them_only_when_told(
+    stopped: Path, capsys: pytest.CaptureFixture[str]
+) -> None:
+    words = ["prune", "--keep-runs", "0", "--store", str(stopped)]
+    kept = "1 checkpoint of trainings that can go on, 2.0 kB, kept"
+    assert f"{kept}; prune --checkpoints lists and removes them" in said(capsys, *words)
+    assert len(checkpoints(stopped)) == 1
+    (listed,) = checkpoints(stopped)
+    line = (
+        f"train/{listed.name}: stopped, /x, resnext50_32x4d at 224 px, epoch 3, step 120, "
+        "2.0 kB, 2 days old\n"
+        "    goes on with: .venv/bin/python flows/full_pipeline.py --data x\n"
+    )
+    dry = said(capsys, *words, "--checkpoints", "--dry-run")
+    assert dry.startswith(line)
+    assert "would be removed" in dry
+    assert len(checkpoints(stopped)) == 1
+    gone = said(capsys, *words, "--checkpoints")
+    assert gone.startswith(line), "what goes is listed before it goes"
+    assert "kept" not in gone
+    assert checkpoints(stopped) == []
+
+
+def test_a_checkpoint_from_before_it_was_written_down_what_it_is_of_is_listed_too(
+    stopped: Path, capsys: pytest.CaptureFixture[str]
+) -> None:
+    (saved,) = checkpoints(stopped)
+    (saved / "where.txt").unlink()
+    (saved.with_suffix(".partial") / "artifact.json").unlink()
+    told = said(capsys, "prune", "--checkpoints", "--dry-run", "--store", str(stopped))
+    assert "stopped, unknown pictures, an unknown network, an unknown epoch, 2.0 kB, 2 days" in told
+
+
+def test_a_store_without_checkpoints_says_nothing_of_them(
+    tmp_path: Path, capsys: pytest.CaptureFixture[str]
+) -> None:
+    assert "checkpoint" not in said(capsys, "prune", "--store", str(tmp_path))
+
+
+@pytest.mark.parametrize(
+    ("seconds", "words"),
+    [
+        (0, "0 seconds"),
+        (61, "1 minute"),
+        (7200, "2 hours"),
+        (3 * 86400, "3 days"),
+        (-5, "0 seconds"),
+    ],
+)
+def test_an_age_is_written_in_its_largest_whole_unit(seconds: float, words: str) -> None:
+    assert flow.age(seconds) == words
