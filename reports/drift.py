@@ -8,8 +8,7 @@ on, and on others of the same patients, it is too high to compare with. The vali
 which an epoch may have been chosen, is taken with the test part, for more pictures.
 
 Pictures of one group (patient) resemble each other, so that a group is the unit of chance, as in
-`reports.evaluation.bootstrap`, whose intervals these are. A picture without a group is a group of
-its own; where all are, as with new pictures that no one has named, a share has Wilson's interval.
+`reports.evaluation`, whose intervals these are. A picture without a group is a group of its own.
 If several of those show one patient, the intervals are too narrow.
 
 One test says whether class shares differ, so that many classes make no more false alarms than
@@ -27,11 +26,10 @@ from typing import Any, Literal
 
 import numpy as np
 import pandas as pd
-from scipy.stats import MonteCarloMethod, binomtest, chi2_contingency
+from scipy.stats import MonteCarloMethod, chi2_contingency
 
 from reports.drift_note import FEWEST, describe
 from reports.evaluation.bootstrap import (
-    LEVEL,
     SEED,
     UNDEFINED,
     Interval,
@@ -39,6 +37,7 @@ from reports.evaluation.bootstrap import (
     interval,
 )
 from reports.evaluation.sample import FloatArray, IntArray, classes_of, group_codes
+from reports.evaluation.wilson import share_interval
 
 TABLES = 9999
 """Random tables that the test draws."""
@@ -204,23 +203,8 @@ def _group_classes(rows: pd.DataFrame) -> list[str]:
 
 
 def _share_intervals(rows: pd.DataFrame, names: Sequence[str]) -> list[Interval]:
-    groups = _group_count(rows)
-    if not len(rows):
-        return [UNDEFINED for _ in names]
-    hits = rows["class"].to_numpy()[:, np.newaxis] == np.array(names, dtype=object)
-    if groups == len(rows):
-        return [_wilson(int(count), groups) for count in hits.sum(axis=0)]
-    drawn = _drawn(hits.astype(np.float64), group_codes(rows), SEED)
-    values = hits.mean(axis=0)
-    return [
-        interval(drawn[:, place], float(value), groups, trials=groups)
-        for place, value in enumerate(values)
-    ]
-
-
-def _wilson(successes: int, trials: int) -> Interval:
-    found = binomtest(successes, trials).proportion_ci(LEVEL, method="wilson")
-    return float(found.low), float(found.high)
+    groups, classes = group_codes(rows), rows["class"].to_numpy(dtype=object)
+    return [share_interval(groups, classes == name) for name in names]
 
 
 def _drawn_means(rows: pd.DataFrame, seed: int) -> FloatArray:

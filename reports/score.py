@@ -13,6 +13,7 @@ from typing import Any
 
 import pandas as pd
 
+from reports.evaluation.sample import FEWEST
 from reports.words import decimal, display_width, percent, plural, printable, undefined
 
 Metrics = Mapping[str, Any]
@@ -150,7 +151,7 @@ def bars(metrics: Metrics, per_class: pd.DataFrame) -> list[Bar]:
 def tiles(metrics: Metrics) -> list[Tile]:
     """Give the further figures of the whole test part, those that metrics.json holds."""
     return [
-        Tile(name, write(metrics[key]), reach(metrics.get(f"{key}_ci95"), write), meaning)
+        Tile(name, write(metrics[key]), _reach_or_why(metrics, key, write), meaning)
         for key, name, write, meaning in TILES
         if key in metrics
     ]
@@ -225,12 +226,24 @@ def reach(bounds: Bounds, write: Writer) -> str:
 
 
 def _few_groups(metrics: Metrics) -> str:
+    """Say where groups are few: those of the smallest class, in old files those of all classes."""
     if not metrics.get("few_groups"):
         return ""
-    return (
-        f"The test part holds {plural(metrics['groups'], 'group')}, too few for a firm score: even "
-        "the intervals are rough guesses."
+    smallest = metrics.get("smallest_class")
+    held = (
+        f"The test part holds {plural(smallest['groups'], 'group')} of “{smallest['class']}”"
+        if smallest
+        else f"The test part holds {plural(metrics['groups'], 'group')}"
     )
+    return f"{held}, too few for a firm score: even the intervals are rough guesses."
+
+
+def _reach_or_why(metrics: Metrics, key: str, write: Writer) -> str:
+    """Write the interval of a figure, or that it has none for want of groups."""
+    smallest = metrics.get("smallest_class") or {"groups": FEWEST}
+    if key in ("macro_f1", "mcc") and smallest["groups"] < FEWEST:
+        return f"n/a, with under {FEWEST} groups of “{smallest['class']}”"
+    return reach(metrics.get(f"{key}_ci95"), write)
 
 
 def _by_patient(metrics: Metrics) -> str:

@@ -17,10 +17,14 @@ adds up absolute values, so that chance makes it greater, in the sample and once
 draws: percentiles of the draws lay wholly above the true error in most simulations (covering 0
 to 12 % where the network was calibrated), the pivotal interval covered it in 85 to 94 %.
 
-n is the number of groups that the figure is about: of the recall of a class, those that hold it.
+n is the number of groups that the figure is about: of the average precision of a class, those
+that hold it.
 
-Where a proportion is exactly 0 or 1, no draw varies, and the exact interval of Clopper and
-Pearson takes its place, a group counting as one trial.
+A draw that lacks a class of the sample would give its means over the classes another meaning. It
+is drawn again, up to 20 times; where that does not help, such a figure is undefined in it.
+
+Shares, and what follows from them, have intervals without draws (see `wilson`), which hold the
+truth more often. Differences of two models are drawn, since both answer the same groups.
 Source: Hesterberg 2015, https://doi.org/10.1080/00031305.2015.1089789
 Source: Field & Welsh 2007, https://doi.org/10.1111/j.1467-9868.2007.00593.x
 """
@@ -32,14 +36,16 @@ from collections.abc import Callable, Iterator
 from functools import lru_cache
 
 import numpy as np
+from scipy.sparse import csr_array
 from scipy.special import ndtr, stdtrit
-from scipy.stats import binomtest
 
-from reports.evaluation.sample import FloatArray, Sample
+from reports.evaluation.sample import BoolArray, FloatArray, IntArray, Sample
 
 DRAWS = 2000
 SEED = 20_260
 LEVEL = 0.95
+TRIES = 20
+"""So often a draw that lacks a class is drawn again."""
 CELLS = 400_000
 """So many weights of pictures are held at once (3 MB, which stay in a processor's cache)."""
 
@@ -50,9 +56,22 @@ UNDEFINED: Interval = (math.nan, math.nan)
 def draw_weights(sample: Sample, draws: int = DRAWS, seed: int = SEED) -> Iterator[FloatArray]:
     """Draw groups with replacement: how often each was drawn, (b, G) at a time, B rows in all.
 
-    The rows do not depend on how many are given at a time.
+    The rows do not depend on how many are given at a time. Those that lack a class of the sample
+    are drawn again.
     """
-    return draw_counts(sample.group_count, len(sample), draws, seed)
+    there, of = np.unique(sample.true, return_inverse=True)
+    holds = csr_array(
+        (np.ones(len(of)), (sample.groups, of)), shape=(sample.group_count, len(there))
+    )
+    start = 0
+    for weights in draw_counts(sample.group_count, len(sample), draws, seed):
+        for row in np.flatnonzero(_lacks(weights, holds)):
+            again = np.random.default_rng([seed, start + int(row)])
+            drawn = again.integers(sample.group_count, size=(TRIES, sample.group_count))
+            tries = _counts(drawn)
+            weights[row] = tries[np.argmin(_lacks(tries, holds))]
+        yield weights
+        start += len(weights)
 
 
 def draw_counts(
@@ -63,10 +82,7 @@ def draw_counts(
     step = max(1, CELLS // max(1, pictures))
     for start in range(0, draws, step):
         rows = min(step, draws - start)
-        drawn = random.integers(groups, size=(rows, groups))
-        drawn += groups * np.arange(rows)[:, np.newaxis]
-        counts = np.bincount(drawn.ravel(), minlength=rows * groups)
-        yield counts.reshape(rows, groups).astype(np.float64)
+        yield _counts(random.integers(groups, size=(rows, groups)))
 
 
 def resample(
@@ -80,14 +96,7 @@ def resample(
     return {name: np.concatenate([part[name] for part in parts]) for name in parts[0]}
 
 
-def interval(
-    draws: FloatArray,
-    value: float,
-    groups: int,
-    *,
-    trials: int | None = None,
-    pivotal: bool = False,
-) -> Interval:
+def interval(draws: FloatArray, value: float, groups: int, *, pivotal: bool = False) -> Interval:
     """Give the interval of a figure from its draws (B,).
 
     NaN where the figure is undefined, where more than half of the draws are (the others are left
@@ -97,15 +106,10 @@ def interval(
         draws: The figure in each draw.
         value: The figure itself.
         groups: How many groups it is about.
-        trials: For a proportion, how many groups count as trials where it is exactly 0 or 1.
         pivotal: Turn the draws about the value, and keep the interval from 0 on and around it.
     """
-    if math.isnan(value):
-        return UNDEFINED
-    if trials and value in (0, 1):
-        return exact_interval(int(value) * trials, trials)
     known = draws[~np.isnan(draws)]
-    if groups < 2 or 2 * len(known) < len(draws) or np.ptp(known) <= 1e-12:
+    if math.isnan(value) or groups < 2 or 2 * len(known) < len(draws) or np.ptp(known) <= 1e-12:
         return UNDEFINED
     tail = tail_of(groups)
     low, high = (float(bound) for bound in np.quantile(known, [tail, 1 - tail]))
@@ -121,8 +125,15 @@ def tail_of(groups: int) -> float:
     return float(ndtr(-student * math.sqrt(groups / (groups - 1))))
 
 
-@lru_cache(maxsize=1024)
-def exact_interval(successes: int, trials: int) -> Interval:
-    """Give the interval of Clopper and Pearson."""
-    found = binomtest(successes, trials).proportion_ci(LEVEL, method="exact")
-    return float(found.low), float(found.high)
+def _counts(drawn: IntArray) -> FloatArray:
+    """Count how often each of G groups stands in each row of a draw, (b, G) to (b, G)."""
+    rows, groups = drawn.shape
+    places = drawn + groups * np.arange(rows)[:, np.newaxis]
+    counts = np.bincount(places.ravel(), minlength=rows * groups)
+    return counts.reshape(rows, groups).astype(np.float64)
+
+
+def _lacks(weights: FloatArray, holds: csr_array) -> BoolArray:
+    """Tell which draws (b, G) lack one of the classes that the groups hold, (b,)."""
+    lacks: BoolArray = (np.asarray(weights @ holds) == 0).any(axis=1)
+    return lacks

@@ -90,7 +90,8 @@ def _sentence(row: pd.Series[Any], first: str) -> str:
     value, low, high = row["difference"], row["difference_low"], row["difference_high"]
     if pd.isna(low):
         same = f"their balanced accuracies differ by {100 * value:.1f} points in every draw"
-        why = same if row["groups"] > 1 else "too few groups"
+        drawn = row["groups"] > 1 and not pd.isna(row["not_better"])
+        why = same if drawn else "too few groups"
         return f"{row['recipe']} and {first} have no interval between them: {why}."
     better = "better than" if low > 0 else "worse than" if high < 0 else "not told apart from"
     signed = "+" if value > 0 else ""

@@ -1,6 +1,7 @@
 """Compute the tables that the figures of the evaluation are drawn from.
 
-Bands are of 95 %, from the same draws of groups as the intervals. What is undefined is NaN; a
+Bands are of 95 %: those of curves from draws of groups (see `bootstrap`), those of shares from the
+variance over groups (see `wilson`). What is undefined is NaN; a
 class that the sample does not hold has no row. With more than 20 classes the curves are the mean
 over the classes, called "(mean)".
 """
@@ -12,11 +13,12 @@ from dataclasses import dataclass, replace
 import numpy as np
 import pandas as pd
 
-from reports.evaluation.bootstrap import exact_interval, interval, resample, tail_of
+from reports.evaluation.bootstrap import resample, tail_of
 from reports.evaluation.calibration import calibrated
 from reports.evaluation.ranking import Ranking, divide
-from reports.evaluation.resampled import ECE_BINS, bins_of, rank_class, sum_by_group
-from reports.evaluation.sample import BoolArray, FloatArray, Sample
+from reports.evaluation.resampled import ECE_BINS, bins_of, rank_class
+from reports.evaluation.sample import FloatArray, Sample
+from reports.evaluation.wilson import share_interval, wilson
 
 GRID = np.linspace(0, 1, 101)
 """The false-positive rates, or recalls, that curves are given at."""
@@ -45,13 +47,13 @@ def discrimination(
     The second has class, recall, precision, low, high. Of two classes only the positive one has
     curves, where there is one; a class beside which there is no other picture has no ROC curve.
 
-    Where a true-positive rate is exactly 0 or 1 the band is the exact interval of the class's
+    Where a true-positive rate is exactly 0 or 1 the band is Wilson's interval of the class's
     groups, but at the false-positive rate 1, where the curve ends at 1 by its definition.
     """
     rates, precisions = _curves(sample, positive)
-    exact = [curve if curve.name == MEAN else _exact(curve, sample) for curve in rates]
+    ended = [curve if curve.name == MEAN else _with_ends(curve, sample) for curve in rates]
     return (
-        _rows(exact, ["class", "false_positive_rate", "true_positive_rate", "low", "high"]),
+        _rows(ended, ["class", "false_positive_rate", "true_positive_rate", "low", "high"]),
         _rows(precisions, ["class", "recall", "precision", "low", "high"]),
     )
 
@@ -147,16 +149,17 @@ def _band(drawn: FloatArray, groups: int) -> tuple[FloatArray, FloatArray]:
     return low, high
 
 
-def _exact(curve: Curve, sample: Sample) -> Curve:
-    """Give rates that are exactly 0 or 1 their exact interval.
+def _with_ends(curve: Curve, sample: Sample) -> Curve:
+    """Give rates that are exactly 0 or 1, where no draw varies, the interval of their groups.
 
     The rate never falls along the curve, so that what bounds it from below at one place does so
     further on, and the other way round from above.
     """
-    trials = _groups(sample, curve.name)
-    low, high = curve.low.copy(), curve.high.copy()
-    for place in np.flatnonzero((curve.values == 0) | (curve.values == 1)):
-        low[place], high[place] = exact_interval(int(curve.values[place]) * trials, trials)
+    ends = (curve.values == 0) | (curve.values == 1)
+    bounds = wilson(curve.values, np.asarray(_groups(sample, curve.name)))
+    low, high = (
+        np.where(ends, *pair) for pair in zip(bounds, (curve.low, curve.high), strict=True)
+    )
     low[-1], high[-1] = 1.0, 1.0
     rising, capped = np.maximum.accumulate(low), np.minimum.accumulate(high[::-1])[::-1]
     return replace(curve, low=rising, high=capped)
@@ -179,7 +182,7 @@ def _reliability(sample: Sample, when: str) -> pd.DataFrame:
     n = inside.sum(axis=0)
     confidence = divide((inside * sample.confidences[:, np.newaxis]).sum(axis=0), n.astype(float))
     accuracy = divide((inside & sample.right[:, np.newaxis]).sum(axis=0), n.astype(float))
-    low, high = _bin_intervals(sample, inside, accuracy)
+    bounds = [share_interval(sample.groups[rows], sample.right[rows]) for rows in inside.T]
     return pd.DataFrame(
         {
             "when": when,
@@ -188,31 +191,10 @@ def _reliability(sample: Sample, when: str) -> pd.DataFrame:
             "n": n,
             "confidence": confidence,
             "accuracy": accuracy,
-            "low": low,
-            "high": high,
+            "low": [low for low, _ in bounds],
+            "high": [high for _, high in bounds],
         }
     )
-
-
-def _bin_intervals(
-    sample: Sample, inside: BoolArray, accuracy: FloatArray
-) -> tuple[list[float], list[float]]:
-    """Give the interval of the accuracy in each bin."""
-    if len(sample) == 0:
-        return [np.nan] * ECE_BINS, [np.nan] * ECE_BINS
-    right = inside & sample.right[:, np.newaxis]
-
-    def compute(weights: FloatArray) -> dict[str, FloatArray]:
-        sums = sum_by_group(sample, np.hstack([right, inside]).astype(float), weights)
-        return {"accuracy": divide(sums[:, :ECE_BINS], sums[:, ECE_BINS:])}
-
-    drawn = resample(sample, compute)["accuracy"]
-    groups = [sample.groups_of(inside[:, place]) for place in range(ECE_BINS)]
-    found = [
-        interval(drawn[:, place], float(accuracy[place]), groups[place], trials=groups[place])
-        for place in range(ECE_BINS)
-    ]
-    return [low for low, _ in found], [high for _, high in found]
 
 
 def _edges(bins: int) -> FloatArray:

@@ -1,6 +1,7 @@
 """Evaluate predictions: every figure with its interval, calibration, operating point, tables.
 
-All intervals are of 95 %, by the group bootstrap (see `bootstrap`) on the test part.
+All intervals are of 95 % and take the group as the unit of chance: those of shares and AUROC from
+the variance over groups (see `intervals`), the others from draws of groups (see `bootstrap`).
 Temperature and threshold come from the validation part alone (see `calibration`).
 """
 
@@ -15,19 +16,10 @@ import numpy as np
 import pandas as pd
 
 from reports import tables
-from reports.evaluation import curves, metrics
-from reports.evaluation.bootstrap import Interval, interval, resample
+from reports.evaluation import curves, intervals, metrics
+from reports.evaluation.bootstrap import UNDEFINED, Interval, interval, resample
 from reports.evaluation.calibration import Calibration, calibrate, calibrated
-from reports.evaluation.resampled import (
-    CLASS_SCORES,
-    SCORES,
-    auroc_places,
-    class_scores,
-    counted_scores,
-    scores,
-    share_of,
-    tally,
-)
+from reports.evaluation.resampled import CLASS_SCORES, SCORES, probability_scores, rank_class
 from reports.evaluation.sample import (
     BoolArray,
     FloatArray,
@@ -37,11 +29,10 @@ from reports.evaluation.sample import (
     read_sample,
 )
 from reports.evaluation.settings import EvaluationSettings
+from reports.evaluation.wilson import share_interval
 
 FEW_GROUPS = 20
-"""With fewer groups an interval is itself a rough guess."""
-BY_ALL = ("accuracy", "weighted_f1")
-BY_CLASS = ("balanced_accuracy", "macro_f1", "auroc")
+"""With fewer groups of a class an interval is itself a rough guess."""
 
 
 @dataclass(frozen=True)
@@ -108,12 +99,14 @@ def write(evaluation: Evaluation, folder: Path) -> None:
 
 
 def compute(sample: Sample) -> Figures:
-    """Compute the point values, and the same figures of every draw."""
+    """Compute the point values, and of every draw those figures whose intervals need draws."""
+    ranked = {int(place): rank_class(sample, int(place)) for place in np.unique(sample.true)}
 
     def every(weights: FloatArray) -> dict[str, FloatArray]:
-        by_class = class_scores(sample, weights)
-        overall = scores(sample, weights, by_class["auroc"])
-        return {f"class {name}": values for name, values in by_class.items()} | overall
+        precisions = np.full((len(weights), len(sample.classes)), np.nan)
+        for place, ranking in ranked.items():
+            precisions[:, place] = ranking.steps(weights).average_precision()
+        return {"average_precision": precisions} | probability_scores(sample, weights)
 
     drawn = resample(sample, every) if len(sample) else {}
     return Figures(metrics.per_class(sample), metrics.summary(sample), drawn)
@@ -122,38 +115,31 @@ def compute(sample: Sample) -> Figures:
 def per_class(sample: Sample, figures: Figures) -> pd.DataFrame:
     """Set the interval of each figure beside it: the table per_class.csv.
 
-    NaN where a figure is undefined (see `metrics.per_class`) and where its interval is
-    (see `bootstrap.interval`).
+    NaN where a figure is undefined (see `metrics.per_class`) and where its interval is.
     """
     columns: dict[str, Any] = {name: figures.by_class[name] for name in ("class", "support")}
-    about = [_groups_about(sample, place) for place in range(len(sample.classes))]
+    found = [_class_intervals(sample, figures, place) for place in range(len(sample.classes))]
     for name in CLASS_SCORES:
-        values = figures.by_class[name].to_numpy()
-        found = [
-            _class_interval(figures, name, place, float(values[place]), about[place][name])
-            for place in range(len(sample.classes))
-        ]
-        columns[name] = values
-        columns[f"{name}_low"] = [low for low, _ in found]
-        columns[f"{name}_high"] = [high for _, high in found]
+        columns[name] = figures.by_class[name].to_numpy()
+        columns[f"{name}_low"] = [bounds[name][0] for bounds in found]
+        columns[f"{name}_high"] = [bounds[name][1] for bounds in found]
     return pd.DataFrame(columns)
 
 
 def summary(sample: Sample, figures: Figures) -> dict[str, Any]:
     """Set the interval of each figure beside it, as `<name>_ci95`, None where undefined.
 
-    With two classes the AUROC is that of one, and has its interval. The interval of `ece_excess`
-    is that of `ece`, moved by what chance alone would show.
+    The interval of `ece_excess` is that of `ece`, moved by what chance alone would show.
+    `smallest_class` names the class with the fewest groups and counts them, None without a
+    picture; with fewer than 20 of them `few_groups` is true.
     """
-    values, fewest = figures.summary, _fewest_groups(sample)
-    of_one_class = {"auroc"} if len(auroc_places(sample)) == 1 else set()
+    values, found = figures.summary, _intervals(sample, figures)
     content: dict[str, Any] = {name: values[name] for name in ("n", "groups")}
-    content["few_groups"] = values["groups"] < FEW_GROUPS
+    smallest, groups = sample.smallest_class if len(sample) else (None, 0)
+    content["few_groups"] = groups < FEW_GROUPS
+    content["smallest_class"] = smallest and {"class": smallest, "groups": groups}
     for name in SCORES:
-        trials = sample.group_count if name in BY_ALL else fewest if name in BY_CLASS else None
-        about = fewest if name in of_one_class else sample.group_count
-        content[name] = values[name]
-        content[f"{name}_ci95"] = _interval(figures, name, about, trials)
+        content |= {name: values[name], f"{name}_ci95": _pair(found[name])}
     excess, bounds = values["ece_excess"], content["ece_ci95"]
     content["ece_excess"] = excess
     content["ece_excess_ci95"] = bounds and [bound - values["ece"] + excess for bound in bounds]
@@ -164,19 +150,15 @@ def summary(sample: Sample, figures: Figures) -> dict[str, Any]:
 def patients(sample: Sample) -> dict[str, Any]:
     """Evaluate one unit a group and class (see `sample.per_patient`); n counts them."""
     units = per_patient(sample)
-    names = ("accuracy", "balanced_accuracy")
-    if not len(units):
-        undefined = dict.fromkeys(names, math.nan)
-        return {"n": 0, **undefined, **{f"{name}_ci95": None for name in names}}
-
-    def counted(weights: FloatArray) -> dict[str, FloatArray]:
-        return counted_scores(tally(units, weights))
-
-    values, drawn = metrics.summary(units), resample(units, counted)
+    found, values = (UNDEFINED, UNDEFINED), metrics.summary(units)
+    if len(units):
+        found = (
+            share_interval(units.groups, units.right),
+            intervals.of_balanced_accuracy(units),
+        )
     content: dict[str, Any] = {"n": len(units)}
-    for name, trials in zip(names, (units.group_count, _fewest_groups(units)), strict=True):
-        found = interval(drawn[name], values[name], units.group_count, trials=trials)
-        content |= {name: values[name], f"{name}_ci95": _pair(found)}
+    for name, bounds in zip(("accuracy", "balanced_accuracy"), found, strict=True):
+        content |= {name: values[name], f"{name}_ci95": _pair(bounds)}
     return content
 
 
@@ -203,55 +185,33 @@ def operating_point(sample: Sample, calibration: Calibration) -> dict[str, Any] 
 
 def _share(name: str, sample: Sample, hits: BoolArray, rows: BoolArray) -> dict[str, Any]:
     """Give the share of hits among these rows with its interval."""
-    if not rows.any():
-        return {name: math.nan, f"{name}_ci95": None}
-    value, groups = float(hits[rows].mean()), sample.groups_of(rows)
-    drawn = resample(sample, lambda weights: {name: share_of(sample, hits, rows, weights)})[name]
-    return {name: value, f"{name}_ci95": _pair(interval(drawn, value, groups, trials=groups))}
+    value = float(hits[rows].mean()) if rows.any() else math.nan
+    bounds = share_interval(sample.groups[rows], hits[rows])
+    return {name: value, f"{name}_ci95": _pair(bounds)}
 
 
-def _interval(figures: Figures, name: str, groups: int, trials: int | None) -> list[float] | None:
-    """Give the interval of one figure of the whole sample; None where it is undefined."""
+def _intervals(sample: Sample, figures: Figures) -> dict[str, Interval]:
+    """Give the interval of each figure of the whole sample."""
     if not figures.drawn:
-        return None
-    drawn, value = figures.drawn[name], figures.summary[name]
-    return _pair(interval(drawn, value, groups, trials=trials, pivotal=name == "ece"))
-
-
-def _class_interval(figures: Figures, name: str, place: int, value: float, groups: int) -> Interval:
-    """Give the interval of one figure of one class, which is about so many groups."""
-    if not figures.drawn:
-        return math.nan, math.nan
-    trials = None if name == "average_precision" else groups
-    return interval(figures.drawn[f"class {name}"][:, place], value, groups, trials=trials)
-
-
-def _groups_about(sample: Sample, place: int) -> dict[str, int]:
-    """Count the groups that each figure of a class is about.
-
-    The AUROC is the share of pairs in order; of these, as many share no group as the smaller
-    side has groups. F1 = 1 says that no group which holds or was given the class has a mistake.
-    """
-    hits, given = sample.true == place, sample.predicted == place
-    holding, others = sample.groups_of(hits), sample.groups_of(~hits)
-    return {
-        "precision": sample.groups_of(given),
-        "recall": holding,
-        "specificity": others,
-        "f1": sample.groups_of(hits | given),
-        "auroc": min(holding, others),
-        "average_precision": holding,
+        return dict.fromkeys(SCORES, UNDEFINED)
+    values, count = figures.summary, sample.group_count
+    drawn = {
+        name: interval(figures.drawn[name], values[name], count, pivotal=name == "ece")
+        for name in ("log_loss", "brier", "ece")
     }
+    return intervals.of_scores(sample, values) | drawn
 
 
-def _fewest_groups(sample: Sample) -> int:
-    """Count the groups of the class with the fewest, among those that are there.
-
-    So many trials a mean over the classes has where it is exactly 0 or 1, on the safe side.
-    """
-    return min(
-        (sample.groups_of(sample.true == place) for place in np.unique(sample.true)), default=0
-    )
+def _class_intervals(sample: Sample, figures: Figures, place: int) -> dict[str, Interval]:
+    """Give the interval of each figure of one class."""
+    if not figures.drawn:
+        return dict.fromkeys(CLASS_SCORES, UNDEFINED)
+    values, groups = figures.by_class.iloc[place], sample.groups_of(sample.true == place)
+    drawn = figures.drawn["average_precision"][:, place]
+    return {
+        **intervals.of_class(sample, place, values["auroc"]),
+        "average_precision": interval(drawn, values["average_precision"], groups),
+    }
 
 
 def _pair(found: Interval) -> list[float] | None:

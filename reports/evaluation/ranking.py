@@ -128,6 +128,22 @@ def rank(scores: FloatArray, positive: BoolArray, groups: IntArray) -> Ranking:
     )
 
 
+def placements(scores: FloatArray, positive: BoolArray) -> FloatArray:
+    """Give the share of the other side that stands as it should beside each picture, (N,).
+
+    Of a positive picture: the others with a lower score; of another picture: the positive ones with
+    a higher score. Equal scores count half. Both sides must hold a picture.
+    """
+    placed = np.empty(len(scores))
+    for side in (positive, ~positive):
+        against = np.sort(scores[~side])
+        below = np.searchsorted(against, scores[side], side="left")
+        not_above = np.searchsorted(against, scores[side], side="right")
+        share = (below + not_above) / (2 * len(against))
+        placed[side] = share if side is positive else 1 - share
+    return placed
+
+
 def divide(above: FloatArray, below: FloatArray) -> FloatArray:
     """Divide, NaN where the divisor is 0."""
     shape = np.broadcast_shapes(above.shape, below.shape)

@@ -50,6 +50,13 @@ class Tallies:
     """(B, C), their column sums."""
     everything: FloatArray
     """(B, 1)."""
+    held: BoolArray
+    """(C,), which classes the sample holds."""
+
+    @property
+    def complete(self) -> BoolArray:
+        """Tell which draws hold every class that the sample holds, (B,)."""
+        return np.asarray((self.there[:, self.held] > 0).all(axis=1))
 
     @property
     def recall(self) -> FloatArray:
@@ -93,6 +100,7 @@ def tally(sample: Sample, weights: FloatArray) -> Tallies:
         there=_by_class(sample.groups, sample.true, weights, classes),
         given=_by_class(sample.groups, sample.predicted, weights, classes),
         everything=sum_by_group(sample, np.ones((len(sample), 1)), weights),
+        held=np.bincount(sample.true, minlength=classes) > 0,
     )
 
 
@@ -115,8 +123,14 @@ def class_scores(sample: Sample, weights: FloatArray) -> dict[str, FloatArray]:
 
 def scores(sample: Sample, weights: FloatArray, aurocs: FloatArray) -> dict[str, FloatArray]:
     """Compute all of SCORES, (B,) each, for weights (B, G) and the classes' AUROCs (B, C)."""
-    return counted_scores(tally(sample, weights)) | {
-        "auroc": nan_mean(aurocs[:, auroc_places(sample)]),
+    counted = tally(sample, weights)
+    area = np.where(counted.complete, nan_mean(aurocs[:, auroc_places(sample)]), np.nan)
+    return counted_scores(counted) | {"auroc": area} | probability_scores(sample, weights)
+
+
+def probability_scores(sample: Sample, weights: FloatArray) -> dict[str, FloatArray]:
+    """Compute those of SCORES that follow from the probabilities of single pictures, (B,) each."""
+    return {
         "log_loss": _mean(sample, log_losses(sample), weights),
         "brier": _mean(sample, brier_scores(sample), weights),
         "ece": calibration_errors(sample, weights),
@@ -124,15 +138,18 @@ def scores(sample: Sample, weights: FloatArray, aurocs: FloatArray) -> dict[str,
 
 
 def counted_scores(counted: Tallies) -> dict[str, FloatArray]:
-    """Compute those of SCORES that follow from counts, (B,) each."""
-    f1 = counted.f1
+    """Compute those of SCORES that follow from counts, (B,) each.
+
+    Where a draw lacks a class of the sample, those in which all classes weigh the same are NaN.
+    """
+    f1, complete = counted.f1, counted.complete
     weighted = np.where(np.isnan(f1), 0, f1) * counted.there
     return {
         "accuracy": divide(counted.right.sum(axis=1), counted.everything[:, 0]),
-        "balanced_accuracy": nan_mean(counted.recall),
-        "macro_f1": nan_mean(f1),
+        "balanced_accuracy": np.where(complete, nan_mean(counted.recall), np.nan),
+        "macro_f1": np.where(complete, nan_mean(f1), np.nan),
         "weighted_f1": divide(weighted.sum(axis=1), counted.everything[:, 0]),
-        "mcc": counted.mcc,
+        "mcc": np.where(complete, counted.mcc, np.nan),
     }
 
 

@@ -18,6 +18,9 @@ IntArray = npt.NDArray[np.int64]
 FloatArray = npt.NDArray[np.float64]
 BoolArray = npt.NDArray[np.bool_]
 
+FEWEST = 5
+"""So many groups of each class macro F1 and Matthews' correlation need for an interval."""
+
 
 @dataclass(frozen=True)
 class Sample:
@@ -53,6 +56,16 @@ class Sample:
         """Give the greatest probability of each picture, (N,)."""
         greatest: FloatArray = self.probabilities.max(axis=1, initial=0.0)
         return greatest
+
+    @cached_property
+    def smallest_class(self) -> tuple[str, int]:
+        """Name the class with the fewest groups, the first of equals, and count them.
+
+        Of the classes that the sample holds; it must hold a picture.
+        """
+        counts = [(self.groups_of(self.true == place), place) for place in np.unique(self.true)]
+        groups, place = min(counts)
+        return self.classes[place], groups
 
     def groups_of(self, rows: BoolArray) -> int:
         """Count the groups that hold at least one of these pictures (N,)."""

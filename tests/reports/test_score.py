@@ -79,6 +79,23 @@ def test_tiles_are_those_of_the_figures_that_are_there() -> None:
     assert (brier.name, brier.value, brier.bounds) == ("Brier score", "n/a", "")
 
 
+def test_few_groups_are_told_of_the_smallest_class() -> None:
+    smallest = {"smallest_class": {"class": "Pox", "groups": 1}}
+    few = score.sentences({"few_groups": True, "groups": 90} | smallest, None, scores(["a"]))[0]
+    assert few == (
+        "The test part holds 1 group of “Pox”, too few for a firm score: even the intervals are "
+        "rough guesses."
+    )
+
+
+def test_an_interval_that_needs_more_groups_says_why_it_is_not_there() -> None:
+    metrics = {"mcc": 0.5, "mcc_ci95": None, "smallest_class": {"class": "Pox", "groups": 4}}
+    (tile,) = score.tiles(metrics)
+    assert (tile.value, tile.bounds) == ("0.500", "n/a, with under 5 groups of “Pox”")
+    (tile,) = score.tiles(metrics | {"smallest_class": {"class": "Pox", "groups": 5}})
+    assert tile.bounds == ""
+
+
 def test_sentences_tell_patients_threshold_and_calibration() -> None:
     fitted = {"temperature": 1.5, "fitted_on": "val", "n": 40, "reason": None}
     said = score.sentences(METRICS, fitted, scores(["Other", "Pox"]))

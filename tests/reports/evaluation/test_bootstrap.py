@@ -3,14 +3,13 @@ from typing import Any
 
 import numpy as np
 import pytest
-from scipy.stats import beta
 from sklearn import metrics as reference
 
 from reports.evaluation import bootstrap
-from reports.evaluation.bootstrap import exact_interval, interval, tail_of
+from reports.evaluation.bootstrap import interval, tail_of
 from reports.evaluation.ranking import rank
 from reports.evaluation.resampled import class_scores, scores
-from reports.evaluation.sample import FloatArray, IntArray, Sample, read_sample
+from reports.evaluation.sample import FloatArray, Sample, read_sample
 from tests.reports.evaluation.samples import clustered, predictions
 
 CLASSES = ["a", "b", "c"]
@@ -46,6 +45,29 @@ def test_the_draws_follow_from_the_seed_however_many_are_held_at_once(
     assert len(list(bootstrap.draw_weights(sample, 50))) == 17
     assert (every_draw(sample, 50) == whole).all()
     assert (every_draw(sample, 50, seed=1) != whole).any()
+
+
+def test_a_draw_holds_every_class_even_one_of_a_single_group() -> None:
+    classes = np.array([0] * 11 + [1])
+    sample = Sample(("a", "b"), classes, classes, np.full((12, 2), 0.5), np.arange(12))
+    weights = every_draw(sample)
+    assert (weights[:, 11] > 0).all()
+    assert (weights.sum(axis=1) == 12).all()
+    plain = np.concatenate(list(bootstrap.draw_counts(12, 12)))
+    kept = plain[:, 11] > 0
+    assert 0.6 < kept.mean() < 0.7, "1 - (11 / 12) ** 12"
+    assert (weights[kept] == plain[kept]).all(), "those that hold it stay"
+
+
+def test_draws_that_never_hold_all_classes_have_no_means_over_them() -> None:
+    classes = np.arange(30)
+    names = tuple(f"c{place}" for place in classes)
+    sample = Sample(names, classes, classes, np.full((30, 30), 1 / 30), classes)
+    weights = every_draw(sample, 50)
+    drawn = scores(sample, weights, np.zeros((50, 30)))
+    for name in ("balanced_accuracy", "macro_f1", "mcc", "auroc"):
+        assert np.isnan(drawn[name]).all()
+    assert (drawn["accuracy"] == 1).all()
 
 
 # ---------------------------------------------------------------- the figures of every draw
@@ -188,15 +210,6 @@ def test_the_interval_lies_between_these_percentiles_of_the_draws() -> None:
     assert (low, high) == pytest.approx((tail_of(20), 1 - tail_of(20)), abs=1e-4)
 
 
-@pytest.mark.parametrize(("value", "groups"), [(0, 5), (1, 5), (1, 1), (0, 300)])
-def test_a_proportion_of_0_or_1_gets_the_exact_interval_of_its_groups(
-    value: int, groups: int
-) -> None:
-    found = interval(np.full(50, float(value)), value, groups, trials=groups)
-    edge = beta.ppf(0.025, groups, 1)  # the closed form for n of n
-    assert found == pytest.approx((edge, 1) if value else (0, 1 - edge))
-
-
 def test_nothing_is_said_where_nothing_is_known() -> None:
     draws, half = np.arange(100) / 100, np.full(100, np.nan)
     half[:49] = draws[:49]
@@ -217,55 +230,3 @@ def test_a_pivotal_interval_is_turned_about_the_value_and_not_below_0() -> None:
     assert low == pytest.approx(2 * 0.2 - 0.395, abs=1e-3)
     assert high == pytest.approx(0.2)
     assert interval(draws, 0.1, 1000, pivotal=True)[0] == 0
-
-
-# ---------------------------------------------------------------- coverage
-
-
-def simulated(groups: int, mean: float, likeness: float) -> dict[str, tuple[IntArray, IntArray]]:
-    """Simulate 2,000 test parts: per group the pictures that count and those that are right.
-
-    Each patient has a share of right pictures of its own (beta, with this correlation between its
-    pictures) and one of two classes.
-    """
-    rng = np.random.default_rng(groups)
-    spread = (1 - likeness) / likeness
-    shares = rng.beta(mean * spread, (1 - mean) * spread, (2000, groups))
-    count = 1 + rng.poisson(2, (2000, groups))
-    right, first = rng.binomial(count, shares), rng.random((2000, groups)) < 0.5
-    return {"accuracy": (count, right), "recall": (count * first, right * first)}
-
-
-@pytest.mark.slow
-@pytest.mark.parametrize(("mean", "likeness"), [(0.7, 0.1), (0.8, 0.3), (0.6, 0.5), (0.9, 0.3)])
-@pytest.mark.parametrize(
-    ("groups", "name", "least", "most"),
-    [
-        (20, "accuracy", 0.90, 1.0),
-        (20, "recall", 0.90, 1.0),
-        (100, "accuracy", 0.93, 0.97),
-        (100, "recall", 0.92, 0.97),  # which only about 50 of them are about
-        (200, "recall", 0.93, 0.97),
-    ],
-)
-def test_intervals_of_clustered_pictures_hold_the_truth_as_often_as_they_say(
-    groups: int, name: str, least: float, most: float, mean: float, likeness: float
-) -> None:
-    weights = every_draw(one_each(groups))
-    count, right = simulated(groups, mean, likeness)[name]
-    with np.errstate(invalid="ignore"):
-        drawn = (right @ weights.T) / (count @ weights.T)  # (simulations, draws)
-    holding, value = (count > 0).sum(axis=1), right.sum(axis=1) / count.sum(axis=1)
-    bounds = np.array(
-        [
-            interval(draws, float(v), int(n), trials=int(n))
-            for draws, v, n in zip(drawn, value, holding, strict=True)
-        ]
-    )
-    covered = ((bounds[:, 0] <= mean) & (mean <= bounds[:, 1])).mean()
-    print(f"{name}, {groups} groups, mean {mean}, likeness {likeness}: covered {covered:.3f}")
-    assert least <= covered <= most
-
-
-def test_the_exact_interval_is_that_of_clopper_and_pearson() -> None:
-    assert exact_interval(10, 10) == pytest.approx((0.6915, 1), abs=1e-4)

@@ -93,5 +93,14 @@ def test_one_group_says_nothing() -> None:
     assert verdict(compare(tables)) == ["y and x have no interval between them: too few groups."]
 
 
+def test_classes_of_one_group_each_say_nothing_since_no_draw_holds_them_all() -> None:
+    names = [chr(ord("a") + place) for place in range(26)]
+    tables = {}
+    for recipe, answers in (("x", names), ("y", [*names[1:], "a"])):
+        table = predictions("a" * 26, classes="".join(names))
+        tables[recipe] = table.assign(label=names, predicted=answers)
+    assert verdict(compare(tables)) == ["y and x have no interval between them: too few groups."]
+
+
 def test_every_further_recipe_is_compared_with_the_first() -> None:
     assert [line[0] for line in verdict(compared("ab" * 9, "ba" * 9, "aa" * 9))] == ["y", "z"]

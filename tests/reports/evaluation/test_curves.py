@@ -4,9 +4,9 @@ import pytest
 from sklearn import metrics as reference
 
 from reports.evaluation import curves
-from reports.evaluation.bootstrap import exact_interval
 from reports.evaluation.resampled import rank_class
 from reports.evaluation.sample import Sample, read_sample
+from reports.evaluation.wilson import NORMAL
 from tests.reports.evaluation.samples import clustered, predictions
 
 CLASSES = ["a", "b", "c"]
@@ -36,12 +36,12 @@ def test_a_roc_curve_runs_through_scikit_learn_s_points_inside_its_band() -> Non
         assert rows.iloc[-1][["true_positive_rate", "low", "high"]].tolist() == [1, 1, 1]
 
 
-def test_a_rate_of_1_has_the_exact_interval_of_the_groups() -> None:
+def test_a_rate_of_1_has_wilson_s_interval_of_the_groups() -> None:
     true = ["a"] * 6 + ["b"] * 4
     shares = [[0.9, 0.1]] * 6 + [[0.2, 0.8]] * 4
     table = roc(read_sample(predictions(["a", "b"], true, shares), ["a", "b"]), "b")
     assert (table["true_positive_rate"] == 1).all()
-    assert table["low"].tolist()[:-1] == pytest.approx([exact_interval(4, 4)[0]] * 100)
+    assert table["low"].tolist()[:-1] == pytest.approx([4 / (4 + NORMAL**2)] * 100)
 
 
 def test_of_two_classes_the_positive_one_alone_has_curves_and_both_where_none_is() -> None:
@@ -120,7 +120,7 @@ def test_reliability_is_the_table_of_the_bins_by_hand() -> None:
     assert (row["bin_low"], row["bin_high"]) == pytest.approx((9 / 15, 10 / 15))
     assert (row["confidence"], row["accuracy"]) == pytest.approx((0.63, 0.5))
     assert table["accuracy"][table["n"] == 0].isna().all()
-    assert (table["low"][14], table["high"][14]) == pytest.approx(exact_interval(1, 1))
+    assert (table["low"][14], table["high"][14]) == pytest.approx((1 / (1 + NORMAL**2), 1))
 
 
 def test_reliability_after_the_temperature_holds_the_same_answers_less_sure() -> None:

@@ -10,15 +10,20 @@ import pytest
 
 from reports.evaluation import evaluate as evaluation
 from reports.evaluation import metrics
-from reports.evaluation.bootstrap import exact_interval
 from reports.evaluation.evaluate import evaluate
 from reports.evaluation.resampled import CLASS_SCORES, SCORES
 from reports.evaluation.sample import read_sample
 from reports.evaluation.settings import EvaluationSettings
+from reports.evaluation.wilson import NORMAL
 from reports.tables import read_table
 from tests.reports.evaluation.samples import clustered, drawn, predictions
 
 CLASSES = ["a", "b", "c"]
+
+
+def least(groups: float) -> float:
+    """Give the lower bound of Wilson's interval where all of so many groups are right."""
+    return groups / (groups + NORMAL**2)
 
 
 def tables(groups: int = 40, classes: list[str] = CLASSES, seed: int = 0) -> pd.DataFrame:
@@ -39,7 +44,8 @@ def test_the_files_have_the_columns_and_keys_that_others_rely_on(tmp_path: Path)
     content = json.loads((tmp_path / "metrics.json").read_text())
     scores = [key for name in (*SCORES, "ece_excess") for key in (name, f"{name}_ci95")]
     assert list(content) == [
-        "n", "groups", "few_groups", *scores, "majority_accuracy", "per_patient", "operating_point",
+        "n", "groups", "few_groups", "smallest_class", *scores, "majority_accuracy",
+        "per_patient", "operating_point",
     ]  # fmt: skip
     assert list(content["per_patient"]) == [
         "n", "accuracy", "accuracy_ci95", "balanced_accuracy", "balanced_accuracy_ci95",
@@ -93,25 +99,55 @@ def test_pictures_of_few_patients_say_less_than_as_many_of_their_own() -> None:
     assert together[1] - together[0] > 1.5 * (apart[1] - apart[0])
 
 
-def test_few_groups_are_said() -> None:
-    assert evaluate(tables(19)).metrics["few_groups"]
-    assert not evaluate(tables(20)).metrics["few_groups"]
+def held(groups: dict[str, int]) -> pd.DataFrame:
+    """Draw a test part whose classes have so many groups each, one picture a group."""
+    true = [name for name, count in groups.items() for _ in range(count)]
+    rng = np.random.default_rng(len(true))
+    return predictions(list(groups), true, rng.dirichlet(np.ones(len(groups)), len(true)).tolist())
 
 
-def test_a_score_of_1_has_the_exact_interval_of_its_groups() -> None:
+@pytest.mark.parametrize(
+    ("groups", "few"),
+    [({"a": 100, "b": 5}, True), ({"a": 100, "b": 19}, True), ({"a": 20, "b": 20}, False)],
+)
+def test_few_groups_of_the_smallest_class_are_said(groups: dict[str, int], few: bool) -> None:
+    found = evaluate(held(groups)).metrics
+    assert found["few_groups"] == few
+    name = "a" if groups["a"] == groups["b"] else "b"
+    assert found["smallest_class"] == {"class": name, "groups": groups[name]}
+
+
+def test_a_score_of_1_has_wilson_s_interval_of_its_groups() -> None:
     true = ["a"] * 6 + ["b"] * 3
     shares = [[0.9, 0.1]] * 6 + [[0.2, 0.8]] * 3
     groups = ["p1", "p1", "p2", "p3", "p4", "p5", "q1", "q2", "q2"]
     found = evaluate(predictions(["a", "b"], true, shares, groups))
-    assert found.metrics["accuracy_ci95"] == pytest.approx(exact_interval(7, 7))
-    assert found.metrics["balanced_accuracy_ci95"] == pytest.approx(exact_interval(2, 2))
+    assert found.metrics["accuracy_ci95"] == pytest.approx([least(7), 1])
+    distances = (1 - least(5)) ** 2 + (1 - least(2)) ** 2
+    assert found.metrics["balanced_accuracy_ci95"] == pytest.approx([1 - distances**0.5 / 2, 1])
     each = found.per_class.set_index("class")
-    assert each["recall_low"].tolist() == pytest.approx(
-        [exact_interval(5, 5)[0], exact_interval(2, 2)[0]]
-    )
-    assert each.loc["a", "specificity_low"] == pytest.approx(exact_interval(2, 2)[0])
-    assert each["auroc_low"].tolist() == pytest.approx([exact_interval(2, 2)[0]] * 2)
-    assert found.metrics["mcc_ci95"] is None, "no proportion, and no draw differs"
+    assert each["recall_low"].tolist() == pytest.approx([least(5), least(2)])
+    assert each.loc["a", "specificity_low"] == pytest.approx(least(2))
+    assert each["auroc_low"].tolist() == pytest.approx([least(4 / (1 / 5 + 1 / 2))] * 2)
+
+
+def test_a_constant_answer_has_a_balanced_accuracy_that_may_lie_on_both_sides() -> None:
+    table = tables(classes=["a", "b"])
+    found = evaluate(table.assign(predicted="a", p_a=0.9, p_b=0.1, confidence=0.9)).metrics
+    low, high = found["balanced_accuracy_ci95"]
+    assert found["balanced_accuracy"] == 0.5
+    assert 0.3 < low < 0.47
+    assert 0.53 < high < 0.7
+
+
+def test_with_under_5_groups_of_a_class_macro_f1_and_mcc_have_no_interval() -> None:
+    few, enough = (evaluate(held({"a": 40, "b": count})).metrics for count in (4, 5))
+    for name in ("macro_f1", "mcc"):
+        assert not math.isnan(few[name])
+        assert few[f"{name}_ci95"] is None
+        low, high = enough[f"{name}_ci95"]
+        assert low < enough[name] < high
+    assert few["balanced_accuracy_ci95"] is not None
 
 
 def nothing_known(content: dict[str, Any], name: str) -> bool:
@@ -140,7 +176,7 @@ def test_no_picture_at_all_gives_nulls_and_empty_tables(tmp_path: Path) -> None:
 def test_one_picture_has_a_score_and_the_widest_interval() -> None:
     found = evaluate(predictions(CLASSES, ["a"], [[0.8, 0.1, 0.1]]))
     assert found.metrics["accuracy"] == 1
-    assert found.metrics["accuracy_ci95"] == pytest.approx([0.025, 1])
+    assert found.metrics["accuracy_ci95"] == pytest.approx([least(1), 1])
     assert nothing_known(found.metrics, "auroc")
     assert found.metrics["log_loss_ci95"] is None
 
@@ -182,8 +218,7 @@ def test_all_predictions_one_class_leave_what_they_leave_undefined() -> None:
     assert b[["precision", "precision_low"]].isna().all()
     of_b = table[(table["split"] == "test") & (table["label"] == "b")]
     assert (b["recall"], b["recall_low"]) == (0, 0)
-    edge = exact_interval(0, of_b["group"].nunique())[1]
-    assert b["recall_high"] == pytest.approx(edge)
+    assert b["recall_high"] == pytest.approx(1 - least(of_b["group"].nunique()))
     assert nothing_known(found.metrics, "mcc")
     assert found.metrics["operating_point"] is None, "neither name tells which class is positive"
 
@@ -231,7 +266,7 @@ def test_patients_are_counted_once_whatever_their_pictures() -> None:
     assert found["accuracy"] == pytest.approx(2 / 4)
     assert found["per_patient"]["n"] == 2
     assert found["per_patient"]["accuracy"] == 1
-    assert found["per_patient"]["accuracy_ci95"] == pytest.approx(exact_interval(2, 2))
+    assert found["per_patient"]["accuracy_ci95"] == pytest.approx([least(2), 1])
 
 
 def test_all_intervals_of_a_thousand_pictures_take_less_than_two_seconds() -> None:

@@ -1,0 +1,440 @@
+"""Simulate how often the evaluation's intervals of 95 % hold the truth, and write docs/coverage.md.
+
+Test parts are drawn whose true scores are known. The images of a group resemble each other. Those
+of one class in a group have a share of right answers of their own, from a beta distribution, with
+the correlation 0.5 between two images; the scores that an AUROC ranks are half the group's.
+"""
+
+from __future__ import annotations
+
+import argparse
+from collections.abc import Callable, Sequence
+from concurrent.futures import ProcessPoolExecutor
+from dataclasses import dataclass
+from datetime import UTC, datetime
+from functools import partial
+from pathlib import Path
+
+import numpy as np
+from scipy.special import expit, ndtri
+
+from reports.evaluation import intervals
+from reports.evaluation.bootstrap import Interval, interval, resample
+from reports.evaluation.resampled import Tallies, class_scores, counted_scores, tally
+from reports.evaluation.resampled import probability_scores as of_probabilities
+from reports.evaluation.sample import FloatArray, IntArray, Sample
+from reports.evaluation.wilson import effective_number, wilson
+
+PAGE = Path(__file__).resolve().parents[2] / "docs" / "coverage.md"
+BEGIN, END = "<!-- tables -->", "<!-- end of tables -->"
+LIKENESS = 0.5
+RUNS = 4000
+Sizes = tuple[int, int]
+"""A group holds at least and at most so many images, each number as often."""
+SIZES: Sequence[Sizes] = ((1, 3), (8, 8), (1, 14))
+SHARES = (0.8, 0.9, 0.95, 0.98)
+AUROCS = (0.7, 0.8, 0.9, 0.97)
+APART = (1, 2, 3)
+"""So many standard deviations lie between the scores of a class and of the others."""
+COUNTED = ("balanced_accuracy", "macro_f1", "weighted_f1", "mcc")
+DRAWN = ("average_precision", "log_loss", "brier")
+
+
+@dataclass(frozen=True)
+class Answers:
+    """Hold what test parts are like of which the answers count."""
+
+    groups: int
+    recalls: tuple[float, ...]
+    """The true recall of each class; a wrong answer is any other class."""
+    sizes: Sizes
+    holds: str = "one class"
+    """"one class", "any class", or "one class, 5 the first": the first class has 5 groups."""
+
+    def sample(self, rng: np.random.Generator) -> Sample:
+        """Draw a test part."""
+        groups, count = grouped(rng, self.groups, self.sizes), len(self.recalls)
+        true = self._classes()[groups]
+        if self.holds == "any class":
+            true = rng.integers(count, size=len(groups))
+        rights = rng.random(len(groups)) < shares(rng, self.recalls, self.groups)[groups, true]
+        others = (true + rng.integers(1, count, len(groups))) % count
+        names = tuple(f"c{place}" for place in range(count))
+        uniform = np.full((len(groups), count), 1 / count)
+        return Sample(names, true, np.where(rights, true, others), uniform, groups)
+
+    def truth(self) -> dict[str, float]:
+        """Give the true scores, from what an endless test part would count."""
+        recalls, count = np.array(self.recalls), len(self.recalls)
+        there = np.bincount(self._classes(), minlength=count) / self.groups
+        if self.holds == "any class":
+            there = np.full(count, 1 / count)
+        right, wrong = there * recalls, there * (1 - recalls) / (count - 1)
+        given = right + wrong.sum() - wrong
+        everything = np.ones((1, 1))
+        tallies = Tallies(right[None], there[None], given[None], everything, there > 0)
+        return {name: float(value[0]) for name, value in counted_scores(tallies).items()}
+
+    def _classes(self) -> IntArray:
+        """Give each group its class, (G,)."""
+        places, count = np.arange(self.groups), len(self.recalls)
+        if self.holds == "one class, 5 the first":
+            return np.where(places < 5, 0, 1 + places % (count - 1))
+        return places % count
+
+
+@dataclass(frozen=True)
+class Ranks:
+    """Hold what test parts of two classes are like of which the probabilities count."""
+
+    groups: int
+    """Of the smaller class."""
+    others: int
+    """Groups of the other class."""
+    sizes: Sizes
+    auroc: float
+    together: bool = False
+    """Whether groups hold both classes."""
+
+    def sample(self, rng: np.random.Generator) -> Sample:
+        """Draw a test part; the network's probabilities are right on average."""
+        sides = [grouped(rng, count, self.sizes) for count in (self.others, self.groups)]
+        first = 0 if self.together else self.others
+        groups = np.concatenate([sides[0], first + sides[1]])
+        true = np.repeat([0, 1], [len(side) for side in sides])
+        apart = np.sqrt(2) * ndtri(self.auroc)
+        noise = np.sqrt(LIKENESS) * rng.normal(size=groups.max() + 1)[groups]
+        noise += np.sqrt(1 - LIKENESS) * rng.normal(size=len(groups))
+        odds = np.log(self.groups / self.others) + apart * (apart * (true - 0.5) + noise)
+        probabilities = np.stack([expit(-odds), expit(odds)], axis=1)
+        predicted = probabilities.argmax(axis=1)
+        return Sample(("a", "b"), true, predicted, probabilities, groups)
+
+    def truth(self) -> dict[str, float]:
+        """Give the true scores whose intervals are drawn: those of a very large test part."""
+        times = 20_000 // self.groups
+        many = Ranks(times * self.groups, times * self.others, (8, 8), self.auroc)
+        return drawn_scores(many.sample(np.random.default_rng(0)))
+
+
+@dataclass(frozen=True)
+class Means:
+    """Hold what test parts of several equally large classes are like, each group of one class."""
+
+    classes: int
+    groups: int
+    sizes: Sizes
+    apart: float
+    """How far the score of its class lies above the others, in standard deviations."""
+
+    def sample(self, rng: np.random.Generator) -> Sample:
+        """Draw a test part."""
+        groups = grouped(rng, self.groups, self.sizes)
+        true = groups % self.classes
+        shape = (len(groups), self.classes)
+        scores = self.apart * np.eye(self.classes)[true]
+        scores += np.sqrt(LIKENESS) * rng.normal(size=(self.groups, self.classes))[groups]
+        scores += np.sqrt(1 - LIKENESS) * rng.normal(size=shape)
+        shares = np.exp(scores) / np.exp(scores).sum(axis=1, keepdims=True)
+        names = tuple(f"c{place}" for place in range(self.classes))
+        return Sample(names, true, shares.argmax(axis=1), shares, groups)
+
+    def truth(self) -> dict[str, float]:
+        """Give the mean AUROC of a very large test part."""
+        many = Means(self.classes, 500 * self.classes**2, (8, 8), self.apart)
+        return {"auroc": mean_area(many.sample(np.random.default_rng(0)))}
+
+
+def grouped(rng: np.random.Generator, groups: int, sizes: Sizes) -> IntArray:
+    """Draw the group of each image, (N,)."""
+    return np.repeat(np.arange(groups), rng.integers(sizes[0], sizes[1] + 1, groups))
+
+
+def shares(rng: np.random.Generator, means: Sequence[float], groups: int) -> FloatArray:
+    """Draw each group's share of right answers in each class, (G, C)."""
+    spread = (1 - LIKENESS) / LIKENESS * np.array(means)
+    rest = (1 - LIKENESS) / LIKENESS - spread
+    return rng.beta(spread, rest, (groups, len(means)))
+
+
+def drawn_scores(sample: Sample) -> dict[str, float]:
+    """Compute the scores whose intervals are drawn, of one sample."""
+    return {name: float(found[0]) for name, found in _drawn(sample)(_ones(sample)).items()}
+
+
+def drawn_intervals(sample: Sample) -> dict[str, Interval]:
+    """Give their intervals, as `evaluate` does."""
+    values, draws = drawn_scores(sample), resample(sample, _drawn(sample))
+    counts = {"average_precision": sample.groups_of(sample.true == 1)}
+    return {
+        name: interval(draws[name], values[name], counts.get(name, sample.group_count))
+        for name in DRAWN
+    }
+
+
+def counted_intervals(sample: Sample) -> dict[str, Interval]:
+    """Give the intervals of scores that follow from the answers."""
+    scores = counted_scores(tally(sample, _ones(sample)))
+    values = {name: float(value[0]) for name, value in scores.items()} | {"auroc": np.nan}
+    found = intervals.of_scores(sample, values)
+    return {name: found[name] for name in COUNTED}
+
+
+def ranked_interval(sample: Sample) -> dict[str, Interval]:
+    """Give the interval of the AUROC."""
+    area = float(class_scores(sample, _ones(sample))["auroc"][0, 1])
+    return {"auroc": intervals.of_auroc(sample, 1, area)}
+
+
+def mean_interval(sample: Sample) -> dict[str, Interval]:
+    """Give the interval of the mean AUROC."""
+    return {"auroc": intervals.of_mean_auroc(sample, mean_area(sample))}
+
+
+def mean_area(sample: Sample) -> float:
+    """Compute the mean AUROC of the classes, all of which are there."""
+    return float(class_scores(sample, _ones(sample))["auroc"].mean())
+
+
+def covered(
+    part: Answers | Ranks | Means,
+    give: Callable[[Sample], dict[str, Interval]],
+    truth: dict[str, float],
+    runs: int,
+) -> dict[str, float]:
+    """Give the share of drawn test parts whose interval holds the truth, of those that have one."""
+    rng = np.random.default_rng(part.groups)
+    found = [give(part.sample(rng)) for _ in range(runs)]
+    bounds = {name: np.array([each[name] for each in found]) for name in found[0]}
+    return {name: _share_that_holds(pairs, truth[name]) for name, pairs in bounds.items()}
+
+
+def share_covered(groups: int, sizes: Sizes, share: float, runs: int) -> float:
+    """Give the share of test parts whose interval holds the true share of right answers."""
+    rng = np.random.default_rng(groups)
+    counts = rng.integers(sizes[0], sizes[1] + 1, (runs, groups))
+    right = rng.binomial(counts, shares(rng, [share] * groups, runs))
+    images = counts.sum(axis=1)
+    value = right.sum(axis=1) / images
+    moved = (right - value[:, np.newaxis] * counts) / images[:, np.newaxis]
+    variance = groups / (groups - 1) * (moved**2).sum(axis=1)
+    most = np.asarray(groups)
+    number = effective_number(value, variance, images, most - 1, most)
+    return _share_that_holds(np.stack(wilson(value, number), axis=1), share)
+
+
+def _share_that_holds(bounds: FloatArray, truth: float) -> float:
+    known = bounds[~np.isnan(bounds[:, 0])]
+    return float(((known[:, 0] <= truth + 1e-12) & (truth <= known[:, 1] + 1e-12)).mean())
+
+
+def _drawn(sample: Sample) -> Callable[[FloatArray], dict[str, FloatArray]]:
+    def compute(weights: FloatArray) -> dict[str, FloatArray]:
+        precision = class_scores(sample, weights)["average_precision"][:, 1]
+        return {"average_precision": precision} | of_probabilities(sample, weights)
+
+    return compute
+
+
+def _ones(sample: Sample) -> FloatArray:
+    return np.ones((1, sample.group_count))
+
+
+# ---------------------------------------------------------------- the tables
+
+
+@dataclass(frozen=True)
+class Table:
+    """Hold a table of the page: its rows are simulated, each with its labels."""
+
+    title: str
+    labels: Sequence[str]
+    columns: Sequence[str]
+    rows: Sequence[tuple[Sequence[str], Callable[[int], list[float]]]]
+    thinned: int = 1
+    """How many times fewer test parts are drawn than for the first table."""
+
+
+def share_row(groups: int, sizes: Sizes, runs: int) -> list[float]:
+    """Simulate a row of the table of shares."""
+    return [share_covered(groups, sizes, share, runs) for share in SHARES]
+
+
+def counted_row(part: Answers, runs: int) -> list[float]:
+    """Simulate a row of the table of means over the classes."""
+    return list(covered(part, counted_intervals, part.truth(), runs).values())
+
+
+def ranked_row(parts: Sequence[Ranks], runs: int) -> list[float]:
+    """Simulate a row of the table of AUROCs."""
+    return [covered(part, ranked_interval, {"auroc": part.auroc}, runs)["auroc"] for part in parts]
+
+
+def mean_row(parts: Sequence[Means], runs: int) -> list[float]:
+    """Simulate a row of the table of mean AUROCs."""
+    return [covered(part, mean_interval, part.truth(), runs)["auroc"] for part in parts]
+
+
+def drawn_row(part: Ranks, runs: int) -> list[float]:
+    """Simulate a row of the table of the bootstrap."""
+    return list(covered(part, drawn_intervals, part.truth(), runs).values())
+
+
+def tables() -> list[Table]:
+    """List the tables of the page."""
+    counted = [
+        Answers(groups, recalls, sizes, holds)
+        for groups, recalls in (
+            (20, (0.8, 0.8)),
+            (20, (0.95, 0.95)),
+            (60, (0.9, 0.3)),
+            (20, (0.9, 0.7, 0.5)),
+            (60, (0.9, 0.7, 0.5)),
+            (60, (0.95,) * 10),
+        )
+        for sizes in SIZES[:2]
+        for holds in ("one class", "any class", "one class, 5 the first")
+    ]
+    ranked = [
+        (groups, others, sizes, together)
+        for groups in (8, 20, 60)
+        for others, together in ((groups, False), (3 * groups, False), (groups, True))
+        for sizes in SIZES[:2]
+    ]
+    drawn = [
+        Ranks(groups, 2 * groups, sizes, area)
+        for groups in (8, 20, 60)
+        for sizes in SIZES[:2]
+        for area in (0.8, 0.95)
+    ]
+    return [
+        Table(
+            "Shares: accuracy, recall, precision, specificity",
+            ("groups", "images a group"),
+            [f"{share:g}" for share in SHARES],
+            [
+                ((str(groups), words(sizes)), partial(share_row, groups, sizes))
+                for groups in (23, 60, 161)
+                for sizes in SIZES
+            ],
+        ),
+        Table(
+            "Scores over the classes",
+            ("groups", "true recalls", "images a group", "a group holds"),
+            [name.replace("_", " ") for name in COUNTED],
+            [
+                (
+                    (str(part.groups), recalls_of(part), words(part.sizes), part.holds),
+                    partial(counted_row, part),
+                )
+                for part in counted
+            ],
+            thinned=8,
+        ),
+        Table(
+            "AUROC of two classes",
+            ("groups of the smaller class", "of the other", "images a group", "a group holds"),
+            [f"{area:g}" for area in AUROCS],
+            [
+                (
+                    (
+                        str(groups),
+                        str(others),
+                        words(sizes),
+                        "both classes" if together else "one class",
+                    ),
+                    partial(
+                        ranked_row,
+                        [Ranks(groups, others, sizes, area, together) for area in AUROCS],
+                    ),
+                )
+                for groups, others, sizes, together in ranked
+            ],
+            thinned=8,
+        ),
+        Table(
+            "Mean AUROC of more classes",
+            ("classes", "groups", "images a group"),
+            [f"{apart:g} apart" for apart in APART],
+            [
+                (
+                    (str(classes), str(groups), words(sizes)),
+                    partial(mean_row, [Means(classes, groups, sizes, apart) for apart in APART]),
+                )
+                for classes, groups in ((3, 15), (3, 60), (10, 60))
+                for sizes in SIZES[:2]
+            ],
+            thinned=8,
+        ),
+        Table(
+            "Scores whose intervals are drawn",
+            ("groups of the smaller class", "of the other", "images a group", "true AUROC"),
+            [name.replace("_", " ") for name in DRAWN],
+            [
+                (
+                    (str(part.groups), str(part.others), words(part.sizes), f"{part.auroc:g}"),
+                    partial(drawn_row, part),
+                )
+                for part in drawn
+            ],
+            thinned=16,
+        ),
+    ]
+
+
+def words(sizes: Sizes) -> str:
+    """Write how many images a group holds."""
+    return str(sizes[0]) if sizes[0] == sizes[1] else f"{sizes[0]} to {sizes[1]}"
+
+
+def recalls_of(part: Answers) -> str:
+    """Write the true recalls of the classes."""
+    if len(part.recalls) > 3:
+        return f"{len(part.recalls)} x {part.recalls[0]:g}"
+    return ", ".join(f"{recall:g}" for recall in part.recalls)
+
+
+def render(table: Table, found: Sequence[list[float]], runs: int) -> str:
+    """Write a table in Markdown."""
+    head = [*table.labels, *table.columns]
+    lines = [f"### {table.title}", "", f"{runs:,} test parts a row.", ""]
+    lines += [f"| {' | '.join(head)} |", f"|{'---|' * len(head)}"]
+    for (labels, _), row in zip(table.rows, found, strict=True):
+        cells = ["-" if np.isnan(share) else f"{share:.3f}" for share in row]
+        lines.append(f"| {' | '.join([*labels, *cells])} |")
+    return "\n".join(lines)
+
+
+def simulate(runs: int) -> str:
+    """Simulate all tables, each row in a process of its own; the seeds make them reproducible."""
+    written = []
+    with ProcessPoolExecutor() as pool:
+        jobs = [
+            (
+                table,
+                runs // table.thinned,
+                [pool.submit(row, runs // table.thinned) for _, row in table.rows],
+            )
+            for table in tables()
+        ]
+        for table, count, rows in jobs:
+            written.append(render(table, [row.result() for row in rows], count))
+    return "\n\n".join(written)
+
+
+def main() -> None:
+    """Simulate, print the tables, and write them into the page unless it is a quick run."""
+    parser = argparse.ArgumentParser(description=__doc__)
+    parser.add_argument("--quick", action="store_true", help="a tenth of it, and nothing written")
+    quick = parser.parse_args().quick
+    found = simulate(RUNS // 10 if quick else RUNS)
+    print(found)
+    if not quick:
+        before, _, rest = PAGE.read_text().partition(BEGIN)
+        date = f"Simulated on {datetime.now(UTC):%Y-%m-%d}."
+        page = f"{before}{BEGIN}\n\n{date}\n\n{found}\n\n{END}{rest.partition(END)[2]}"
+        PAGE.write_text(page)
+
+
+if __name__ == "__main__":
+    main()
