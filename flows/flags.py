@@ -65,8 +65,7 @@ PRESETS: Mapping[str, Mapping[str, Any]] = {
         "image_size": 64,
         "epochs": 8,
         "batch_size": 16,
-        "lr": 5e-4,
-        "head_lr": 0.05,  # else the loss jumps until the rate has fallen, and the seed decides
+        "lr": 2e-3,
         "warmup_epochs": 1,
         "label_smoothing": 0.0,
         "augment": "flips",
@@ -199,7 +198,6 @@ class TrainingFlags(Flags):
     epochs: int | None = _from_preset(Recipe, "epochs")
     batch_size: int | None = _from_preset(Recipe, "batch_size")
     lr: float | None = _from_preset(Recipe, "lr")
-    head_lr: float | None = _from_preset(Recipe, "head_lr")
     optimizer: Optimizer | None = _from_preset(Recipe, "optimizer")
     momentum: float | None = _from_preset(Recipe, "momentum")
     weight_decay: float | None = _from_preset(Recipe, "weight_decay")

@@ -16,7 +16,6 @@ from resnext.device import Compute
 from resnext.errors import InputError
 from resnext.images import MEAN, STD, PackedPixels, PixelSource
 from resnext.levels import Levels
-from resnext.optimise import quieten_head
 from resnext.progress import Checkpoints, EpochRow, rank_of
 from resnext.recipe import SMALLEST_FOR_ONE, Recipe
 from resnext.tables import read_split_pictures, write_table
@@ -73,7 +72,6 @@ def start_model(
     with torch.random.fork_rng(devices=[]):
         torch.manual_seed(recipe.seed)
         model = zoo.build(recipe.arch, len(classes))
-    quieten_head(model, recipe)
     return model, load_pretrained(model, recipe.arch, recipe.weights, weights)
 
 
