@@ -65,7 +65,8 @@ PRESETS: Mapping[str, Mapping[str, Any]] = {
         "image_size": 64,
         "epochs": 8,
         "batch_size": 16,
-        "lr": 2e-3,
+        "lr": 5e-4,
+        "zero_init_residual": True,  # else the loss falls late, and the seed decides how late
         "warmup_epochs": 1,
         "label_smoothing": 0.0,
         "augment": "flips",
@@ -198,6 +199,7 @@ class TrainingFlags(Flags):
     epochs: int | None = _from_preset(Recipe, "epochs")
     batch_size: int | None = _from_preset(Recipe, "batch_size")
     lr: float | None = _from_preset(Recipe, "lr")
+    zero_init_residual: bool | None = _from_preset(Recipe, "zero_init_residual")
     optimizer: Optimizer | None = _from_preset(Recipe, "optimizer")
     momentum: float | None = _from_preset(Recipe, "momentum")
     weight_decay: float | None = _from_preset(Recipe, "weight_decay")

@@ -43,6 +43,11 @@ class Recipe(BaseModel):
     lr: Annotated[
         float, Field(gt=0, le=10, allow_inf_nan=False, description="peak learning rate")
     ] = 1e-3
+    zero_init_residual: bool = Field(
+        False,
+        description="let every residual block begin as its shortcut, so that a short training from "
+        "scratch learns from its first epochs on",
+    )
     optimizer: Optimizer = Field("adamw", description="optimizer: adamw, adam or sgd")
     momentum: float = Field(0.9, ge=0, lt=1, description="momentum, of sgd only")
     weight_decay: float = Field(0.05, ge=0, description="weight decay")

@@ -16,6 +16,7 @@ from resnext.device import Compute
 from resnext.errors import InputError
 from resnext.images import MEAN, STD, PackedPixels, PixelSource
 from resnext.levels import Levels
+from resnext.model import zero_residual_branches
 from resnext.progress import Checkpoints, EpochRow, rank_of
 from resnext.recipe import SMALLEST_FOR_ONE, Recipe
 from resnext.tables import read_split_pictures, write_table
@@ -72,6 +73,8 @@ def start_model(
     with torch.random.fork_rng(devices=[]):
         torch.manual_seed(recipe.seed)
         model = zoo.build(recipe.arch, len(classes))
+    if recipe.zero_init_residual:
+        zero_residual_branches(model)
     return model, load_pretrained(model, recipe.arch, recipe.weights, weights)
 
 

@@ -59,7 +59,7 @@ def test_the_seed_preset_is_the_script_that_the_project_began_as() -> None:
         "epochs": 20,
         "batch_size": 32,
         "lr": 1e-4,
-        "head_lr": 1.0,
+        "zero_init_residual": False,
         "optimizer": "sgd",
         "momentum": 0.0,
         "weight_decay": 0.0,

@@ -35,7 +35,17 @@ def other_value(model: type[BaseModel], name: str) -> Any:
     choices = [
         c for part in (field.annotation, *get_args(field.annotation)) for c in get_args(part)
     ]
-    for value in (Path("/a folder") / ODD, *reversed(choices), ODD, "skin", 40, 3, 0.3, 2_000_000, True):
+    for value in (
+        Path("/a folder") / ODD,
+        *reversed(choices),
+        ODD,
+        "skin",
+        40,
+        3,
+        0.3,
+        2_000_000,
+        True,
+    ):
         try:
             made = model.model_validate({name: value}, strict=True)
         except ValidationError:

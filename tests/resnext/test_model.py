@@ -6,7 +6,14 @@ import torch
 import torchvision
 from torch import Tensor, nn
 
-from resnext.model import ResNeXt, resnext38_32x4d, resnext50_32x4d, resnext101_32x8d
+from resnext.model import (
+    Bottleneck,
+    ResNeXt,
+    resnext38_32x4d,
+    resnext50_32x4d,
+    resnext101_32x8d,
+    zero_residual_branches,
+)
 from tests.benchmarks import grouped_loop
 
 Builder = Callable[..., nn.Module]
@@ -172,6 +179,16 @@ def test_one_seed_draws_the_same_weights_twice(build: Builder) -> None:
         drawn.append(build(2).state_dict())
     assert all(torch.equal(drawn[0][key], drawn[1][key]) for key in drawn[0])
     assert not torch.equal(drawn[0]["conv1.weight"], drawn[2]["conv1.weight"])
+
+
+def test_blocks_that_begin_as_their_shortcuts_pass_their_input_on() -> None:
+    same = Bottleneck(64, 32, 64, stride=1, groups=32, eps=1e-5)
+    halving = Bottleneck(64, 32, 128, stride=2, groups=32, eps=1e-5)
+    zero_residual_branches(nn.Sequential(same, halving))
+    x = torch.rand(2, 64, 8, 8, generator=torch.Generator().manual_seed(1))  # as after a ReLU
+    torch.testing.assert_close(same(x), x, rtol=0, atol=0)
+    assert halving.downsample is not None
+    torch.testing.assert_close(halving(x), halving.downsample(x).relu(), rtol=0, atol=0)
 
 
 def test_batch_norm_epsilon_is_the_networks_own() -> None:
