@@ -22,7 +22,7 @@ def pytest_collection_modifyitems(items: list[pytest.Item]) -> None:
 
 @pytest.fixture
 def tree(tmp_path: Path) -> Path:
-    """Two class folders, told apart by colour: 6 patients a class, 2 pictures each, 16 px."""
+    """Two class folders, told apart by colour: 6 patients a class, each with a mirrored copy."""
     return make_tree(tmp_path / "pictures")
 
 
@@ -31,10 +31,10 @@ def make_tree(root: Path, *, patients: int = 6) -> Path:
     for name, prefix, colour in (("Blue", "B", (60, 60, 200)), ("Red", "R", (200, 60, 60))):
         (root / name).mkdir(parents=True)
         for patient in range(patients):
-            for copy in range(2):
-                noise = random.integers(-50, 50, (16, 16, 3))
-                pixels = np.clip(np.array(colour) + noise, 0, 255).astype(np.uint8)
-                Image.fromarray(pixels).save(root / name / f"{prefix}{patient:02}_01_{copy:02}.png")
+            noise = random.integers(-50, 50, (16, 16, 3))
+            pixels = np.clip(np.array(colour) + noise, 0, 255).astype(np.uint8)
+            for copy, shown in enumerate((pixels, pixels[:, ::-1])):  # the copy is mirrored
+                Image.fromarray(shown).save(root / name / f"{prefix}{patient:02}_01_{copy:02}.png")
     return root
 
 
