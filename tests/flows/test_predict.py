@@ -4,7 +4,7 @@ from pathlib import Path
 
 import pytest
 
-from flows import command, predict
+from flows import command, predict, terminal
 from flows.flags import PredictFlags
 from resnext.errors import InputError
 from tasks.orchestrator import PREFECT_API_URL, get_client, temporary_settings
@@ -19,8 +19,13 @@ def left_over(folder: Path) -> Path:
 
 
 def test_an_empty_folder_is_done_with_no_pictures_and_needs_no_model(
-    tmp_path: Path, prefect_server: str, capsys: pytest.CaptureFixture[str]
+    tmp_path: Path,
+    prefect_server: str,
+    capsys: pytest.CaptureFixture[str],
+    monkeypatch: pytest.MonkeyPatch,
 ) -> None:
+    # It sets this process's loggers for good, and later tests read what they say.
+    monkeypatch.setattr(terminal, "show_only_our_lines", lambda: None)
     inbox = left_over(tmp_path / "inbox")
     words = [str(inbox), "--store", str(tmp_path / "store")]
     with temporary_settings(updates={PREFECT_API_URL: prefect_server}):
