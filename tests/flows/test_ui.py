@@ -420,7 +420,7 @@ class Clock:
             fired = [run for run in runs if run["auto_scheduled"]]
             return any(words in run["state"]["message"] for run in fired)
 
-        wait_until(ended, f"no scheduled run ended with '{words}'", 240.0)
+        wait_until(ended, f"no scheduled run ended with '{words}'", 600.0)
 
 
 def test_a_schedule_retrains_skips_refuses_promotes_and_can_be_rolled_back(
