@@ -94,8 +94,11 @@ def conclusion(run: Path, plan: Plan) -> str:
     score = score_line(metrics)
     kind = "SYNTHETIC demonstration set, " if plan.data is None else ""
     log.info("\n%s\n\n%s%s", table, kind, score, extra={"plain": True})
-    log.info("Report: %s", place / "report.html", extra={"plain": True})
-    if plan.predict is not None:
+    if (run / "report.html").exists():
+        log.info("Report: %s", place / "report.html", extra={"plain": True})
+    else:
+        log.info("Stopped after %s. Results: %s", plan.only, place)
+    if plan.predict is not None and plan.only is None:
         log.info("Predictions: %s", place / "batch_predictions.csv", extra={"plain": True})
     return f"{plan.name}: {score}"
 

@@ -41,12 +41,6 @@ TILES: Sequence[tuple[str, str, Writer, str]] = (
         percent,
         "how far confidence and the share of right answers differ",
     ),
-    (
-        "ece_excess",
-        "Calibration error beyond chance",
-        percent,
-        "less what a perfectly calibrated network shows on as many pictures; about 0 is well",
-    ),
 )
 
 
@@ -151,10 +145,21 @@ def bars(metrics: Metrics, per_class: pd.DataFrame) -> list[Bar]:
 def tiles(metrics: Metrics) -> list[Tile]:
     """Give the further figures of the whole test part, those that metrics.json holds."""
     return [
-        Tile(name, write(metrics[key]), _reach_or_why(metrics, key, write), meaning)
+        Tile(
+            name,
+            write(metrics[key]),
+            _reach_or_why(metrics, key, write),
+            f"{meaning}{_beyond(key, metrics)}",
+        )
         for key, name, write, meaning in TILES
         if key in metrics
     ]
+
+
+def _beyond(key: str, metrics: Metrics) -> str:
+    """Say of the calibration error what is left without what chance alone would show."""
+    excess = metrics.get("ece_excess")
+    return f"; beyond chance: {percent(excess)}" if key == "ece" and not undefined(excess) else ""
 
 
 def sentences(

@@ -96,6 +96,14 @@ def test_an_interval_that_needs_more_groups_says_why_it_is_not_there() -> None:
     assert tile.bounds == ""
 
 
+def test_the_calibration_error_is_shown_with_what_of_it_is_beyond_chance() -> None:
+    (tile,) = score.tiles({"ece": 0.16, "ece_ci95": [0.05, 0.3], "ece_excess": -0.004})
+    assert (tile.name, plain(tile.value)) == ("Calibration error", "16.0 %")
+    assert plain(tile.meaning).endswith("; beyond chance: -0.4 %")
+    (tile,) = score.tiles({"ece": math.nan, "ece_excess": math.nan})
+    assert "beyond" not in tile.meaning
+
+
 def test_sentences_tell_patients_threshold_and_calibration() -> None:
     fitted = {"temperature": 1.5, "fitted_on": "val", "n": 40, "reason": None}
     said = score.sentences(METRICS, fitted, scores(["Other", "Pox"]))
