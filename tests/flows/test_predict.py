@@ -24,6 +24,8 @@ def test_an_empty_folder_is_done_with_no_pictures_and_needs_no_model(
     capsys: pytest.CaptureFixture[str],
     monkeypatch: pytest.MonkeyPatch,
 ) -> None:
+    from prefect.client.schemas.filters import FlowRunFilter, FlowRunFilterName
+
     # It sets this process's loggers for good, and later tests read what they say.
     monkeypatch.setattr(terminal, "show_only_our_lines", lambda: None)
     inbox = left_over(tmp_path / "inbox")
@@ -31,7 +33,8 @@ def test_an_empty_folder_is_done_with_no_pictures_and_needs_no_model(
     with temporary_settings(updates={PREFECT_API_URL: prefect_server}):
         code = command.run_command(predict.main, name="predict.py", arguments=words)
         with get_client(sync_client=True) as client:
-            (run,) = (each for each in client.read_flow_runs() if each.name == "predict inbox")
+            named = FlowRunFilter(name=FlowRunFilterName(any_=["predict inbox"]))
+            (run,) = client.read_flow_runs(flow_run_filter=named)
     assert code == 0, capsys.readouterr().err
     assert run.state is not None
     assert run.state.is_completed()

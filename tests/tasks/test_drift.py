@@ -109,6 +109,8 @@ def test_the_note_is_an_artifact_in_which_a_name_is_nothing_but_a_name(
     from prefect import flow
     from prefect.client.orchestration import get_client
 
+    from tests.tasks.asking import of_key
+
     columns = {"p_A": f"p_{FORMULA}"}
     held_out, batch = (
         table.replace({"A": FORMULA}).rename(columns=columns)
@@ -122,8 +124,8 @@ def test_the_note_is_an_artifact_in_which_a_name_is_nothing_but_a_name(
 
     run()
     with get_client(sync_client=True) as client:
-        ours = [each for each in client.read_artifacts() if "=1+1" in str(each.description)]
-    (shown,) = (each for each in ours if each.key == "drift")
+        notes = client.read_artifacts(artifact_filter=of_key("drift"))
+    (shown,) = (each for each in notes if "=1+1" in str(each.description))
     assert r"are predicted =1+1 \*x\*\\n\<b\> (" in str(shown.description)
     rows = json.loads(str(shown.data))
     assert rows[0]["class"] == r"=1+1 *x*\n<b>"

@@ -15,6 +15,8 @@ def test_the_page_lists_the_answers_and_says_how_many_were_called_what(tmp_path:
     from prefect import flow
     from prefect.client.orchestration import get_client
 
+    from tests.tasks.asking import of_key
+
     rows = [("a.png", "B", "0.1", "0.9", "ok", ""), ("b.png", "A", "0.51", "0.49", "ok", "")]
     rows += [("c.png", "B", "0.2", "0.8", "ok", ""), ("<b>.png", "", "", "", "error", "no picture")]
     columns = ["path", "predicted", "calibrated_A", "calibrated_B", "status", "error"]
@@ -28,7 +30,8 @@ def test_the_page_lists_the_answers_and_says_how_many_were_called_what(tmp_path:
 
     assert run() == "4 pictures: A 1, B 2, 1 could not be read"
     with get_client(sync_client=True) as client:
-        ours = [each for each in client.read_artifacts() if str(table) in str(each.description)]
+        lists = client.read_artifacts(artifact_filter=of_key("predictions"))
+    ours = [each for each in lists if str(table) in str(each.description)]
     (shown,) = ours
     assert shown.key == "predictions"
     assert json.loads(str(shown.data))[1:4:2] == [

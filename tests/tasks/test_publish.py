@@ -1,6 +1,7 @@
 import base64
 import json
 from pathlib import Path
+from uuid import UUID
 
 import pytest
 
@@ -77,6 +78,7 @@ def test_a_picture_becomes_an_address(folder: Path) -> None:
 def test_a_flow_run_gets_its_artifacts(folder: Path) -> None:
     from prefect import flow
     from prefect.client.orchestration import get_client
+    from prefect.client.schemas.filters import ArtifactFilter, ArtifactFilterFlowRunId
 
     everything = artifact(folder)
 
@@ -86,9 +88,9 @@ def test_a_flow_run_gets_its_artifacts(folder: Path) -> None:
         return run_id()
 
     ours = run()
+    of_this_run = ArtifactFilter(flow_run_id=ArtifactFilterFlowRunId(any_=[UUID(ours)]))
     with get_client(sync_client=True) as client:
-        all_runs = client.read_artifacts()
-    found = {each.key: each for each in all_runs if str(each.flow_run_id) == ours}
+        found = {each.key: each for each in client.read_artifacts(artifact_filter=of_this_run)}
     assert {"curves", "per-class", "report", "summary"} <= set(found)
     assert str(found["curves"].data).startswith("![Learning curves](data:image/png;base64,")
     assert f"`{folder / 'report.html'}`" in str(found["report"].data)
