@@ -125,7 +125,7 @@ def decode(
                 raise
             try:
                 return _decode(ended(data), levels, at_least, max_pixels, cut=True)
-            except Exception:
+            except Exception:  # decoders raise all kinds; the first error names the cause
                 raise error from None
 
 

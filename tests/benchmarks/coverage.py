@@ -282,7 +282,26 @@ def drawn_row(part: Ranks, runs: int) -> list[float]:
 
 def tables() -> list[Table]:
     """List the tables of the page."""
-    counted = [
+    return [share_table(), counted_table(), ranked_table(), mean_table(), drawn_table()]
+
+
+def share_table() -> Table:
+    """Lay out the table of shares, by groups and sizes."""
+    return Table(
+        "Shares: accuracy, recall, precision, specificity",
+        ("groups", "images a group"),
+        [f"{share:g}" for share in SHARES],
+        [
+            ((str(groups), words(sizes)), partial(share_row, groups, sizes))
+            for groups in (23, 60, 161)
+            for sizes in SIZES
+        ],
+    )
+
+
+def counted_table() -> Table:
+    """Lay out the table of scores over the classes."""
+    parts = [
         Answers(groups, recalls, sizes, holds)
         for groups, recalls in (
             (20, (0.8, 0.8)),
@@ -295,91 +314,83 @@ def tables() -> list[Table]:
         for sizes in SIZES[:2]
         for holds in ("one class", "any class", "one class, 5 the first")
     ]
-    ranked = [
+    return Table(
+        "Scores over the classes",
+        ("groups", "true recalls", "images a group", "a group holds"),
+        [name.replace("_", " ") for name in COUNTED],
+        [
+            (
+                (str(part.groups), recalls_of(part), words(part.sizes), part.holds),
+                partial(counted_row, part),
+            )
+            for part in parts
+        ],
+        thinned=8,
+    )
+
+
+def ranked_table() -> Table:
+    """Lay out the table of the AUROC of two classes."""
+    parts = [
         (groups, others, sizes, together)
         for groups in (8, 20, 60)
         for others, together in ((groups, False), (3 * groups, False), (groups, True))
         for sizes in SIZES[:2]
     ]
-    drawn = [
+    return Table(
+        "AUROC of two classes",
+        ("groups of the smaller class", "of the other", "images a group", "a group holds"),
+        [f"{area:g}" for area in AUROCS],
+        [
+            (
+                (str(groups), str(others), words(sizes), "both classes" if both else "one class"),
+                partial(ranked_row, [Ranks(groups, others, sizes, area, both) for area in AUROCS]),
+            )
+            for groups, others, sizes, both in parts
+        ],
+        thinned=8,
+    )
+
+
+def mean_table() -> Table:
+    """Lay out the table of the mean AUROC of more classes."""
+    return Table(
+        "Mean AUROC of more classes",
+        ("classes", "groups", "images a group"),
+        [f"{apart:g} apart" for apart in APART],
+        [
+            (
+                (str(classes), str(groups), words(sizes)),
+                partial(mean_row, [Means(classes, groups, sizes, apart) for apart in APART]),
+            )
+            for classes, groups in ((3, 15), (3, 60), (10, 60))
+            for sizes in SIZES[:2]
+        ],
+        thinned=8,
+    )
+
+
+def drawn_table() -> Table:
+    """Lay out the table of the scores whose intervals are drawn."""
+    parts = [
         Ranks(groups, 2 * groups, sizes, area)
         for groups in (8, 20, 60)
         for sizes in SIZES[:2]
         for area in (0.8, 0.95)
     ]
-    return [
-        Table(
-            "Shares: accuracy, recall, precision, specificity",
-            ("groups", "images a group"),
-            [f"{share:g}" for share in SHARES],
-            [
-                ((str(groups), words(sizes)), partial(share_row, groups, sizes))
-                for groups in (23, 60, 161)
-                for sizes in SIZES
-            ],
-        ),
-        Table(
-            "Scores over the classes",
-            ("groups", "true recalls", "images a group", "a group holds"),
-            [name.replace("_", " ") for name in COUNTED],
-            [
-                (
-                    (str(part.groups), recalls_of(part), words(part.sizes), part.holds),
-                    partial(counted_row, part),
-                )
-                for part in counted
-            ],
-            thinned=8,
-        ),
-        Table(
-            "AUROC of two classes",
-            ("groups of the smaller class", "of the other", "images a group", "a group holds"),
-            [f"{area:g}" for area in AUROCS],
-            [
-                (
-                    (
-                        str(groups),
-                        str(others),
-                        words(sizes),
-                        "both classes" if together else "one class",
-                    ),
-                    partial(
-                        ranked_row,
-                        [Ranks(groups, others, sizes, area, together) for area in AUROCS],
-                    ),
-                )
-                for groups, others, sizes, together in ranked
-            ],
-            thinned=8,
-        ),
-        Table(
-            "Mean AUROC of more classes",
-            ("classes", "groups", "images a group"),
-            [f"{apart:g} apart" for apart in APART],
-            [
-                (
-                    (str(classes), str(groups), words(sizes)),
-                    partial(mean_row, [Means(classes, groups, sizes, apart) for apart in APART]),
-                )
-                for classes, groups in ((3, 15), (3, 60), (10, 60))
-                for sizes in SIZES[:2]
-            ],
-            thinned=8,
-        ),
-        Table(
-            "Scores whose intervals are drawn",
-            ("groups of the smaller class", "of the other", "images a group", "true AUROC"),
-            [name.replace("_", " ") for name in DRAWN],
-            [
-                (
-                    (str(part.groups), str(part.others), words(part.sizes), f"{part.auroc:g}"),
-                    partial(drawn_row, part),
-                )
-                for part in drawn
-            ],
-            thinned=16,
-        ),
-    ]
+    return Table(
+        "Scores whose intervals are drawn",
+        ("groups of the smaller class", "of the other", "images a group", "true AUROC"),
+        [name.replace("_", " ") for name in DRAWN],
+        [
+            (
+                (str(part.groups), str(part.others), words(part.sizes), f"{part.auroc:g}"),
+                partial(drawn_row, part),
+            )
+            for part in parts
+        ],
+        thinned=16,
+    )
 
 
 def words(sizes: Sizes) -> str:
