@@ -21,10 +21,10 @@ from uuid import UUID
 
 from cyclopts import Parameter
 
-from flows import command, server
-from flows.webhook import BLOCK_NAME, find_block, require_callable, save_block
-from resnext.errors import InputError
-from tasks.announce import PROMOTED, REGISTRY
+from flows.cli import run as command
+from flows.serving import server
+from flows.serving.webhook import BLOCK_NAME, find_block, require_callable, save_block
+from resnext.contracts.errors import InputError
 from tasks.orchestrator import (
     PREFECT_FLOWS_HEARTBEAT_FREQUENCY,
     PREFECT_UI_URL,
@@ -37,6 +37,7 @@ from tasks.orchestrator import (
     StateType,
     get_client,
 )
+from tasks.registry.announce import PROMOTED, REGISTRY
 
 FLOWS = ("full-pipeline", "retrain", "batch-predict", "compare")
 FAILURE = "resnext-pipeline: a run failed or crashed"

@@ -16,8 +16,10 @@ from typing import Annotated, Any, get_args
 from cyclopts import Group, Parameter
 from pydantic import Field
 
-from flows import command, server, terminal
-from flows.flags import (
+from flows.cli import run as command
+from flows.cli import terminal
+from flows.cli.command_line import command_line
+from flows.cli.flags import (
     DataFlags,
     DrawFlags,
     Flags,
@@ -28,6 +30,7 @@ from flows.flags import (
     SplitFlags,
     TrainingFlags,
 )
+from flows.cli.plan import Plan, given_of, resolve
 from flows.full_pipeline import (
     PICTURES_GROUP,
     RUN_GROUP,
@@ -35,18 +38,17 @@ from flows.full_pipeline import (
     TRAINING_GROUP,
     pipeline_stages,
 )
-from flows.plan import Plan, given_of, resolve
-from flows.typed import command_line
-from resnext.demo import DemoSettings
-from resnext.errors import InputError
-from resnext.recipe import Recipe
-from resnext.zoo import ARCHITECTURES
+from flows.serving import server
+from resnext.contracts.errors import InputError
+from resnext.data.demonstration import DemoSettings
+from resnext.models.architectures import ARCHITECTURES
+from resnext.training.recipe import Recipe
+from tasks.callbacks.history import add_tags
 from tasks.compare import COMPARISON, compare, publish_comparison
 from tasks.draw import PICTURES, draw
-from tasks.history import add_tags
 from tasks.orchestrator import Completed, State, flow, run_id
 from tasks.stage.artifact import Artifact, Runtime
-from tasks.stage.run import open_run
+from tasks.stage.runs import open_run
 
 log = logging.getLogger("flows.compare")  # also where this file is the program
 

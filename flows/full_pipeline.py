@@ -15,21 +15,23 @@ from typing import Annotated, Any
 
 from cyclopts import Group, Parameter
 
-from flows import command, server, terminal
-from flows.flags import DataFlags, EvaluationFlags, RunFlags, SplitFlags, TrainingFlags
-from flows.plan import Plan, name_of, require_positive, resolve
-from flows.typed import as_in_readme
+from flows.cli import run as command
+from flows.cli import terminal
+from flows.cli.command_line import as_in_readme
+from flows.cli.flags import DataFlags, EvaluationFlags, RunFlags, SplitFlags, TrainingFlags
+from flows.cli.plan import Plan, name_of, require_positive, resolve
+from flows.serving import server
 from reports.evaluation.settings import EvaluationSettings
-from resnext.card import read_card
-from resnext.demo import DemoSettings
+from resnext.contracts.tables import read_manifest
+from resnext.data.demonstration import DemoSettings
 from resnext.device import describe, probe_memory
-from resnext.tables import read_manifest
+from resnext.models.card import read_card
 from tasks.audit import audit
+from tasks.callbacks.history import add_tags
 from tasks.draw import PICTURES, draw
 from tasks.drift import drift_of_batch, publish_drift
 from tasks.evaluate import evaluate
 from tasks.explain import explain
-from tasks.history import add_tags
 from tasks.orchestrator import Completed, State, flow, run_id, running
 from tasks.pack import pack
 from tasks.plot import plot
@@ -40,7 +42,7 @@ from tasks.report import About, report
 from tasks.scan import scan, scan_pictures
 from tasks.split import split
 from tasks.stage.artifact import Artifact, Runtime
-from tasks.stage.run import open_run, point_latest
+from tasks.stage.runs import open_run, point_latest
 from tasks.train import train
 
 PICTURES_GROUP = Group.create_ordered("Which pictures")

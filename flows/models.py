@@ -21,13 +21,14 @@ from typing import Annotated, Literal
 
 from cyclopts import Parameter
 
-from flows import command, server
-from flows.flags import REPOSITORY
-from reports.words import display_width, printable
-from resnext.errors import InputError
-from tasks import registry
-from tasks.announce import announce_promotion
-from tasks.registry import Pointer, Version
+from flows.cli import run as command
+from flows.cli.flags import REPOSITORY
+from flows.serving import server
+from resnext.contracts.errors import InputError
+from resnext.contracts.formatting import display_width, printable
+from tasks.registry import registry
+from tasks.registry.announce import announce_promotion
+from tasks.registry.registry import Pointer, Version
 
 BY_HAND = "by hand"
 

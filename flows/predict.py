@@ -13,22 +13,24 @@ from typing import Annotated, Any
 
 from cyclopts import Parameter
 
-from flows import command, server, terminal
-from flows.answering import choose_model, say_who_answers
-from flows.drift import note_drift_of_batch
-from flows.flags import PredictFlags
-from flows.plan import reading_of, store_folder
-from flows.typed import command_line
-from resnext.card import ModelCard, read_card
+from flows.cli import run as command
+from flows.cli import terminal
+from flows.cli.command_line import command_line
+from flows.cli.flags import PredictFlags
+from flows.cli.model_choice import choose_model, say_who_answers
+from flows.cli.plan import reading_of, store_folder
+from flows.retraining.drift import note_drift_of_batch
+from flows.serving import server
+from resnext.contracts.errors import InputError
+from resnext.data.manifest.listing import list_pictures
 from resnext.device import count_cpus, plan_compute
-from resnext.errors import InputError
-from resnext.manifest.listing import list_pictures
-from tasks.history import add_tags
+from resnext.models.card import ModelCard, read_card
+from tasks.callbacks.history import add_tags
 from tasks.orchestrator import Completed, State, flow, run_id
 from tasks.predict import answers_of, predict_pictures, publish_predictions
 from tasks.scan import scan_pictures
 from tasks.stage.artifact import Artifact, Runtime
-from tasks.stage.run import open_run
+from tasks.stage.runs import open_run
 from tasks.stage.store import is_altered
 
 log = logging.getLogger("flows.predict")  # also where this file is the program

@@ -21,10 +21,10 @@ from typing import Annotated, Any
 from cyclopts import Group, Parameter
 from filelock import FileLock, Timeout
 
-from flows import command, server, terminal
-from flows.champion import differences, present, require_sound, settings_of
-from flows.decision import Judgement, conclude, judgement, note_of, say
-from flows.flags import (
+from flows.cli import run as command
+from flows.cli import terminal
+from flows.cli.command_line import command_line
+from flows.cli.flags import (
     DataFlags,
     DecisionFlags,
     DrawFlags,
@@ -36,6 +36,7 @@ from flows.flags import (
     SplitFlags,
     TrainingFlags,
 )
+from flows.cli.plan import Plan, as_parameters, given_of, resolve
 from flows.full_pipeline import (
     EVALUATION_GROUP,
     PICTURES_GROUP,
@@ -46,22 +47,23 @@ from flows.full_pipeline import (
     runtime_of,
     stages_after_scan,
 )
-from flows.plan import Plan, as_parameters, given_of, resolve
-from flows.schedule import require_schedule, serve
-from flows.typed import command_line
+from flows.retraining.champion import differences, present, require_sound, settings_of
+from flows.retraining.decision import Judgement, conclude, judgement, note_of, say
+from flows.serving import server
+from flows.serving.schedule import require_schedule, serve
 from reports.evaluation.settings import DecisionSettings
-from resnext.card import read_card
-from resnext.errors import InputError
-from resnext.tables import read_manifest
-from tasks import registry
-from tasks.announce import announce_promotion
-from tasks.history import add_tags
+from resnext.contracts.errors import InputError
+from resnext.contracts.tables import read_manifest
+from resnext.models.card import read_card
+from tasks.callbacks.history import add_tags
 from tasks.orchestrator import Completed, State, flow, run_id
-from tasks.registry import About, Version
+from tasks.registry import registry
+from tasks.registry.announce import announce_promotion
+from tasks.registry.registry import About, Version
 from tasks.scan import scan
 from tasks.stage.artifact import Artifact
 from tasks.stage.key import fingerprint
-from tasks.stage.run import MODEL, open_run
+from tasks.stage.runs import MODEL, open_run
 
 log = logging.getLogger("flows.retrain")  # also where this file is the program
 

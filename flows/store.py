@@ -14,12 +14,12 @@ from typing import Annotated, Literal
 
 from cyclopts import Parameter
 
-from flows import command
-from flows.flags import REPOSITORY
-from reports.words import plural
-from resnext.errors import InputError
+from flows.cli import run as command
+from flows.cli.flags import REPOSITORY
+from resnext.contracts.errors import InputError
+from resnext.contracts.formatting import plural
 from tasks.stage import prune as pruning
-from tasks.stage.run import run_record, run_status, runs
+from tasks.stage.runs import run_record, run_status, runs
 
 
 def main(

@@ -17,11 +17,13 @@ from pathlib import Path
 
 from filelock import FileLock, Timeout
 
-from flows import command, page, server
-from flows.address import LOOPBACK, ServerError, without_login
 from flows.automations import watch_heartbeats_where_none_does
-from flows.flags import REPOSITORY
-from flows.pool import (
+from flows.cli import run as command
+from flows.cli.flags import REPOSITORY
+from flows.serving import programs as page
+from flows.serving import server
+from flows.serving.address import LOOPBACK, ServerError, without_login
+from flows.serving.deployments import (
     LOOK_EVERY,
     POOL,
     asleep,
@@ -32,8 +34,8 @@ from flows.pool import (
     worker_name,
     write_deployments,
 )
-from flows.schedule import next_runs
-from resnext.errors import InputError
+from flows.serving.schedule import next_runs
+from resnext.contracts.errors import InputError
 from tasks.orchestrator import PREFECT_API_URL
 
 

@@ -11,7 +11,7 @@ from typing import Any, NamedTuple
 
 import pandas as pd
 
-from reports.words import printable
+from resnext.contracts.formatting import printable
 
 PREFIX = "calibrated_"
 

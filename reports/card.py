@@ -16,7 +16,7 @@ from typing import Any
 from reports import score
 from reports.division import cautions, leak_verdict, random_verdict
 from reports.html import ReportContent
-from reports.words import count, plain, undefined
+from resnext.contracts.formatting import count, plain, undefined
 
 FIGURES = ("accuracy", "balanced_accuracy", "macro_f1", "auroc", "mcc", "log_loss", "brier", "ece")
 

@@ -12,7 +12,7 @@ from typing import Any
 
 import pandas as pd
 
-from reports.words import NOT_AVAILABLE, count, percent, plural
+from resnext.contracts.formatting import NOT_AVAILABLE, count, percent, plural
 
 PARTS = {"train": "Train", "val": "Validation", "test": "Test", "unused": "Unused"}
 """The parts of a split and what a reader calls them."""

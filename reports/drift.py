@@ -29,13 +29,7 @@ import pandas as pd
 from scipy.stats import MonteCarloMethod, chi2_contingency
 
 from reports.drift_note import FEWEST, describe
-from reports.evaluation.bootstrap import (
-    SEED,
-    UNDEFINED,
-    Interval,
-    draw_counts,
-    interval,
-)
+from reports.evaluation.bootstrap import SEED, UNDEFINED, Interval, draw_counts, interval
 from reports.evaluation.sample import FloatArray, IntArray, classes_of, group_codes
 from reports.evaluation.wilson import share_interval
 

@@ -9,7 +9,7 @@ from __future__ import annotations
 
 from typing import Any
 
-from reports.words import NOT_AVAILABLE, plural, printable, undefined
+from resnext.contracts.formatting import NOT_AVAILABLE, plural, printable, undefined
 
 FEWEST = 10
 """So many groups are needed on a side to tell anything."""

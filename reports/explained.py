@@ -13,7 +13,7 @@ from typing import Any, NamedTuple
 import pandas as pd
 
 from reports.pairs import thumbnail
-from reports.words import count, percent, plural, undefined
+from resnext.contracts.formatting import count, percent, plural, undefined
 
 ALARMING = 1.25
 """From so many times an even map's share on, heat at the border is warned of."""

@@ -10,7 +10,7 @@ from typing import Any
 
 import pandas as pd
 
-from reports.words import count, plural
+from resnext.contracts.formatting import count, plural
 
 NONE = "none"
 ABOUT_EQUAL = 1.05

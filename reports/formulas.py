@@ -2,7 +2,7 @@
 
 A text that begins like a formula, such as "=1+1", is written after an apostrophe. One that holds
 apostrophes before such a beginning gets one more, so that every text comes back as it was.
-`resnext.tables` does the same for the tables of the library.
+`resnext.contracts.tables` does the same for the tables of the library.
 
 Source: https://owasp.org/www-community/attacks/CSV_Injection
 """

@@ -38,7 +38,7 @@ from reports.explained import look
 from reports.folder import folder_facts
 from reports.pairs import sheets
 from reports.shown import shown_figures
-from reports.words import count, decimal, percent, plural
+from resnext.contracts.formatting import count, decimal, percent, plural
 
 CARRIED_FILES = (
     "pages/audit.html.j2",

@@ -12,7 +12,7 @@ from dataclasses import dataclass
 from typing import Any, NamedTuple
 
 from reports.division import PARTS
-from reports.words import count, plural
+from resnext.contracts.formatting import count, plural
 
 THUMBNAIL = re.compile(r"data:image/(?:jpeg|png);base64,[A-Za-z0-9+/]+={0,2}")
 KINDS = {

@@ -14,7 +14,14 @@ from typing import Any
 import pandas as pd
 
 from reports.evaluation.sample import FEWEST
-from reports.words import decimal, display_width, percent, plural, printable, undefined
+from resnext.contracts.formatting import (
+    decimal,
+    display_width,
+    percent,
+    plural,
+    printable,
+    undefined,
+)
 
 Metrics = Mapping[str, Any]
 Bounds = Sequence[float | None] | None

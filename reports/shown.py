@@ -12,7 +12,7 @@ from dataclasses import dataclass
 import pandas as pd
 
 from reports.division import validation_name
-from reports.words import count, percent, plural, undefined
+from resnext.contracts.formatting import count, percent, plural, undefined
 
 CAPTIONS = {
     "curves": (

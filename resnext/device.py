@@ -18,7 +18,7 @@ from typing import TYPE_CHECKING, Literal
 
 from pydantic import BaseModel, Field
 
-from resnext.errors import InputError
+from resnext.contracts.errors import InputError
 
 if TYPE_CHECKING:
     import torch

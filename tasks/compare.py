@@ -4,7 +4,7 @@ import logging
 from typing import Annotated
 
 from reports.formulas import read_rows
-from tasks.history import tell
+from tasks.callbacks.history import tell
 from tasks.orchestrator import NO_CACHE, create_table_artifact, task
 from tasks.stage.artifact import Artifact, Reads, Work
 from tasks.stage.decorator import stage

@@ -4,9 +4,9 @@ from pathlib import Path
 from typing import Annotated, Any
 
 from reports.evaluation.settings import DecisionSettings
-from tasks.history import tell
+from tasks.callbacks.history import tell
 from tasks.orchestrator import NO_CACHE, create_markdown_artifact, create_table_artifact, task
-from tasks.registry import Pointer, Version
+from tasks.registry.registry import Pointer, Version
 from tasks.stage.artifact import Artifact, Reads, Work
 from tasks.stage.decorator import stage
 

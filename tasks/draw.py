@@ -1,6 +1,6 @@
 """Draw the synthetic demonstration set, for runs that are given no pictures."""
 
-from resnext import demo
+from resnext.data import demonstration as demo
 from tasks.stage.artifact import Work
 from tasks.stage.decorator import stage
 

@@ -8,10 +8,10 @@ import logging
 from pathlib import Path
 from typing import Annotated, Any
 
-from reports.words import percent_interval, plain, printable
+from resnext.contracts.formatting import percent_interval, plain, printable
+from resnext.contracts.tables import read_manifest, read_split_pictures, write_table
 from resnext.device import Compute
-from resnext.tables import read_manifest, read_split_pictures, write_table
-from tasks.history import tell
+from tasks.callbacks.history import tell
 from tasks.orchestrator import NO_CACHE, create_table_artifact, task
 from tasks.pack import Packed, open_pixels
 from tasks.stage.artifact import Artifact, Reads, Work
@@ -38,7 +38,7 @@ def predict_new(
     compute: Compute,
 ) -> None:
     """Write new_predictions.csv: answers to the pictures that the manifest `known` lacks."""
-    from resnext import predictions
+    from resnext.inference import predict as predictions
 
     table = predictions.predict_new(
         manifest.path("manifest.csv"),

@@ -18,7 +18,7 @@ def explain(
     compute: Compute,
 ) -> None:
     """Write explained.json: the most confident mistakes, and right answers of each class."""
-    from resnext import explain as explanation
+    from resnext.inference import explain as explanation
 
     explained = explanation.explain(
         work.pictures,

@@ -2,14 +2,14 @@
 
 from typing import Annotated
 
-from resnext.images import PackedPixels, Picture
-from resnext.images import pack as pack_pixels
-from resnext.levels import Levels
-from resnext.tables import read_manifest
+from resnext.contracts.tables import read_manifest
+from resnext.data.decoding.levels import Levels
+from resnext.data.pixels import PackedPixels, Picture
+from resnext.data.pixels import pack as pack_pixels
+from tasks.callbacks.watch import counting
 from tasks.scan import read_levels
 from tasks.stage.artifact import Artifact, Reads, Work
 from tasks.stage.decorator import stage
-from tasks.watch import counting
 
 Packed = Annotated[Artifact, Reads("pixels.npy", "pixels.txt")]
 

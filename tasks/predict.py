@@ -6,10 +6,10 @@ from typing import Annotated
 
 from reports.answers import Answer, answer_of
 from reports.tables import read_json
-from reports.words import plain, plural, printable
+from resnext.contracts.formatting import plain, plural, printable
+from resnext.contracts.tables import read_table, write_table
 from resnext.device import Compute
-from resnext.tables import read_table, write_table
-from tasks.history import tell
+from tasks.callbacks.history import tell
 from tasks.orchestrator import NO_CACHE, create_table_artifact, task
 from tasks.pack import Packed, open_pixels
 from tasks.stage.artifact import Artifact, Reads, Work
@@ -28,7 +28,7 @@ def predict(
     compute: Compute,
 ) -> None:
     """Write predictions.csv."""
-    from resnext import predictions
+    from resnext.inference import predict as predictions
 
     table = predictions.predict_split(
         manifest.path("manifest.csv"),
@@ -52,7 +52,7 @@ def predict_pictures(
 
     `model` holds one file, the weights; `scores` the temperature, which is 1 without them.
     """
-    from resnext import predictions
+    from resnext.inference import predict as predictions
 
     table = predictions.predict_pictures(
         work.pictures,

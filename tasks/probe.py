@@ -9,7 +9,7 @@ import logging
 from typing import Annotated
 
 from resnext.device import Compute
-from resnext.recipe import Recipe
+from resnext.training.recipe import Recipe
 from tasks.stage.artifact import Artifact, Reads, Work
 from tasks.stage.decorator import stage
 from tasks.stage.store import write_json
@@ -26,8 +26,9 @@ def probe(
     memory: int,
 ) -> None:
     """Write memory.json: `accumulate`, for a device with so many bytes of memory."""
-    from resnext import device, tables
-    from resnext.memory import parts_that_fit
+    from resnext import device
+    from resnext.contracts import tables
+    from resnext.training.memory import parts_that_fit
 
     device.apply(compute)
     classes = tables.read_table(split.path("split.csv"))["label"].nunique()

@@ -10,14 +10,9 @@ from pathlib import Path
 from typing import Any
 
 from reports.formulas import read_rows
-from reports.words import decimal_interval, percent_interval
-from tasks.history import tell
-from tasks.orchestrator import (
-    NO_CACHE,
-    create_markdown_artifact,
-    create_table_artifact,
-    task,
-)
+from resnext.contracts.formatting import decimal_interval, percent_interval
+from tasks.callbacks.history import tell
+from tasks.orchestrator import NO_CACHE, create_markdown_artifact, create_table_artifact, task
 from tasks.stage.artifact import Artifact
 
 COUNTS = {"n": "test pictures", "groups": "groups (patients) of them"}

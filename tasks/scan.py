@@ -13,16 +13,16 @@ from pathlib import Path
 import numpy as np
 import pandas as pd
 
-from resnext import tables
-from resnext.levels import Levels, find_levels
-from resnext.manifest import scan as manifest
-from resnext.manifest.describe import describe_odd, describe_scan
-from resnext.manifest.settings import ReadingSettings
+from resnext.contracts import tables
+from resnext.data.decoding.levels import Levels, find_levels
+from resnext.data.manifest import scan as manifest
+from resnext.data.manifest.describe import describe_odd, describe_scan
+from resnext.data.manifest.settings import ReadingSettings
+from tasks.callbacks.watch import counting
 from tasks.stage.artifact import Artifact, Runtime, Work
 from tasks.stage.decorator import stage
 from tasks.stage.key import digest_of
 from tasks.stage.store import replace_file, write_json
-from tasks.watch import counting
 
 log = logging.getLogger(__name__)
 

@@ -3,8 +3,8 @@
 import logging
 from typing import Annotated
 
-from resnext.split import settings as splits
-from resnext.tables import read_manifest, write_table
+from resnext.contracts.tables import read_manifest, write_table
+from resnext.data.split import settings as splits
 from tasks.scan import read_levels
 from tasks.stage.artifact import Artifact, Reads, Work
 from tasks.stage.decorator import stage
@@ -34,9 +34,9 @@ def split(
     """
     import numpy as np
 
-    from resnext.split.describe import describe_split
-    from resnext.split.division import divide
-    from resnext.split.told import Sources
+    from resnext.data.split.describe import describe_split
+    from resnext.data.split.division import divide
+    from resnext.data.split.told import Sources
 
     given_tables = (groups, given, earlier, earlier_manifest, earlier_joined)
     tables = (table.single_path() if table else None for table in given_tables)

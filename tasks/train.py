@@ -4,12 +4,12 @@ import logging
 from typing import Annotated
 
 from resnext import device
-from resnext.recipe import Recipe
+from resnext.training.recipe import Recipe
+from tasks.callbacks.watch import TrainingWatcher, say
 from tasks.pack import Packed, open_pixels
 from tasks.scan import read_levels
 from tasks.stage.artifact import Artifact, Reads, Work
 from tasks.stage.decorator import stage
-from tasks.watch import TrainingWatcher, say
 
 log = logging.getLogger(__name__)
 
@@ -25,8 +25,8 @@ def train(
     weights: Annotated[Artifact | None, Reads()] = None,
 ) -> None:
     """Write model.safetensors, history.csv, summary.txt and timing.csv."""
-    from resnext import training
-    from resnext.progress import Checkpoints
+    from resnext.training import train as training
+    from resnext.training.checkpoints import Checkpoints
 
     packed = open_pixels(pixels)
     parts = training.read_parts(manifest.path("manifest.csv"), split.path("split.csv"), packed)

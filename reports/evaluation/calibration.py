@@ -28,7 +28,7 @@ from sklearn.metrics import roc_curve
 
 from reports.evaluation.sample import BoolArray, FloatArray, Sample
 from reports.evaluation.settings import HALF, EvaluationSettings, positive_class
-from reports.words import plural
+from resnext.contracts.formatting import plural
 
 FEWEST_OF_A_SIDE = 5
 """So many pictures of the positive class, and of the others, a threshold is chosen on at least."""

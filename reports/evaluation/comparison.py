@@ -17,7 +17,7 @@ import pandas as pd
 from reports.evaluation.evaluate import compute, summary
 from reports.evaluation.paired import Difference, paired_difference
 from reports.evaluation.sample import classes_of, evaluated, read_sample
-from reports.words import percent
+from resnext.contracts.formatting import percent
 
 FIGURES = ("accuracy", "balanced_accuracy", "macro_f1")
 DIFFERENCE = "balanced_accuracy"

@@ -22,7 +22,7 @@ import pandas as pd
 
 from reports.evaluation.paired import Difference, Signs, luck, paired_difference, sign_test
 from reports.evaluation.settings import DecisionSettings
-from reports.words import plural, undefined
+from resnext.contracts.formatting import plural, undefined
 
 SHOWN = 5
 ALL_USES = 0.05

@@ -29,7 +29,7 @@ from reports.figures.style import (
     sentence,
     styled,
 )
-from reports.words import count, percent, plural
+from resnext.contracts.formatting import count, percent, plural
 
 BAR = "#9fb4c4"
 TICKS = (0, 0.2, 0.4, 0.6, 0.8, 1)

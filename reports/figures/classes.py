@@ -25,7 +25,7 @@ from reports.figures.style import (
     sentence,
     styled,
 )
-from reports.words import count, percent
+from resnext.contracts.formatting import count, percent
 
 MEASURES = {"recall": BLUE, "precision": VERMILION}
 ROW, SMALLEST_ROW, TALLEST = 0.34, 0.16, 16.0

@@ -44,7 +44,7 @@ from reports.figures.style import (
     sentence,
     styled,
 )
-from reports.words import percent
+from resnext.contracts.formatting import percent
 
 CHANCE: dict[str, Any] = {"color": QUIET, "linewidth": 1, "linestyle": (0, (4, 3)), "zorder": 1}
 MOST_COLUMNS = 5

@@ -14,7 +14,7 @@ from pathlib import Path
 
 from matplotlib import font_manager
 
-from reports.words import display_width
+from resnext.contracts.formatting import display_width
 
 LATIN_FONT = "DejaVu Sans"
 WIDE_FONTS = (

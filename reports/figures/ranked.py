@@ -17,7 +17,7 @@ import pandas as pd
 
 from reports.figures.fonts import figure_labels
 from reports.figures.style import FloatArray
-from reports.words import decimal, percent_interval, undefined
+from resnext.contracts.formatting import decimal, percent_interval, undefined
 
 Bounds = tuple[float, float] | None
 Metrics = Mapping[str, Any]

@@ -16,11 +16,12 @@ from contextvars import ContextVar
 from pathlib import Path
 from typing import Any, Concatenate, Generic, ParamSpec, get_args
 
-from resnext.errors import InputError
+from resnext.contracts.errors import InputError
+from tasks.callbacks.watch import StoppedError
 from tasks.orchestrator import NO_CACHE, Cancelled, Completed, Failed, State, Task, task
 from tasks.stage.artifact import Artifact, Reads, Runtime, Work
 from tasks.stage.key import cache_key, digest_of
-from tasks.stage.run import asked_of, link
+from tasks.stage.runs import asked_of, link
 from tasks.stage.store import (
     facts_of,
     finish,
@@ -30,7 +31,6 @@ from tasks.stage.store import (
     partial_folder,
     scratch_folder,
 )
-from tasks.watch import StoppedError
 
 log = logging.getLogger(__name__)
 

@@ -29,7 +29,7 @@ from tasks.stage.artifact import Artifact
 
 STORE_VERSION = 2
 PROJECT = frozenset({"flows", "tasks", "resnext", "reports"})
-NOT_COUNTED = ("tasks.stage", "tasks.orchestrator", "tasks.watch")
+NOT_COUNTED = ("tasks.stage", "tasks.orchestrator", "tasks.callbacks.watch")
 KEY_LENGTH = 20  # hexadecimal digits, 80 bits: no two keys meet by chance
 
 # Where the name that is imported isn't the name that is installed; the others are the same.

@@ -17,7 +17,7 @@ from typing import Any
 from filelock import BaseFileLock, Timeout
 
 from tasks.stage.key import KEY_LENGTH
-from tasks.stage.run import LATEST, MODEL, REGISTRY, RUNS, holders, run_lock, runs, used_by
+from tasks.stage.runs import LATEST, MODEL, REGISTRY, RUNS, holders, run_lock, runs, used_by
 from tasks.stage.store import DAMAGED, PARTIAL, RECORD, SCRATCH, faults, lock_of
 
 UNFINISHED = f"{re.escape(PARTIAL)}|{re.escape(SCRATCH)}|{re.escape(DAMAGED)}-.*"

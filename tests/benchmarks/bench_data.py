@@ -23,10 +23,10 @@ import imagehash
 import numpy as np
 from PIL import Image
 
+from resnext.data.manifest.scan import scan
+from resnext.data.split.duplicates import LISTED
+from resnext.data.split.neighbours import neighbours
 from resnext.device import count_cpus
-from resnext.manifest.scan import scan
-from resnext.split.duplicates import LISTED
-from resnext.split.neighbours import neighbours
 from tasks.scan import scan as scan_stage
 from tasks.stage.artifact import Runtime
 from tests.benchmarks.measuring import describe_machine, in_turns, report
@@ -156,12 +156,12 @@ def memory() -> None:
 
 def divide_rows(rows: int) -> None:
     """Write a manifest and divide it; print the peak memory in MiB and the seconds it took."""
-    from resnext.split.division import divide
-    from resnext.split.settings import SplitSettings
-    from resnext.tables import read_manifest, write_table
+    from resnext.contracts.tables import read_manifest, write_table
+    from resnext.data.split.division import divide
+    from resnext.data.split.settings import SplitSettings
 
     blank = Image.new("RGB", (224, 224))  # the rows have no files
-    thumbnails = patch("resnext.split.contact.read_scanned", return_value=blank)
+    thumbnails = patch("resnext.data.split.contact.read_scanned", return_value=blank)
     with thumbnails, tempfile.TemporaryDirectory() as folder:
         place = Path(folder) / "manifest.csv"
         write_manifest(rows, place)

@@ -25,7 +25,7 @@ import torchvision
 from torch import Tensor, nn
 
 from resnext.device import COMPILED, MEMORY_FORMATS, count_cpus
-from resnext.zoo import ARCHITECTURES, build
+from resnext.models.architectures import ARCHITECTURES, build
 from tests.benchmarks.grouped_loop import build_loop
 from tests.benchmarks.measuring import describe_machine, render, seconds_of
 

@@ -25,16 +25,17 @@ from torch.utils.data import DataLoader
 from torchvision.datasets import ImageFolder
 from torchvision.transforms import v2
 
-from resnext import device, engine
-from resnext.augment import ASPECTS, COLOUR, DEGREES, HUE, SMALLEST_AREA
-from resnext.batches import Batches, Part, epoch_order
+from resnext import device
+from resnext.data.manifest.scan import scan
+from resnext.data.pixels import MEAN, STD, PackedPixels, Picture, pack
 from resnext.device import Compute
-from resnext.images import MEAN, STD, PackedPixels, Picture, pack
-from resnext.manifest.scan import scan
-from resnext.optimise import Step
-from resnext.progress import Checkpoints
-from resnext.recipe import Augment, Recipe
-from resnext.zoo import build
+from resnext.models.architectures import build
+from resnext.training import engine
+from resnext.training.augmentation import ASPECTS, COLOUR, DEGREES, HUE, SMALLEST_AREA
+from resnext.training.batches import Batches, Part, epoch_order
+from resnext.training.checkpoints import Checkpoints
+from resnext.training.recipe import Augment, Recipe
+from resnext.training.step import Step
 from tests.benchmarks import script_loop
 from tests.benchmarks.grouped_loop import build_loop
 from tests.benchmarks.measuring import describe_machine, in_turns, report, seconds_of

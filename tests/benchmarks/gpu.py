@@ -33,12 +33,13 @@ from torch.utils.data import DataLoader
 from torchvision.datasets import ImageFolder
 from torchvision.transforms import v2
 
-from resnext import device, engine
-from resnext.batches import Batch, Batches, epoch_order
+from resnext import device
 from resnext.device import Compute
-from resnext.optimise import MEMORY_FORMATS, Step, autocast
-from resnext.recipe import Recipe
-from resnext.zoo import build
+from resnext.models.architectures import build
+from resnext.training import engine
+from resnext.training.batches import Batch, Batches, epoch_order
+from resnext.training.recipe import Recipe
+from resnext.training.step import MEMORY_FORMATS, Step, autocast
 from tests.benchmarks.bench_training import Pictures, eval_steps, prepare, train_steps
 from tests.benchmarks.measuring import describe_machine, render
 

@@ -1,7 +1,7 @@
 """The network of 38 weighted layers with each group as a convolution of its own.
 
-Written out flat and apart from `resnext.model`, as a second opinion: the tests hold both against
-each other, the benchmark measures what the native grouped convolution saves.
+Written out flat and apart from `resnext.models.resnext`, as a second opinion: the tests hold both
+against each other, the benchmark measures what the native grouped convolution saves.
 """
 
 import torch

@@ -14,9 +14,11 @@ from typing import Any
 import pytest
 from prefect.client.orchestration import SyncPrefectClient
 
-from flows import automations, command, server
-from flows.webhook import save_block
-from resnext.errors import InputError
+from flows import automations
+from flows.cli import run as command
+from flows.serving import server
+from flows.serving.webhook import save_block
+from resnext.contracts.errors import InputError
 from tasks.orchestrator import (
     PREFECT_API_URL,
     PREFECT_FLOWS_HEARTBEAT_FREQUENCY,
@@ -24,7 +26,7 @@ from tasks.orchestrator import (
     get_client,
     temporary_settings,
 )
-from tests.flows.serving import (
+from tests.flows.serving.serving import (
     REPOSITORY,
     end,
     run_python,
@@ -33,7 +35,7 @@ from tests.flows.serving import (
     wait_until,
 )
 from tests.flows.test_models import registered
-from tests.tasks.test_announce import VERSION
+from tests.tasks.registry.test_announce import VERSION
 
 FLOW = """
 import os, time
@@ -48,8 +50,8 @@ a_flow()
 PROMOTE = """
 import sys
 from pathlib import Path
-from tasks.announce import announce_promotion
-from tasks.registry import Version
+from tasks.registry.announce import announce_promotion
+from tasks.registry.registry import Version
 version = Version.model_validate_json(sys.argv[2])
 announce_promotion(Path(sys.argv[1]), version, 'better by "4" points')
 """

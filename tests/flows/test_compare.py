@@ -6,9 +6,10 @@ from pathlib import Path
 import pandas as pd
 import pytest
 
-from flows import command, compare
+from flows import compare
+from flows.cli import run as command
+from flows.cli.flags import DrawFlags, MachineFlags, PictureFlags, TrainingFlags
 from flows.compare import CompareFlags, Contestant, contestant_flags, plan_all
-from flows.flags import DrawFlags, MachineFlags, PictureFlags, TrainingFlags
 from tests.conftest import REPOSITORY, make_tree
 
 TINY = ["--image-size", "32", "--epochs", "1", "--batch-size", "8", "--device", "cpu"]

@@ -8,9 +8,9 @@ from pathlib import Path
 
 import pytest
 
-from flows import address
+from flows.serving import address
 from tests.conftest import REPOSITORY
-from tests.flows.serving import (
+from tests.flows.serving.serving import (
     Api,
     end,
     environment,

@@ -3,18 +3,19 @@ from pathlib import Path
 
 import pytest
 
-from flows import command, models
-from flows.answering import choose_model
-from resnext.errors import InputError
-from tasks import registry
-from tasks.registry import About
-from tasks.stage.run import MODEL, open_run
+from flows import models
+from flows.cli import run as command
+from flows.cli.model_choice import choose_model
+from resnext.contracts.errors import InputError
+from tasks.registry import registry
+from tasks.registry.registry import About
+from tasks.stage.runs import MODEL, open_run
 
 
 @pytest.fixture(autouse=True)
 def no_server(monkeypatch: pytest.MonkeyPatch) -> None:
     """Announce nothing to a server that may run on this machine."""
-    monkeypatch.setattr("flows.server.current", lambda: None)
+    monkeypatch.setattr("flows.serving.server.current", lambda: None)
 
 
 def said(capsys: pytest.CaptureFixture[str], *words: str) -> tuple[int, str]:

@@ -15,7 +15,7 @@ import pandas as pd
 import pytest
 from PIL import Image
 
-from tasks.stage.run import run_record, runs
+from tasks.stage.runs import run_record, runs
 
 REPOSITORY = Path(__file__).resolve().parents[2]
 TINY = ["--image-size", "32", "--epochs", "1", "--batch-size", "8", "--device", "cpu"]

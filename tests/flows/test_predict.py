@@ -4,9 +4,11 @@ from pathlib import Path
 
 import pytest
 
-from flows import command, predict, terminal
-from flows.flags import PredictFlags
-from resnext.errors import InputError
+from flows import predict
+from flows.cli import run as command
+from flows.cli import terminal
+from flows.cli.flags import PredictFlags
+from resnext.contracts.errors import InputError
 from tasks.orchestrator import PREFECT_API_URL, get_client, temporary_settings
 
 

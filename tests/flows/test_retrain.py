@@ -11,16 +11,16 @@ import pandas as pd
 import pytest
 from PIL import Image
 
-from flows import decision
 from flows import retrain as flow
-from flows.answering import choose_model
-from flows.flags import DecisionFlags, MachineFlags, PictureFlags, TrainingFlags
-from resnext.errors import InputError
-from tasks import registry
+from flows.cli.flags import DecisionFlags, MachineFlags, PictureFlags, TrainingFlags
+from flows.cli.model_choice import choose_model
+from flows.retraining import decision
+from resnext.contracts.errors import InputError
 from tasks.orchestrator import State
+from tasks.registry import registry
 from tasks.stage.key import Fingerprint, fingerprint
 from tasks.stage.prune import prune
-from tasks.stage.run import run_record, runs
+from tasks.stage.runs import run_record, runs
 
 pytestmark = pytest.mark.usefixtures("prefect_server")
 TRAINING = TrainingFlags(arch="resnext38_32x4d", image_size=32, epochs=1, batch_size=8)
@@ -108,7 +108,7 @@ def killed_before_promotion(
         raise KilledError
 
     with monkeypatch.context() as patched:
-        patched.setattr("tasks.registry._crown", die)
+        patched.setattr("tasks.registry.registry._crown", die)
         with pytest.raises(KilledError):
             place.end(training).result()
 

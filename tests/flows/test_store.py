@@ -6,13 +6,13 @@ from pathlib import Path
 
 import pytest
 
-from flows import command
 from flows import store as flow
-from resnext.errors import InputError
-from resnext.recipe import Recipe
+from flows.cli import run as command
+from resnext.contracts.errors import InputError
+from resnext.training.recipe import Recipe
 from tasks.stage.artifact import Runtime, Work
 from tasks.stage.decorator import stage
-from tasks.stage.run import open_run
+from tasks.stage.runs import open_run
 
 
 @stage()

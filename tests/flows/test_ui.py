@@ -14,9 +14,9 @@ from typing import Any
 import pytest
 from playwright.sync_api import Locator, Page, expect, sync_playwright
 
-from flows import address, server
+from flows.serving import address, server
 from tests.conftest import REPOSITORY, make_tree
-from tests.flows.serving import (
+from tests.flows.serving.serving import (
     BEHIND_A_PROXY,
     NOBODY,
     Api,

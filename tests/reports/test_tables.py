@@ -7,7 +7,7 @@ import pandas as pd
 import pytest
 
 from reports import tables
-from resnext import tables as library_tables
+from resnext.contracts import tables as library_tables
 
 AWKWARD = ["NA", "001", "猴痘", "", "nan", 'a "quoted", name', "two\nlines", "bare\rreturn", "None"]
 

@@ -10,9 +10,9 @@ import torch
 from pydantic import ValidationError
 
 from resnext import device
+from resnext.contracts.errors import InputError
 from resnext.device import Compute, apply, describe, plan_compute
-from resnext.errors import InputError
-from resnext.zoo import ARCHITECTURES
+from resnext.models.architectures import ARCHITECTURES
 
 CPU = Compute(
     device="cpu", threads=2, precision="fp32", memory_format="channels_last", deterministic=False
@@ -187,8 +187,8 @@ def test_without_torch_there_is_no_cuda_build(monkeypatch: pytest.MonkeyPatch) -
 
 def test_planning_and_checking_names_import_no_torch() -> None:
     code = (
-        "import sys, resnext.device, resnext.zoo\n"
-        "resnext.zoo.check('resnext50_32x4d')\n"
+        "import sys, resnext.device, resnext.models.architectures\n"
+        "resnext.models.architectures.check('resnext50_32x4d')\n"
         "plan = resnext.device.plan_compute('auto', 'resnext50_32x4d', False)\n"
         "resnext.device.describe(plan)\n"
         "print('torch' in sys.modules)"

@@ -8,11 +8,11 @@ import pandas as pd
 import pytest
 
 from reports.tables import read_table
-from resnext import zoo
-from resnext.card import ModelCard
-from resnext.checkpoint import save_model
+from resnext.contracts.tables import MANIFEST_COLUMNS, NUMBERS, write_table
 from resnext.device import plan_compute
-from resnext.tables import MANIFEST_COLUMNS, NUMBERS, write_table
+from resnext.models import architectures as zoo
+from resnext.models.card import ModelCard
+from resnext.models.model_file import save_model
 from tasks import drift
 from tasks.pack import pack
 from tasks.scan import scan

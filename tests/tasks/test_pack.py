@@ -4,9 +4,9 @@ import numpy as np
 import pytest
 from PIL import Image
 
-from resnext.images import Picture, PictureFiles
-from resnext.levels import Levels
-from resnext.tables import read_manifest
+from resnext.contracts.tables import read_manifest
+from resnext.data.decoding.levels import Levels
+from resnext.data.pixels import Picture, PictureFiles
 from tasks.pack import open_pixels, pack
 from tasks.scan import read_levels, scan
 from tasks.stage.artifact import Runtime

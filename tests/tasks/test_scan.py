@@ -7,10 +7,10 @@ import numpy as np
 import pytest
 from PIL import Image
 
-from resnext.levels import Levels
-from resnext.manifest import reading
-from resnext.manifest.settings import ReadingSettings
-from resnext.split.settings import SplitSettings
+from resnext.data.decoding.levels import Levels
+from resnext.data.manifest import reading
+from resnext.data.manifest.settings import ReadingSettings
+from resnext.data.split.settings import SplitSettings
 from tasks.scan import read_levels, scan, scan_pictures
 from tasks.split import split
 from tasks.stage.artifact import Runtime

@@ -4,7 +4,7 @@ import json
 import shutil
 from pathlib import Path
 
-from resnext.split.settings import SplitSettings
+from resnext.data.split.settings import SplitSettings
 from tasks.scan import scan
 from tasks.split import split
 from tasks.stage.artifact import Artifact, Runtime

@@ -1,0 +1,219 @@
+"""Read a command line, run its command, and end with the right exit code.
+
+Exit codes: 0 done; 2 the user's input was wrong (one line, no traceback); 1 anything else.
+"""
+
+import errno
+import logging
+import os
+import sys
+import tomllib
+from collections.abc import Callable, Iterator, Sequence
+from contextlib import contextmanager
+from dataclasses import dataclass
+from itertools import pairwise
+from pathlib import Path
+from typing import Any
+
+from cyclopts import App, CycloptsError, Parameter, UnusedCliTokensError
+from cyclopts.config import Toml
+from pydantic import ValidationError
+
+from flows.serving.address import ServerError
+from resnext.contracts.errors import InputError, TrainingError
+from tasks.callbacks.watch import StoppedError
+from tasks.orchestrator import Cancelled, Failed, State
+
+log = logging.getLogger("flows.cli.run")
+
+# Flags that are called otherwise than the field that their value ends up in.
+RENAMED = {("SplitSettings", "strategy"): "split", ("SplitSettings", "seed"): "split-seed"}
+# Arguments of the library by the flag that they come from.
+FLAGS = {"data": "--data", "architecture": "--arch", "device": "--device", "source": "SOURCE"}
+FULL = (errno.ENOSPC, errno.EDQUOT, errno.EFBIG)
+AT_LEAST = "greater than or equal to"
+STOPPED = (
+    "Stopped. Every finished stage is kept, and the training's newest checkpoint; the same command "
+    "goes on from there."
+)
+DONE, FAILED, WRONG_INPUT = 0, 1, 2
+
+
+def run_command(
+    command: Callable[..., Any], *, name: str, arguments: Sequence[str] | None = None
+) -> int:
+    """Read a command line, run the command and give the exit code.
+
+    Args:
+        command: A function whose parameters are the flags.
+        name: What the program is called in its help.
+        arguments: The words after the program's name; those of this process by default.
+    """
+    words = list(sys.argv[1:] if arguments is None else arguments)
+    app = App(
+        name=name,
+        version_flags=[],
+        help_format="plaintext",
+        result_action="return_value",
+        suppress_keyboard_interrupt=False,
+        default_parameter=Parameter(show_default=False, negative=""),
+    )
+    app.default(command)
+    try:
+        app.config = _config_file(words)
+        app(words, exit_on_error=False, print_error=False)
+        _leave_if_unheard()
+    except CycloptsError as error:
+        return _complain(_first_line(error))
+    except (InputError, ValidationError) as error:
+        return _complain(in_words(error))
+    except KeyboardInterrupt:
+        print(f"\n{STOPPED}", file=sys.stderr)
+        return FAILED
+    except (TrainingError, StoppedError, ServerError) as error:
+        print(f"error: {error}", file=sys.stderr)
+        return FAILED
+    except BrokenPipeError:  # the reader of our output, such as `head`, has had enough
+        os.dup2(os.open(os.devnull, os.O_WRONLY), sys.stdout.fileno())
+    except OSError as error:
+        if error.errno not in FULL:
+            raise
+        print(
+            f"error: The disk or a quota is full ({error}). Finished stages are kept. Make room "
+            "and run the same command again.",
+            file=sys.stderr,
+        )
+        return FAILED
+    return DONE
+
+
+@dataclass
+class Outcome:
+    """How a flow ends."""
+
+    state: State[Any]
+    heard: bool = True
+
+
+_ended: list[Outcome] = []
+"""The last flow of this process, once its work is done: Prefect may still fail to write it down."""
+
+
+@contextmanager
+def wrong_input_fails_in_words() -> Iterator[Outcome]:
+    """Turn wrong input into a failed state with the reason as its message, not a traceback.
+
+    A process that was asked to end, by Ctrl-C too, gives a cancelled one.
+    """
+    outcome = Outcome(Failed(message="did not end"))
+    try:
+        yield outcome
+    except (InputError, ValidationError) as error:
+        text = in_words(error)
+        outcome.state = Failed(message=text, data=InputError(text))
+    except StoppedError as error:
+        outcome.state = Cancelled(message=str(error), data=StoppedError(str(error)))
+    except KeyboardInterrupt:
+        outcome.state = Cancelled(message=STOPPED, data=KeyboardInterrupt())
+    _ended[:] = [outcome]
+
+
+def run_flow(flow: Callable[..., Any], *args: Any) -> None:
+    """Run a flow; raise what it failed with.
+
+    Where the server went away meanwhile, what the flow did counts, not that nobody wrote it down.
+
+    Raises:
+        InputError: the user's input was wrong.
+        Exception: anything else.
+    """
+    _ended.clear()
+    try:
+        state = flow(*args, return_state=True)
+    except Exception as error:
+        if not _ended:
+            raise
+        state, _ended[0].heard = _ended[0].state, False
+        log.warning(
+            "the Prefect server went away (%s), so that the run history does not show how this "
+            "run ended. Its results are complete: the same command would find all of them cached.",
+            error,
+        )
+    end(state)
+
+
+def _leave_if_unheard() -> None:
+    """End at once where the server is gone: Prefect would try to reach it for minutes."""
+    if _ended and not _ended[0].heard:
+        sys.stdout.flush()
+        sys.stderr.flush()
+        os._exit(DONE)
+
+
+def end(state: State[Any]) -> None:
+    """Raise what a flow failed with."""
+    result = state.result(raise_on_failure=False)
+    if isinstance(result, BaseException):
+        raise result
+
+
+def in_words(error: Exception) -> str:
+    """Say in one line what was wrong with the input."""
+    if not isinstance(error, ValidationError):
+        argument, _, rest = " ".join(str(error).split()).partition(" ")
+        return f"{FLAGS.get(argument, argument)} {rest}"
+    first = error.errors()[0]
+    name = str(first["loc"][0]) if first["loc"] else "settings"
+    flag = "--" + RENAMED.get((error.title, name), name).replace("_", "-")
+    cause = first.get("ctx", {}).get("error")
+    if isinstance(cause, InputError):
+        return in_words(cause)
+    if first["type"] == "value_error":  # a sentence that begins with the field's name
+        if not first["loc"]:  # of several fields
+            return "--" + " ".join(str(cause).split())
+        return flag + " ".join(str(cause).split()).removeprefix(name)
+    rule = first["msg"].replace("Input should be", "must be").replace(AT_LEAST, "at least")
+    return f"{flag} {rule.partition(', unable')[0]}, got {_as_typed(first['input'])}."
+
+
+def _as_typed(value: object) -> str:
+    """Show a value as it was given; a number that a command line gave as text without quotes."""
+    try:
+        float(str(value))
+    except ValueError:
+        return repr(value)
+    return str(value)
+
+
+def _complain(text: str) -> int:
+    print(f"error: {text}", file=sys.stderr)
+    return WRONG_INPUT
+
+
+def _first_line(error: CycloptsError) -> str:
+    cause = error.__cause__ or error
+    if isinstance(cause, ValidationError):
+        return in_words(cause)
+    if isinstance(error, UnusedCliTokensError):
+        words = " ".join(error.unused_tokens or [])
+        return f"There is no place for '{words}' here. Name a flag before it, such as --data."
+    return " ".join(str(error).split())
+
+
+def _config_file(words: Sequence[str]) -> list[Toml]:
+    """Find `--config FILE` among the words, which must be known before they are read."""
+    for word, following in pairwise([*words, ""]):
+        if word == "--config" or word.startswith("--config="):
+            path = following if word == "--config" else word.partition("=")[2]
+            return [_toml(Path(path))]
+    return []
+
+
+def _toml(path: Path) -> Toml:
+    try:
+        tomllib.loads(path.read_text(encoding="utf-8"))
+    except (OSError, ValueError) as error:
+        raise InputError(
+            f"--config must be a TOML file, got '{path}'. It can't be read: {error}."
+        ) from error
+    return Toml(path, must_exist=True, search_parents=False)

@@ -1,0 +1,120 @@
+"""The champion, checked, and made ready to answer the pictures of a retraining."""
+
+from contextlib import suppress
+from dataclasses import dataclass
+from pathlib import Path
+
+from flows.cli import terminal
+from flows.cli.plan import Plan
+from resnext.data.manifest.listing import part_folders
+from resnext.device import Compute, plan_compute
+from resnext.models.card import ModelCard, read_card
+from tasks.pack import pack
+from tasks.registry import registry
+from tasks.registry.registry import Pointer, Version
+from tasks.scan import read_levels
+from tasks.stage.artifact import Artifact, Runtime
+
+SHOWN = 6
+
+
+@dataclass(frozen=True)
+class Champion:
+    """A registered model with the pixels that it needs, and where its files go."""
+
+    version: Version
+    model: Artifact
+    card: ModelCard
+    pixels: Artifact
+    compute: Compute
+    runtime: Runtime
+    """Its files get a folder of their own in the run's."""
+
+
+def require_sound(plan: Plan, name: str | None) -> None:
+    """Check every champion that the pictures may be judged against, before they are read.
+
+    Raises:
+        InputError: a champion is broken, or there are models and no telling which is champion.
+    """
+    registry.require_pointer(plan.store)
+    classes = _class_folders(plan.data) if plan.data else set()
+    for alias in registry.pointers(plan.store):
+        may_be = not alias.classes or classes & {*alias.classes}
+        if alias.name == name and (name is not None or may_be):
+            present(plan.store, alias)
+
+
+def _class_folders(data: Path) -> set[str]:
+    """Name the folders that may be classes, also below train, val and test."""
+    tops = [data, *(data / part for part in part_folders(data))]
+    with suppress(OSError):  # the scan says in words what can't be read
+        return {path.name for top in tops for path in top.iterdir() if path.is_dir()}
+    return set()
+
+
+def present(store: Path, alias: Pointer) -> Version | None:
+    """Give an alias's champion, which holds what a retraining needs; None where it starts anew.
+
+    Raises:
+        InputError: the champion is broken.
+    """
+    champion = registry.champion_of(store, alias)
+    if champion is not None:
+        registry.whole(store, champion)
+        registry.require_tables(store, champion)
+    return champion
+
+
+def settings_of(plan: Plan) -> dict[str, str]:
+    """Say which images a model is made of, how divided, trained and evaluated, by name."""
+    models = {
+        "images": plan.reading,
+        "split": plan.split,
+        "training": plan.recipe,
+        "evaluation": plan.evaluation,
+    }
+    return {
+        f"{about}: {name.replace('_', ' ')}": terminal.plain(value)
+        for about, model in models.items()
+        for name, value in model
+    }
+
+
+def differences(plan: Plan, champion: Version) -> str:
+    """Say which settings are other than the champion's; empty where none is, or none is known."""
+    asked = settings_of(plan)
+    changed = [
+        f"{name.partition(': ')[2]} {was} -> {asked[name]}"
+        for name, was in champion.settings.items()
+        if asked.get(name, was) != was
+    ]
+    if not changed:
+        return ""
+    more = f" and {len(changed) - SHOWN} more" if len(changed) > SHOWN else ""
+    return (
+        f"these settings are not version {champion.number}'s: {', '.join(changed[:SHOWN])}{more}. "
+        "To train as then, give the same flags again"
+    )
+
+
+def ready(plan: Plan, runtime: Runtime, version: Version, manifest: Artifact) -> Champion:
+    """Check the champion's weights, and pack the pictures at the size and levels that it takes.
+
+    Raises:
+        InputError: the weights are gone or were altered.
+    """
+    weights = registry.whole(plan.store, version)
+    card = read_card(weights)
+    folder = (runtime.run or plan.store) / "champion"
+    folder.mkdir()
+    beside = runtime.model_copy(update={"run": folder})
+    other = None if card.levels == read_levels(manifest) else card.levels
+    return Champion(
+        version=version,
+        model=Artifact.of_file(weights),
+        card=card,
+        pixels=pack(beside, manifest, card.image_size, other),
+        compute=plan_compute(plan.compute.device, card.architecture, plan.compute.deterministic),
+        runtime=beside,
+    )

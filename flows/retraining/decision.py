@@ -1,0 +1,124 @@
+"""What is decided on a challenger in a retraining, and how that is said."""
+
+import json
+import logging
+from pathlib import Path
+from typing import Any, NamedTuple
+
+from flows.cli.plan import Plan
+from flows.retraining.champion import Champion, ready
+from flows.retraining.drift import note_drift_since
+from reports.evaluation.settings import DecisionSettings
+from resnext.contracts.formatting import plural
+from resnext.models.card import read_card
+from tasks.decide import DECISION, decide, publish_decision
+from tasks.predict import predict
+from tasks.registry import registry
+from tasks.registry.registry import Version
+from tasks.registry.uses import use_of
+from tasks.stage.artifact import Artifact, Runtime
+from tasks.stage.runs import MODEL
+
+log = logging.getLogger(__name__)
+
+FIRST = "the first model"
+CHANGED = "classes changed"
+
+
+class Judgement(NamedTuple):
+    """Hold how a challenger was judged, and against which champion."""
+
+    verdict: str
+    decision: str
+    against: int | None
+    use: int | None
+
+
+def judgement(
+    plan: Plan,
+    runtime: Runtime,
+    champion: Version | None,
+    made: dict[str, Artifact],
+    settings: DecisionSettings,
+) -> Judgement:
+    """Judge the challenger against the champion, where there is one."""
+    if champion is None:
+        return Judgement(registry.BETTER, FIRST, None, None)
+    old = ready(plan, runtime, champion, made["scan"])
+    note_drift_since(runtime, old, made)
+    use = use_in(plan.store, made["scan"], made["split"])
+    found, words = judge(runtime, old, made, settings, use)
+    return Judgement(found["verdict"], words, champion.number, found.get("use"))
+
+
+def use_in(store: Path, manifest: Artifact, split: Artifact) -> int:
+    """Give the number of the decision to come on a split's test part, from 1."""
+    return use_of(store, split.path("split.csv"), manifest.path("manifest.csv"))
+
+
+def note_of(store: Path, manifest: Artifact, split: Artifact) -> str:
+    """Say how often a test part has served to choose a model, this time included."""
+    from reports.evaluation.decision import allowed_luck
+
+    use = use_in(store, manifest, split)
+    return (
+        f"This test part has been used for {plural(use, 'decision')} between models, this one "
+        "included. Each choice by it makes its figures a little too good, and one of several "
+        "models leads by luck. So this time only a lead counted that luck alone gives in at most "
+        f"{100 * allowed_luck(use):.2g} % of cases."
+    )
+
+
+def judge(
+    runtime: Runtime,
+    champion: Champion,
+    made: dict[str, Artifact],
+    settings: DecisionSettings,
+    use: int,
+) -> tuple[dict[str, Any], str]:
+    """Let the champion answer the challenger's test part, compare the two, and say it in words."""
+    from reports.evaluation.decision import changed_classes, describe
+
+    number, classes = champion.version.number, champion.card.classes
+    fresh = read_card(made["train"].path(MODEL)).classes
+    if set(classes) != set(fresh):
+        found = changed_classes(classes, fresh, settings)
+        return found, describe(found, number)
+    old = predict(
+        champion.runtime, made["scan"], made["split"], champion.pixels, champion.model,
+        champion.compute,
+    )  # fmt: skip
+    decided = decide(runtime, old, made["predict"], settings, use)
+    found = json.loads(decided.path(DECISION).read_text(encoding="utf-8"))
+    return found, describe(found, number)
+
+
+def conclude(store: Path, run: Path, version: Version) -> str:
+    """Publish and print what was decided and who is champion now; give it in a line."""
+    pointer = registry.judged_in(registry.pointers(store), version.registry, version.classes)
+    words, other = _decided(version, pointer.champion, registry.whose(store, pointer))
+    pages = {f"report of version {version.number}": run / "report.html"}
+    if other is not None:
+        pages[f"report of version {other}"] = registry.place_of(store, other) / "report.html"
+    publish_decision(words, registry.versions_of(store, pointer), pointer, pages)
+    say(words)
+    for name, page in pages.items():
+        log.info("%s: %s", name.capitalize(), page, extra={"plain": True})
+    return words
+
+
+def _decided(version: Version, champion: int | None, whose: str) -> tuple[str, int | None]:
+    """Say in a line what became of a challenger; give the number of its rival, if any."""
+    if champion == version.number:
+        return f"version {version.number} is champion{whose}: {version.decision}", version.against
+    stays = "no model is" if champion is None else f"version {champion} stays"
+    words = f"{stays} champion{whose}: version {version.number} is {version.decision}"
+    if version.verdict == CHANGED:
+        words += f". Look at it, and promote it by hand: models.py promote {version.number}"
+    return words, champion
+
+
+def say(words: str) -> str:
+    """Print a line on the terminal as a sentence, and give it."""
+    log.info("%s%s", words[0].upper(), words[1:], extra={"plain": True})
+    return words

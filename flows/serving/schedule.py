@@ -1,0 +1,135 @@
+"""Serve a flow on a schedule from this process, without a work pool and a worker."""
+
+import asyncio
+import logging
+import signal
+from typing import Any
+from zoneinfo import available_timezones
+
+from flows.cli.flags import REPOSITORY, ScheduleFlags
+from flows.serving import programs as page
+from flows.serving import server
+from flows.serving.address import is_taken
+from resnext.contracts.errors import InputError
+from tasks.callbacks.watch import signals_to_end
+from tasks.orchestrator import (
+    ConcurrencyLimitConfig,
+    ConcurrencyLimitStrategy,
+    Cron,
+    Flow,
+    ObjectNotFound,
+    get_client,
+)
+
+log = logging.getLogger(__name__)
+
+FIELDS = 5  # of a cron text
+SHOWN = 3  # times
+OURS = f"served from {server.HERE}:{REPOSITORY}"  # a tag
+
+
+def require_schedule(flags: ScheduleFlags) -> None:
+    """Check when to run.
+
+    Raises:
+        InputError: it is no cron expression, the time zone is unknown, or nothing is to be served.
+    """
+    if not flags.serve:
+        for name in ("cron", "timezone"):
+            if getattr(flags, name) is not None:
+                raise InputError(f"--{name} must go with --serve, got it alone. Add --serve.")
+        return
+    next_runs("--cron", *flags.when)
+
+
+def next_runs(what: str, cron: str, timezone: str) -> str:
+    """Say when a cron text comes next, three times, as Prefect's scheduler reckons.
+
+    Raises:
+        InputError: it has not five fields, none of its dates exists, or the time zone is unknown.
+    """
+    from prefect.server.schemas.schedules import CronSchedule
+
+    remedy = (
+        "Write five fields (minute, hour, day, month, weekday), as in '0 3 * * 1' for Mondays at "
+        "03:00."
+    )
+    if timezone not in available_timezones():
+        zone = "--timezone" if what == "--cron" else f"{what} ('timezone')"
+        raise InputError(f"{zone} must be a time zone's name, as Europe/Berlin, got '{timezone}'.")
+    try:
+        schedule = CronSchedule(cron=cron, timezone=timezone)
+        fields = len(cron.split())
+    except ValueError:
+        fields = 0
+    if fields != FIELDS:  # Prefect takes six, with seconds, and names such as @daily too
+        raise InputError(f"{what} must be a cron expression, got '{cron}'. {remedy}")
+    try:
+        dates = asyncio.run(schedule.get_dates(SHOWN))
+    except ValueError as error:  # Prefect's server would look for it in vain
+        raise InputError(
+            f"{what} must name a date that exists, got '{cron}', which never comes. Name a day "
+            "that its month has."
+        ) from error
+    return f"{', '.join(f'{date:%a %Y-%m-%d %H:%M}' for date in dates)} ({timezone})"
+
+
+def serve(flow: Flow[..., Any], flags: ScheduleFlags, parameters: dict[str, Any]) -> None:
+    """Run a flow by the clock until Ctrl-C, one run at a time; the second waits.
+
+    A run that is stopped saves a checkpoint.
+
+    Raises:
+        InputError: see `server.connected`; or the server's deployment is somebody else's.
+    """
+    cron, timezone = flags.when
+    name = f"{flow.name}-served"
+    _stop_as_by_sigterm()
+    port = 0 if is_taken(server.PORT) else server.PORT
+    log.info("%s runs at '%s' (%s) until Ctrl-C", flow.name, cron, timezone)
+    log.info("next: %s", next_runs("--cron", cron, timezone))
+    with server.connected(port=port) as url:
+        if url != server.own_address():
+            _require_ours(f"{flow.name}/{name}", url)
+        log.info("run history: %s", url.removesuffix("/api"))
+        flow.serve(
+            name=name,
+            tags=[OURS],
+            schedule=Cron(cron, timezone=timezone),
+            parameters=parameters,
+            global_limit=ConcurrencyLimitConfig(
+                limit=1, collision_strategy=ConcurrencyLimitStrategy.ENQUEUE
+            ),
+            print_starting_message=False,
+        )
+        log.info("stopped; the schedule is paused until it is served again")
+
+
+def _require_ours(name: str, url: str) -> None:
+    """Refuse to take over, and later to pause, a schedule that is served from somewhere else."""
+    with get_client(sync_client=True) as client:
+        try:
+            tags = client.read_deployment_by_name(name).tags
+        except ObjectNotFound:
+            return
+    if OURS not in tags:
+        raise InputError(
+            f"--serve must have the deployment '{name}' for itself, got one on {url} that was made "
+            f"elsewhere ({', '.join(tags) or 'no tags'}). Unset PREFECT_API_URL to serve on a "
+            f"server of this machine, or, if nobody needs it: prefect deployment delete '{name}'"
+        )
+
+
+def _stop_as_by_sigterm() -> None:
+    """Pass on as SIGTERM whatever asks to end: then Prefect cancels what runs, and pauses.
+
+    At a KeyboardInterrupt it would do neither, and wait for the end of a training.
+    """
+    page.stop_by_signals()
+    for each in {signal.SIGINT, *signals_to_end()} - {signal.SIGTERM}:
+        signal.signal(each, _pass_on)
+
+
+def _pass_on(*_: object) -> None:
+    page.mute_a_closed_terminal()
+    signal.raise_signal(signal.SIGTERM)

@@ -1,0 +1,320 @@
+"""Decode pictures: any file that Pillow reads, upright, in 8 bits, in RGB.
+
+The scan and the network see a picture through this one door, so that what the one accepts the
+other can read. Pillow's own caution is kept for ordinary pictures. What is sound beyond it is read
+too: a PNG without its text, where that is too long for Pillow; a picture of very many pixels while
+no other one of that size is decoded, shrunk at once; a JPEG whose end is missing, where it is asked
+for. Knows no torch.
+
+Nothing of Pillow's global state is changed but `Image.MAX_IMAGE_PIXELS`, while a picture beyond it
+is decoded, and what `quiet` silences.
+"""
+
+from __future__ import annotations
+
+import hashlib
+import io
+import logging
+import threading
+import warnings
+from collections.abc import Iterator
+from contextlib import ExitStack, contextmanager
+from dataclasses import dataclass
+from pathlib import Path
+from typing import TYPE_CHECKING
+
+from PIL import Image, ImageFile
+
+from resnext.contracts.errors import InputError
+from resnext.data.decoding.deep import deep_colour, deep_grey, in_8_bits, rawmode_of, scaled
+from resnext.data.decoding.depth import DEFAULT
+from resnext.data.decoding.mending import JPEG_BEGIN, ended, rows_there, without_text, without_zeros
+from resnext.data.processes import taking_turns
+
+if TYPE_CHECKING:  # it takes a while to import, and processes that scan don't need it
+    from resnext.data.decoding.levels import Levels
+
+# Formats that Pillow decodes by itself: no EPS, which runs a program. JPEG opens MPO as well.
+FORMATS = ["JPEG", "PNG", "GIF", "BMP", "PPM", "TIFF", "WEBP", "DIB", "AVIF", "JPEG2000"]
+ORIENTATION = 0x0112  # the EXIF tag
+UPRIGHT = {
+    2: Image.Transpose.FLIP_LEFT_RIGHT,
+    3: Image.Transpose.ROTATE_180,
+    4: Image.Transpose.FLIP_TOP_BOTTOM,
+    5: Image.Transpose.TRANSPOSE,
+    6: Image.Transpose.ROTATE_270,
+    7: Image.Transpose.TRANSVERSE,
+    8: Image.Transpose.ROTATE_90,
+}
+BIG = 89_478_485  # pixels from which Pillow warns: decoded one at a time, and shrunk at once
+MOST_PIXELS = 2_000_000_000  # that can be asked for
+BIG_SIDE = 2048  # pixels that at least are left of a big picture's shorter side
+STRIP = 1 << 22  # pixels of a big picture that are made RGB at a time
+BOMBS = (Image.DecompressionBombWarning, Image.DecompressionBombError)
+
+
+class TooManyPixelsError(Exception):
+    """Say that a picture has more pixels than are admitted."""
+
+    def __init__(self, width: int, height: int) -> None:
+        super().__init__(f"{width} x {height} pixels")
+        self.width, self.height = width, height
+
+
+# The report writes these two down, so they stand outside of `raise`: see tasks.stage.key.
+REMOVED = (
+    "Picture '{}' must be as it was scanned, got nothing. "
+    "It was removed while the pipeline ran. Run it again."
+)
+CHANGED = (
+    "Picture '{}' must be as it was scanned, got other bytes. "
+    "It changed while the pipeline ran. Run it again."
+)
+
+
+@dataclass(frozen=True)
+class Decoded:
+    """Hold a decoded picture, upright and in 8 bits, and what its file says.
+
+    Width and height are as stored. `measured` notes the values of a deep picture (`depth.note`); it
+    is empty for others, and where levels are given. `rows_there` is the share (0..1) of its rows
+    that a JPEG without its end has; None for a whole picture.
+    """
+
+    upright: Image.Image
+    width: int
+    height: int
+    mode: str
+    format: str
+    orientation: int
+    measured: str
+    rows_there: float | None
+
+
+def decode(
+    data: bytes,
+    levels: Levels | None = None,
+    *,
+    at_least: int | None = None,
+    max_pixels: int = MOST_PIXELS,
+    mend: bool = False,
+) -> Decoded:
+    """Decode a picture fully (of pages and frames the first).
+
+    A deep picture is scaled to 8 bits by `levels`, without them by what it holds itself. With
+    `at_least`, a JPEG may come out smaller by a whole factor, but with no side below so many
+    pixels: that is several times faster. A picture above `BIG` always comes out smaller. With
+    `mend`, a JPEG whose end is missing is decoded as far as it goes, grey below.
+
+    Raises:
+        PIL.UnidentifiedImageError: the bytes are no picture.
+        TooManyPixelsError: it has more than `max_pixels`; nothing was decoded.
+        Exception: decoders raise all kinds on damaged bytes.
+    """
+    data = without_zeros(data)
+    with quiet():
+        try:
+            return _decode(data, levels, at_least, max_pixels)
+        except ValueError:
+            plain = without_text(data)
+            if len(plain) == len(data):
+                raise
+            return _decode(plain, levels, at_least, max_pixels)
+        except OSError as error:
+            if not (mend and data.startswith(JPEG_BEGIN) and "truncated" in str(error).lower()):
+                raise
+            try:
+                return _decode(ended(data), levels, at_least, max_pixels, cut=True)
+            except Exception:  # decoders raise all kinds; the first error names the cause
+                raise error from None
+
+
+def count_pages(data: bytes) -> int:
+    """Count the pages or frames of a file, of which the first is used; 1 where it can't be told."""
+    try:
+        with quiet(), _opened(data, MOST_PIXELS) as image:
+            return int(getattr(image, "n_frames", 1))
+    except Exception:  # what follows the first page may be damaged
+        return 1
+
+
+def read_scanned(
+    path: Path, sha256: str, levels: Levels, *, at_least: int | None = None
+) -> Image.Image:
+    """Decode a picture that was scanned, upright and in RGB; `at_least` is as in `decode`.
+
+    A JPEG without its end is mended: the scan has admitted it.
+
+    Raises:
+        InputError: its bytes are not those that were scanned.
+        OSError: it can't be read or decoded.
+    """
+    try:
+        data = path.read_bytes()
+    except (FileNotFoundError, IsADirectoryError, NotADirectoryError):
+        raise InputError(REMOVED.format(path)) from None
+    if hashlib.sha256(data).hexdigest() != sha256:
+        raise InputError(CHANGED.format(path))
+    return to_rgb(decode(data, levels, at_least=at_least, mend=True).upright)
+
+
+def to_rgb(image: Image.Image) -> Image.Image:
+    """Make any picture RGB, with transparency laid on white; a deep one is scaled by `DEFAULT`."""
+    deep = deep_grey(image)
+    image = image if deep is None else scaled(deep, DEFAULT[deep.kind])
+    if image.has_transparency_data:
+        image = image.convert("RGBA")
+        white = Image.new("RGBA", image.size, "white")
+        return Image.alpha_composite(white, image).convert("RGB")
+    return image.convert("RGB")
+
+
+def to_8_bit(image: Image.Image) -> Image.Image:
+    """Scale a deep picture by what it holds itself; return any other as it is.
+
+    That is for what doesn't depend on brightness. Pillow itself would clip it at white.
+    """
+    deep = deep_grey(image)
+    return image if deep is None else in_8_bits(deep, None)[0]
+
+
+# ---------------------------------------------------------------- decoding
+
+
+def _decode(
+    data: bytes, levels: Levels | None, at_least: int | None, max_pixels: int, cut: bool = False
+) -> Decoded:
+    """Decode a picture as `decode` does, with nothing mended."""
+    with _opened(data, max_pixels) as image:
+        rawmode = rawmode_of(image)  # first, since looking for EXIF loads a PNG
+        orientation = _orientation(image)
+        width, height = image.size
+        big = width * height > BIG
+        least = at_least or (BIG_SIDE if big else None)
+        if least is not None:
+            image.draft(None, (least, least))
+        image.load()
+        turned = image.format == "TIFF"  # Pillow turns these upright while loading
+        if turned and orientation >= 5:
+            width, height = height, width
+        there = rows_there(image) if cut else None
+        deep = deep_colour(data, rawmode, image) if rawmode else deep_grey(image)
+        plain, measured = (image, "") if deep is None else in_8_bits(deep, levels)
+        if big and plain.width * plain.height > BIG_SIDE**2:
+            plain = _shrunk(plain, least or BIG_SIDE)
+        return Decoded(
+            _upright(plain, 1 if turned else orientation),
+            width,
+            height,
+            image.mode,
+            str(image.format),
+            orientation,
+            measured,
+            there,
+        )
+
+
+@contextmanager
+def _opened(data: bytes, max_pixels: int) -> Iterator[ImageFile.ImageFile]:
+    """Open a picture; a big one when no other big one is open, with Pillow's own limit lifted.
+
+    Raises:
+        TooManyPixelsError: it has more than `max_pixels`.
+    """
+    with ExitStack() as stack:
+        try:
+            image = stack.enter_context(Image.open(io.BytesIO(data), formats=FORMATS))
+        except BOMBS:
+            image = None
+        if image is None or image.width * image.height > BIG:
+            stack.enter_context(taking_turns())
+            stack.enter_context(_limit_lifted())
+            image = stack.enter_context(Image.open(io.BytesIO(data), formats=FORMATS))
+        if image.width * image.height > max_pixels:
+            raise TooManyPixelsError(image.width, image.height)
+        yield image
+
+
+@contextmanager
+def _limit_lifted() -> Iterator[None]:
+    """Let Pillow open what `MOST_PIXELS` admits."""
+    before, Image.MAX_IMAGE_PIXELS = Image.MAX_IMAGE_PIXELS, MOST_PIXELS
+    try:
+        yield
+    finally:
+        Image.MAX_IMAGE_PIXELS = before
+
+
+def admitted_pixels(asked: int) -> int:
+    """Give the most pixels to admit: a lower limit that a program set in Pillow is heeded."""
+    lowered = Image.MAX_IMAGE_PIXELS is not None and Image.MAX_IMAGE_PIXELS < BIG
+    return min(asked, Image.MAX_IMAGE_PIXELS or asked) if lowered else asked
+
+
+def _shrunk(image: Image.Image, least: int) -> Image.Image:
+    """Make a big picture RGB and smaller by a whole factor, strip by strip: no second one is held.
+
+    Its shorter side keeps at least so many pixels, where that leaves no more than `BIG` in all.
+    """
+    pixels = image.width * image.height
+    factor = max(min(image.size) // least, -(-pixels // BIG))
+    rows = factor * max(1, STRIP // (image.width * factor))
+    small = Image.new("RGB", (-(-image.width // factor), -(-image.height // factor)))
+    for top in range(0, image.height, rows):
+        strip = image.crop((0, top, image.width, min(top + rows, image.height)))
+        small.paste(to_rgb(strip).reduce(factor), (0, top // factor))
+    return small
+
+
+# ---------------------------------------------------------------- what stands around it
+
+
+_silence = threading.RLock()
+_silenced: list[ExitStack] = []  # one for each that is silent now; the first holds the silence
+
+
+@contextmanager
+def quiet() -> Iterator[None]:
+    """Silence Pillow's warnings and log lines; a decompression bomb becomes an error.
+
+    Several threads may be silent at once: the last one ends the silence.
+    """
+    with _silence:
+        _silenced.append(ExitStack())
+        if len(_silenced) == 1:
+            _silenced[0].enter_context(_silenced_pillow())
+    try:
+        yield
+    finally:
+        with _silence:
+            last = _silenced.pop()
+            if not _silenced:
+                last.close()
+
+
+@contextmanager
+def _silenced_pillow() -> Iterator[None]:
+    logger = logging.getLogger("PIL")
+    level = logger.level
+    logger.setLevel(logging.CRITICAL + 1)
+    try:
+        with warnings.catch_warnings():
+            warnings.simplefilter("ignore")
+            warnings.simplefilter("error", Image.DecompressionBombWarning)
+            yield
+    finally:
+        logger.setLevel(level)
+
+
+def _orientation(image: Image.Image) -> int:
+    """Return the EXIF orientation, 1..8; 1 where there is none, or none that is valid."""
+    try:
+        value = image.getexif().get(ORIENTATION, 1)
+    except Exception:  # corrupt EXIF raises all kinds, and the pixels are still good
+        return 1
+    return value if isinstance(value, int) and 1 <= value <= 8 else 1
+
+
+def _upright(image: Image.Image, orientation: int) -> Image.Image:
+    """Turn a picture as its EXIF orientation says."""
+    return image.transpose(UPRIGHT[orientation]) if orientation in UPRIGHT else image

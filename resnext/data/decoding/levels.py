@@ -1,0 +1,83 @@
+"""Give deep images (16 and 32 bits, floating point) one scale for a whole set.
+
+Each kind of number has one range for all images, so that a dark image stays darker than a bright
+one. It follows from what `resnext.data.decoding.depth` measured of each image while it was read,
+without a second look at a file; a model file keeps it for the images that the model is to answer.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Iterable
+
+from pydantic import BaseModel, ConfigDict
+
+from resnext.data.decoding.depth import DEFAULT, FLOAT, SIXTEEN, WHOLE, Range, fit_range, read_note
+
+IN_WORDS = {
+    SIXTEEN: "16 bits",
+    WHOLE: "signed or 32-bit whole numbers",
+    FLOAT: "floating-point numbers",
+}
+
+
+class Levels(BaseModel):
+    """Say which value becomes black and which white, by kind; None for a kind that the set lacks.
+
+    An image of a kind that is None is scaled by `DEFAULT`.
+    """
+
+    model_config = ConfigDict(frozen=True)
+
+    uint16: Range | None = None
+    int32: Range | None = None
+    float32: Range | None = None
+
+    def of(self, kind: str) -> Range:
+        """Give the values that become black and white."""
+        found: Range | None = getattr(self, kind)
+        return DEFAULT[kind] if found is None else found
+
+
+def find_levels(measured: Iterable[str]) -> Levels:
+    """Find the ranges of a set from what was noted of its images (`note`), empty text left out.
+
+    16 bits are scaled by 65535, or by the bits that the whole set makes use of. Floating point
+    within 0 and 1 stays so. Anything else is scaled by the range that the set has.
+    """
+    found: dict[str, list[Range]] = {}
+    for text in filter(None, measured):
+        kind, limits = read_note(text)
+        found.setdefault(kind, []).append(limits)
+    return Levels(**{kind: fit_range(kind, ranges) for kind, ranges in found.items()})
+
+
+# ---------------------------------------------------------------- in words
+
+
+def describe_levels(measured: Iterable[str], known: Levels | None = None) -> list[str]:
+    """Say for each kind of deep image how it is scaled, in a line.
+
+    `known` are the levels of the model that is to answer; without it the set's own count.
+    """
+    texts = [text for text in measured if text]
+    levels = find_levels(texts) if known is None else known
+    return [
+        _line(kind, sum(text.startswith(kind) for text in texts), levels, known is not None)
+        for kind in IN_WORDS
+        if any(text.startswith(kind) for text in texts)
+    ]
+
+
+def _line(kind: str, count: int, levels: Levels, of_model: bool) -> str:
+    low, high = levels.of(kind)
+    images = f"{count:,} {'image' if count == 1 else 'images'} of {IN_WORDS[kind]}"
+    how = f"by {high:.10g}" if low == 0 else f"from {low:.10g} to {high:.10g}"
+    if of_model and getattr(levels, kind) is None:
+        why = ", the usual way: the model was made without such images"
+    elif of_model:
+        why = ", as those that the model was made with"
+    elif (low, high) == DEFAULT[kind]:
+        why = ""
+    else:
+        why = f", the {'depth that the set uses' if kind == SIXTEEN else 'range that the set has'}"
+    return f"{images} {'is' if count == 1 else 'are'} scaled {how}{why}"

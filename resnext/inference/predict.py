@@ -1,0 +1,147 @@
+"""Predictions as tables: val and test part of a split, or a folder of new pictures."""
+
+import json
+from collections.abc import Sequence
+from pathlib import Path
+
+import numpy as np
+import pandas as pd
+from torch import Tensor
+
+from resnext import device
+from resnext.contracts.errors import InputError
+from resnext.contracts.tables import read_manifest, read_split_pictures, read_table
+from resnext.data.pixels import PackedPixels, Picture, PictureFiles
+from resnext.device import Compute
+from resnext.models.card import read_card
+from resnext.models.model_file import load_model
+from resnext.training import engine
+from resnext.training.batches import Part
+from resnext.training.train import part_of
+
+COLDEST, HOTTEST = 0.1, 10.0  # temperatures that a calibration can have
+
+
+def predict_split(
+    manifest: Path, split: Path, pixels: PackedPixels, model: Path, compute: Compute
+) -> pd.DataFrame:
+    """Predict the val and test part of a split: the table predictions.csv.
+
+    Raises:
+        InputError: the model was trained on other classes.
+    """
+    rows = read_split_pictures(split, manifest)
+    rows = rows[rows["split"].isin(["val", "test"])]
+    _require_known(rows["label"], read_card(model).classes)
+    return _predict_rows(rows, pixels, model, compute)
+
+
+def predict_new(
+    manifest: Path, split: Path, known: Path, pixels: PackedPixels, model: Path, compute: Compute
+) -> pd.DataFrame:
+    """Predict the pictures whose bytes are not in the manifest `known`: columns as predict_split.
+
+    They may be of classes that the model doesn't know, and in any part of the split.
+    """
+    rows = read_split_pictures(split, manifest)
+    rows = rows[~rows["sha256"].isin(read_manifest(known)["sha256"])]
+    return _predict_rows(rows, pixels, model, compute)
+
+
+def _predict_rows(
+    rows: pd.DataFrame, pixels: PackedPixels, model: Path, compute: Compute
+) -> pd.DataFrame:
+    device.apply(compute)
+    network, card = load_model(model)
+    rows = rows.reset_index(drop=True)
+    part = part_of(rows, pixels, card.classes)
+    columns = rows[["path", "label", "group", "split"]]
+    predicted = prediction_columns(engine.predict(network, pixels, part, compute), card.classes)
+    return pd.concat([columns, predicted], axis=1)
+
+
+def predict_pictures(
+    root: Path,
+    manifest: Path,
+    quarantine: Path,
+    model: Path,
+    compute: Compute,
+    *,
+    calibration: Path | None = None,
+    workers: int = 1,
+) -> pd.DataFrame:
+    """Predict pictures without a class: the table batch_predictions.csv.
+
+    A picture that can't be used gets no prediction, the status "error" and the reason. Beside each
+    p_<class> stands calibrated_<class>, at the temperature of calibration.json; the same without.
+
+    Raises:
+        InputError: the model or the calibration can't be read, or a picture changed since it was
+            scanned.
+    """
+    temperature = 1.0 if calibration is None else read_temperature(calibration)
+    device.apply(compute)
+    network, card = load_model(model)
+    rows = read_manifest(manifest)
+    paths, digests = rows["path"].tolist(), rows["sha256"].tolist()
+    pictures = [Picture(root / path, digest) for path, digest in zip(paths, digests, strict=True)]
+    source = PictureFiles(pictures, card.image_size, workers, card.levels)
+    part = Part(np.arange(len(rows)), np.zeros(len(rows), dtype=np.int64), digests, paths)
+    logs = engine.predict(network, source, part, compute)
+    predicted = prediction_columns(logs, card.classes, temperature=temperature)
+    done = pd.concat([rows[["path"]], predicted], axis=1)
+    faults = read_table(quarantine).rename(columns={"reason": "error"})
+    table = pd.concat([done, faults.assign(status="error")], ignore_index=True)
+    text = ["predicted", "status", "error"]
+    return table.fillna(dict.fromkeys(text, "")).sort_values("path", ignore_index=True)
+
+
+def read_temperature(path: Path) -> float:
+    """Read the temperature of a calibration.json.
+
+    Raises:
+        InputError: it holds none that a fit can give.
+    """
+    try:
+        temperature = json.loads(path.read_text(encoding="utf-8"))["temperature"]
+    except (ValueError, KeyError, TypeError):
+        temperature = None
+    number = isinstance(temperature, int | float) and not isinstance(temperature, bool)
+    if not number or not COLDEST <= temperature <= HOTTEST:
+        raise InputError(
+            f"calibration.json must hold a temperature from {COLDEST:g} to {HOTTEST:g}, got "
+            f"{temperature!r}. File {str(path)!r}. "
+            "Run flows/full_pipeline.py again, or move the file away."
+        )
+    return float(temperature)
+
+
+def prediction_columns(
+    logs: Tensor, classes: Sequence[str], *, temperature: float | None = None
+) -> pd.DataFrame:
+    """Turn log-probabilities (N, C) into predicted, confidence, p_<class>, status, error.
+
+    With a temperature, calibrated_<class> follows the p_<class>. Of equal probabilities the first
+    class wins, whatever the temperature.
+    """
+    logs = logs.reshape(len(logs), len(classes))  # also where there is no picture
+    probabilities = logs.exp().numpy()
+    names = np.asarray(classes, dtype=object)
+    best = probabilities.argmax(axis=1)
+    table = pd.DataFrame({"predicted": names[best], "confidence": probabilities.max(axis=1)})
+    for place, name in enumerate(classes):
+        table[f"p_{name}"] = probabilities[:, place]
+    if temperature is not None:
+        calibrated = (logs / temperature).softmax(dim=1).numpy()
+        for place, name in enumerate(classes):
+            table[f"calibrated_{name}"] = calibrated[:, place]
+    return table.assign(status="ok", error="")
+
+
+def _require_known(labels: "pd.Series[str]", classes: Sequence[str]) -> None:
+    strange = sorted(set(labels) - set(classes) - {""})
+    if strange:
+        raise InputError(
+            f"The classes must be those of the model ({', '.join(classes)}), got "
+            f"{', '.join(strange[:5])}. Train a model on these pictures."
+        )

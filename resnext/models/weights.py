@@ -1,0 +1,336 @@
+"""Other people's weights to start from: torchvision's own, or those of a file.
+
+Names of tensors are torchvision's, which timm shares for every architecture that both know. A
+pickle is only ever read as plain tensors: nothing that it asks for is run.
+
+Source: state dicts of torchvision 0.29 and timm 1.0.31, the same names and shapes in each.
+"""
+
+import argparse
+import hashlib
+import re
+import warnings
+from collections.abc import Iterable, Mapping
+from dataclasses import dataclass
+from http.client import HTTPException
+from pathlib import Path
+from typing import Any
+from urllib.error import URLError
+from urllib.parse import urlsplit
+
+import torch
+from safetensors import safe_open
+from torch import Tensor, nn
+
+from resnext.contracts.errors import InputError
+from resnext.models import architectures as zoo
+from resnext.models.card import METADATA_KEY, ModelCard, describe
+
+HEAD = "fc."  # the layer that depends on the number of classes
+# Batch norm counts batches; only one without momentum, which none is here, ever reads the count.
+COUNTER = "num_batches_tracked"
+# Where checkpoints keep weights, the averaged ones first, as in timm's `load_state_dict`.
+WRAPPERS = ("state_dict_ema", "model_ema", "state_dict", "model_state_dict", "model")
+# What DataParallel, torch.compile and networks around a network put before a name.
+PREFIXES = re.compile(r"^(?:module\.|_orig_mod\.|model\.|backbone\.)+")
+SHOWN = 5  # names in a message
+
+
+@dataclass(frozen=True)
+class _Source:
+    """Tensors by name, what to call them, and the value of --weights that led to them."""
+
+    tensors: dict[str, Tensor]
+    name: str
+    given: str
+
+
+class _NoWeightsError(ValueError):
+    """Say what is wrong with a file that could be read."""
+
+
+def load_pretrained(model: nn.Module, arch: str, weights: str, file: Path | None) -> str:
+    """Load weights to start from and say in a line what was done with them.
+
+    A head of another number of classes stays as it is. The rest must fit to the last tensor, but
+    for counters of batches. Numbers of any width become the network's own.
+
+    Args:
+        model: The network, its head already as wide as there are classes.
+        arch: Its architecture.
+        weights: `none`, `imagenet`, or `file`.
+        file: The file, in the last case.
+
+    Raises:
+        InputError: the weights can't be had, are damaged, or belong to another network.
+    """
+    if weights == "none":
+        return "weights start from random values"
+    source = _read(file, arch) if file else _imagenet(arch)
+    own = model.state_dict()
+    _check_architecture(own, source, arch)
+    fitting = _fitting(own, source.tensors)
+    _check_finite(fitting, source)
+    model.load_state_dict(own | fitting)
+    anew = [name for name in own if name not in fitting and not name.endswith(COUNTER)]
+    left = [name for name in source.tensors if name not in fitting]
+    return (
+        f"weights start from {source.name}: {len(fitting)} tensors loaded, "
+        f"{len(anew)} initialised anew{_listed(anew)}, {len(left)} left over{_listed(left)}"
+    )
+
+
+def _fitting(own: Mapping[str, Tensor], tensors: Mapping[str, Tensor]) -> dict[str, Tensor]:
+    """Give what can be loaded, in the network's own types: the head as a whole or not at all."""
+    fitting = {
+        name: tensors[name].detach().to(tensor.dtype)
+        for name, tensor in own.items()
+        if _kind(tensors.get(name)) == _kind(tensor)
+    }
+    if all(name in fitting for name in own if name.startswith(HEAD)):
+        return fitting
+    return {name: tensor for name, tensor in fitting.items() if not name.startswith(HEAD)}
+
+
+def _check_architecture(own: Mapping[str, Tensor], source: _Source, arch: str) -> None:
+    wrong = _misfits(own, source.tensors)
+    if not wrong:
+        return
+    first = wrong[0]
+    fits = [
+        f", or --arch {name}, which they fit" for name in zoo.ARCHITECTURES if _fits(name, source)
+    ]
+    raise InputError(
+        f"--weights must belong to {arch}, got {source.given}. Tensors that don't fit: "
+        f"{len(wrong)}, the first {_shown(first)}, {_kind(source.tensors.get(first))} there and "
+        f"{_kind(own.get(first))} in the network. "
+        f"Name other weights{fits[0] if fits else ''}."
+    )
+
+
+def _misfits(own: Mapping[str, Tensor], tensors: Mapping[str, Tensor]) -> list[str]:
+    """List tensors that differ or stand on one side only, in all parts that the network names.
+
+    Left out are the head, counters, and what belongs to other parts, as of a loss.
+    """
+    parts = {name.split(".")[0] for name in own if not name.startswith(HEAD)}
+    return [
+        name
+        for name in dict.fromkeys([*own, *tensors])
+        if name.split(".")[0] in parts
+        and not name.endswith(COUNTER)
+        and _kind(own.get(name)) != _kind(tensors.get(name))
+    ]
+
+
+def _fits(arch: str, source: _Source) -> bool:
+    with torch.device("meta"):
+        return not _misfits(zoo.build(arch, 1).state_dict(), source.tensors)
+
+
+def _kind(tensor: Tensor | None) -> str:
+    """Say what must be equal for one tensor to be loaded into another: not the width of floats."""
+    if tensor is None:
+        return "none"
+    shape = "x".join(map(str, tensor.shape)) or "scalar"
+    dtype = "" if tensor.is_floating_point() else f" {tensor.dtype}"
+    layout = "" if tensor.layout == torch.strided else f" {tensor.layout}"
+    return f"{shape}{dtype}{layout}".replace("torch.", "")
+
+
+def _check_finite(tensors: Mapping[str, Tensor], source: _Source) -> None:
+    bad = [name for name, tensor in tensors.items() if not tensor.isfinite().all()]
+    if bad:
+        raise InputError(
+            f"--weights must be finite numbers, got {source.given}. Tensors with NaN or "
+            f"infinity: {len(bad)}{_listed(bad)}. Name weights of a training that did not fail."
+        )
+
+
+# ---------------------------------------------------------------- files
+
+
+def _read(path: Path, arch: str) -> _Source:
+    """Read a file in torchvision's or timm's layout, or a `model.safetensors` of this project.
+
+    Raises:
+        InputError: it holds no weights, or its own card names another architecture.
+    """
+    card = None
+    try:
+        if path.suffix.lower() == ".safetensors":
+            tensors, card = _read_safetensors(path)
+            entry = None
+        else:
+            tensors, entry = _unwrap(_read_pickle(path))
+        tensors = _plain_names(tensors)
+    except Exception as error:  # torch.load raises what its reader happens to raise
+        raise InputError(
+            "--weights must be none, imagenet or a .safetensors or .pth file of weights, got "
+            f"'{path}'. {_fault(error)}"
+        ) from error
+    if card and card.architecture != arch:
+        raise InputError(
+            f"--weights must belong to {arch}, got '{path}'. It is a {describe(card)}. "
+            f"Name other weights, or --arch {card.architecture}."
+        )
+    about = describe(card) if card else f"its entry {entry}" if entry else ""
+    return _Source(tensors, f"{path.name} ({about})" if about else path.name, f"'{path}'")
+
+
+def _read_safetensors(path: Path) -> tuple[dict[str, Tensor], ModelCard | None]:
+    with _regular(path).open("rb"):  # says why it can't be opened, which the next line doesn't
+        pass
+    with safe_open(path, framework="pt") as file:
+        text = (file.metadata() or {}).get(METADATA_KEY)
+        tensors = {name: file.get_tensor(name) for name in file.keys()}  # noqa: SIM118
+    return tensors, ModelCard.model_validate_json(text) if text else None
+
+
+def _read_pickle(path: Path) -> Any:
+    """Read tensors, numbers and words; an argparse.Namespace too, which timm writes beside them."""
+    _regular(path)
+    with warnings.catch_warnings(), torch.serialization.safe_globals([argparse.Namespace]):
+        warnings.simplefilter("ignore")  # about formats that are refused anyway
+        return torch.load(path, map_location="cpu", weights_only=True)
+
+
+def _regular(path: Path) -> Path:
+    """Keep away from what is no file: a pipe would be waited for."""
+    if path.is_dir():
+        raise _NoWeightsError("It is a folder. Name a file.")
+    if not path.exists():
+        raise _NoWeightsError("There is no such file. Check the path.")
+    if not path.is_file():
+        raise _NoWeightsError("It is no regular file. Name another.")
+    if not path.stat().st_size:
+        raise _NoWeightsError("It is empty. Fetch it again, or name another file.")
+    return path
+
+
+def _unwrap(content: Any) -> tuple[dict[str, Tensor], str | None]:
+    """Give the tensors of a checkpoint and the entry they were in, None for the whole."""
+    if not isinstance(content, dict):
+        raise _NoWeightsError(
+            f"It holds a {type(content).__name__}, no tensors by name. Name another file."
+        )
+    filled = (word for word in WRAPPERS if isinstance(content.get(word), dict) and content[word])
+    entry = next(filled, None)
+    state = content[entry] if entry else content
+    tensors = {
+        name: value
+        for name, value in state.items()
+        if isinstance(name, str) and isinstance(value, Tensor) and not value.is_meta
+    }
+    if not tensors:
+        names = [str(name) for name in state]
+        raise _NoWeightsError(f"It holds no tensors by name{_listed(names)}. Name another file.")
+    return tensors, entry
+
+
+def _plain_names(tensors: Mapping[str, Tensor]) -> dict[str, Tensor]:
+    """Take off what wrappers put before the names."""
+    plain: dict[str, Tensor] = {}
+    for name, tensor in tensors.items():
+        short = PREFIXES.sub("", name)
+        if short in plain:
+            raise _NoWeightsError(
+                f"It holds {_shown(short)} twice, under two prefixes. Save one network alone."
+            )
+        plain[short] = tensor
+    return plain
+
+
+def _fault(error: Exception) -> str:
+    """Say what is wrong with a file, and what to do."""
+    if isinstance(error, _NoWeightsError):
+        return str(error)
+    if isinstance(error, OSError) and error.strerror:
+        return f"It can't be opened: {error.strerror}. Name another file."
+    if refused := re.search(r"GLOBAL ([\w.]+)", str(error)):
+        return (
+            f"It asks for {_shown(refused[1])}, and nothing but tensors is taken from a pickle. "
+            "Save the network's state_dict() alone."
+        )
+    return (
+        f"It is damaged, cut short or another kind of file ({type(error).__name__}). "
+        "Fetch it again, or name another file."
+    )
+
+
+# ---------------------------------------------------------------- torchvision's own
+
+
+def _imagenet(arch: str) -> _Source:
+    from torchvision.models import get_model_weights
+
+    try:
+        url = get_model_weights(arch).DEFAULT.url
+    except ValueError as error:
+        raise InputError(
+            f"--weights imagenet must go with an architecture of torchvision, got {arch}. "
+            "There are no such weights. Use --weights none or another --arch."
+        ) from error
+    source = _read(_downloaded(url), arch)
+    return _Source(source.tensors, f"imagenet ({source.name})", "imagenet")
+
+
+def _downloaded(url: str) -> Path:
+    """Give the whole file behind a URL, from torch.hub's folder where it is there already.
+
+    Raises:
+        InputError: it can't be fetched, or its bytes are not those that its name promises.
+    """
+    path = Path(torch.hub.get_dir()).absolute() / "checkpoints" / Path(urlsplit(url).path).name
+    promised = path.stem.rpartition("-")[2]  # torchvision's names end with the hash's beginning
+    by_hand = f"fetch {url} by hand and save it as {path}"
+    try:
+        digest = _fetch(url, path, promised)
+    except (OSError, HTTPException) as error:
+        raise InputError(
+            f"--weights imagenet must find {path.name} or download it, got neither "
+            f"({_reason(error)}). To go on without a connection, {by_hand}."
+        ) from error
+    except RuntimeError as error:  # of torch.hub, which keeps nothing of such a download
+        raise InputError(
+            f"--weights imagenet must download {path.name} whole, got other bytes. The download "
+            f"was damaged on its way and not kept. Run again, or {by_hand}."
+        ) from error
+    if not digest.startswith(promised):
+        raise InputError(
+            f"--weights imagenet must find a file with the SHA-256 {promised}..., got "
+            f"{digest[: len(promised)]}... for {path}. It is damaged. Delete it and run again, or "
+            f"{by_hand}."
+        )
+    return path
+
+
+def _fetch(url: str, path: Path, promised: str) -> str:
+    """Download a file that is not there yet and return its SHA-256."""
+    if not path.exists():
+        path.parent.mkdir(parents=True, exist_ok=True)
+        torch.hub.download_url_to_file(url, str(path), promised, progress=False)
+    with path.open("rb") as file:
+        return hashlib.file_digest(file, "sha256").hexdigest()
+
+
+def _reason(error: Exception) -> str:
+    reason = error.reason if isinstance(error, URLError) else error
+    return " ".join(str(reason).split()) or type(error).__name__
+
+
+# ---------------------------------------------------------------- words
+
+
+def _listed(names: Iterable[str]) -> str:
+    """Name the first few and how many there are, in brackets; nothing for none."""
+    shown = [_shown(name) for name in names]
+    if not shown:
+        return ""
+    rest = f", ... {len(shown)} in all" if len(shown) > SHOWN else ""
+    return f" ({', '.join(shown[:SHOWN])}{rest})"
+
+
+def _shown(name: str) -> str:
+    """Keep a name from a file on one line."""
+    return "".join(c if c.isprintable() else "?" for c in name[:80])

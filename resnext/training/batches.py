@@ -1,0 +1,147 @@
+"""Batches on the device: which pictures are met when, and their pixels, changed at random.
+
+The order of an epoch and every random change follow from (seed, epoch, picture) alone, and where a
+balanced epoch meets a picture again, from the time. While a batch is computed, the pixels of the
+next one are gathered.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Iterator, Sequence
+from concurrent.futures import ThreadPoolExecutor
+from dataclasses import dataclass
+from typing import NamedTuple, TypeAlias
+
+import numpy as np
+import numpy.typing as npt
+import pandas as pd
+import torch
+from torch import Tensor
+
+from resnext.data.pixels import Pixels, PixelSource, Rows
+from resnext.device import Compute
+from resnext.training.augmentation import (
+    DRAWS,
+    augment,
+    draws,
+    met_again,
+    normalise,
+    picture_keys,
+    to_float,
+)
+from resnext.training.recipe import Augment, Recipe
+
+RESIDENT_SHARE = 0.5  # of the free memory of a CUDA device that the pixels may take
+
+Order: TypeAlias = list[npt.NDArray[np.int64]]
+
+
+@dataclass(frozen=True)
+class Part:
+    """Hold the pictures of one part: rows of the pixel source, classes by number, names."""
+
+    rows: Rows
+    labels: npt.NDArray[np.int64]
+    digests: Sequence[str]
+    paths: Sequence[str]
+
+    def __len__(self) -> int:
+        return len(self.rows)
+
+
+class Batch(NamedTuple):
+    """Hold a batch on the device: images float32 (B, 3, S, S), classes (B,)."""
+
+    images: Tensor
+    labels: Tensor
+
+
+def epoch_order(labels: npt.NDArray[np.int64], recipe: Recipe, epoch: int) -> Order:
+    """Deal an epoch's pictures into batches of indices.
+
+    Shuffled, each is met once; balanced, as many are drawn with replacement, each class equally
+    often. A last batch of one joins the one before it: batch normalisation can't train on it.
+    """
+    generator = torch.Generator().manual_seed(recipe.seed * 1_000_003 + epoch)
+    count = len(labels)
+    if recipe.sampler == "balanced":
+        weights = torch.from_numpy(1.0 / np.bincount(labels)[labels])
+        order = torch.multinomial(weights, count, replacement=True, generator=generator).numpy()
+    else:
+        order = torch.randperm(count, generator=generator).numpy()
+    ends = [(batch + 1) * recipe.batch_size for batch in range(count_batches(count, recipe) - 1)]
+    return list(np.split(order, ends))
+
+
+def count_batches(count: int, recipe: Recipe) -> int:
+    """Count the batches of an epoch of so many pictures."""
+    whole, rest = divmod(count, recipe.batch_size)
+    return max(1, whole + (rest > 1 or (rest == 1 and recipe.batch_size == 1)))
+
+
+def times_before(order: Order) -> Order:
+    """Count how often each picture of an epoch's batches was met before in that epoch."""
+    if not order:
+        return []
+    met = pd.Series(np.concatenate(order))
+    times = met.groupby(met).cumcount().to_numpy(np.int64)
+    return list(np.split(times, np.cumsum([len(batch) for batch in order])[:-1]))
+
+
+class Batches:
+    """Give batches of a part on the device.
+
+    On CUDA the part's pixels stay there where they fit; else they are copied from pinned memory
+    without waiting.
+    """
+
+    def __init__(
+        self, source: PixelSource, part: Part, compute: Compute, *, kind: Augment, seed: int = 0
+    ) -> None:
+        self.source, self.part, self.compute = source, part, compute
+        self.kind: Augment = kind
+        self.seed = seed
+        self.keys = picture_keys(part.digests)
+        self.labels = torch.from_numpy(part.labels)
+        self.device = torch.device(compute.device)
+        self.resident = self._resident()
+
+    def run(self, order: Order, epoch: int = 0, start: int = 0) -> Iterator[Batch]:
+        """Yield the batches of an epoch from batch `start` on, gathering one ahead."""
+        times = times_before(order)
+        with ThreadPoolExecutor(1) as gatherer:
+            ahead = gatherer.submit(self._gather, order[start]) if start < len(order) else None
+            for place in range(start, len(order)):
+                assert ahead is not None
+                pixels = ahead.result()
+                if place + 1 < len(order):
+                    ahead = gatherer.submit(self._gather, order[place + 1])
+                yield self._batch(pixels, order[place], times[place], epoch)
+
+    def _batch(self, pixels: Tensor, indices: Rows, times: Rows, epoch: int) -> Batch:
+        images = to_float(pixels.to(self.device, non_blocking=True))
+        if self.kind != "none":
+            # The numbers stay on the CPU: what follows from them is then equal for every device.
+            drawn = draws(met_again(self.keys[indices], times), self.seed, epoch, DRAWS)
+            images = augment(images, drawn, self.kind)
+        labels = self.labels[torch.from_numpy(indices)].to(self.device, non_blocking=True)
+        return Batch(normalise(images), labels)
+
+    def _gather(self, indices: npt.NDArray[np.int64]) -> Tensor:
+        """Give pixels uint8 (B, S, S, 3), on the device where they are resident."""
+        if self.resident is not None:
+            return self.resident[torch.from_numpy(indices).to(self.device)]
+        pixels = torch.from_numpy(self._take(self.part.rows[indices]))
+        return pixels.pin_memory() if self.device.type == "cuda" else pixels
+
+    def _take(self, rows: Rows) -> Pixels:
+        return np.ascontiguousarray(self.source.take(rows))
+
+    def _resident(self) -> Tensor | None:
+        """Put the part's pixels on a CUDA device, where they fit beside the training."""
+        if self.device.type != "cuda" or not len(self.part):
+            return None
+        free, _ = torch.cuda.mem_get_info(self.device)
+        if len(self.part) * self.source.size**2 * 3 > RESIDENT_SHARE * free:
+            return None
+        return torch.from_numpy(self._take(self.part.rows)).to(self.device)

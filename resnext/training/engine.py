@@ -1,0 +1,304 @@
+"""Every loop over batches: training and prediction.
+
+The loops don't print, log or draw; they tell a `Watcher` what happened. Nothing in them waits
+for the device but where a number is needed by a person, and at the end of an epoch. A training
+that was stopped goes on from its newest checkpoint, to the same bytes.
+
+The training loss of an epoch is the mean of its batches' means, as in the script that the project
+began as, so that a last, smaller batch weighs as much as the others. The validation loss is the
+mean over the pictures, since an epoch is chosen by it, unless it is asked for as in the script.
+"""
+
+from __future__ import annotations
+
+import math
+import time
+from collections.abc import Iterator
+from contextlib import contextmanager
+from datetime import UTC, datetime
+from typing import NamedTuple, Protocol
+
+import numpy as np
+import torch
+from torch import Tensor, nn
+from torch.nn.functional import cross_entropy
+
+from resnext.contracts.errors import TrainingError
+from resnext.data.pixels import PixelSource
+from resnext.device import Compute
+from resnext.training.batches import Batches, Part, count_batches, epoch_order
+from resnext.training.checkpoints import Checkpoints, EpochRow, Progress
+from resnext.training.recipe import Recipe
+from resnext.training.schedule import learning_rate
+from resnext.training.step import MEMORY_FORMATS, Step, autocast, class_weights
+
+CHECKPOINT_EVERY = 300.0  # seconds, besides the end of each epoch
+LOOK_EVERY = 50  # steps between two looks for a loss that is not finite, off the CPU
+NAMED = 5  # files of a batch that are named in a message
+BATCH = 32  # pictures predicted at once
+
+
+class Watcher(Protocol):
+    """Told by the loops what happens, and asked whether to stop."""
+
+    def on_start(self, total_steps: int, steps_per_epoch: int, done: int) -> None:
+        """Step `done`, from 0, of `total_steps` comes next."""
+
+    def on_step(self, step: int, images: int, loss: Tensor) -> None:
+        """Step `step`, from 1, is under way: `images` pictures, `loss` still on the device."""
+
+    def on_epoch(self, row: EpochRow) -> None:
+        """An epoch is over."""
+
+    def wants_to_stop(self) -> bool:
+        """Tell whether to save a checkpoint and stop, by KeyboardInterrupt."""
+
+
+class Unwatched:
+    """A watcher that does nothing."""
+
+    def on_start(self, total_steps: int, steps_per_epoch: int, done: int) -> None:
+        """Pass over it."""
+
+    def on_step(self, step: int, images: int, loss: Tensor) -> None:
+        """Pass over it."""
+
+    def on_epoch(self, row: EpochRow) -> None:
+        """Pass over it."""
+
+    def wants_to_stop(self) -> bool:
+        """Go on."""
+        return False
+
+
+class Fitted(NamedTuple):
+    """Hold what a training gives: the history, and the weights to keep."""
+
+    history: list[EpochRow]
+    weights: dict[str, Tensor]
+
+
+def fit(
+    model: nn.Module,
+    source: PixelSource,
+    train: Part,
+    val: Part,
+    recipe: Recipe,
+    compute: Compute,
+    *,
+    classes: int,
+    as_the_script: bool = False,
+    watcher: Watcher | None = None,
+    checkpoints: Checkpoints | None = None,
+) -> Fitted:
+    """Train a network.
+
+    Args:
+        model: The network, with its first weights.
+        source: Gives the pictures' pixels.
+        train: Training pictures, in a fixed order.
+        val: Validation pictures; may be empty.
+        recipe: How to train.
+        compute: Where and how to compute; `resnext.device.apply` must have been called.
+        classes: How many there are.
+        as_the_script: Take the mean of the batches' means for the validation loss too.
+        watcher: Told what happens.
+        checkpoints: Where the state is kept, and found again after a stop.
+
+    Returns:
+        The history, and the weights to keep: those of the best epoch by the recipe's metric, or
+        of the last one where the recipe says so; averaged ones where it averages.
+
+    Raises:
+        TrainingError: a loss is not finite.
+        InputError: a picture changed since it was scanned.
+        KeyboardInterrupt: the watcher wanted to stop; a checkpoint was saved.
+    """
+    devices = [torch.device(compute.device)] if compute.device == "cuda" else []
+    with torch.random.fork_rng(devices=devices):
+        training = _Training(
+            model, source, train, val, recipe, compute, classes, watcher or Unwatched(),
+            as_the_script=as_the_script,
+        )  # fmt: skip
+        return training.run(checkpoints or Checkpoints(None))
+
+
+@torch.inference_mode()
+def predict(
+    model: nn.Module,
+    source: PixelSource,
+    part: Part,
+    compute: Compute,
+    *,
+    batch_size: int = BATCH,
+) -> Tensor:
+    """Give class log-probabilities (N, C), float64 on the CPU, a row a picture; (0, 0) for none.
+
+    Raises:
+        InputError: a picture changed since it was scanned.
+    """
+    if not len(part):
+        return torch.empty(0, 0, dtype=torch.float64)
+    logits = _logits(model, Batches(source, part, compute, kind="none"), compute, batch_size)
+    return torch.log_softmax(logits.double().cpu(), dim=1)
+
+
+class _Training:
+    """Hold what a training needs from one step to the next."""
+
+    def __init__(
+        self,
+        model: nn.Module,
+        source: PixelSource,
+        train: Part,
+        val: Part,
+        recipe: Recipe,
+        compute: Compute,
+        classes: int,
+        watcher: Watcher,
+        *,
+        as_the_script: bool,
+    ) -> None:
+        self.model = model.to(
+            device=torch.device(compute.device),
+            memory_format=MEMORY_FORMATS[compute.memory_format],
+        )  # type: ignore[call-overload]
+        if compute.compiled:
+            self.model.compile()
+        self.train, self.recipe, self.compute, self.watcher = train, recipe, compute, watcher
+        self.batches = Batches(source, train, compute, kind=recipe.augment, seed=recipe.seed)
+        self.held_out = Batches(source, val, compute, kind="none")
+        self.loss_size = recipe.batch_size if as_the_script else max(1, len(val))
+        weights = class_weights(train.labels, classes, recipe)
+        self.step = Step(self.model, recipe, compute, weights, classes)
+        self.per_epoch = count_batches(len(train), recipe)
+        self.total = recipe.epochs * self.per_epoch
+        self.progress = Progress(torch.device(compute.device))
+        self.saved_at = time.monotonic()
+
+    def run(self, checkpoints: Checkpoints) -> Fitted:
+        """Train to the end, from the newest checkpoint if there is one."""
+        checkpoints.restore(self.progress, self.model, self.step)
+        self.watcher.on_start(self.total, self.per_epoch, self.progress.step)
+        while self.progress.epoch < self.recipe.epochs and not self._has_stalled():
+            self._epoch(checkpoints)
+        return Fitted(self.progress.history, self.progress.kept)
+
+    def _epoch(self, checkpoints: Checkpoints) -> None:
+        progress = self.progress
+        self.step.freeze(progress.epoch < self.recipe.freeze_epochs)
+        order = epoch_order(self.train.labels, self.recipe, progress.epoch)
+        started = time.monotonic()
+        for batch in self.batches.run(order, progress.epoch, progress.batch):
+            progress.lr = learning_rate(progress.step, self.total, self.per_epoch, self.recipe)
+            loss, right = self.step(batch, progress.lr, progress.step)
+            progress.note(loss, right, len(batch.labels))
+            self.watcher.on_step(progress.step, len(batch.labels), loss)
+            self._between_steps(checkpoints, started)
+        progress.seconds += time.monotonic() - started
+        self._require_finite()
+        self._end_epoch()
+        checkpoints.save(progress, self.model, self.step)
+        self.saved_at = time.monotonic()
+
+    def _between_steps(self, checkpoints: Checkpoints, started: float) -> None:
+        """Look for trouble now and then, and save where it is time or asked for."""
+        every = 1 if self.compute.device == "cpu" else LOOK_EVERY
+        if self.progress.step % every == 0:
+            self._require_finite()
+        stopping = self.watcher.wants_to_stop()
+        if not stopping and time.monotonic() - self.saved_at < CHECKPOINT_EVERY:
+            return
+        self._require_finite()
+        before = self.progress.seconds
+        self.progress.seconds += time.monotonic() - started
+        checkpoints.save(self.progress, self.model, self.step)
+        self.progress.seconds = before
+        self.saved_at = time.monotonic()
+        if stopping:
+            raise KeyboardInterrupt
+
+    def _end_epoch(self) -> None:
+        """Measure the validation part, write the epoch down and keep its weights if best."""
+        with self._averaged_weights():
+            val_loss, val_accuracy = self._validate()
+            row = self._row(val_loss, val_accuracy)
+            self.progress.end_epoch(row, self.model, self.recipe)
+        self.watcher.on_epoch(row)
+
+    @contextmanager
+    def _averaged_weights(self) -> Iterator[None]:
+        """Give the network its averaged weights for a while, where there are any."""
+        if not self.step.averaged:
+            yield
+            return
+        own = {name: tensor.clone() for name, tensor in self.model.state_dict().items()}
+        self.model.load_state_dict(own | self.step.averaged)
+        yield
+        self.model.load_state_dict(own)
+
+    def _row(self, val_loss: float | None, val_accuracy: float | None) -> EpochRow:
+        progress = self.progress
+        return EpochRow(
+            epoch=progress.epoch + 1,
+            lr=progress.lr,
+            train_loss=float(progress.losses) / self.per_epoch,
+            train_accuracy=int(progress.right) / progress.seen,
+            val_loss=val_loss,
+            val_accuracy=val_accuracy,
+            seconds=progress.seconds,
+            images_per_second=progress.seen / max(progress.seconds, 1e-9),
+            finished_at=datetime.now(UTC).isoformat(timespec="seconds"),
+        )
+
+    @torch.inference_mode()
+    def _validate(self) -> tuple[float | None, float | None]:
+        """Give loss (cross-entropy without label smoothing or class weights) and accuracy."""
+        if not len(self.held_out.part):
+            return None, None
+        size = self.loss_size
+        logits = _logits(self.model, self.held_out, self.compute, self.recipe.batch_size)
+        labels = self.held_out.labels.to(logits.device)
+        pairs = zip(torch.split(logits, size), torch.split(labels, size), strict=True)
+        losses = torch.stack([cross_entropy(guess, label) for guess, label in pairs])
+        loss = float(losses.double().mean() if losses.device.type != "mps" else losses.mean())
+        if not math.isfinite(loss):
+            raise self._not_finite("validation", loss, self.progress.step - 1, [])
+        return loss, int((logits.argmax(1) == labels).sum()) / len(labels)
+
+    def _has_stalled(self) -> bool:
+        return 0 < self.recipe.patience <= self.progress.waited
+
+    def _require_finite(self) -> None:
+        """Raise a TrainingError that names the first step with a loss that is not finite."""
+        if (step := int(self.progress.bad_step)) < 0:
+            return
+        epoch, batch = divmod(step, self.per_epoch)
+        order = epoch_order(self.train.labels, self.recipe, epoch)
+        files = [self.train.paths[index] for index in order[batch]]
+        raise self._not_finite("training", float(self.progress.bad_loss), step, files)
+
+    def _not_finite(self, name: str, loss: float, step: int, files: list[str]) -> TrainingError:
+        lr = learning_rate(min(step, self.total - 1), self.total, self.per_epoch, self.recipe)
+        named = ", ".join(files[:NAMED]) + (f" ({len(files)} in all)" if files[NAMED:] else "")
+        batch = f" The batch held {named}." if files else ""
+        return TrainingError(
+            f"The {name} loss must stay finite, got {loss} at step {step + 1} (epoch "
+            f"{step // self.per_epoch + 1}) at learning rate {lr:g}.{batch} Lower --lr, clip the "
+            "gradients by --clip-norm 1, or start from other --weights."
+        )
+
+
+@torch.inference_mode()
+def _logits(model: nn.Module, batches: Batches, compute: Compute, batch_size: int) -> Tensor:
+    """Give logits (N, C) in float32 on the device, in the part's order."""
+    layout = MEMORY_FORMATS[compute.memory_format]
+    model.to(device=torch.device(compute.device), memory_format=layout)  # type: ignore[call-overload]
+    model.eval()
+    cuts = range(batch_size, len(batches.part), batch_size)
+    order = np.split(np.arange(len(batches.part)), list(cuts))
+    found = []
+    for images, _ in batches.run(order):
+        with autocast(compute):
+            found.append(model(images.contiguous(memory_format=layout)).float())
+    return torch.cat(found)

@@ -1,0 +1,126 @@
+"""What a training run is told: a description in plain values.
+
+Imports no torch, so that a command line and a cache key can be made without it.
+"""
+
+from typing import Annotated, Literal
+
+from pydantic import BaseModel, ConfigDict, Field, field_validator, model_validator
+
+from resnext.contracts.errors import InputError
+from resnext.models import architectures as zoo
+
+# From here on a channel of the last layer has more than one value for a single picture.
+SMALLEST_FOR_ONE = 64
+
+Optimizer = Literal["adamw", "adam", "sgd"]
+Schedule = Literal["cosine", "one-cycle", "step", "constant"]
+Augment = Literal["full", "flips", "none"]
+Keep = Literal["best", "last"]
+Metric = Literal["val_accuracy", "val_loss"]
+Sampler = Literal["shuffled", "balanced"]
+ClassWeights = Literal["none", "balanced"]
+
+
+class Recipe(BaseModel):
+    """Say how a network is trained. The defaults are a recipe that learns."""
+
+    model_config = ConfigDict(frozen=True, extra="forbid")
+
+    arch: str = Field(
+        "resnext50_32x4d", description=f"architecture: {', '.join(zoo.ARCHITECTURES)}"
+    )
+    weights: str = Field(
+        "none",
+        description="weights to start from: none (random), imagenet (torchvision's own), "
+        "or a .safetensors, .pth or .pt FILE from this program, torchvision or timm",
+    )
+    image_size: int = Field(
+        224, ge=32, le=1024, description="width and height that the network sees, in pixels"
+    )
+    epochs: int = Field(30, ge=1, le=10_000, description="passes over the training pictures")
+    batch_size: int = Field(32, ge=1, le=4096, description="pictures a step")
+    lr: Annotated[
+        float, Field(gt=0, le=10, allow_inf_nan=False, description="peak learning rate")
+    ] = 1e-3
+    zero_init_residual: bool = Field(
+        False,
+        description="let every residual block begin as its shortcut, so that a short training from "
+        "scratch learns from its first epochs on",
+    )
+    optimizer: Optimizer = Field("adamw", description="optimizer: adamw, adam or sgd")
+    momentum: float = Field(0.9, ge=0, lt=1, description="momentum, of sgd only")
+    weight_decay: float = Field(0.05, ge=0, description="weight decay")
+    schedule: Schedule = Field(
+        "cosine",
+        description="learning rate after the warm-up: cosine (to 0), one-cycle (up and down, with "
+        "a warm-up of its own), step (times --step-factor every --step-epochs) or constant",
+    )
+    warmup_epochs: float = Field(
+        3, ge=0, description="epochs in which the rate rises from 0 to its peak"
+    )
+    step_epochs: int = Field(10, ge=1, description="epochs between two steps of the rate")
+    step_factor: float = Field(0.1, gt=0, lt=1, description="factor of one step of the rate")
+    accumulate: int = Field(
+        1, ge=1, le=4096, description="parts that a batch is computed in: more need less memory"
+    )
+    clip_norm: float = Field(0, ge=0, description="largest norm of the gradients, 0 for any")
+    ema_decay: float = Field(
+        0, ge=0, lt=1, description="decay of averaged weights, which are then kept; 0 for none"
+    )
+    freeze_epochs: int = Field(
+        0, ge=0, description="epochs at the start in which only the last layer is trained"
+    )
+    label_smoothing: float = Field(0.1, ge=0, lt=1, description="label smoothing, a share")
+    class_weights: ClassWeights = Field(
+        "none", description="weight of a class in the loss: none, or balanced (rare ones more)"
+    )
+    sampler: Sampler = Field(
+        "shuffled",
+        description="pictures of an epoch: shuffled (each once), or balanced (drawn so that "
+        "classes are met equally often)",
+    )
+    mixup: float = Field(0, ge=0, le=10, description="alpha of mixup, 0 for none")
+    cutmix: float = Field(0, ge=0, le=10, description="alpha of cutmix, 0 for none")
+    augment: Augment = Field(
+        "full",
+        description="random changes of training pictures: full (crop, flips, rotation, colour), "
+        "flips or none",
+    )
+    keep: Keep = Field(
+        "best",
+        description="weights to keep: those of the best epoch by --metric, or the last one's",
+    )
+    metric: Metric = Field(
+        "val_loss",
+        description="what makes an epoch the best: val_loss (the lowest, without label smoothing) "
+        "or val_accuracy (the highest, of equals the one with the lower loss)",
+    )
+    patience: int = Field(
+        0, ge=0, description="epochs without a better one after which training stops, 0 for never"
+    )
+    seed: int = Field(0, ge=0, lt=2**32, description="seed of weights, order and augmentation")
+
+    @model_validator(mode="after")
+    def _batches_can_be_normalised(self) -> "Recipe":
+        if self.batch_size == 1 and self.image_size < SMALLEST_FOR_ONE:
+            raise InputError(
+                f"--batch-size must be at least 2 below {SMALLEST_FOR_ONE} px, got 1. Batch "
+                "normalisation can't train on one value. Raise it or --image-size."
+            )
+        return self
+
+    @model_validator(mode="after")
+    def _imagenets_weights_are_published(self) -> "Recipe":
+        if self.weights == "imagenet" and self.arch not in zoo.ON_IMAGENET:
+            raise InputError(
+                f"--weights imagenet must go with --arch {' or '.join(zoo.ON_IMAGENET)}, got "
+                f"{self.arch}. There are no such weights. Use --weights none or another --arch."
+            )
+        return self
+
+    @field_validator("arch")
+    @classmethod
+    def _known(cls, name: str) -> str:
+        zoo.check(name)
+        return name

@@ -1,0 +1,175 @@
+"""One training step: loss, gradients in parts, clipping, the optimizer, averaged weights.
+
+Nothing here waits for the device. Optimizers, clipping, mixup and cutmix are torch's and
+torchvision's.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Iterator
+from contextlib import AbstractContextManager
+
+import numpy as np
+import numpy.typing as npt
+import torch
+from torch import Tensor, nn
+from torch.nn.functional import cross_entropy
+
+from resnext.device import Compute
+from resnext.models.weights import HEAD
+from resnext.training.batches import Batch
+from resnext.training.recipe import Recipe
+from resnext.training.schedule import ema_decay
+
+MEMORY_FORMATS = {
+    "contiguous": torch.contiguous_format,
+    "channels_last": torch.channels_last,
+}
+
+
+def build_optimizer(model: nn.Module, recipe: Recipe, compute: Compute) -> torch.optim.Optimizer:
+    """Build the recipe's optimizer, fused where the device has that.
+
+    Weight decay acts on weights of two dimensions or more, not on biases and batch norms.
+
+    Source: He et al. 2019, arXiv:1812.01187, section 3.1 ("no bias decay").
+    """
+    parameters = list(model.parameters())
+    groups = [
+        {"params": [p for p in parameters if p.ndim > 1], "weight_decay": recipe.weight_decay},
+        {"params": [p for p in parameters if p.ndim <= 1], "weight_decay": 0.0},
+    ]
+    fused = compute.device in ("cpu", "cuda")
+    if recipe.optimizer == "sgd":
+        return torch.optim.SGD(groups, lr=recipe.lr, momentum=recipe.momentum, fused=fused)
+    kind = torch.optim.Adam if recipe.optimizer == "adam" else torch.optim.AdamW
+    return kind(groups, lr=recipe.lr, fused=fused)
+
+
+def class_weights(labels: npt.NDArray[np.int64], classes: int, recipe: Recipe) -> Tensor | None:
+    """Weigh classes by n / (classes * count), or not; a class without a picture weighs 0.
+
+    Source: scikit-learn's `compute_class_weight("balanced")`.
+    """
+    if recipe.class_weights == "none":
+        return None
+    counts = np.bincount(labels, minlength=classes)
+    weights = np.where(counts > 0, len(labels) / (classes * np.maximum(counts, 1)), 0.0)
+    return torch.from_numpy(weights).float()
+
+
+class Step:
+    """Take training steps on a network."""
+
+    def __init__(
+        self,
+        model: nn.Module,
+        recipe: Recipe,
+        compute: Compute,
+        weights: Tensor | None,
+        classes: int,
+    ) -> None:
+        self.model, self.recipe, self.compute, self.classes = model, recipe, compute, classes
+        self.optimizer = build_optimizer(model, recipe, compute)
+        device = torch.device(compute.device)
+        self.weights = None if weights is None else weights.to(device)
+        self.mix = build_mix(recipe, classes)
+        self.averaged = _float_state(model) if recipe.ema_decay else {}
+
+    def __call__(self, batch: Batch, lr: float, step: int) -> tuple[Tensor, Tensor]:
+        """Take step `step`, from 0; give the loss and how many were right, on the device.
+
+        Random draws of the step (mixing, dropout) follow from (seed, step).
+        """
+        for group in self.optimizer.param_groups:
+            group["lr"] = lr
+        torch.manual_seed(self.recipe.seed * 1_000_003 + step)
+        images, targets = self.mix(batch.images, batch.labels) if self.mix else batch
+        self.optimizer.zero_grad(set_to_none=True)
+        loss, right = self._gradients(images, targets)
+        if self.recipe.clip_norm:
+            nn.utils.clip_grad_norm_(self.model.parameters(), self.recipe.clip_norm)
+        self.optimizer.step()
+        self._average(step)
+        return loss, right
+
+    def freeze(self, frozen: bool) -> None:
+        """Train the last layer alone, the rest as in evaluation; or train everything."""
+        self.model.train()
+        for name, parameter in self.model.named_parameters():
+            parameter.requires_grad_(not frozen or name.startswith(HEAD))
+        if frozen:
+            for name, module in self.model.named_children():
+                if not f"{name}.".startswith(HEAD):
+                    module.eval()
+
+    def _gradients(self, images: Tensor, targets: Tensor) -> tuple[Tensor, Tensor]:
+        """Add up the gradients of a batch, computed in parts."""
+        total = self._total(targets)
+        losses, right = [], []
+        for part_images, part_targets in self._parts(images, targets):
+            with autocast(self.compute):
+                logits = self.model(part_images)  # (B, C)
+                loss = self._summed(logits, part_targets) / total
+            loss.backward()  # type: ignore[no-untyped-call]
+            labels = part_targets if part_targets.ndim == 1 else part_targets.argmax(1)
+            losses.append(loss.detach())
+            right.append((logits.detach().argmax(1) == labels).sum())
+        return torch.stack(losses).sum(), torch.stack(right).sum()
+
+    def _parts(self, images: Tensor, targets: Tensor) -> Iterator[tuple[Tensor, Tensor]]:
+        """Cut a batch into parts, channels last where the network is."""
+        layout = MEMORY_FORMATS[self.compute.memory_format]
+        size = -(-len(images) // self.recipe.accumulate)
+        for start in range(0, len(images), size):
+            part = images[start : start + size].contiguous(memory_format=layout)
+            yield part, targets[start : start + size]
+
+    def _summed(self, logits: Tensor, targets: Tensor) -> Tensor:
+        return cross_entropy(
+            logits,
+            targets,
+            weight=self.weights,
+            label_smoothing=self.recipe.label_smoothing,
+            reduction="sum",
+        )
+
+    def _total(self, targets: Tensor) -> Tensor | int:
+        """Give what a sum of losses is divided by to give torch's mean."""
+        if self.weights is None or targets.ndim > 1:
+            return len(targets)
+        return self.weights[targets].sum()
+
+    def _average(self, step: int) -> None:
+        """Move the averaged weights towards the present ones; counts are taken over."""
+        if not self.averaged:
+            return
+        present = _float_state(self.model, copy=False)
+        decay = ema_decay(step, self.recipe.ema_decay)
+        with torch.no_grad():
+            torch._foreach_lerp_(list(self.averaged.values()), list(present.values()), 1 - decay)
+
+
+def build_mix(recipe: Recipe, classes: int) -> nn.Module | None:
+    """Build what mixes the pictures of a batch; of both, one is chosen for each batch."""
+    if not recipe.mixup and not recipe.cutmix:
+        return None
+    from torchvision.transforms import v2
+
+    kinds: list[nn.Module] = []
+    if recipe.mixup:
+        kinds.append(v2.MixUp(alpha=recipe.mixup, num_classes=classes))
+    if recipe.cutmix:
+        kinds.append(v2.CutMix(alpha=recipe.cutmix, num_classes=classes))
+    return kinds[0] if len(kinds) == 1 else v2.RandomChoice(kinds)
+
+
+def autocast(compute: Compute) -> AbstractContextManager[object]:
+    """Compute in bfloat16 where the device does that."""
+    return torch.autocast(compute.device, dtype=torch.bfloat16, enabled=compute.precision == "bf16")
+
+
+def _float_state(model: nn.Module, *, copy: bool = True) -> dict[str, Tensor]:
+    """Give the state that can be averaged: weights and the statistics of batch norms."""
+    state = {name: t.detach() for name, t in model.state_dict().items() if t.is_floating_point()}
+    return {name: t.clone() for name, t in state.items()} if copy else state

@@ -1,0 +1,413 @@
+import errno
+import unicodedata
+from pathlib import Path
+
+import pytest
+from pydantic import ValidationError
+
+from flows import full_pipeline
+from flows.cli import plan as plans
+from flows.cli import run as command
+from flows.cli.flags import DataFlags, EvaluationFlags, RunFlags, SplitFlags, TrainingFlags
+from flows.cli.plan import Plan, require_positive, resolve
+from reports.evaluation.settings import EvaluationSettings
+from resnext.contracts.errors import InputError
+from resnext.data.manifest.settings import ReadingSettings
+from tasks.stage.artifact import Artifact
+
+# The flags that scripts rely on.
+CONTRACT = """
+    --data --store --config --preset --arch --weights --image-size --epochs --batch-size --lr
+    --optimizer --split --shares --group-pattern --seed --split-seed --device --workers --only
+    --predict --deterministic --verify --fold --groups --use-split --keep-split --hold-out-copies
+    --momentum --weight-decay --schedule --warmup-epochs --step-epochs --step-factor --accumulate
+    --clip-norm --ema-decay --freeze-epochs --label-smoothing --class-weights --sampler --augment
+    --mixup --cutmix --keep --metric --patience --positive --sensitivity --threshold
+"""
+
+
+def plan(
+    data: Path | None = None,
+    split: SplitFlags = SplitFlags(),
+    training: TrainingFlags = TrainingFlags(),
+    run: RunFlags = RunFlags(),
+) -> Plan:
+    return resolve(DataFlags(data=data), split, training, run)
+
+
+def complaint(words: list[str], capsys: pytest.CaptureFixture[str]) -> str:
+    code = command.run_command(full_pipeline.main, name="full_pipeline.py", arguments=words)
+    error = capsys.readouterr().err
+    assert code == 2
+    assert error.startswith("error: ")
+    assert error.count("\n") == 1, "one line"
+    return error
+
+
+def test_help_names_every_flag(capsys: pytest.CaptureFixture[str]) -> None:
+    code = command.run_command(full_pipeline.main, name="full_pipeline.py", arguments=["--help"])
+    shown = capsys.readouterr().out
+    assert code == 0
+    assert [flag for flag in CONTRACT.split() if flag not in shown] == []
+
+
+def test_the_seed_preset_is_the_script_that_the_project_began_as() -> None:
+    seed = plan(training=TrainingFlags(preset="seed"))
+    assert seed.recipe.model_dump() == {
+        "arch": "resnext38_32x4d",
+        "weights": "none",
+        "image_size": 224,
+        "epochs": 20,
+        "batch_size": 32,
+        "lr": 1e-4,
+        "zero_init_residual": False,
+        "optimizer": "sgd",
+        "momentum": 0.0,
+        "weight_decay": 0.0,
+        "schedule": "constant",
+        "warmup_epochs": 0.0,
+        "step_epochs": 10,
+        "step_factor": 0.1,
+        "accumulate": 1,
+        "clip_norm": 0.0,
+        "ema_decay": 0.0,
+        "freeze_epochs": 0,
+        "class_weights": "none",
+        "sampler": "shuffled",
+        "mixup": 0.0,
+        "cutmix": 0.0,
+        "metric": "val_loss",
+        "patience": 0,
+        "label_smoothing": 0.0,
+        "augment": "none",
+        "keep": "last",
+        "seed": 0,
+    }
+    assert (seed.split.strategy, seed.split.shares) == ("random", (80, 0, 20))
+
+
+def test_the_default_is_a_recipe_that_learns() -> None:
+    recipe = plan().recipe
+    assert (recipe.arch, recipe.image_size, recipe.epochs) == ("resnext50_32x4d", 224, 30)
+    assert (recipe.batch_size, recipe.optimizer, recipe.schedule) == (32, "adamw", "cosine")
+    assert recipe.augment == "full"
+    assert recipe.label_smoothing > 0
+    assert recipe.warmup_epochs > 0
+    assert plan().split.shares == (70, 10, 20)
+
+
+def test_a_flag_wins_over_the_preset() -> None:
+    flags = TrainingFlags(preset="seed", epochs=30, lr=1e-3)
+    recipe = plan(training=flags).recipe
+    assert (recipe.epochs, recipe.lr, recipe.optimizer) == (30, 1e-3, "sgd")
+
+
+def test_the_two_seeds_are_two_flags() -> None:
+    made = plan(split=SplitFlags(split_seed=7), training=TrainingFlags(seed=3))
+    assert (made.split.seed, made.recipe.seed) == (7, 3)
+
+
+def test_a_config_file_gives_values_and_a_flag_wins_over_it(
+    tmp_path: Path, capsys: pytest.CaptureFixture[str]
+) -> None:
+    file = tmp_path / "settings.toml"
+    file.write_text('epochs = 0\nimage-size = 64\nsplit = "random"\n')
+    assert "--epochs must be at least 1" in complaint(["--config", str(file)], capsys)
+    words = [f"--config={file}", "--epochs", "3", "--image-size", "8"]
+    assert "--image-size must be at least 32, got 8" in complaint(words, capsys)
+
+
+def test_an_unknown_key_in_a_config_file_is_refused(
+    tmp_path: Path, capsys: pytest.CaptureFixture[str]
+) -> None:
+    file = tmp_path / "settings.toml"
+    file.write_text("epoch = 3\n")
+    assert "epoch" in complaint(["--config", str(file)], capsys)
+
+
+@pytest.mark.parametrize(
+    ("words", "expected"),
+    [
+        ("--data /no/such/folder", "--data must be a folder of class folders, got '/no/such/"),
+        ("--arch resnext5O_32x4d", "Did you mean 'resnext50_32x4d'?"),
+        ("--batch-size 0", "--batch-size must be at least 1, got 0"),
+        ("--epochs x", "--epochs must be a valid integer, got 'x'"),
+        ("--lr nan", "--lr must be a finite number"),
+        ("--lr 0", "--lr must be greater than 0"),
+        ("--shares 1,2", "--shares must be three numbers, got '1,2'"),
+        ("--shares 50,20,20", "--shares must be three percentages that sum to 100"),
+        ("--group-pattern (", "--group-pattern must be a regular expression"),
+        (
+            "--split folds",
+            "--split must be 'grouped', 'stratified', 'random' or 'given'",
+        ),
+        ("--fold 6/5", "--fold must be I/K with K at least 2"),
+        ("--fold five", "--fold must be two whole numbers, got 'five'"),
+        ("--fold 1/5 --split random", "--fold must go with the strategy grouped or stratified"),
+        ("--fold 1/5 --keep-split /no/such.csv", "--keep-split must not go with --fold"),
+        ("--use-split a.csv --shares 60,20,20", "--use-split must not go with --shares"),
+        ("--use-split a.csv --split grouped", "--use-split must not go with --split"),
+        ("--keep-split a.csv --split random", "--keep-split must go with --split grouped or"),
+        ("--keep-split a.csv --preset seed", "--keep-split must go with --split grouped or"),
+        ("--groups /no/such.csv", "--groups must be a CSV file, got '/no/such.csv'"),
+        ("--split-seed -1", "--split-seed must be at least 0"),
+        ("--max-pixels 999999", "--max-pixels must be at least 1000000, got 999999"),
+        ("--max-pixels 3000000000", "--max-pixels must be less than or equal to 2000000000"),
+        ("--truncated yes", "--truncated must be 'quarantine' or 'keep', got 'yes'"),
+        ("--sensitivity 1", "--sensitivity must be less than 1, got"),
+        ("--sensitivity 0", "--sensitivity must be greater than 0, got"),
+        ("--only nothing", "--only must be 'scan', 'split'"),
+        ("--weights /no/such.pth", "There is nothing at that place"),
+        ("--weights /", "There is a folder at that place"),
+        ("--preset quick --weights imagenet", "--weights imagenet must go with --arch resnext50"),
+        ("--config /no/such.toml", "--config must be a TOML file"),
+        ("--workers -1", "--workers must be at least 0"),
+        ("--group-pattern (?P<group>a{99999999999})", "--group-pattern must be a regular"),
+        ("--batch-size 1 --image-size 32", "--batch-size must be at least 2 below 64 px"),
+        ("--store /dev/null/store", "--store must be a folder that can be written to"),
+        ("--predict /no/such", "--predict must be a picture or a folder"),
+        ("--no-such-flag", "--no-such-flag"),
+        ("stray", "stray"),
+    ],
+)
+def test_wrong_words_get_one_line_and_exit_code_2(
+    words: str, expected: str, capsys: pytest.CaptureFixture[str]
+) -> None:
+    assert expected in complaint(words.split(), capsys)
+
+
+def test_a_device_that_is_not_there_is_refused(
+    capsys: pytest.CaptureFixture[str], monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr("resnext.device.probe_driver", lambda: None)
+    assert "got 'cuda'" in complaint(["--device", "cuda"], capsys)
+
+
+def test_a_store_inside_the_pictures_is_refused(
+    tmp_path: Path, capsys: pytest.CaptureFixture[str]
+) -> None:
+    words = ["--data", str(tmp_path), "--store", str(tmp_path / "artifacts")]
+    assert "--store must lie outside --data" in complaint(words, capsys)
+
+
+def test_a_folder_to_predict_that_is_empty_is_refused_at_once(
+    tmp_path: Path, capsys: pytest.CaptureFixture[str]
+) -> None:
+    assert "--predict must hold pictures" in complaint(["--predict", str(tmp_path)], capsys)
+
+
+def test_a_folder_to_predict_may_be_links(tmp_path: Path) -> None:
+    (tmp_path / "inbox").mkdir()
+    (tmp_path / "inbox" / "today").symlink_to(tmp_path)
+    assert resolve(
+        DataFlags(data=tmp_path, predict=tmp_path / "inbox"),
+        SplitFlags(), TrainingFlags(), RunFlags(store=tmp_path.parent / "store"),
+    ).predict == (tmp_path / "inbox").resolve()  # fmt: skip
+
+
+def divided(root: Path) -> Path:
+    for part in ("train", "Validation", "test"):
+        for label in ("cat", "dog"):
+            (root / part / label).mkdir(parents=True)
+    return root
+
+
+def test_a_folder_that_comes_divided_is_taken_as_it_is_unless_asked(tmp_path: Path) -> None:
+    data = divided(tmp_path)
+    assert plan(data).split.strategy == "given"
+    for asked in (
+        SplitFlags(split="stratified"),
+        SplitFlags(shares="60,20,20"),
+        SplitFlags(fold="2/5"),
+    ):
+        assert plan(data, asked).split.strategy != "given"
+    assert plan(data, training=TrainingFlags(preset="seed")).split.strategy == "random"
+    (tmp_path / "another" / "x").mkdir(parents=True)
+    assert plan(data).split.strategy == "grouped"
+
+
+def test_a_positive_class_is_found_however_its_name_is_composed(tmp_path: Path) -> None:
+    composed, decomposed = (unicodedata.normalize(form, "bénin") for form in ("NFC", "NFD"))
+    (tmp_path / decomposed).mkdir()
+    for name in (composed, decomposed):
+        flags = EvaluationFlags(positive=name)
+        chosen = resolve(
+            DataFlags(data=tmp_path), SplitFlags(), TrainingFlags(),
+            RunFlags(store=tmp_path.parent / "store"), flags,
+        ).evaluation  # fmt: skip
+        require_positive(chosen, [composed, "cat"])
+
+
+def two_parts(root: Path, other: str = "test") -> Path:
+    for part in ("train", other):
+        for label in ("cat", "dog"):
+            (root / part / label).mkdir(parents=True)
+    return root
+
+
+@pytest.mark.parametrize("other", ["test", "val"])
+def test_validation_is_taken_out_of_a_train_part_unless_no_val_or_no_share_is_asked_for(
+    tmp_path: Path, other: str
+) -> None:
+    data = two_parts(tmp_path, other)
+    for asked, carves in (
+        (SplitFlags(), True),
+        (SplitFlags(shares="60,20,20"), True),
+        (SplitFlags(no_val=True), False),
+        (SplitFlags(shares="80,0,20"), False),
+    ):
+        chosen = plan(data, asked).split
+        assert (chosen.strategy, chosen.carve_val) == ("given", carves)
+    assert plan(data, SplitFlags(split="grouped")).split.carve_val is False
+    seed = plan(data, SplitFlags(split="given"), training=TrainingFlags(preset="seed"))
+    assert (seed.split.strategy, seed.split.carve_val) == ("given", False)
+
+
+def test_validation_is_taken_out_of_a_table_too(tmp_path: Path) -> None:
+    (tmp_path / "one.csv").write_text("path,split\n")
+    table = SplitFlags(use_split=tmp_path / "one.csv")
+    assert plan(split=table).split.carve_val
+    assert not plan(split=table.model_copy(update={"no_val": True})).split.carve_val
+
+
+def test_no_val_of_a_split_that_is_drawn_names_what_helps(tmp_path: Path) -> None:
+    with pytest.raises(InputError, match="--no-val must go with a split that comes") as caught:
+        plan(tmp_path, SplitFlags(no_val=True))
+    assert str(caught.value).endswith("give --shares 80,0,20.")
+    assert plan(tmp_path, SplitFlags(shares="80,0,20")).split.parts == ["train", "test"]
+
+
+def test_no_val_stands_in_the_command(tmp_path: Path) -> None:
+    assert plan(two_parts(tmp_path), SplitFlags(no_val=True)).command.endswith("--no-val")
+
+
+def test_the_command_that_reproduces_a_run_can_be_run(tmp_path: Path) -> None:
+    (tmp_path / "groups.csv").write_text("path,group\n")
+    flags = SplitFlags(hold_out_copies=True, groups=tmp_path / "groups.csv", fold="1/5")
+    words = plan(divided(tmp_path / "data"), flags).command
+    assert words.endswith(f"--groups {tmp_path / 'groups.csv'} --hold-out-copies --fold 1/5")
+
+
+def test_what_becomes_of_near_duplicates_is_a_setting_of_the_split() -> None:
+    chosen = plan(split=SplitFlags(near_duplicates="report"))
+    assert chosen.split.near_duplicates == "report"
+    assert "--near-duplicates report" in chosen.command
+    assert plan().split.near_duplicates == "join"
+
+
+def test_a_table_is_known_by_its_bytes(tmp_path: Path) -> None:
+    (tmp_path / "one.csv").write_text("path,split\n")
+    (tmp_path / "two.csv").write_text("path,split\n")
+    chosen = plan(split=SplitFlags(use_split=tmp_path / "one.csv"))
+    assert chosen.split.strategy == "given"
+    given = chosen.tables.given
+    other = plan(split=SplitFlags(use_split=tmp_path / "two.csv")).tables.given
+    assert given is not None
+    assert other is not None
+    assert list(given.files.values()) == list(other.files.values())
+
+
+def test_what_lies_beside_a_split_to_keep_is_read_with_it(tmp_path: Path) -> None:
+    (tmp_path / "split.csv").write_text("path,group,split\n")
+    flags = SplitFlags(keep_split=tmp_path / "split.csv")
+    assert plan(split=flags).tables[2:] == (Artifact.of_file(tmp_path / "split.csv"), None, None)
+    beside = [tmp_path / "manifest.csv", tmp_path / "joined_groups.json"]
+    for path in beside:
+        path.write_text("{}")
+    assert plan(split=flags).tables[3:] == tuple(map(Artifact.of_file, beside))
+
+
+def test_a_full_disk_is_told_in_words(capsys: pytest.CaptureFixture[str]) -> None:
+    def write() -> None:
+        raise OSError(errno.ENOSPC, "No space left on device")
+
+    assert command.run_command(write, name="x", arguments=[]) == 1
+    assert "The disk or a quota is full" in capsys.readouterr().err
+
+
+def test_bounds_hold_for_the_form_too() -> None:
+    with pytest.raises(ValidationError, match="greater than or equal to 1"):
+        plan(training=TrainingFlags(epochs=0))
+
+
+def test_every_field_says_what_it_is() -> None:
+    for model in (DataFlags, SplitFlags, TrainingFlags, EvaluationFlags, RunFlags):
+        for name, field in model.model_fields.items():
+            assert field.description, name
+            assert "[default:" in field.description or field.default == "default", name
+
+
+def test_the_command_gives_the_same_plan_again(tmp_path: Path) -> None:
+    made = plan(
+        data=tmp_path,
+        split=SplitFlags(split="stratified", shares="60,20,20"),
+        training=TrainingFlags(preset="quick", epochs=3, lr=0.01),
+    )
+    assert made.command == (
+        f"python flows/full_pipeline.py --data {tmp_path} --preset quick --epochs 3 --lr 0.01 "
+        "--split stratified --shares 60,20,20"
+    )
+
+
+def test_which_images_are_admitted_is_part_of_the_plan_and_of_its_command(tmp_path: Path) -> None:
+    flags = DataFlags(data=tmp_path, max_pixels=300_000_000, truncated="keep")
+    made = resolve(flags, SplitFlags(), TrainingFlags(), RunFlags())
+    assert made.reading == ReadingSettings(max_pixels=300_000_000, truncated="keep")
+    assert made.command.endswith("--max-pixels 300000000 --truncated keep")
+    assert plan(tmp_path).reading == ReadingSettings()
+
+
+def test_the_evaluation_is_part_of_the_plan_and_of_its_command() -> None:
+    flags = EvaluationFlags(positive="sick people", sensitivity=0.9)
+    made = resolve(DataFlags(), SplitFlags(), TrainingFlags(), RunFlags(), flags)
+    assert made.evaluation == EvaluationSettings(positive="sick people", sensitivity=0.9)
+    assert made.command.endswith("--positive 'sick people' --sensitivity 0.9")
+
+
+def test_the_positive_class_must_be_one_that_was_found() -> None:
+    require_positive(EvaluationSettings(), ["a", "b", "c"])
+    require_positive(EvaluationSettings(sensitivity=0.9), ["a", "others"])
+    require_positive(EvaluationSettings(positive="c", sensitivity=0.9), ["a", "b", "c"])
+    with pytest.raises(InputError, match=r"must be one of the classes \(a, b\), got 'c'"):
+        require_positive(EvaluationSettings(positive="c"), ["a", "b"])
+    for classes in (["a", "b"], ["a", "b", "c"]):
+        with pytest.raises(InputError, match=r"^--sensitivity must go with --positive where no"):
+            require_positive(EvaluationSettings(sensitivity=0.9), classes)
+        with pytest.raises(InputError, match=r"^--threshold must go with .* Name one of a, b"):
+            require_positive(EvaluationSettings(threshold=0.3), classes)
+    many = [f"c{number:02}" for number in range(30)]
+    with pytest.raises(InputError, match=r"c19 and 10 more\), got 'x'"):
+        require_positive(EvaluationSettings(positive="x"), many)
+
+
+def test_weights_from_a_file_are_known_by_their_bytes(tmp_path: Path) -> None:
+    file = tmp_path / "start.pth"
+    file.write_bytes(b"one")
+    before = plan(training=TrainingFlags(weights=str(file)))
+    assert before.recipe.weights == "file"
+    file.write_bytes(b"two")
+    after = plan(training=TrainingFlags(weights=str(file)))
+    assert before.weights != after.weights
+
+
+def test_an_unnamed_data_set_is_called_synthetic(
+    monkeypatch: pytest.MonkeyPatch, tmp_path: Path
+) -> None:
+    monkeypatch.setattr(plans, "USUAL_DATA", tmp_path / "absent")
+    made = plan()
+    assert made.data is None
+    assert "synthetic" in made.data_name
+    assert "synthetic" in plans.name_of(DataFlags(), TrainingFlags())
+
+
+def test_wrong_input_has_no_traceback_and_other_faults_have_one() -> None:
+    def broken() -> None:
+        raise RuntimeError("a fault of the program")
+
+    with pytest.raises(RuntimeError, match="a fault of the program"):
+        command.run_command(broken, name="x", arguments=[])
+
+    def wrong() -> None:
+        raise InputError("--x must be 1,\n got 2.")
+
+    assert command.run_command(wrong, name="x", arguments=[]) == 2

@@ -1,0 +1,100 @@
+"""prefect.yaml and the forms that it makes: what a run can be told, in words."""
+
+from importlib import import_module
+from typing import Any
+
+import pytest
+import yaml
+from prefect import Flow
+from prefect.client.schemas.schedules import CronSchedule
+from prefect.utilities.callables import parameter_schema
+
+from flows.cli.flags import REPOSITORY
+from flows.serving.deployments import DEPLOYMENTS, deployments, folder_of
+
+BY_NAME = {each["name"]: each for each in deployments()}
+
+
+def flow_of(deployment: dict[str, Any]) -> Flow[..., Any]:
+    path, _, name = deployment["entrypoint"].partition(":")
+    module = import_module(path.removesuffix(".py").replace("/", "."))
+    found = getattr(module, name)
+    assert isinstance(found, Flow)
+    return found
+
+
+def fields(deployment: dict[str, Any]) -> list[tuple[str, dict[str, Any]]]:
+    """Give every field of a deployment's form, those of its groups too."""
+    schema = parameter_schema(flow_of(deployment)).model_dump()
+    found = [
+        (f"{group}.{name}", field)
+        for group, definition in schema["definitions"].items()
+        for name, field in definition.get("properties", {}).items()
+    ]
+    alone = {
+        name: field for name, field in schema["properties"].items() if "$ref" not in str(field)
+    }
+    return [*found, *alone.items()] or pytest.fail("no field")
+
+
+def test_there_are_the_four_deployments() -> None:
+    assert set(BY_NAME) == {"full-pipeline", "retrain-weekly", "batch-predict", "compare"}
+    assert (REPOSITORY / "prefect.yaml") == DEPLOYMENTS
+
+
+@pytest.mark.parametrize("name", BY_NAME)
+def test_every_field_of_a_form_says_what_it_is_and_what_holds_when_it_is_left_empty(
+    name: str,
+) -> None:
+    for where, field in fields(BY_NAME[name]):
+        text = field.get("description", "")
+        assert len(text) > 10, where
+        if "default" in field and "enum" not in field:  # a choice shows its default
+            assert "[default: " in text, where
+
+
+@pytest.mark.parametrize("name", ["full-pipeline", "retrain-weekly", "compare"])
+def test_bounds_which_the_form_does_not_show_stand_in_the_description(name: str) -> None:
+    seen = 0
+    for where, field in fields(BY_NAME[name]):
+        numbers = next(
+            (kind for kind in [field, *field.get("anyOf", [])] if "minimum" in kind), None
+        )
+        if numbers is None:
+            continue
+        seen += 1
+        assert f"from {numbers['minimum']:.10g}" in field["description"], where
+        if "maximum" in numbers:
+            assert f"to {numbers['maximum']:.10g}" in field["description"], where
+    assert seen
+
+
+@pytest.mark.parametrize("name", BY_NAME)
+def test_the_parameters_in_the_file_are_ones_that_the_flow_takes(name: str) -> None:
+    deployment = BY_NAME[name]
+    flow_of(deployment).validate_parameters(deployment.get("parameters", {}))
+
+
+def test_schedules_have_a_time_zone_and_a_cron_expression() -> None:
+    schedules = [plan for each in BY_NAME.values() for plan in each.get("schedules", [])]
+    assert len(schedules) == 2
+    for plan in schedules:
+        assert CronSchedule(cron=plan["cron"], timezone=plan["timezone"])
+
+
+def test_of_two_scheduled_retrainings_the_second_waits() -> None:
+    limit = BY_NAME["retrain-weekly"]["concurrency_limit"]
+    assert limit == {"limit": 1, "collision_strategy": "ENQUEUE"}
+
+
+def test_all_run_in_one_pool_in_the_folder_of_the_project() -> None:
+    whole = yaml.safe_load(DEPLOYMENTS.read_text(encoding="utf-8"))
+    assert {each["work_pool"]["name"] for each in whole["deployments"]} == {"local"}
+    (step,) = whole["pull"]
+    assert step == {"prefect.deployments.steps.set_working_directory": {"directory": "{{ $PWD }}"}}
+
+
+def test_the_folder_of_a_deployment_is_that_of_its_pictures() -> None:
+    assert folder_of(BY_NAME["retrain-weekly"]) == "data/45-data"
+    assert folder_of(BY_NAME["batch-predict"]) == "data/new"
+    assert folder_of(BY_NAME["full-pipeline"]) == "."

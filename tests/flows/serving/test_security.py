@@ -1,0 +1,182 @@
+"""Who can reach the server, what is asked of them, and what is never written down."""
+
+import ipaddress
+import json
+import socket
+import urllib.error
+import urllib.request
+from collections.abc import Iterator
+from pathlib import Path
+
+import pytest
+
+from flows.serving import address, server
+from resnext.contracts.errors import InputError
+from tasks.orchestrator import PREFECT_API_AUTH_STRING, PREFECT_API_URL, temporary_settings
+from tests.conftest import make_tree
+from tests.flows.serving.serving import (
+    REPOSITORY,
+    end,
+    environment,
+    free_port,
+    run_python,
+    running_server,
+    wait_until,
+)
+
+PASSWORD = "admin:very-secret-zebra"
+LISTENING = "0A"  # in /proc/net/tcp
+PICKLE = b"\x80"  # the first byte of every pickle since protocol 2
+RESULT = """
+from tasks.orchestrator import flow
+
+@flow(name="with-a-result", persist_result=True)
+def with_a_result():
+    return {"score": 0.5}
+
+with_a_result()
+"""
+
+
+class Guarded:
+    """A server with a password, and a run of the pipeline on it."""
+
+    def __init__(self, root: Path, url: str) -> None:
+        self.root, self.url, self.store = root, url, root / "store"
+        self.home, self.server_home = root / "home", root / "server"
+        self.home.mkdir()
+
+    def scan(self, **settings: str) -> tuple[int, str]:
+        program = str(REPOSITORY / "flows" / "full_pipeline.py")
+        words = ["--data", str(self.root / "pictures"), "--store", str(self.store)]
+        return run_python(
+            [program, *words, "--only", "scan"], self.home, PREFECT_API_URL=self.url, **settings
+        )
+
+
+@pytest.fixture(scope="module")
+def guarded(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Guarded]:
+    root = tmp_path_factory.mktemp("security")
+    make_tree(root / "pictures")
+    with running_server(root / "server", PREFECT_SERVER_API_AUTH_STRING=PASSWORD) as url:
+        yield Guarded(root, url)
+
+
+@pytest.mark.slow
+def test_the_server_that_a_run_starts_listens_on_loopback_only(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    for name in ("PREFECT_API_URL", "PREFECT_SERVER_API_HOST"):
+        monkeypatch.delenv(name, raising=False)
+    for name, text in environment(tmp_path).items():
+        monkeypatch.setenv(name, text)
+    port = free_port()
+    process = server._spawn(tmp_path, port, linger=300.0)
+    try:
+        wait_until(lambda: address.healthy(f"http://127.0.0.1:{port}/api"), "no server", 180.0)
+        assert listening(port) == {"127.0.0.1"}
+    finally:
+        end(process)
+
+
+def listening(port: int) -> set[str]:
+    """Give the addresses of this machine at which somebody listens on a port."""
+    tables = [Path("/proc/net/tcp"), Path("/proc/net/tcp6")]
+    if not tables[0].exists():
+        pytest.skip("only Linux tells in /proc/net/tcp at which addresses a port is open")
+    lines = [line for path in tables if path.exists() for line in path.read_text().splitlines()]
+    rows = [line.split() for line in lines]
+    open_ones = [row[1].split(":") for row in rows if len(row) > 3 and row[3] == LISTENING]
+    return {address_of(place) for place, number in open_ones if int(number, 16) == port}
+
+
+def address_of(hexadecimal: str) -> str:
+    """Read an address of /proc/net/tcp: 32-bit words in the machine's byte order."""
+    raw = bytes.fromhex(hexadecimal)
+    turned = b"".join(raw[start : start + 4][::-1] for start in range(0, len(raw), 4))
+    return str(ipaddress.ip_address(turned))
+
+
+def test_a_port_that_is_open_to_all_would_be_noticed() -> None:
+    with socket.socket() as everywhere:
+        everywhere.bind(("0.0.0.0", 0))
+        everywhere.listen()
+        assert listening(everywhere.getsockname()[1]) == {"0.0.0.0"}
+
+
+@pytest.mark.slow
+def test_a_server_with_a_password_answers_nobody_without_it(guarded: Guarded) -> None:
+    for page in ("/admin/version", "/admin/settings"):
+        with pytest.raises(urllib.error.HTTPError, match="401") as refused:
+            urllib.request.urlopen(guarded.url + page, timeout=30)
+        refused.value.close()
+    page = f"{guarded.url}/admin/version"
+    assert address.status_of(page, PASSWORD, seconds=30.0) == 200
+    assert address.status_of(page, "admin:guess", seconds=30.0) == 401
+
+
+@pytest.mark.slow
+@pytest.mark.parametrize(
+    ("given", "got"), [({}, "got none."), ({"PREFECT_API_AUTH_STRING": "a:b"}, "got another one.")]
+)
+def test_a_run_without_the_password_ends_in_words_with_exit_code_2(
+    guarded: Guarded, given: dict[str, str], got: str
+) -> None:
+    code, said = guarded.scan(**given)
+    assert code == 2, said
+    assert "Traceback" not in said
+    last = said.splitlines()[-1]
+    assert "PREFECT_API_AUTH_STRING must be the user:password that the Prefect server at" in last
+    assert got in last
+    assert "a:b" not in last
+    assert PASSWORD not in said
+
+
+@pytest.mark.slow
+def test_connecting_with_the_password_works(guarded: Guarded) -> None:
+    named = {PREFECT_API_URL: guarded.url}
+    with (
+        temporary_settings(updates=named | {PREFECT_API_AUTH_STRING: PASSWORD}),
+        server.connected() as url,
+    ):
+        assert url == guarded.url
+    with_login = {PREFECT_API_URL: guarded.url.replace("//", f"//{PASSWORD}@")}
+    with temporary_settings(updates=with_login), server.connected() as url:
+        assert url == guarded.url
+    with (
+        temporary_settings(updates=named, restore_defaults={PREFECT_API_AUTH_STRING}),
+        pytest.raises(InputError, match=r"got none\."),
+        server.connected(),
+    ):
+        pytest.fail("connected without the password")
+
+
+@pytest.mark.slow
+def test_the_password_of_a_run_is_written_nowhere(guarded: Guarded) -> None:
+    code, said = guarded.scan(PREFECT_API_AUTH_STRING=PASSWORD)
+    assert code == 0, said
+    secret = PASSWORD.partition(":")[2]
+    assert secret not in said
+    database = guarded.server_home / "prefect.db"
+    wait_until(lambda: b"full-pipeline" in everything(guarded.server_home), "no run is recorded")
+    assert database.exists()
+    files = [path for path in guarded.root.rglob("*") if path.is_file()]
+    assert any(path.is_relative_to(guarded.store) for path in files)
+    assert [path for path in files if secret.encode() in path.read_bytes()] == []
+
+
+def everything(folder: Path) -> bytes:
+    """Give the bytes of the database and what belongs to it, one after the other."""
+    return b"".join(path.read_bytes() for path in sorted(folder.glob("prefect.db*")))
+
+
+@pytest.mark.slow
+def test_nothing_is_kept_as_a_pickle_and_results_are_json(guarded: Guarded) -> None:
+    settings = {"PREFECT_API_URL": guarded.url, "PREFECT_API_AUTH_STRING": PASSWORD}
+    assert guarded.scan(PREFECT_API_AUTH_STRING=PASSWORD)[0] == 0
+    code, said = run_python(["-c", RESULT], guarded.home, **settings)
+    assert code == 0, said
+    results = [path for path in (guarded.home / "storage").rglob("*") if path.is_file()]
+    assert [json.loads(path.read_bytes()) for path in results] == [{"score": 0.5}]
+    kept = [*results, *(path for path in guarded.store.rglob("*") if path.is_file())]
+    assert [path for path in kept if path.read_bytes()[:1] == PICKLE] == []

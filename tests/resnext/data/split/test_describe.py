@@ -1,0 +1,277 @@
+"""A split told in words: the sentences by hand, and what is warned of."""
+
+from typing import Any
+
+import pandas as pd
+import pytest
+
+from resnext.data.split.describe import describe_split, evidence_of, warnings_of
+from resnext.data.split.groups import read_names
+from resnext.data.split.settings import SplitSettings
+from tests.resnext.data.samples import msld, plain, prepared, split, table
+
+KINDS = ("copy", "exact", "near", "group", "any")
+V1 = "patient_photograph_copy (MSLD v1)"
+
+
+def leaks(part: str, pictures: int, **counts: int) -> dict[str, Any]:
+    """Lay out counts of leaks; `any` is the largest of them."""
+    counts["any"] = max(counts.values(), default=0)
+    return {f"{part}_pictures": pictures} | {
+        kind: {
+            "count": counts.get(kind, 0),
+            "share": counts.get(kind, 0) / pictures if pictures else None,
+        }
+        for kind in KINDS
+    }
+
+
+def report(**changed: Any) -> dict[str, Any]:
+    """Lay out a leakage.json of 20 patients in which nothing leaks."""
+    scheme = {
+        "name": V1,
+        "evidence": f"{V1} fits 60 of 60 names",
+        "listed": 0,
+        "groups_known": True,
+    }
+    return {
+        "strategy": "grouped",
+        "scheme": scheme | {"ids": 20, "groups": 20},
+        "near": {"joined_pairs": 0, "listed_pairs": 0},
+        "largest_group": {"name": "M01", "photographs": 1, "share": 0.05},
+        "drawn": leaks("test", 4),
+        "drawn_val": None,
+        "drawn_test_val": None,
+        "random": leaks("test", 12),
+        "warnings": [],
+    } | changed
+
+
+def lines(drawn: pd.DataFrame, /, **changed: Any) -> list[str]:
+    return describe_split(drawn, report(**changed)).split("\n")
+
+
+# ---------------------------------------------------------------- what the groups stand on
+
+
+def test_the_evidence_of_a_scheme_is_the_names_it_fits() -> None:
+    names = [f"a/P{number:04d}_01_00.jpg" for number in range(1, 1991)] + ["b/other.jpg"]
+    assert evidence_of(read_names(table(names))) == f"{V1} fits 1,990 of 1,991 names"
+
+
+def test_without_a_scheme_it_is_said_that_none_fits() -> None:
+    assert evidence_of(read_names(plain(6))) == (
+        "no naming scheme fits 95 % of 12 names, so every picture is a group of its own"
+    )
+
+
+def test_a_pattern_is_named_as_it_was_given() -> None:
+    naming = read_names(plain(6), r"(?P<group>a/\d+)")
+    assert evidence_of(naming) == r"--group-pattern (?P<group>a/\d+) fits 6 of 12 names"
+
+
+def test_a_table_of_groups_is_named_before_the_names() -> None:
+    groups = {"a/000 x.jpg": "ann", "b/001 x.jpg": "ann", "c/gone.jpg": "ann"}
+    assert evidence_of(read_names(plain(6), groups=groups)) == (
+        "--groups names the group of 2 of 12 pictures; else no naming scheme fits 95 % of 12 "
+        "names, so every picture is a group of its own"
+    )
+    groups = {"Macular/M01_01_00.jpg": "ann"}
+    assert evidence_of(read_names(msld(3), groups=groups)) == (
+        f"--groups names the group of 1 of 18 pictures; else {V1} fits 18 of 18 names"
+    )
+
+
+# ---------------------------------------------------------------- whole descriptions
+
+
+def test_a_grouped_split_by_hand() -> None:
+    drawn = split(msld(10), SplitSettings())
+    assert lines(drawn, random=leaks("test", 12, copy=11, group=11)) == [
+        f"Groups: {V1} fits 60 of 60 names",
+        "20 ids, 20 groups: shared photographs, identical files and near-duplicates joined 0",
+        "train: 42 pictures (14 photographs) of 14 groups; pictures (groups) by class: "
+        "Macular 21 (7), Pustular 21 (7)",
+        "val: 2 pictures (2 photographs) of 2 groups; pictures (groups) by class: "
+        "Macular 1 (1), Pustular 1 (1)",
+        "test: 4 pictures (4 photographs) of 4 groups; pictures (groups) by class: "
+        "Macular 2 (2), Pustular 2 (2)",
+        "unused: 12 pictures: 12 (copy of a held-out photograph)",
+        "No test picture has a relative in train. Of the 12 test pictures of a random split, "
+        "11 (91.7%) have a copy of the same photograph, 11 (91.7%) have the same group in train",
+    ]
+
+
+def test_a_random_split_is_warned_of_last() -> None:
+    drawn = split(msld(10), SplitSettings(strategy="random", shares=(80, 0, 20)))
+    found = lines(
+        drawn,
+        drawn=leaks("test", 12, copy=11, exact=1, near=2, group=12),
+        warnings=["group M01 is large"],
+    )
+    assert [line.split(":")[0] for line in found] == [
+        "Groups", "20 ids, 20 groups", "train", "test", "WARNING", "WARNING",
+    ]  # fmt: skip
+    assert found[-2] == "WARNING: group M01 is large"
+    assert found[-1] == (
+        "WARNING: the score will be too good. Of 12 test pictures, 11 (91.7%) have a copy of the "
+        "same photograph, 1 (8.3%) have an identical file, 2 (16.7%) have a near-duplicate, "
+        "12 (100.0%) have the same group in train. Only --split grouped keeps them apart"
+    )
+
+
+def test_without_a_scheme_the_remedy_is_said_and_nobody_says_that_nothing_leaks() -> None:
+    evidence = "no naming scheme fits 95 % of 20 names, so every picture is a group of its own"
+    scheme = {"name": None, "evidence": evidence, "listed": 0, "ids": 20, "groups": 19}
+    scheme |= {"groups_known": False}
+    found = lines(split(plain(10), SplitSettings()), scheme=scheme)
+    assert found[:2] == [
+        f"Groups: {evidence}. If names tell patients, say how with --group-pattern, or list them "
+        "with --groups",
+        "20 ids, 19 groups: shared photographs, identical files and near-duplicates joined 1",
+    ]
+    assert not any("relative in train" in line for line in found)
+
+
+def test_who_lists_groups_is_not_told_to_list_them() -> None:
+    scheme = {"name": None, "evidence": "--groups names", "listed": 3, "ids": 9, "groups": 9}
+    scheme |= {"groups_known": True}
+    assert lines(split(plain(10), SplitSettings()), scheme=scheme)[0] == "Groups: --groups names"
+
+
+def test_pairs_that_only_look_alike_are_said_where_there_are_some() -> None:
+    drawn = split(msld(10), SplitSettings())
+    found = lines(drawn, near={"joined_pairs": 1, "listed_pairs": 1_200})
+    assert found[2] == (
+        "1,200 pairs look alike but were not joined: near.csv and the report list them for you to "
+        "judge"
+    )
+
+
+def test_many_classes_are_cut_after_twenty() -> None:
+    paths = [f"c{label:02d}/{n}.jpg" for label in range(23) for n in range(3)]
+    (train,) = [
+        line for line in lines(split(table(paths), SplitSettings())) if line[:6] == "train:"
+    ]
+    assert train.endswith("c19 1 (1) and 3 more")
+    assert train.count("(1)") == 20
+
+
+def test_unused_pictures_are_counted_by_reason_without_names() -> None:
+    drawn = split(msld(10), SplitSettings())
+    drawn.loc[drawn.index[:3], "split"] = "unused"
+    drawn.loc[drawn.index[0], "reason"] = "label conflict: identical to b/1"
+    drawn.loc[drawn.index[1], "reason"] = "label conflict: nearly identical to b/2"
+    drawn.loc[drawn.index[2], "reason"] = "not in the given split"
+    (line,) = [line for line in lines(drawn) if line.startswith("unused")]
+    assert "2 (label conflict)" in line
+    assert "1 (not in the given split)" in line
+    assert "b/1" not in line
+
+
+def test_validation_pictures_that_leak_are_warned_of_before_the_test_pictures() -> None:
+    drawn = split(msld(10), SplitSettings(strategy="random"))
+    found = lines(
+        drawn, drawn=leaks("test", 12, group=6), drawn_val=leaks("val", 8, copy=2, group=4)
+    )
+    assert found[-2] == (
+        "WARNING: of 8 val pictures, 2 (25.0%) have a copy of the same photograph, 4 (50.0%) have "
+        "the same group in train"
+    )
+    assert found[-1].startswith(
+        "WARNING: the score will be too good. Of 12 test pictures, 6 (50.0%)"
+    )
+    assert "WARNING" not in "".join(lines(drawn, drawn_val=leaks("val", 8)))
+
+
+# ---------------------------------------------------------------- what else is warned of
+
+
+def in_both_parts(pictures: pd.DataFrame) -> pd.DataFrame:
+    """Put the first picture of each class into test, the others into train."""
+    first = ~pictures["label"].duplicated()
+    part = first.map({True: "test", False: "train"})
+    return pictures[["path", "label"]].assign(split=part, reason="")
+
+
+def warned(
+    pictures: pd.DataFrame | None = None,
+    tables: dict[str, list[str]] | None = None,
+    **group: Any,
+) -> list[str]:
+    pictures = prepared(msld(10)) if pictures is None else pictures
+    drawn = in_both_parts(pictures)
+    largest = {"name": "M01", "photographs": 1, "share": 0.05} | group
+    return warnings_of(pictures, drawn, report(largest_group=largest), tables or {})
+
+
+def test_of_a_good_split_nothing_is_warned() -> None:
+    assert warned(tables={"--groups": [], "--use-split": []}) == []
+    assert warned(tables={"--groups": ["Macular/M01_01_00.jpg"]}) == []
+
+
+@pytest.mark.parametrize(
+    ("photographs", "total", "percent"), [(3, 20, "15%"), (11, 100, "11%"), (1_200, 2_000, "60%")]
+)
+def test_a_group_of_more_than_a_tenth_is_warned_of(
+    photographs: int, total: int, percent: str
+) -> None:
+    assert warned(photographs=photographs, share=photographs / total) == [
+        f"group M01 holds {photographs:,} of {total:,} photographs ({percent}): if these are not "
+        "one patient's, correct it with --groups"
+    ]
+
+
+@pytest.mark.parametrize(("photographs", "total"), [(2, 20), (10, 100), (19, 19), (3, 19)])
+def test_a_tenth_and_few_photographs_are_not_warned_of(photographs: int, total: int) -> None:
+    assert warned(photographs=photographs, share=photographs / total) == []
+
+
+def test_paths_of_a_table_that_are_not_there_are_named_at_most_five() -> None:
+    gone = [f"a/{number}.jpg" for number in range(7)]
+    here = ["Macular/M01_01_00.jpg"]
+    assert warned(tables={"--groups": gone[:1] + here, "--use-split": gone}) == [
+        "1 of 2 paths of --groups are not in the folder: a/0.jpg",
+        "7 of 7 paths of --use-split are not in the folder: a/0.jpg; a/1.jpg; a/2.jpg; a/3.jpg; "
+        "a/4.jpg; 7 in total",
+    ]
+
+
+def conflicting(count: int) -> pd.DataFrame:
+    """Let the first pictures be each in conflict with a picture of another class."""
+    pictures = prepared(msld(10))
+    for number in range(count):
+        pictures.loc[number, "conflict"] = f"label conflict: identical to b/{number}"
+    return pictures
+
+
+def test_pictures_under_two_classes_are_named_with_their_reasons() -> None:
+    assert warned(conflicting(2)) == [
+        "2 pictures stand under two classes: Macular/M01_01_00.jpg (identical to b/0); "
+        "Macular/M01_01_01.jpg (identical to b/1)"
+    ]
+
+
+def test_of_many_pictures_under_two_classes_five_are_named_then_the_total() -> None:
+    assert warned(conflicting(5))[0].count("identical to") == 5
+    assert "in total" not in warned(conflicting(5))[0]
+    (said,) = warned(conflicting(6))
+    assert said.startswith("6 pictures stand under two classes: ")
+    assert said.count("identical to") == 5
+    assert said.endswith("(identical to b/4); 6 in total")
+
+
+def test_pictures_that_a_given_split_leaves_out_are_named() -> None:
+    pictures = prepared(msld(10))
+    drawn = in_both_parts(pictures)
+    drawn.loc[[3, 4], "reason"] = "not in the given split"
+    assert warnings_of(pictures, drawn, report(), {}) == [
+        "2 pictures are in no part of the given split: Macular/M02_01_00.jpg; Macular/M02_01_01.jpg"
+    ]
+
+
+def test_warnings_stand_in_one_order_tables_then_conflicts_then_groups() -> None:
+    found = warned(conflicting(1), {"--groups": ["gone"]}, photographs=8, share=0.4)
+    words = ["paths of --groups", "stand under two classes", "holds 8 of 20 photographs"]
+    assert len(found) == 3
+    assert all(word in text for word, text in zip(words, found, strict=True))

@@ -1,0 +1,457 @@
+"""A whole folder divided: names, near-duplicates, parts, leaks, words and pairs to look at."""
+
+import base64
+import hashlib
+import io
+from collections.abc import Callable
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+import pandas as pd
+import pytest
+from PIL import Image
+
+from resnext.contracts.errors import InputError
+from resnext.contracts.tables import write_table
+from resnext.data.manifest.scan import Scan, scan
+from resnext.data.split.describe import describe_split
+from resnext.data.split.division import Division, divide
+from resnext.data.split.duplicates import find_near_duplicates, grey_reader
+from resnext.data.split.settings import SplitSettings
+from resnext.data.split.told import Sources
+from tests.resnext.data.samples import DATA, save, users_scan
+
+
+def drawn(seed: int) -> Image.Image:
+    noise = np.random.default_rng(seed).integers(0, 255, (9, 12, 3), dtype=np.uint8)
+    return Image.fromarray(noise).resize((60, 45), Image.Resampling.BICUBIC)
+
+
+def patients(root: Path, count: int = 8, copies: int = 1) -> Path:
+    """Two classes, `count` patients each with one photograph and mirrored copies, as in MSLD v1."""
+    for number in range(2 * count):
+        label = ("Macular", "Pustular")[number % 2]
+        (root / label).mkdir(parents=True, exist_ok=True)
+        for copy in range(copies + 1):
+            image = (
+                drawn(number) if copy == 0 else drawn(number).transpose(Image.Transpose(copy - 1))
+            )
+            image.save(root / label / f"{label[0]}{number:02}_01_{copy:02}.png")
+    return root
+
+
+def divided(
+    root: Path, sources: Sources | None = None, *, found: Scan | None = None, **chosen: object
+) -> Division:
+    found = found or scan(root)
+    settings = SplitSettings.model_validate(chosen)
+    return divide(root, found.manifest, found.words, settings, sources or Sources())
+
+
+def told(division: Division) -> list[str]:
+    return describe_split(division.split, division.leakage).split("\n")
+
+
+def group_of(division: Division, path: str) -> str:
+    return str(division.split.set_index("path").loc[path, "group"])
+
+
+# ---------------------------------------------------------------- who belongs together
+
+
+def test_a_photograph_under_two_patients_makes_them_one(tmp_path: Path) -> None:
+    patients(tmp_path)
+    drawn(0).resize((80, 60)).transpose(Image.Transpose.ROTATE_90).save(
+        tmp_path / "Macular" / "M77_01_00.jpg", quality=92
+    )
+    for seed in range(5):
+        division = divided(tmp_path, seed=seed)
+        assert group_of(division, "Macular/M77_01_00.jpg") == "M00=M77"
+        assert group_of(division, "Macular/M00_01_01.png") == "M00=M77"
+        assert division.leakage["drawn"]["any"]["count"] == 0
+        assert division.leakage["near"] == {"joined_pairs": 1, "listed_pairs": 0}
+        assert division.leakage["scheme"]["ids"] == division.leakage["scheme"]["groups"] + 1
+
+
+def test_copies_are_not_searched_where_names_tell_them(tmp_path: Path) -> None:
+    division = divided(patients(tmp_path, copies=3))
+    assert division.pairs.empty
+
+
+def test_a_photograph_that_is_there_in_copies_alone_is_searched_by_its_first(
+    tmp_path: Path,
+) -> None:
+    patients(tmp_path)
+    drawn(0).save(tmp_path / "Macular" / "M77_01_05.jpg", quality=92)
+    drawn(1).save(tmp_path / "Macular" / "M77_01_07.jpg", quality=92)
+    division = divided(tmp_path)
+    assert group_of(division, "Macular/M77_01_05.jpg") == "M00=M77"
+    assert len(division.pairs) == 1
+
+
+def test_without_a_scheme_copies_are_found_by_their_looks(tmp_path: Path) -> None:
+    for number in range(10):
+        for label in "ab":
+            (tmp_path / label).mkdir(exist_ok=True)
+            seed = number + 100 * (label == "b")
+            drawn(seed).save(tmp_path / label / f"x {number}.png")
+            drawn(seed).transpose(Image.Transpose.FLIP_LEFT_RIGHT).save(
+                tmp_path / label / f"y {number}.jpg", quality=92
+            )
+    division = divided(tmp_path)
+    assert division.leakage["scheme"]["groups"] == 20
+    assert division.leakage["drawn"]["any"]["count"] == 0
+    assert division.leakage["random"]["near"]["count"] > 0
+    assert told(division)[0].endswith("with --group-pattern, or list them with --groups")
+
+
+def test_groups_of_the_users_win_and_are_told(tmp_path: Path) -> None:
+    patients(tmp_path / "data")
+    table = tmp_path / "groups.csv"
+    table.write_text("path,group\nMacular/M00_01_00.png,ann\nMacular/M02_01_00.png,ann\nno.png,x\n")
+    division = divided(tmp_path / "data", Sources(groups=table))
+    assert group_of(division, "Macular/M00_01_01.png") == "M00=M02=ann"
+    assert told(division)[0].startswith("Groups: --groups names the group of 2 of 32 pictures; ")
+    assert "1 of 3 paths of --groups are not in the folder: no.png" in division.leakage["warnings"]
+
+
+# ---------------------------------------------------------------- what the parts hold
+
+
+def test_a_near_duplicate_under_two_classes_is_left_out_and_named(tmp_path: Path) -> None:
+    patients(tmp_path)
+    drawn(0).save(tmp_path / "Pustular" / "P77_01_00.jpg", quality=92)
+    division = divided(tmp_path)
+    rows = division.split.set_index("path")
+    pair = ["Macular/M00_01_00.png", "Pustular/P77_01_00.jpg"]
+    assert rows.loc[pair, "split"].tolist() == ["unused", "unused"]
+    assert rows.loc[pair[0], "reason"] == f"label conflict: nearly identical to {pair[1]}"
+    assert told(division)[-1].startswith("WARNING: 3 pictures stand under two classes: Macular/M00")
+
+
+def of_two_classes(root: Path, seed: Callable[[str, int], int], count: int = 8) -> Path:
+    """Draw `count` pictures a class, by seeds; those of one seed are of several sizes."""
+    for label in "ab":
+        for number in range(count):
+            image = drawn(seed(label, number)).resize((60 + number, 50 + (label == "a")))
+            save(root / label / f"x {number}.png", image)
+    return root
+
+
+def test_pictures_that_stand_under_two_classes_leave_a_class_empty_and_that_is_told(
+    tmp_path: Path,
+) -> None:
+    of_two_classes(tmp_path, lambda _, number: number)
+    for number in range(8):
+        save(tmp_path / "b" / f"y {number}.png", drawn(200 + number))
+    why = "holds 0 groups, but .* 8 of their 8 pictures are left out, since the same picture stands"
+    with pytest.raises(InputError, match=why) as caught:
+        divided(tmp_path)
+    assert str(caught.value).endswith("remove the folder, or use --near-duplicates report.")
+    assert divided(tmp_path, near_duplicates="report").leakage["scheme"]["groups"] == 24
+
+
+def test_a_class_of_one_picture_many_times_is_divided_and_warned_of(tmp_path: Path) -> None:
+    of_two_classes(tmp_path, lambda label, number: 5 if label == "a" else 100 + number)
+    division = divided(tmp_path)
+    assert division.leakage["scheme"]["groups"] == 16
+    (warning,) = [text for text in division.leakage["warnings"] if "near-duplicates" in text]
+    assert "reported, not joined: joining would leave class 'a' in too few groups" in warning
+    assert "2 of 3 test images have a near-duplicate in train" in warning
+
+
+def test_a_class_of_one_file_many_times_is_told_what_helps(tmp_path: Path) -> None:
+    of_two_classes(tmp_path, lambda _, number: 100 + number)
+    for path in (tmp_path / "a").iterdir():
+        save(path, drawn(5))
+    with pytest.raises(InputError, match="holds 1 group, but") as caught:
+        divided(tmp_path, near_duplicates="off")
+    assert str(caught.value).endswith(
+        "Identical and nearly identical pictures are one group. Add pictures of other patients or "
+        "remove the folder."
+    )
+
+
+def test_a_split_that_comes_with_the_data_is_used_and_audited(tmp_path: Path) -> None:
+    for number in range(12):
+        part = "train" if number < 8 else "test"
+        folder = tmp_path / part / "ab"[number % 2]
+        folder.mkdir(parents=True, exist_ok=True)
+        drawn(number).save(folder / f"{number}.png")
+    drawn(0).rotate(180).save(tmp_path / "test" / "a" / "leaked.jpg", quality=92)
+    division = divided(tmp_path, strategy="given")
+    assert division.leakage["drawn"]["near"] == {"count": 1, "share": 0.2}
+    assert division.split["split"].tolist() == ["test"] * 5 + ["train"] * 8
+    assert told(division)[-1].startswith(
+        "WARNING: the score will be too good. Of 5 test pictures, 1 (20.0%) have a near-duplicate"
+    )
+    (card,) = division.cards["crossing"]
+    assert (card["kind"], card["path"], card["other"]) == (
+        "near", "test/a/leaked.jpg", "train/a/0.png",
+    )  # fmt: skip
+
+
+def test_an_earlier_split_is_kept(tmp_path: Path) -> None:
+    patients(tmp_path / "data")
+    first = divided(tmp_path / "data")
+    write_table(first.split, tmp_path / "split.csv")
+    drawn(50).save(tmp_path / "data" / "Macular" / "M50_01_00.png")
+    second = divided(tmp_path / "data", Sources(earlier=tmp_path / "split.csv"), seed=9)
+    before = first.split.set_index("path")["split"]
+    assert second.split.set_index("path").loc[before.index, "split"].equals(before)
+
+
+def kept(root: Path, first: Division, found: Scan, groups: Path | None = None) -> Division:
+    """Divide again, after the pictures changed, with the first division kept."""
+    write_table(first.split, root.parent / "split.csv")
+    write_table(found.manifest, root.parent / "manifest.csv")
+    tables = (root.parent / name for name in ("split.csv", "manifest.csv"))
+    return divided(root, Sources(groups, None, *tables), seed=9)
+
+
+def test_a_few_other_names_make_no_strangers_of_known_patients(tmp_path: Path) -> None:
+    root = patients(tmp_path / "data")
+    found = scan(root)
+    first = divided(root, found=found)
+    for number in range(4):  # of 40 names these leave the scheme 90 %
+        drawn(70 + number).save(root / "Macular" / f"clinic{number}.png")
+        drawn(80 + number).save(root / "Macular" / f"M{2 * number:02}_02_00.png")
+    second = kept(root, first, found)
+    assert second.leakage["scheme"]["name"] == first.leakage["scheme"]["name"]
+    part = dict(zip(second.split["path"], second.split["split"], strict=True))
+    for number in range(4):
+        old, new = (f"Macular/M{2 * number:02}_0{photograph}_00.png" for photograph in (1, 2))
+        assert group_of(second, old) == group_of(second, new)
+        assert part[old] == part[new]
+    assert second.leakage["drawn"]["any"]["count"] == 0
+
+
+def test_one_patient_then_is_one_now_unless_a_table_takes_them_apart(tmp_path: Path) -> None:
+    root = tmp_path / "data"
+    for number in range(24):
+        (root / "ab"[number % 2]).mkdir(parents=True, exist_ok=True)
+        drawn(number).save(root / "ab"[number % 2] / f"picture {number:02}.png")
+    found = scan(root)
+    paths = sorted(found.manifest["path"])
+    table = tmp_path / "groups.csv"
+    table.write_text("path,group\n" + "".join(f"{p},{p[0]}{n // 2}\n" for n, p in enumerate(paths)))
+    first = divided(root, Sources(groups=table), found=found)
+    assert first.leakage["scheme"]["groups"] == 12
+    assert kept(root, first, found).leakage["scheme"]["groups"] == 12
+    table.write_text("path,group\n" + "".join(f"{p},{p}\n" for p in paths))
+    apart = kept(root, first, found, groups=table)
+    assert apart.leakage["scheme"]["groups"] == 24
+    assert apart.split["split"].tolist() == first.split["split"].tolist()
+
+
+def test_classes_that_are_not_learnt_or_not_tested_are_warned_of(tmp_path: Path) -> None:
+    for number, (part, label) in enumerate([("train", "a"), ("train", "b"), ("test", "c")] * 2):
+        folder = tmp_path / part / label
+        folder.mkdir(parents=True, exist_ok=True)
+        drawn(number).save(folder / f"{number}.png")
+    assert divided(tmp_path, strategy="given").leakage["warnings"][1:] == [
+        "no picture in train of c: it can't be learnt",
+        "no picture in test of a; b: it can't be tested",
+    ]
+
+
+def test_a_class_of_one_picture_can_be_given(tmp_path: Path) -> None:
+    for path in ("train/a/1", "train/b/2", "test/a/3"):
+        (tmp_path / path).parent.mkdir(parents=True, exist_ok=True)
+        drawn(int(path[-1])).save(tmp_path / f"{path}.png")
+    assert divided(tmp_path, strategy="given").split["split"].tolist() == ["test"] + ["train"] * 2
+
+
+def test_parts_that_came_with_the_data_are_not_dissolved_in_silence(tmp_path: Path) -> None:
+    for number in range(24):
+        folder = tmp_path / ("train", "val")[number % 3 == 0] / "ab"[number % 2]
+        folder.mkdir(parents=True, exist_ok=True)
+        drawn(number).save(folder / f"{number}.png")
+    _, warning = divided(tmp_path).leakage["warnings"]
+    assert warning.startswith("the folder comes divided; its parts were put together and divided")
+    unknown, warning = divided(tmp_path, strategy="given").leakage["warnings"]
+    assert unknown.startswith("the groups are not known: each of these 24 images counts as a group")
+    assert warning.startswith("there is no test part: the val part is the test part")
+
+
+def test_what_a_kept_split_does_not_know_and_what_left_its_part_is_told(tmp_path: Path) -> None:
+    patients(tmp_path / "data", copies=0)
+    first = divided(tmp_path / "data").split
+    train = first.loc[first["split"] == "train", "path"].iloc[0]
+    test = first.loc[(first["split"] == "test") & first["path"].str.startswith("M"), "path"].iloc[0]
+    table = first.assign(group="", path=first["path"].replace(train, "gone.png"))
+    write_table(table, tmp_path / "split.csv")
+    one, other = (tmp_path / "data" / path for path in (test, "Macular/M00_01_00.png"))
+    drawn(int(one.stem[1:3])).resize((90, 66)).save(other.with_suffix(".jpg"), quality=92)
+    warnings = divided(tmp_path / "data", Sources(earlier=tmp_path / "split.csv")).leakage
+    assert "1 of 16 paths of --keep-split are not in the folder: gone.png" in warnings["warnings"]
+
+
+@pytest.mark.parametrize(
+    "wrong",
+    [
+        "path,group,split\na,,TRAIN \na,,test\n",
+        "path,split\na,train\n",
+        "path,group,split\na,,nonsense\n",
+    ],
+)
+def test_a_bad_split_to_keep_is_refused(wrong: str, tmp_path: Path) -> None:
+    patients(tmp_path / "data", copies=0)
+    (tmp_path / "split.csv").write_text(wrong)
+    with pytest.raises(InputError, match=r"^--keep-split must"):
+        divided(tmp_path / "data", Sources(earlier=tmp_path / "split.csv"))
+
+
+def test_a_kept_split_that_leaves_a_part_empty_is_told(tmp_path: Path) -> None:
+    patients(tmp_path / "data", copies=0)
+    first = divided(tmp_path / "data", shares=(80, 0, 20)).split
+    write_table(first, tmp_path / "split.csv")
+    with pytest.raises(InputError, match="keep_split must leave a picture to every part, got none"):
+        divided(tmp_path / "data", Sources(earlier=tmp_path / "split.csv"))
+
+
+def test_a_large_group_is_warned_of(tmp_path: Path) -> None:
+    patients(tmp_path, count=9, copies=0)
+    (guess,) = divided(tmp_path).leakage["warnings"]
+    assert guess.startswith("the groups are only guessed")
+    for number in (1, 2, 3):
+        drawn(60 + number).save(tmp_path / "Macular" / f"M00_1{number}_00.png")
+        drawn(80 + number).save(tmp_path / "Macular" / f"M0{number}_05_00.png")
+    assert divided(tmp_path).leakage["warnings"][1:] == [
+        "group M00 holds 4 of 24 photographs (17%): if these are not one patient's, correct it "
+        "with --groups"
+    ]
+
+
+def test_the_order_of_the_rows_does_not_matter(tmp_path: Path) -> None:
+    found = scan(patients(tmp_path))
+    order = np.random.default_rng(1).permutation(len(found.manifest))
+    shuffled = Scan(found.manifest.iloc[order], found.words[order], found.quarantine, found.memory)
+    one, other = divided(tmp_path, found=found), divided(tmp_path, found=shuffled)
+    assert one.split.to_csv() == other.split.to_csv()
+    assert one.leakage == other.leakage
+    assert one.cards == other.cards
+
+
+# ---------------------------------------------------------------- pairs to look at
+
+
+def opened(uri: str) -> Image.Image:
+    head, _, data = uri.partition(",")
+    assert head == "data:image/jpeg;base64"
+    return Image.open(io.BytesIO(base64.b64decode(data)))
+
+
+def test_what_a_random_split_would_have_hidden_is_shown_where_nothing_crosses(
+    tmp_path: Path,
+) -> None:
+    before = snapshot(patients(tmp_path))
+    cards = divided(tmp_path).cards
+    assert cards["crossing"] == []
+    assert {card["kind"] for card in cards["random"]} <= {"copy", "group"}
+    assert cards["random"]
+    for card in cards["random"]:
+        assert (card["part"], card["other_part"]) == ("test", "train")
+        assert max(opened(card["picture"]).size) <= 160
+    assert snapshot(tmp_path) == before, "the user's pictures are never changed"
+
+
+def test_what_crosses_is_shown_worst_first_and_each_picture_once(tmp_path: Path) -> None:
+    patients(tmp_path, count=10)
+    cards = divided(tmp_path, strategy="random").cards
+    assert cards["random"] == []
+    kinds = [card["kind"] for card in cards["crossing"]]
+    assert kinds == sorted(kinds, key=["exact", "near", "copy", "group"].index)
+    assert len({card["path"] for card in cards["crossing"]}) == len(kinds) > 0
+
+
+def test_thumbnails_are_upright(tmp_path: Path) -> None:
+    patients(tmp_path, copies=0)
+    exif = Image.Exif()
+    exif[0x0112] = 6
+    for name in ("M80_01_00", "M80_01_01"):
+        drawn(80).resize((400, 100)).save(tmp_path / "Macular" / f"{name}.jpg", exif=exif)
+    cards = divided(tmp_path, strategy="random", shares=(50, 0, 50), seed=3).cards["crossing"]
+    sizes = {opened(card["picture"]).size for card in cards if "M80" in card["path"]}
+    assert sizes == {(40, 160)}, "else take another seed"
+
+
+def test_a_picture_that_vanished_since_the_scan_is_said(tmp_path: Path) -> None:
+    found = scan(patients(tmp_path))
+    for path in (tmp_path / "Macular").iterdir():
+        path.unlink()
+    with pytest.raises(InputError, match="must be as it was scanned, got nothing"):
+        divided(tmp_path, found=found)
+
+
+def snapshot(root: Path) -> dict[str, Any]:
+    return {
+        str(path): (path.stat().st_mtime_ns, hashlib.sha256(path.read_bytes()).hexdigest())
+        for path in sorted(root.rglob("*.*"))
+    }
+
+
+# ---------------------------------------------------------------- words
+
+
+def test_the_description_names_scheme_parts_and_what_random_would_leak(tmp_path: Path) -> None:
+    lines = told(divided(patients(tmp_path, count=10, copies=2)))
+    assert lines[0] == "Groups: patient_photograph_copy (MSLD v1) fits 60 of 60 names"
+    assert lines[1] == (
+        "20 ids, 20 groups: shared photographs, identical files and near-duplicates joined 0"
+    )
+    assert lines[2] == (
+        "train: 42 pictures (14 photographs) of 14 groups; pictures (groups) by class: "
+        "Macular 21 (7), Pustular 21 (7)"
+    )
+    assert lines[5] == "unused: 12 pictures: 12 (copy of a held-out photograph)"
+    assert lines[6].startswith("No test picture has a relative in train. Of the ")
+
+
+def test_a_leak_is_warned_of_last(tmp_path: Path) -> None:
+    lines = told(divided(patients(tmp_path, count=10), strategy="random"))
+    assert lines[-1].startswith("WARNING: the score will be too good. Of 8 test pictures, ")
+    assert lines[-1].endswith(" in train. Only --split grouped keeps them apart")
+
+
+# ---------------------------------------------------------------- the real thing
+
+
+@pytest.fixture(scope="module")
+def real() -> Scan:
+    return users_scan()
+
+
+@pytest.fixture(scope="module")
+def root() -> Path:
+    return next((path for path in DATA if path.is_dir()), Path())
+
+
+def test_the_users_pictures_are_divided_without_a_crossing(real: Scan, root: Path) -> None:
+    division = divided(root, found=real)
+    scheme, drawn_split = division.leakage["scheme"], division.split
+    assert (scheme["ids"], scheme["groups"]) == (113, 112)
+    assert {name for name in drawn_split["group"] if "=" in name} == {"NM110=NM68"}
+    counts = real.manifest["sha256"].value_counts()
+    assert (int((counts > 1).sum()), len(real.manifest) - len(counts)) == (163, 174)
+    for key in ("drawn", "drawn_val", "drawn_test_val"):
+        assert division.leakage[key]["any"]["count"] == 0
+    held_out = drawn_split[drawn_split["split"].isin(["val", "test"])]
+    assert set(held_out["copy"]) == {0}
+    assert division.leakage["random"]["copy"]["share"] > 0.99
+    assert division.leakage["warnings"] == []
+
+
+def test_of_all_the_users_pictures_only_one_photograph_is_found_under_two_patients(
+    real: Scan, root: Path
+) -> None:
+    """The evidence for the limits: every file is searched here, augmented copies too."""
+    found = find_near_duplicates(real.manifest, real.words, grey_reader(root, real.manifest, 2))
+    joined = found.pairs[found.pairs["verdict"] == "joined"]
+    patient = pd.DataFrame(
+        {name: joined[name].str.extract(r"/(N?M\d+)_")[0] for name in ("path", "other")}
+    )
+    apart = patient[patient["path"] != patient["other"]]
+    assert set(map(tuple, apart.to_numpy().tolist())) == {("NM110", "NM68")}
+    assert len(joined) > 1000

@@ -1,0 +1,114 @@
+"""Processes: results in order, and a crash costs the item that caused it and nothing else."""
+
+import os
+import signal
+import time
+from collections.abc import Iterator, Sequence
+from concurrent.futures import ProcessPoolExecutor
+from concurrent.futures.process import BrokenProcessPool
+from pathlib import Path
+from typing import Any
+
+import pytest
+
+from resnext.data import processes
+from resnext.data.processes import map_apart, taking_turns
+
+
+def square(numbers: Sequence[int]) -> list[int]:
+    """Square numbers; 13 is killed, 14 leaves, 15 raises."""
+    for number in numbers:
+        if number == 13:
+            os.kill(os.getpid(), signal.SIGKILL)
+        if number == 14:
+            os._exit(1)
+        if number == 15:
+            raise ValueError("15 is not squared")
+    return [number**2 for number in numbers]
+
+
+def killed_in_company(numbers: Sequence[int]) -> list[int]:
+    """Die of too much work at once, as of want of memory; a single number is squared."""
+    return square([13]) if len(numbers) > 1 else square(numbers)
+
+
+def count_in_turns(files: Sequence[Path]) -> list[None]:
+    """Add 1 to the number in each file, slowly."""
+    for file in files:
+        with taking_turns():
+            number = int(file.read_text())
+            time.sleep(0.02)
+            file.write_text(f"{number + 1}")
+    return [None] * len(files)
+
+
+def die(*_: object) -> None:
+    os._exit(1)
+
+
+def lost(number: int) -> int:
+    return -number
+
+
+def chunked(numbers: Sequence[int], size: int) -> list[Sequence[int]]:
+    return [numbers[start : start + size] for start in range(0, len(numbers), size)]
+
+
+def test_results_come_in_the_order_of_the_chunks() -> None:
+    found = list(map_apart(square, chunked(range(10), 3), 2, lost))
+    assert found == [[0, 1, 4], [9, 16, 25], [36, 49, 64], [81]]
+
+
+def test_processes_take_turns_at_what_is_heavy(tmp_path: Path) -> None:
+    file = tmp_path / "number.txt"
+    file.write_text("0")
+    chunks = [[file] * 5] * 4
+    assert len(list(map_apart(count_in_turns, chunks, 2, lambda _: None))) == 4
+    assert file.read_text() == "20"
+
+
+def test_no_work_starts_no_process(monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.delattr(processes, "ProcessPoolExecutor")
+    assert list(map_apart(square, [], 2, lost)) == []
+
+
+def test_only_the_items_that_crash_are_given_up() -> None:
+    numbers = [*range(13), 13, 14, *range(16, 40)]
+    found = list(map_apart(square, chunked(numbers, 4), 2, lost))
+    assert [len(chunk) for chunk in found] == [4] * 9 + [3]
+    assert [result for chunk in found for result in chunk] == [
+        -number if number in (13, 14) else number**2 for number in numbers
+    ]
+
+
+def test_an_item_that_does_no_harm_alone_is_kept() -> None:
+    assert list(map_apart(killed_in_company, [[1, 2, 3]], 2, lost)) == [[1, 4, 9]]
+
+
+def test_an_error_of_the_work_is_no_crash() -> None:
+    with pytest.raises(ValueError, match="15 is not squared"):
+        list(map_apart(square, [[1], [15]], 2, lost))
+
+
+def test_processes_that_never_start_are_not_blamed_on_an_item(
+    monkeypatch: pytest.MonkeyPatch,
+) -> None:
+    monkeypatch.setattr(processes, "_leave_interrupts_to_the_parent", die)
+    with pytest.raises(BrokenProcessPool):
+        list(map_apart(square, [[1], [2]], 2, lost))
+
+
+def test_stopping_early_leaves_no_process_behind(monkeypatch: pytest.MonkeyPatch) -> None:
+    started: list[ProcessPoolExecutor] = []
+    start = ProcessPoolExecutor
+
+    def noted(*given: Any, **named: Any) -> ProcessPoolExecutor:
+        started.append(start(*given, **named))
+        return started[-1]
+
+    monkeypatch.setattr(processes, "ProcessPoolExecutor", noted)
+    results: Iterator[list[int]] = map_apart(square, chunked(range(100), 1), 2, lost)
+    assert next(results) == [0]
+    results.close()  # type: ignore[attr-defined]
+    with pytest.raises(RuntimeError, match="after shutdown"):
+        started[0].submit(os.getpid)

@@ -1,0 +1,235 @@
+"""Grad-CAM by hand, what is in the border, and which pictures are shown."""
+
+from typing import Any
+
+import numpy as np
+import pandas as pd
+import pytest
+import torch
+from torch import Tensor, nn
+
+from resnext.data.pixels import MEAN, STD
+from resnext.device import Compute
+from resnext.inference import explain
+from resnext.models import architectures as zoo
+from resnext.training.batches import Part
+
+CPU = Compute(
+    device="cpu",
+    threads=1,
+    precision="fp32",
+    memory_format="contiguous",
+    deterministic=False,
+)
+
+
+# ---------------------------------------------------------------- Grad-CAM
+
+
+class Tiny(nn.Module):
+    """Pass the three channels on as layer4, take their means, and weigh them for two classes."""
+
+    def __init__(self, weights: list[list[float]]) -> None:
+        super().__init__()
+        self.layer4 = nn.Conv2d(3, 3, 1, bias=False)
+        self.fc = nn.Linear(3, 2, bias=False)
+        self.layer4.weight.data = torch.eye(3)[:, :, None, None]
+        self.fc.weight.data = torch.tensor(weights, dtype=torch.float32)
+
+    def forward(self, x: Tensor) -> Tensor:
+        logits: Tensor = self.fc(self.layer4(x).mean(dim=(2, 3)))
+        return logits
+
+
+IMAGE = torch.tensor(
+    [[[4.0, 0.0], [8.0, 0.0]], [[0.0, 4.0], [4.0, 0.0]], [[0.0, 0.0], [0.0, 12.0]]]
+)
+
+
+def test_grad_cam_of_a_linear_head_is_its_weighted_channels_without_the_negative() -> None:
+    """The gradient of a mean over 4 places is a quarter: (w . channels) / 4, cut at 0."""
+    cam = explain.grad_cam(
+        Tiny([[1, -1, 0], [0, 1, 2]]), torch.stack([IMAGE, IMAGE]), torch.tensor([0, 1])
+    )
+    assert cam.tolist() == [[[1, 0], [1, 0]], [[0, 1], [1, 6]]]
+
+
+def test_a_picture_s_map_does_not_depend_on_its_neighbours() -> None:
+    network = Tiny([[1, -1, 0], [0, 1, 2]])
+    alone = explain.grad_cam(network, IMAGE[None], torch.tensor([1]))
+    beside = explain.grad_cam(network, torch.stack([7 * IMAGE, IMAGE]), torch.tensor([0, 1]))
+    assert alone[0].tolist() == beside[1].tolist()
+
+
+def test_maps_are_enlarged_between_the_middles_of_their_cells_and_reach_1() -> None:
+    wide = explain.enlarge(torch.tensor([[[0.0, 4.0], [0.0, 4.0]]]), 4)
+    assert wide.tolist() == [[[0, 0.25, 0.75, 1]] * 4]
+    assert wide.dtype == np.float32
+
+
+def test_a_map_of_zeros_stays_zero_beside_one_that_does_not() -> None:
+    wide = explain.enlarge(torch.tensor([[[0.0]], [[0.5]]]), 3)
+    assert wide.tolist() == [[[0] * 3] * 3, [[1] * 3] * 3]
+
+
+@pytest.mark.parametrize("name", zoo.ARCHITECTURES)
+def test_the_layer_is_the_last_before_the_places_are_averaged_in_every_architecture(
+    name: str,
+) -> None:
+    with torch.device("meta"):
+        network = zoo.build(name, 2).eval()
+        seen: list[torch.Size] = []
+        network.get_submodule(explain.LAYER).register_forward_hook(
+            lambda _module, _inputs, output: seen.append(output.shape)
+        )
+        network(torch.empty(1, 3, 96, 96))
+    assert seen == [(1, 2048, 3, 3)]
+
+
+RED_AND_BLUE: list[list[float]] = [[1, 0, 0], [0, 0, 1]]
+
+
+class Squares:
+    """Give pictures of 2 x 2 pixels, the n-th with one pixel of red n, the rest black."""
+
+    size = 2
+
+    def take(self, rows: np.ndarray[Any, np.dtype[np.int64]]) -> np.ndarray[Any, Any]:
+        pixels = np.zeros((len(rows), 2, 2, 3), dtype=np.uint8)
+        pixels[:, 0, 1, 0] = rows
+        return pixels
+
+
+def test_maps_come_in_the_order_of_the_part_over_several_batches_and_normalised() -> None:
+    count = 2 * explain.BATCH + 1
+    names = [str(number) for number in range(count)]
+    part = Part(
+        np.arange(count) + 150, np.zeros(count, dtype=np.int64), [f"{0:064x}"] * count, names
+    )
+    maps, cells = explain.heat_maps(Tiny(RED_AND_BLUE), Squares(), part, CPU)
+    assert cells == 2
+    assert maps.shape == (count, 2, 2)
+    # Black is below the mean of red, so that it speaks against the class: 0. Red 150 is above.
+    assert (150 / 255 - MEAN[0]) / STD[0] > 0
+    assert (maps == np.array([[0, 1], [0, 0]])).all()
+    other, _ = explain.heat_maps(Tiny(RED_AND_BLUE), Squares(), part, CPU)
+    assert maps.tobytes() == other.tobytes()
+
+
+def test_no_picture_has_no_map() -> None:
+    nothing = Part(np.arange(0), np.arange(0), [], [])
+    maps, cells = explain.heat_maps(Tiny(RED_AND_BLUE), Squares(), nothing, CPU)
+    assert maps.shape == (0, 2, 2)
+    assert cells == 0
+
+
+# ---------------------------------------------------------------- the border
+
+
+@pytest.mark.parametrize("side", [1, 2, 7, 10, 64, 224])
+def test_an_even_map_has_36_percent_of_its_mass_in_the_border(side: int) -> None:
+    even = np.ones((side, side), dtype=np.float32)
+    assert explain.border_share(even, 7) == explain.EVEN_BORDER_SHARE
+
+
+@pytest.mark.parametrize(
+    ("place", "share"), [((0, 0), 1.0), ((5, 9), 1.0), ((5, 5), 0.0), ((1, 1), 0.0)]
+)
+def test_the_border_is_a_tenth_of_the_side_wide(place: tuple[int, int], share: float) -> None:
+    heat = np.zeros((10, 10), dtype=np.float32)
+    heat[place] = 0.5
+    assert explain.border_share(heat, 7) == share
+
+
+def test_a_pixel_that_the_border_cuts_counts_in_part() -> None:
+    heat = np.zeros((5, 5), dtype=np.float32)  # the border is half a pixel wide
+    heat[0, 2] = 1
+    assert explain.border_share(heat, 7) == 0.5
+    heat[:] = 0
+    heat[0, 0] = 1
+    assert explain.border_share(heat, 7) == 0.75
+
+
+def test_a_map_of_zeros_has_no_share() -> None:
+    assert explain.border_share(np.zeros((4, 4), dtype=np.float32), 7) is None
+
+
+@pytest.mark.parametrize("cells", [1, 2])
+@pytest.mark.parametrize("hot", [0, -1])
+def test_a_share_that_is_the_same_wherever_a_network_looks_is_not_given(
+    cells: int, hot: int
+) -> None:
+    cam = torch.zeros(1, cells, cells)
+    cam[0, hot, hot] = 1
+    (heat,) = explain.enlarge(cam, 32 * cells)
+    assert explain.border_share(heat, 7) == pytest.approx(0.36, abs=1e-5)
+    assert explain.border_share(heat, cells) is None
+
+
+def test_from_3_cells_a_side_the_share_tells_a_corner_from_the_middle() -> None:
+    corner, middle = torch.zeros(3, 3), torch.zeros(3, 3)
+    corner[0, 0] = middle[1, 1] = 1
+    wide = explain.enlarge(torch.stack([corner, middle]), 96)
+    shares = [explain.border_share(heat, 3) for heat in wide]
+    assert shares[0] is not None
+    assert shares[1] is not None
+    assert shares[0] > explain.EVEN_BORDER_SHARE > shares[1]
+
+
+# ---------------------------------------------------------------- which pictures
+
+
+def predicted(*rows: tuple[str, str, str, float], **changed: str) -> pd.DataFrame:
+    """Make predictions of (path, group, predicted, confidence); the label is the folder."""
+    table = pd.DataFrame(rows, columns=["path", "group", "predicted", "confidence"])
+    table["label"] = [path.split("/")[0] for path in table["path"]]
+    return table.assign(**({"split": "test", "status": "ok", "error": ""} | changed))
+
+
+def shown(table: pd.DataFrame, kind: str) -> list[str]:
+    chosen = explain.choose(table)
+    return chosen.loc[chosen["kind"] == kind, "path"].tolist()
+
+
+def test_the_most_confident_mistakes_come_first_and_of_equal_ones_the_first_path() -> None:
+    rows = [(f"cat/{number:02}", "g", "dog", 0.5 + 0.01 * number) for number in range(20, 8, -1)]
+    table = predicted(("cat/z", "g", "dog", 0.99), ("cat/y", "g", "dog", 0.99), *rows)
+    expected = ["cat/y", "cat/z", *(f"cat/{number:02}" for number in range(20, 10, -1))]
+    assert shown(table, "mistake") == expected
+    assert shown(table.sample(frac=1, random_state=0), "mistake") == expected
+
+
+def test_right_ones_are_taken_from_the_classes_in_turn() -> None:
+    table = predicted(
+        ("a/1", "1", "a", 0.9), ("a/2", "2", "a", 0.8), ("a/3", "3", "a", 0.7),
+        ("a/4", "4", "a", 0.6), ("b/1", "5", "b", 0.5), ("c/1", "6", "c", 0.3),
+        ("c/2", "7", "c", 0.4),
+    )  # fmt: skip
+    assert shown(table, "right") == ["a/1", "b/1", "c/2", "a/2", "c/1", "a/3"]
+
+
+def test_no_two_right_ones_are_of_one_group_even_across_classes() -> None:
+    table = predicted(
+        ("a/1", "1", "a", 0.9), ("a/2", "1", "a", 0.8), ("a/3", "2", "a", 0.7),
+        ("b/1", "1", "b", 0.9), ("b/2", "3", "b", 0.5), ("b/3", "3", "b", 0.4),
+    )  # fmt: skip
+    assert shown(table, "right") == ["a/1", "b/2", "a/3"]
+
+
+def test_a_confidence_that_was_read_as_text_counts_as_a_number() -> None:
+    table = predicted(("a/1", "1", "b", 0.5), ("a/2", "1", "b", 6e-05), ("a/3", "1", "b", 0.75))
+    text = table.assign(confidence=["0.5", "6e-05", "0.75"])
+    assert shown(text, "mistake") == ["a/3", "a/1", "a/2"]
+
+
+def test_neither_val_nor_a_picture_without_a_prediction_is_chosen() -> None:
+    good = ("a/1", "1", "b", 0.9)
+    assert explain.choose(predicted(good, split="val")).empty
+    broken = predicted(good, status="error").assign(confidence="")
+    assert explain.choose(broken).empty
+    assert len(explain.choose(predicted(good))) == 1
+
+
+def test_all_right_or_all_wrong_leaves_the_other_kind_out() -> None:
+    assert set(explain.choose(predicted(("a/1", "1", "a", 0.9)))["kind"]) == {"right"}
+    assert set(explain.choose(predicted(("a/1", "1", "b", 0.9)))["kind"]) == {"mistake"}

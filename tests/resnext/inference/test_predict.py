@@ -1,0 +1,97 @@
+from pathlib import Path
+
+import numpy as np
+import pytest
+import torch
+from PIL import Image
+
+from resnext.contracts.errors import InputError
+from resnext.contracts.tables import write_table
+from resnext.data.decoding.levels import Levels
+from resnext.data.manifest.scan import scan_pictures
+from resnext.data.pixels import MEAN, STD, Pixels, PixelSource
+from resnext.device import plan_compute
+from resnext.inference import predict as predictions
+from resnext.inference.predict import prediction_columns, read_temperature
+from resnext.models.card import ModelCard
+
+LOGS = torch.tensor([[0.8, 0.2], [0.5, 0.5]], dtype=torch.float64).log()
+
+
+def test_calibrated_probabilities_stand_after_the_raw_ones() -> None:
+    table = prediction_columns(LOGS, ["a", "b"], temperature=2.0)
+    assert list(table) == [
+        "predicted", "confidence", "p_a", "p_b", "calibrated_a", "calibrated_b", "status", "error",
+    ]  # fmt: skip
+    assert table["calibrated_a"].tolist() == pytest.approx([2 / 3, 1 / 2])  # sqrt 0.8 : sqrt 0.2
+    assert table["calibrated_b"].tolist() == pytest.approx([1 / 3, 1 / 2])
+    assert table["p_a"].tolist() == pytest.approx([0.8, 0.5])
+    assert table["predicted"].tolist() == ["a", "a"]
+
+
+def test_at_temperature_1_they_are_the_raw_ones() -> None:
+    table = prediction_columns(LOGS, ["a", "b"], temperature=1.0)
+    assert table["calibrated_b"].tolist() == pytest.approx(table["p_b"].tolist())
+
+
+def test_no_picture_gives_an_empty_table_of_the_same_columns() -> None:
+    table = prediction_columns(torch.empty((0, 0), dtype=torch.float64), ["a", "b"], temperature=2)
+    assert list(table) == list(prediction_columns(LOGS, ["a", "b"], temperature=2))
+    assert table.empty
+
+
+def test_the_parts_of_a_split_have_raw_probabilities_alone() -> None:
+    assert not prediction_columns(LOGS, ["a", "b"]).filter(regex="^calibrated_").columns.tolist()
+
+
+def test_the_temperature_is_read_from_the_calibration(tmp_path: Path) -> None:
+    file = tmp_path / "calibration.json"
+    file.write_text('{"temperature": 2.5, "positive": null}')
+    assert read_temperature(file) == 2.5
+
+
+@pytest.mark.parametrize(
+    "content",
+    [
+        "",
+        "[]",
+        "{}",
+        '{"temperature": null}',
+        '{"temperature": 0}',
+        '{"temperature": "x"}',
+        '{"temperature": true}',
+        '{"temperature": 1e-300}',
+    ],
+)
+def test_a_calibration_without_a_temperature_is_refused(content: str, tmp_path: Path) -> None:
+    file = tmp_path / "calibration.json"
+    file.write_text(content)
+    with pytest.raises(
+        InputError, match=r"^calibration.json must hold a temperature from 0.1 to 10"
+    ):
+        read_temperature(file)
+
+
+def test_new_pictures_are_scaled_as_the_training_pictures_of_the_model_were(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    Image.fromarray(np.full((40, 40), 2000, dtype=np.uint16)).save(tmp_path / "a.png")
+    found = scan_pictures(tmp_path)
+    write_table(found.manifest, tmp_path / "manifest.csv")
+    write_table(found.quarantine, tmp_path / "quarantine.csv")
+    card = ModelCard(
+        classes=("a", "b"), architecture="x", image_size=32, mean=MEAN, std=STD,
+        levels=Levels(uint16=(0, 4095)),
+    )  # fmt: skip
+    seen: list[Pixels] = []
+
+    def predict(_: object, source: PixelSource, *__: object) -> torch.Tensor:
+        seen.append(source.take(np.array([0])))
+        return LOGS[:1]
+
+    monkeypatch.setattr(predictions, "load_model", lambda _: (None, card))
+    monkeypatch.setattr("resnext.training.engine.predict", predict)
+    tables = tmp_path / "manifest.csv", tmp_path / "quarantine.csv"
+    compute = plan_compute("cpu", "resnext38_32x4d", deterministic=True)
+    predictions.predict_pictures(tmp_path, *tables, tmp_path / "m.safetensors", compute)
+    assert set(np.unique(seen[0]).tolist()) == {125}  # 2000 / 4095 * 255

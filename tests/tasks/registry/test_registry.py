@@ -1,0 +1,485 @@
+"""A registry that is whole at any moment, and a champion that can be gone back to."""
+
+import json
+import os
+import shutil
+import signal
+import subprocess
+import sys
+from pathlib import Path
+from typing import Any
+
+import pytest
+
+from resnext.contracts.errors import InputError
+from tasks.registry import registry
+from tasks.registry.registry import About, Version
+from tasks.stage import prune as pruning
+from tasks.stage.artifact import Runtime, Work
+from tasks.stage.decorator import stage
+from tasks.stage.runs import MODEL, open_run
+
+ABOUT = About(
+    data="pictures",
+    architecture="resnext38_32x4d",
+    classes=("a", "b"),
+    score="61 %",
+    decision="-",
+    basis="",
+)
+
+
+@stage()
+def train(work: Work, text: str) -> None:
+    """Write weights that are no weights."""
+    (work.out / MODEL).write_text(text)
+
+
+def a_run(runtime: Runtime, text: str) -> Path:
+    with open_run(runtime.store, f"{text}-------", {}) as run:
+        train.fn(runtime.model_copy(update={"run": run}), text)
+    return run
+
+
+def registered(runtime: Runtime, count: int) -> Path:
+    for number in range(count):
+        registry.admit(runtime.store, a_run(runtime, f"w{number}"), ABOUT)
+    return runtime.store
+
+
+BETTER = ABOUT.model_copy(update={"verdict": "better", "decision": "better than it was"})
+
+
+def judged(against: int | None, verdict: str = "better", basis: str = "") -> About:
+    return BETTER.model_copy(update={"against": against, "verdict": verdict, "basis": basis})
+
+
+def admitted(runtime: Runtime, about: About) -> Version:
+    number = len(registry.versions(runtime.store))
+    return registry.admit(runtime.store, a_run(runtime, f"w{number}"), about)
+
+
+def champions(store: Path) -> list[int]:
+    return [change.version for change in registry.pointer(store).changes]
+
+
+def test_versions_are_numbered_and_nobody_is_champion_at_first(runtime: Runtime) -> None:
+    assert registry.versions(runtime.store) == []
+    assert registry.champion(runtime.store) is None
+    store = registered(runtime, 2)
+    assert [version.number for version in registry.versions(store)] == [1, 2]
+    assert registry.champion(store) is None
+    version = registry.find(store, 2)
+    assert registry.file_of(store, version, MODEL).read_text() == "w1"
+    assert version.classes == ("a", "b")
+
+
+def test_a_promotion_says_since_when_and_why(runtime: Runtime) -> None:
+    store = registered(runtime, 2)
+    registry.promote(store, 1, "the first model")
+    registry.promote(store, 2, "better")
+    champion = registry.champion(store)
+    assert champion is not None
+    assert champion.number == 2
+    last = registry.pointer(store).changes[-1]
+    assert (last.kind, last.version, last.previous, last.why) == ("promotion", 2, 1, "better")
+
+
+def test_a_rollback_taken_twice_goes_back_twice_and_then_is_refused(runtime: Runtime) -> None:
+    store = registered(runtime, 3)
+    for number in (1, 2, 3):
+        registry.promote(store, number, "")
+    assert registry.rollback(store, "").champion == 2
+    assert registry.rollback(store, "").champion == 1
+    with pytest.raises(InputError, match="rollback must have an earlier champion"):
+        registry.rollback(store, "")
+    assert champions(store) == [1, 2, 3, 2, 1]
+
+
+def test_a_rollback_undoes_a_promotion_of_an_older_version_too(runtime: Runtime) -> None:
+    store = registered(runtime, 3)
+    for number in (1, 3, 1):
+        registry.promote(store, number, "")
+    assert registry.rollback(store, "").champion == 3
+
+
+def test_a_model_after_a_rollback_is_promoted_over_the_one_gone_back_to(runtime: Runtime) -> None:
+    store = registered(runtime, 3)
+    registry.promote(store, 1, "")
+    registry.promote(store, 2, "")
+    registry.rollback(store, "")
+    registry.promote(store, 3, "")
+    assert registry.rollback(store, "").champion == 1
+
+
+@pytest.mark.parametrize(
+    ("number", "words"),
+    [(2, "must be another model than the champion"), (7, r"registered model \(1 to 2\), got 7")],
+)
+def test_what_cannot_be_promoted_is_refused_and_changes_nothing(
+    runtime: Runtime, number: int, words: str
+) -> None:
+    store = registered(runtime, 2)
+    registry.promote(store, 2, "")
+    before = registry.pointer(store)
+    with pytest.raises(InputError, match=words):
+        registry.promote(store, number, "")
+    assert registry.pointer(store) == before
+
+
+@pytest.mark.parametrize(("damage", "words"), [("alter", "altered since"), ("remove", "is gone")])
+def test_weights_that_are_not_as_they_were_do_not_become_champion(
+    runtime: Runtime, damage: str, words: str
+) -> None:
+    store = registered(runtime, 1)
+    weights = registry.file_of(store, registry.find(store, 1), MODEL).resolve()
+    weights.chmod(0o644)
+    if damage == "alter":
+        weights.write_text("other")
+    else:
+        weights.unlink()
+    with pytest.raises(InputError, match=words):
+        registry.promote(store, 1, "")
+    assert registry.champion(store) is None
+
+
+def test_what_a_version_uses_is_kept_when_its_run_is_pruned(runtime: Runtime) -> None:
+    run, other = a_run(runtime, "kept"), a_run(runtime, "gone")
+    version = registry.admit(runtime.store, run, ABOUT)
+    removed = pruning.prune(runtime.store, keep_runs=0)
+    assert {run, other} <= set(removed)
+    assert registry.file_of(runtime.store, version, MODEL).read_text() == "kept"
+    assert [entry.used_by for entry in pruning.entries(runtime.store)] == [("0001",)]
+
+
+@pytest.mark.parametrize("name", ["champion.json", "0001/version.json"])
+@pytest.mark.parametrize("content", [b"", b"{", b'{"champion": "two"}', b"\xff"])
+def test_a_registry_that_somebody_damaged_is_said_in_words(
+    runtime: Runtime, name: str, content: bytes
+) -> None:
+    store = registered(runtime, 1)
+    registry.promote(store, 1, "")
+    (store / "registry" / name).write_bytes(content)
+    with pytest.raises(InputError, match="The registry must hold what was written to it, got"):
+        registry.champion(store)
+
+
+class Killed(BaseException):
+    """Stands for a SIGKILL: nothing after it runs that handles errors."""
+
+
+def killed(*_: Any) -> None:
+    raise Killed
+
+
+@pytest.mark.parametrize("step", range(12))
+def test_a_kill_at_any_step_leaves_the_old_champion_or_the_new_one(
+    runtime: Runtime, step: int, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    store = registered(runtime, 1)
+    registry.promote(store, 1, "")
+    run = a_run(runtime, "next")
+    left = step
+
+    def dying(real: Any) -> Any:
+        def call(*arguments: Any, **options: Any) -> Any:
+            nonlocal left
+            left -= 1
+            if left < 0:
+                raise Killed
+            return real(*arguments, **options)
+
+        return call
+
+    with monkeypatch.context() as patched:
+        for name in ("rename", "replace", "symlink_to", "mkdir"):
+            patched.setattr(Path, name, dying(getattr(Path, name)))
+        patched.setattr(os, "replace", dying(os.replace))
+        patched.setattr(os, "fsync", dying(os.fsync))
+        try:
+            registry.admit(store, run, judged(1))
+        except Killed:
+            pass
+        else:
+            assert step >= 6, "a registration and a promotion have at least six steps"
+    found = registry.champion(store)
+    assert found is not None
+    assert found.number in (1, 2)
+    assert registry.file_of(store, found, MODEL).read_text() == ("w0", "next")[found.number - 1]
+    known = len(registry.versions(store))
+    if known == 2 and found.number == 1:
+        finished = registry.finish_promotion(store)
+        assert finished is not None
+        assert finished.number == 2
+    last = registry.champion(store)
+    assert last is not None
+    assert last.number == known, "what was registered as better is champion in the end"
+    again = registry.admit(store, run, ABOUT)  # what was left behind is in nobody's way
+    assert again.number == known + 1 == len(registry.versions(store))
+    assert not list((store / "registry").glob("champion.json.*.new"))
+
+
+def test_a_version_from_before_there_were_verdicts_can_be_read(runtime: Runtime) -> None:
+    store = registered(runtime, 1)
+    path = registry.place_of(store, 1) / "version.json"
+    facts = json.loads(path.read_text())
+    path.write_text(
+        json.dumps({k: facts[k] for k in facts.keys() - {"verdict", "against", "tables"}})
+    )
+    version = registry.find(store, 1)
+    assert (version.verdict, version.against, version.tables) == ("", None, {})
+    assert registry.finish_promotion(store) is None
+    registry.promote(store, 1, "")
+
+
+def test_a_better_model_is_champion_in_its_own_words_and_another_one_is_not(
+    runtime: Runtime,
+) -> None:
+    store = runtime.store
+    assert admitted(runtime, judged(None)).number == 1
+    admitted(runtime, judged(1, "undecided"))
+    admitted(runtime, judged(1, "worse"))
+    admitted(runtime, judged(1))
+    assert champions(store) == [1, 4]
+    assert registry.pointer(store).changes[-1].why == "better than it was"
+    assert registry.finish_promotion(store) is None
+
+
+@pytest.mark.parametrize("verdict", ["better", "worse", "classes changed"])
+def test_a_model_is_never_promoted_over_a_champion_that_it_was_not_compared_with(
+    runtime: Runtime, verdict: str
+) -> None:
+    store = registered(runtime, 2)
+    registry.promote(store, 2, "by hand, while another one was trained against none or 1")
+    version = admitted(runtime, judged(1, verdict, basis="pictures"))
+    assert registry.pointer(store).champion == 2
+    assert version.decision == (
+        "not compared with version 2, which became champion meanwhile; better than it was"
+    )
+    assert version.basis == "", "it counts as judged by nobody"
+    first = admitted(runtime, judged(None, basis="pictures"))
+    assert first.decision == "not compared with version 2, which became champion meanwhile"
+    assert registry.finish_promotion(store) is None
+    assert registry.pointer(store).champion == 2
+
+
+def test_a_model_whose_champion_was_retired_meanwhile_is_not_promoted(runtime: Runtime) -> None:
+    store = registered(runtime, 1)
+    registry.promote(store, 1, "")
+    registry.retire(store, "")
+    version = admitted(runtime, judged(1, basis="pictures"))
+    assert registry.champion(store) is None
+    assert version.decision.startswith(
+        "not compared with a champion, since version 1 was retired meanwhile"
+    )
+    assert version.basis == ""
+
+
+@pytest.mark.parametrize("before", [None, 1])
+def test_a_promotion_that_a_kill_prevented_is_finished_once(
+    runtime: Runtime, before: int | None, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    if before:
+        admitted(runtime, judged(None))
+    with monkeypatch.context() as patched:
+        patched.setattr("tasks.registry.registry._crown", killed)
+        with pytest.raises(Killed):
+            admitted(runtime, judged(before))
+    number = len(registry.versions(runtime.store))
+    assert registry.pointer(runtime.store).champion == before
+    finished = registry.finish_promotion(runtime.store)
+    assert finished is not None
+    assert finished.number == number
+    last = registry.pointer(runtime.store).changes[-1]
+    assert (last.kind, last.version, last.why) == ("promotion", number, "better than it was")
+    assert registry.finish_promotion(runtime.store) is None
+
+
+def test_a_model_that_was_rolled_back_replaced_or_retired_is_not_promoted_by_itself(
+    runtime: Runtime,
+) -> None:
+    store = runtime.store
+    admitted(runtime, judged(None))
+    admitted(runtime, judged(1))
+    registry.rollback(store, "")
+    assert registry.finish_promotion(store) is None, "version 2 was rolled back"
+    registry.retire(store, "")
+    assert registry.finish_promotion(store) is None, "version 1 was retired"
+    registry.promote(store, 2, "")
+    registry.promote(store, 1, "")
+    assert registry.finish_promotion(store) is None, "version 2 was replaced"
+    assert champions(store) == [1, 2, 1, 1, 2, 1]
+
+
+def test_a_model_that_was_better_than_an_earlier_champion_is_not_promoted_by_itself(
+    runtime: Runtime, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    admitted(runtime, judged(None))
+    admitted(runtime, judged(1))
+    with monkeypatch.context() as patched:
+        patched.setattr("tasks.registry.registry._crown", killed)
+        with pytest.raises(Killed):
+            admitted(runtime, judged(2))
+    registry.rollback(runtime.store, "")
+    assert registry.finish_promotion(runtime.store) is None
+    assert registry.pointer(runtime.store).champion == 1
+
+
+def test_models_without_a_pointer_are_said_and_none_is_promoted_by_itself(
+    runtime: Runtime,
+) -> None:
+    store = runtime.store
+    registry.require_pointer(store)  # nothing is registered: nothing is wrong
+    admitted(runtime, judged(None))
+    admitted(runtime, judged(1, "worse"))
+    registry.require_pointer(store)
+    (store / "registry" / "champion.json").unlink()
+    assert registry.finish_promotion(store) is None
+    with pytest.raises(InputError, match=r"got 2 models and no .*models\.py promote N"):
+        registry.require_pointer(store)
+    registry.promote(store, 1, "")
+    registry.retire(store, "")
+    registry.require_pointer(store)  # that nobody is champion is written down
+
+
+def test_retiring_leaves_nobody_and_a_rollback_brings_the_champion_back(runtime: Runtime) -> None:
+    store = registered(runtime, 3)
+    with pytest.raises(InputError, match="retire must have a champion to retire"):
+        registry.retire(store, "")
+    registry.promote(store, 1, "")
+    registry.promote(store, 2, "")
+    retired = registry.retire(store, "by hand")
+    assert retired.champion is None
+    last = retired.changes[-1]
+    assert (last.kind, last.version, last.previous, last.why) == ("retirement", 2, 2, "by hand")
+    with pytest.raises(InputError, match="retire must have a champion"):
+        registry.retire(store, "")
+    assert registry.rollback(store, "").champion == 2
+    assert registry.rollback(store, "").champion == 1
+
+
+def test_a_rollback_of_the_first_model_after_a_retirement_goes_back_to_before_it(
+    runtime: Runtime,
+) -> None:
+    store = registered(runtime, 3)
+    registry.promote(store, 1, "")
+    registry.retire(store, "")
+    registry.promote(store, 2, "")
+    registry.promote(store, 3, "")
+    assert registry.rollback(store, "").champion == 2
+    assert registry.rollback(store, "").champion == 1
+    with pytest.raises(InputError, match="rollback must have an earlier champion"):
+        registry.rollback(store, "")
+
+
+def test_a_champion_whose_folder_is_gone_can_be_retired_or_replaced(runtime: Runtime) -> None:
+    store = registered(runtime, 2)
+    registry.promote(store, 1, "")
+    shutil.rmtree(registry.place_of(store, 1))
+    with pytest.raises(InputError, match=r"folder .* is gone\. .*promote N.*models\.py retire"):
+        registry.champion(store)
+    assert registry.retire(store, "").champion is None
+    assert registry.promote(store, 2, "").champion == 2
+
+
+@pytest.mark.parametrize("name", ["split.csv", "manifest.csv", "joined_groups.json"])
+@pytest.mark.parametrize("damage", ["alter the file", "put another in its place", "remove"])
+def test_a_version_without_its_tables_as_they_were_is_told(
+    runtime: Runtime, name: str, damage: str
+) -> None:
+    run = a_run(runtime, "w")
+    for table in ("split.csv", "manifest.csv", "joined_groups.json"):
+        (run / table).write_text("path\n")
+    version = registry.admit(runtime.store, run, ABOUT)
+    registry.require_tables(runtime.store, version)
+    file = registry.file_of(runtime.store, version, name)
+    if damage == "alter the file":
+        file.resolve().write_text("other\n")
+    else:
+        file.unlink()
+    if damage == "put another in its place":
+        file.write_text("other\n")
+    with pytest.raises(InputError, match=rf"Version 1 must hold {name} .*models\.py retire"):
+        registry.require_tables(runtime.store, version)
+
+
+def test_a_version_from_before_joined_groups_were_listed_holds_what_is_needed(
+    runtime: Runtime,
+) -> None:
+    run = a_run(runtime, "w")
+    for table in ("split.csv", "manifest.csv"):
+        (run / table).write_text("path\n")
+    registry.require_tables(runtime.store, registry.admit(runtime.store, run, ABOUT))
+
+
+def test_one_unreadable_version_stops_nobody_and_its_number_is_not_given_again(
+    runtime: Runtime, caplog: pytest.LogCaptureFixture
+) -> None:
+    store = registered(runtime, 3)
+    registry.promote(store, 1, "")
+    broken = registry.place_of(store, 3) / "version.json"
+    broken.write_text('{"data": ')
+    champion = registry.champion(store)
+    assert champion is not None
+    assert champion.number == 1
+    assert "WARNING" not in caplog.text, "nobody asked for that version"
+    assert [version.number for version in registry.versions(store)] == [1, 2]
+    assert str(broken) in caplog.text
+    registry.promote(store, 2, "")
+    registry.rollback(store, "")
+    assert registry.admit(store, a_run(runtime, "w4"), ABOUT).number == 4
+    with pytest.raises(InputError, match="move its folder away"):
+        registry.promote(store, 3, "")
+
+
+def test_a_version_that_was_moved_aside_is_no_version_and_keeps_its_number(
+    runtime: Runtime, caplog: pytest.LogCaptureFixture
+) -> None:
+    store = registered(runtime, 2)
+    folder = registry.place_of(store, 2)
+    folder.rename(folder.with_name("0002.bad"))
+    (store / "registry" / "notes").mkdir()
+    assert [version.number for version in registry.versions(store)] == [1]
+    assert "WARNING" not in caplog.text
+    with pytest.raises(InputError, match="must be the number of a registered model"):
+        registry.find(store, 2)
+    assert registry.admit(store, a_run(runtime, "w3"), ABOUT).number == 3
+
+
+def test_a_new_model_never_gets_the_number_of_a_champion_whose_folder_is_gone(
+    runtime: Runtime,
+) -> None:
+    store = registered(runtime, 2)
+    registry.promote(store, 2, "")
+    shutil.rmtree(registry.place_of(store, 2))
+    assert registry.admit(store, a_run(runtime, "w3"), ABOUT).number == 3
+
+
+def test_a_history_that_begins_with_a_rollback_is_said_in_words_and_goes_on(
+    runtime: Runtime,
+) -> None:
+    store = registered(runtime, 2)
+    change = {"at": "", "kind": "rollback", "version": 1, "previous": 2, "why": ""}
+    path = store / "registry" / "champion.json"
+    path.write_text(json.dumps({"champion": 1, "changes": [change]}))
+    with pytest.raises(InputError, match="rollback must have an earlier champion"):
+        registry.rollback(store, "")
+    registry.promote(store, 2, "")
+    assert registry.rollback(store, "").champion == 1
+
+
+def test_what_a_killed_writer_left_is_cleared_away_by_the_next_one(runtime: Runtime) -> None:
+    store = registered(runtime, 1)
+    code = (
+        "import os, signal; from pathlib import Path; from tasks import registry; "
+        "os.fsync = lambda _: os.kill(os.getpid(), signal.SIGKILL); "
+        f"registry.promote(Path({str(store)!r}), 1, '')"
+    )
+    done = subprocess.run([sys.executable, "-c", code], check=False)
+    assert done.returncode == -signal.SIGKILL
+    left = list((store / "registry").glob("champion.json.*.new"))
+    assert len(left) == 1
+    assert registry.champion(store) is None
+    registry.promote(store, 1, "")
+    assert not left[0].exists()
+    assert champions(store) == [1]
