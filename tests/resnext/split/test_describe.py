@@ -28,7 +28,12 @@ def leaks(part: str, pictures: int, **counts: int) -> dict[str, Any]:
 
 def report(**changed: Any) -> dict[str, Any]:
     """Lay out a leakage.json of 20 patients in which nothing leaks."""
-    scheme = {"name": V1, "evidence": f"{V1} fits 60 of 60 names", "listed": 0, "groups_known": True}
+    scheme = {
+        "name": V1,
+        "evidence": f"{V1} fits 60 of 60 names",
+        "listed": 0,
+        "groups_known": True,
+    }
     return {
         "strategy": "grouped",
         "scheme": scheme | {"ids": 20, "groups": 20},
