@@ -23,6 +23,7 @@ from resnext.training import engine
 from resnext.training.batches import Part
 from resnext.training.checkpoints import Checkpoints, EpochRow, rank_of
 from resnext.training.recipe import SMALLEST_FOR_ONE, Recipe
+from resnext.training.step import quieten_head
 
 CLOCK_COLUMNS = ["epoch", "seconds", "images_per_second", "finished_at"]
 HISTORY_COLUMNS = ["epoch", "lr", "train_loss", "train_accuracy", "val_loss", "val_accuracy"]
@@ -77,6 +78,7 @@ def start_model(
         model = zoo.build(recipe.arch, len(classes))
     if recipe.zero_init_residual:
         zero_residual_branches(model)
+    quieten_head(model, recipe)
     return model, load_pretrained(model, recipe.arch, recipe.weights, weights)
 
 
