@@ -220,29 +220,41 @@ def _require_flags_that_fit(
 ) -> None:
     if remove == (webhook is not None):
         raise InputError(
-            "--webhook must be given, or else --remove, got "
-            f"{'both' if remove else 'neither'}. Write as in: automations.py --webhook NAME"
+            "webhook",
+            "be given, or else --remove",
+            "both" if remove else "neither",
+            "Write as in: automations.py --webhook NAME",
         )
     if url is None and allow_private:
         raise InputError(
-            "--allow-private must be given with --url only, got no address. Whether a block that "
-            "exists may call the own network is set in the UI, under Blocks."
+            "allow_private",
+            "be given with --url only",
+            "no address",
+            "Whether a block that exists may call the own network is set in the UI, under Blocks.",
         )
     if url is not None and webhook is None:
-        raise InputError("--url must be given with --webhook only, got --remove.")
+        raise InputError(
+            "url",
+            "be given with --webhook only",
+            "--remove",
+        )
     if url is not None:
         require_callable(url, allow_private=allow_private)
     if webhook is not None and not BLOCK_NAME.fullmatch(webhook):
         raise InputError(
-            f"--webhook must be lower-case letters, digits and dashes, got '{webhook}'."
+            "webhook",
+            "be lower-case letters, digits and dashes",
+            f"'{webhook}'",
         )
 
 
 def _require_in_bounds(seconds: float) -> None:
     if not SHORTEST <= seconds <= LONGEST:
         raise InputError(
-            f"--lost-after must be from {SHORTEST} to {LONGEST} seconds (30 days), got "
-            f"{int(seconds)}. Leave it out for {usual_wait().total_seconds():g}."
+            "lost_after",
+            f"be from {SHORTEST} to {LONGEST} seconds (30 days)",
+            int(seconds),
+            f"Leave it out for {usual_wait().total_seconds():g}.",
         )
 
 
@@ -256,17 +268,21 @@ def _require_longer_than_heartbeats(after: timedelta) -> None:
     shortest = _heartbeats_apart()
     if after < shortest:
         raise InputError(
-            f"--lost-after must be at least {shortest.total_seconds():g} seconds, the time of "
-            f"{MISSED} heartbeats, got {after.total_seconds():g}. Give a longer time, or set "
-            "PREFECT_FLOWS_HEARTBEAT_FREQUENCY (30 or more) here and where the runs start."
+            "lost_after",
+            f"be at least {shortest.total_seconds():g} seconds, the time of {MISSED} heartbeats",
+            f"{after.total_seconds():g}",
+            "Give a longer time, or set PREFECT_FLOWS_HEARTBEAT_FREQUENCY (30 or "
+            "more) here and where the runs start.",
         )
 
 
 def _require_lasting_server() -> None:
     if server.current() is None:
         raise InputError(
-            "PREFECT_API_URL must name a Prefect server that goes on running, got none, and this "
-            "project's own does not run. Start it: make ui"
+            "PREFECT_API_URL",
+            "name a Prefect server that goes on running",
+            "none, and this project's own does not run",
+            "Start it: make ui",
         )
 
 

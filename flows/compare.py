@@ -116,13 +116,17 @@ def plan_all(
     named = {name_of(recipe): recipe for recipe in recipes}
     if len(named) < 2 or len(named) < len(recipes):
         raise InputError(
-            f"RECIPES must be at least two of different names, got {', '.join(recipes) or 'none'}. "
-            "Name presets, architectures or TOML files, as in: default seed"
+            "RECIPES",
+            "be at least two of different names",
+            ", ".join(recipes) or "none",
+            "Name presets, architectures or TOML files, as in: default seed",
         )
     if split.split in ("random", "given"):
         raise InputError(
-            f"--split must be grouped or stratified to compare on folds, got {split.split}. "
-            "Name one of them, or leave it out."
+            "split",
+            "be grouped or stratified to compare on folds",
+            split.split,
+            "Name one of them, or leave it out.",
         )
     grouped = {"split": "grouped"} | given_of(split)
     contestants = [
@@ -152,9 +156,10 @@ def _require_unlike(contestants: list[Contestant]) -> None:
         settings = (plan.recipe, plan.weights and plan.weights.key, plan.split)
         if settings in seen:
             raise InputError(
-                f"RECIPES must differ, got the same settings for {seen[settings]} and "
-                f"{contestant.name}. Flags win over recipes: leave out those that are to be "
-                "compared."
+                "RECIPES",
+                "differ",
+                f"the same settings for {seen[settings]} and {contestant.name}",
+                "Flags win over recipes: leave out those that are to be compared.",
             )
         seen[settings] = contestant.name
 
@@ -176,14 +181,19 @@ def contestant_flags(recipe: str, common: TrainingFlags) -> dict[str, Any]:
     if recipe in ARCHITECTURES:
         if common.arch is not None:
             raise InputError(
-                f"--arch must be left out where architectures are compared, got {common.arch}. It "
-                f"would win over {recipe}."
+                "arch",
+                "be left out where architectures are compared",
+                common.arch,
+                f"It would win over {recipe}.",
             )
         return {"preset": common.preset, "arch": recipe} | asked
     if not recipe.endswith(".toml"):
         raise InputError(
-            f"RECIPES must be presets ({', '.join(get_args(Preset))}), architectures "
-            f"({', '.join(ARCHITECTURES)}) or TOML files, got '{recipe}'. Check the name."
+            "RECIPES",
+            f"be presets ({', '.join(get_args(Preset))}), architectures "
+            f"({', '.join(ARCHITECTURES)}) or TOML files",
+            f"'{recipe}'",
+            "Check the name.",
         )
     settings = {"preset": common.preset} | _settings(Path(recipe))
     Recipe(**{k: v for k, v in settings.items() if k in Recipe.model_fields and k != "weights"})
@@ -233,20 +243,27 @@ def _settings(path: Path) -> dict[str, Any]:
         table = tomllib.loads(path.read_text(encoding="utf-8"))
     except (OSError, ValueError) as error:
         raise InputError(
-            f"RECIPES must be readable TOML files, got '{path}'. It can't be read: {error}."
+            "RECIPES",
+            "be readable TOML files",
+            f"'{path}'",
+            f"It can't be read: {error}.",
         ) from error
     settings = {name.replace("-", "_"): value for name, value in table.items()}
     unknown = [name for name in settings if name not in TrainingFlags.model_fields]
     if unknown:
         raise InputError(
-            f"RECIPES must hold settings of the training alone, got '{unknown[0]}' in '{path}'. "
-            "Give what is common to all as a flag."
+            "RECIPES",
+            "hold settings of the training alone",
+            f"'{unknown[0]}' in '{path}'",
+            "Give what is common to all as a flag.",
         )
     logical = [name for name, value in settings.items() if isinstance(value, bool)]
     if logical:  # which pydantic would take for 0 or 1
         raise InputError(
-            f"RECIPES must hold numbers and words, got {logical[0]} = true or false in '{path}'. "
-            "Write the value itself."
+            "RECIPES",
+            "hold numbers and words",
+            f"{logical[0]} = true or false in '{path}'",
+            "Write the value itself.",
         )
     return settings
 

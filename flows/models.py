@@ -54,12 +54,17 @@ def main(
     """
     if not store.is_dir():
         raise InputError(
-            f"--store must be a folder of results, got '{store}'. Nothing is there. Check the path."
+            "store",
+            "be a folder of results",
+            f"'{store}'",
+            "Nothing is there. Check the path.",
         )
     if (action == "promote") != (number is not None):
         raise InputError(
-            f"N must be given with promote and with nothing else, got {action} "
-            f"{'without one' if number is None else number}. Write as in: models.py promote 3"
+            "N",
+            "be given with promote and with nothing else",
+            f"{action} {'without one' if number is None else number}",
+            "Write as in: models.py promote 3",
         )
     if action == "list":
         print(table(registry.versions(store), registry.pointers(store)))

@@ -133,8 +133,10 @@ def _require_unaltered(file: Path, what: str) -> None:
     """
     if is_altered(file):
         raise InputError(
-            f"{what} must be as it was written, got '{file}', which was altered since. "
-            "Put the file back, or name another model with --model."
+            what,
+            "be as it was written",
+            f"'{file}', which was altered since",
+            "Put the file back, or name another model with --model.",
         )
 
 
@@ -160,7 +162,10 @@ def main(
     """
     if not source.exists():
         raise InputError(
-            f"PICTURE_OR_FOLDER must be there, got '{source}'. Nothing is there. Check the path."
+            "PICTURE_OR_FOLDER",
+            "be there",
+            f"'{source}'",
+            "Nothing is there. Check the path.",
         )
     if not _is_empty(source):  # wrong input is said before a server is started
         choose_model(settings.model, store_folder(settings.store), settings.registry)

@@ -53,6 +53,7 @@ from flows.serving import server
 from flows.serving.schedule import require_schedule, serve
 from reports.evaluation.settings import DecisionSettings
 from resnext.contracts.errors import InputError
+from resnext.contracts.json_files import read_json
 from resnext.contracts.tables import read_manifest
 from resnext.models.card import read_card
 from tasks.callbacks.history import add_tags
@@ -115,12 +116,17 @@ def plan_retraining(
     )
     if plan.split.strategy not in ("grouped", "stratified"):
         raise InputError(
-            f"--split must be grouped or stratified to retrain, got {plan.split.strategy}. Only "
-            "such a test part can be kept: name one of them, or leave --preset seed out."
+            "split",
+            "be grouped or stratified to retrain",
+            plan.split.strategy,
+            "Only such a test part can be kept: name one of them, or leave --preset seed out.",
         )
     if plan.data is None:
         raise InputError(
-            "--data must be a folder of class folders to retrain, got none. Name the folder."
+            "data",
+            "be a folder of class folders to retrain",
+            "none",
+            "Name the folder.",
         )
     return plan
 
@@ -214,13 +220,13 @@ def _divided(stages: Iterator[Artifact], champion: Version | None, flag: str) ->
     try:
         return next(stages)
     except InputError as error:
-        broken = str(error).partition(". ")[0]
-        if champion is None or not broken.startswith("keep_split "):
+        if champion is None or error.argument != "keep_split":
             raise
         raise InputError(  # of a flag that there is not for a retraining
-            f"The split that is kept from version {champion.number}, the champion, "
-            f"{broken.removeprefix('keep_split ')}. Put its pictures back, or begin anew without "
-            f"a champion: models.py retire{flag}."
+            f"The split that is kept from version {champion.number}, the champion,",
+            error.rule,
+            error.got,
+            f"Put its pictures back, or begin anew without a champion: models.py retire{flag}.",
         ) from error
 
 
@@ -233,7 +239,7 @@ def about_model(
     name: str | None,
 ) -> About:
     """Put together what the registry says of a model."""
-    metrics = json.loads((run / "metrics.json").read_text(encoding="utf-8"))
+    metrics = read_json(run / "metrics.json")
     return About(
         data=plan.data_name,
         architecture=plan.recipe.arch,

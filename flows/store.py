@@ -44,10 +44,17 @@ def main(
     """
     if not store.is_dir():
         raise InputError(
-            f"--store must be a folder of results, got '{store}'. Nothing is there. Check the path."
+            "store",
+            "be a folder of results",
+            f"'{store}'",
+            "Nothing is there. Check the path.",
         )
     if keep_runs < 0:
-        raise InputError(f"--keep-runs must be 0 or more, got {keep_runs}.")
+        raise InputError(
+            "keep_runs",
+            "be 0 or more",
+            keep_runs,
+        )
     if action == "list":
         show(store)
     else:

@@ -79,9 +79,11 @@ def _alone(place: Path) -> Iterator[None]:
         url = server.own_address()
         where = f" at {url.removesuffix('/api')}" if url else ""
         raise InputError(
-            f"PREFECT_HOME must be free, got '{place.parent}', whose history is served{where} "
-            "already. Look there, stop that program first (make ui, or flows/ui.py), or give "
-            "another folder in that environment variable."
+            "PREFECT_HOME",
+            "be free",
+            f"'{place.parent}', whose history is served{where} already",
+            "Look there, stop that program first (make ui, or flows/ui.py), or give "
+            "another folder in that environment variable.",
         ) from error
     with lock:
         yield
@@ -121,7 +123,12 @@ def main(*, port: int = server.PORT) -> None:
             has a server already [default: 4200].
     """
     if port not in range(1024, 65536):
-        raise InputError(f"--port must be from 1024 to 65535, got {port}. Name another one.")
+        raise InputError(
+            "port",
+            "be from 1024 to 65535",
+            port,
+            "Name another one.",
+        )
     schedules = list(_schedules())
     page.stop_by_signals()
     elsewhere = without_login(PREFECT_API_URL.value() or "")[0]

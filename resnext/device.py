@@ -195,7 +195,11 @@ def _resolve(device: str) -> Device:
         return _require_mps()
     if device == "auto":
         return _find()
-    raise InputError(f"device must be auto, cpu, cuda or mps, got {device!r}.")
+    raise InputError(
+        "device",
+        "be auto, cpu, cuda or mps",
+        f"{device!r}",
+    )
 
 
 def _find() -> Device:
@@ -207,25 +211,24 @@ def _find() -> Device:
 
 def _require_cuda() -> Device:
     """Return "cuda", or say what is missing for it."""
-    rule = "device must be one that this machine has, got 'cuda'."
-    remedy = "or choose --device cpu or --device auto."
     if probe_build() is None:
-        raise InputError(f"{rule} The installed torch has no CUDA. Install a CUDA build, {remedy}")
-    if probe_driver() is None:
-        raise InputError(
-            f"{rule} The NVIDIA driver shows no CUDA device. Install driver and device, {remedy}"
-        )
-    return "cuda"
+        why = "The installed torch has no CUDA. Install a CUDA build"
+    elif probe_driver() is None:
+        why = "The NVIDIA driver shows no CUDA device. Install driver and device"
+    else:
+        return "cuda"
+    raise _not_here("cuda", f"{why}, or choose `device` cpu or `device` auto.")
 
 
 def _require_mps() -> Device:
     """Return "mps", or say what is missing for it."""
     if not probe_mps():
-        raise InputError(
-            "device must be one that this machine has, got 'mps'. It is found on Macs with Apple"
-            " silicon. Choose --device cpu or --device auto."
-        )
+        raise _not_here("mps", "It is found on Macs. Choose `device` cpu or `device` auto.")
     return "mps"
+
+
+def _not_here(device: Device, remedy: str) -> InputError:
+    return InputError("device", "be one that this machine has", f"{device!r}", remedy)
 
 
 def _confirm(device: Device) -> None:
@@ -236,6 +239,9 @@ def _confirm(device: Device) -> None:
     usable = device == "cpu" or (torch.cuda.is_available() if device == "cuda" else mps())
     if not usable:
         raise InputError(
-            f"device must be one that torch can use, got {device!r}. This machine has it, torch"
-            f" {torch.__version__} can't use it. Update driver or torch, or choose --device cpu."
+            "device",
+            "be one that torch can use",
+            f"{device!r}",
+            f"This machine has it, torch {torch.__version__} can't use it. Update "
+            "driver or torch, or choose `device` cpu.",
         )

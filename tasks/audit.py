@@ -2,6 +2,8 @@
 
 from typing import Annotated, Any
 
+from resnext.contracts.json_files import read_json
+from resnext.contracts.tables import read_table
 from tasks.stage.artifact import Artifact, Reads, Work
 from tasks.stage.decorator import stage
 
@@ -30,12 +32,10 @@ def audit(
 
 def data_and_split(manifest: Artifact, split: Artifact) -> dict[str, Any]:
     """Read what a page shows of the pictures and their parts."""
-    from reports import tables
-
     return {
-        "manifest": tables.read_table(manifest.path("manifest.csv")),
-        "quarantine": tables.read_table(manifest.path("quarantine.csv")),
-        "split": tables.read_table(split.path("split.csv")),
-        "leakage": tables.read_json(split.path("leakage.json")),
-        "pairs": tables.read_json(split.path("pairs.json")),
+        "manifest": read_table(manifest.path("manifest.csv")),
+        "quarantine": read_table(manifest.path("quarantine.csv")),
+        "split": read_table(split.path("split.csv")),
+        "leakage": read_json(split.path("leakage.json")),
+        "pairs": read_json(split.path("pairs.json")),
     }

@@ -3,7 +3,7 @@
 import logging
 from typing import Annotated
 
-from reports.formulas import read_rows
+from resnext.contracts.tables import read_rows, read_table, write_table
 from tasks.callbacks.history import tell
 from tasks.orchestrator import NO_CACHE, create_table_artifact, task
 from tasks.stage.artifact import Artifact, Reads, Work
@@ -24,17 +24,16 @@ def compare(
 
     `predictions` holds the folds of the first recipe, then those of the second, and so on.
     """
-    from reports import tables
     from reports.evaluation import comparison
 
-    read = [tables.read_table(artifact.path("predictions.csv")) for artifact in predictions]
+    read = [read_table(artifact.path("predictions.csv")) for artifact in predictions]
     folds = len(read) // len(recipes)
     pooled = {
         name: comparison.pool(read[number * folds : (number + 1) * folds])
         for number, name in enumerate(recipes)
     }
     table = comparison.compare(pooled)
-    tables.write_table(table, work.out / COMPARISON)
+    write_table(table, work.out / COMPARISON)
     words = "\n".join(comparison.verdict(table))
     log.info(words)
     (work.out / "comparison.txt").write_text(f"{words}\n", encoding="utf-8")

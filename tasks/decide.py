@@ -4,6 +4,8 @@ from pathlib import Path
 from typing import Annotated, Any
 
 from reports.evaluation.settings import DecisionSettings
+from resnext.contracts.json_files import write_json
+from resnext.contracts.tables import read_table
 from tasks.callbacks.history import tell
 from tasks.orchestrator import NO_CACHE, create_markdown_artifact, create_table_artifact, task
 from tasks.registry.registry import Pointer, Version
@@ -22,13 +24,10 @@ def decide(
     use: int,
 ) -> None:
     """Write decision.json; `use` counts the decisions on this test part, this one included."""
-    from reports import tables
     from reports.evaluation import decision
 
-    old, new = (
-        tables.read_table(artifact.path("predictions.csv")) for artifact in (champion, challenger)
-    )
-    tables.write_json(decision.decide(old, new, settings, use), work.out / DECISION)
+    old, new = (read_table(artifact.path("predictions.csv")) for artifact in (champion, challenger))
+    write_json(decision.decide(old, new, settings, use), work.out / DECISION)
 
 
 @task(task_run_name="publish the decision", cache_policy=NO_CACHE, persist_result=False, retries=0)

@@ -3,13 +3,13 @@
 What the model's own data were is read from the files that lie beside it.
 """
 
-import json
 import logging
 from pathlib import Path
 from typing import Annotated, Any
 
 from resnext.contracts.formatting import percent_interval, plain, printable
-from resnext.contracts.tables import read_manifest, read_split_pictures, write_table
+from resnext.contracts.json_files import read_json, write_json
+from resnext.contracts.tables import read_manifest, read_split_pictures, read_table, write_table
 from resnext.device import Compute
 from tasks.callbacks.history import tell
 from tasks.orchestrator import NO_CACHE, create_table_artifact, task
@@ -66,16 +66,16 @@ def drift_since_training(
     `manifest` and `split` are of all pictures there are now; `known`, `parts` and `held_out` are
     the manifest, split and predictions of the model that gave the answers.
     """
-    from reports import drift, tables
+    from reports import drift
 
     before = read_split_pictures(parts.path("split.csv"), known.path("manifest.csv"))
     now = read_split_pictures(split.path("split.csv"), manifest.path("manifest.csv"))
     learnt = now["sha256"].isin(before.loc[before["split"] == "train", "sha256"])
     of_learnt = now["group"].isin(now.loc[learnt & (now["group"] != ""), "group"])
     found = drift.since_training(
-        tables.read_table(answers.path(ANSWERS)),
-        tables.read_table(held_out.path("predictions.csv")),
-        tables.read_table(parts.path("split.csv")),
+        read_table(answers.path(ANSWERS)),
+        read_table(held_out.path("predictions.csv")),
+        read_table(parts.path("split.csv")),
         now.loc[of_learnt, "path"].tolist(),
     )
     _write(work.out, *found)
@@ -95,14 +95,14 @@ def drift_of_batch(
     `known`, `parts` and `held_out` are the manifest, split and predictions of the model that gave
     the answers. Pictures that its manifest holds are not new, and left out.
     """
-    from reports import drift, tables
+    from reports import drift
 
     scanned = read_manifest(pictures.path("batch_manifest.csv"))
     seen = scanned["sha256"].isin(read_manifest(known.path("manifest.csv"))["sha256"])
     found = drift.of_batch(
-        tables.read_table(batch.path("batch_predictions.csv")),
-        tables.read_table(held_out.path("predictions.csv")),
-        tables.read_table(parts.path("split.csv")),
+        read_table(batch.path("batch_predictions.csv")),
+        read_table(held_out.path("predictions.csv")),
+        read_table(parts.path("split.csv")),
         scanned.loc[seen, "path"].tolist(),
     )
     _write(work.out, *found)
@@ -120,8 +120,7 @@ def publish_drift(found: Artifact) -> None:
 
 def read_drift(found: Artifact) -> dict[str, Any]:
     """Read drift.json."""
-    drift: dict[str, Any] = json.loads(found.path(DRIFT).read_text(encoding="utf-8"))
-    return drift
+    return read_json(found.path(DRIFT))
 
 
 def _row(share: dict[str, Any], reference: str) -> dict[str, str]:
@@ -137,7 +136,6 @@ def _row(share: dict[str, Any], reference: str) -> dict[str, str]:
 
 
 def _write(out: Path, found: dict[str, Any], shares: Any) -> None:
-    from reports import tables
 
-    tables.write_json(found, out / DRIFT)
-    tables.write_table(shares, out / "drift.csv")
+    write_json(found, out / DRIFT)
+    write_table(shares, out / "drift.csv")

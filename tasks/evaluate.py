@@ -4,6 +4,7 @@ import logging
 from typing import Annotated
 
 from reports.evaluation.settings import EvaluationSettings
+from resnext.contracts.tables import read_table
 from tasks.stage.artifact import Artifact, Reads, Work
 from tasks.stage.decorator import stage
 
@@ -21,9 +22,8 @@ def evaluate(
     per_class.csv, confusion.csv and metrics.json; roc.csv, precision_recall.csv, reliability.csv
     and confidences.csv, which figures are drawn from.
     """
-    from reports import tables
     from reports.evaluation import evaluate as evaluation
 
-    found = evaluation.evaluate(tables.read_table(predictions.path("predictions.csv")), settings)
+    found = evaluation.evaluate(read_table(predictions.path("predictions.csv")), settings)
     evaluation.write(found, work.out)
     log.info(found.calibration.describe())

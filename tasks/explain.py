@@ -2,6 +2,7 @@
 
 from typing import Annotated
 
+from resnext.contracts.json_files import write_json
 from resnext.device import Compute
 from tasks.pack import Packed, open_pixels
 from tasks.stage.artifact import Artifact, Reads, Work
@@ -28,4 +29,4 @@ def explain(
         predictions.path("predictions.csv"),
         compute,
     )
-    explanation.write(explained, work.out / "explained.json")
+    write_json(explained, work.out / "explained.json")

@@ -3,6 +3,7 @@
 import logging
 from typing import Annotated
 
+from resnext.contracts.tables import read_table
 from tasks.stage.artifact import Artifact, Reads, Work
 from tasks.stage.decorator import stage
 
@@ -38,13 +39,12 @@ def plot(
     Each as .png and .svg. The curves carry the time when the training ended, if wanted, and mark
     the best epoch by the metric, if the weights of the best were to be kept.
     """
-    from reports import tables
     from reports.figures import fonts, gallery, style
 
-    parts = tables.read_table(split.path("split.csv"))
-    timing = tables.read_table(model.path("timing.csv"))
+    parts = read_table(split.path("split.csv"))
+    timing = read_table(model.path("timing.csv"))
     training = gallery.watched(parts, timing, metric=metric, keep=keep, show_time=show_time)
-    history = tables.read_table(model.path("history.csv"))
+    history = read_table(model.path("history.csv"))
     evaluated = gallery.read_scores(scores.path)
     for stem, figure in gallery.plot_all(history, training, evaluated):
         style.save_figure(figure, work.out, stem)

@@ -5,8 +5,8 @@ from pathlib import Path
 from typing import Annotated
 
 from reports.answers import Answer, answer_of
-from reports.tables import read_json
 from resnext.contracts.formatting import plain, plural, printable
+from resnext.contracts.json_files import read_json
 from resnext.contracts.tables import read_table, write_table
 from resnext.device import Compute
 from tasks.callbacks.history import tell

@@ -5,12 +5,12 @@ lie in the store; nothing is computed or drawn here.
 """
 
 import base64
-import json
 from pathlib import Path
 from typing import Any
 
-from reports.formulas import read_rows
 from resnext.contracts.formatting import decimal_interval, percent_interval
+from resnext.contracts.json_files import read_json
+from resnext.contracts.tables import read_rows
 from tasks.callbacks.history import tell
 from tasks.orchestrator import NO_CACHE, create_markdown_artifact, create_table_artifact, task
 from tasks.stage.artifact import Artifact
@@ -39,7 +39,7 @@ def publish(name: str, scores: Artifact, figures: Artifact, report: Artifact) ->
     curves = data_uri(figures.path("curves.png"))
     confusion = data_uri(figures.path("confusion.png"))
     rows = per_class_rows(scores.path("per_class.csv"))
-    metrics = json.loads(scores.path("metrics.json").read_text(encoding="utf-8"))
+    metrics = read_json(scores.path("metrics.json"))
     page = report.path("report.html")
 
     def create() -> None:

@@ -4,6 +4,8 @@ from typing import Annotated
 
 from pydantic import BaseModel, ConfigDict
 
+from resnext.contracts.json_files import read_json
+from resnext.contracts.tables import read_confusion, read_table
 from tasks.audit import Divided, Found, data_and_split
 from tasks.stage.artifact import Artifact, Reads, Work
 from tasks.stage.decorator import stage
@@ -48,22 +50,22 @@ def report(
     about: About,
 ) -> None:
     """Write report.html and MODEL_CARD.md."""
-    from reports import card, division, html, tables
+    from reports import card, division, html
 
     known = data_and_split(manifest, split)
-    confusion = tables.read_confusion(scores.path("confusion.csv"))
+    confusion = read_confusion(scores.path("confusion.csv"))
     content = html.ReportContent(
         title=f"Image classification report: {about.data_name}",
         data_name=about.data_name,
         synthetic=about.synthetic,
         classes=tuple(confusion.index),
         settings={section: dict(facts) for section, facts in about.settings},
-        per_class=tables.read_table(scores.path("per_class.csv")),
-        metrics=tables.read_json(scores.path("metrics.json")),
-        calibration=tables.read_json(scores.path("calibration.json")),
-        explained=tables.read_json(explained.path("explained.json")),
+        per_class=read_table(scores.path("per_class.csv")),
+        metrics=read_json(scores.path("metrics.json")),
+        calibration=read_json(scores.path("calibration.json")),
+        explained=read_json(explained.path("explained.json")),
         confusion=confusion,
-        history=tables.read_table(model.path("history.csv")),
+        history=read_table(model.path("history.csv")),
         figures={stem: figures.path(f"{stem}.png").read_bytes() for stem in FIGURES},
         command=about.command,
         environment=dict(about.environment),

@@ -13,7 +13,8 @@ from pathlib import Path
 import numpy as np
 import pandas as pd
 
-from resnext.contracts import tables
+from resnext.contracts.json_files import write_json
+from resnext.contracts.tables import parse_table, write_table
 from resnext.data.decoding.levels import Levels, find_levels
 from resnext.data.manifest import scan as manifest
 from resnext.data.manifest.describe import describe_odd, describe_scan
@@ -22,7 +23,7 @@ from tasks.callbacks.watch import counting
 from tasks.stage.artifact import Artifact, Runtime, Work
 from tasks.stage.decorator import stage
 from tasks.stage.key import digest_of
-from tasks.stage.store import replace_file, write_json
+from tasks.stage.store import replace_file
 
 log = logging.getLogger(__name__)
 
@@ -37,12 +38,12 @@ def scan(work: Work, settings: ReadingSettings = ReadingSettings()) -> None:
     are scaled.
     """
     found = _scan(work, manifest.scan, settings)
-    write_json(work.out / LEVELS, find_levels(found.odd["measured"]).model_dump())
-    tables.write_table(found.manifest, work.out / "manifest.csv")
+    write_json(find_levels(found.odd["measured"]).model_dump(), work.out / LEVELS)
+    write_table(found.manifest, work.out / "manifest.csv")
     contents = "\n".join(sorted(set(found.manifest["sha256"].tolist())))
     (work.out / "contents.txt").write_text(f"{contents}\n", encoding="utf-8")
     np.save(work.out / "hashes.npy", found.words)
-    tables.write_table(found.quarantine, work.out / "quarantine.csv")
+    write_table(found.quarantine, work.out / "quarantine.csv")
 
 
 @stage(always=True)
@@ -54,8 +55,8 @@ def scan_pictures(
     `levels` are those of the model that is to answer: how deep images will be scaled is said.
     """
     found = _scan(work, manifest.scan_pictures, settings, levels)
-    tables.write_table(found.manifest, work.out / "batch_manifest.csv")
-    tables.write_table(found.quarantine, work.out / "batch_quarantine.csv")
+    write_table(found.manifest, work.out / "batch_manifest.csv")
+    write_table(found.quarantine, work.out / "batch_quarantine.csv")
 
 
 def read_levels(scanned: Artifact) -> Levels:
@@ -92,7 +93,7 @@ def _scan(
 def _remember(read: pd.DataFrame, memory: Path) -> None:
     """Write down what was read, with a digest in front: a damaged memory must not be believed."""
     written = io.BytesIO()
-    tables.write_table(read, written)
+    write_table(read, written)
     table = written.getvalue()
     replace_file(memory, f"{hashlib.sha256(table).hexdigest()}\n".encode() + table)
 
@@ -105,7 +106,7 @@ def _recall(memory: Path) -> pd.DataFrame | None:
     if hashlib.sha256(table).hexdigest().encode() != digest:
         log.warning("what was remembered of the last scan is damaged: reading every picture again")
         return None
-    return tables.read_table(io.BytesIO(table))
+    return parse_table(io.BytesIO(table))
 
 
 def _memory_file(runtime: Runtime) -> Path:

@@ -3,12 +3,12 @@
 import logging
 from typing import Annotated
 
+from resnext.contracts.json_files import write_json
 from resnext.contracts.tables import read_manifest, write_table
 from resnext.data.split import settings as splits
 from tasks.scan import read_levels
 from tasks.stage.artifact import Artifact, Reads, Work
 from tasks.stage.decorator import stage
-from tasks.stage.store import write_json
 
 log = logging.getLogger(__name__)
 
@@ -52,10 +52,10 @@ def split(
         workers=work.workers,
     )
     write_table(division.split, work.out / "split.csv")
-    write_json(work.out / "leakage.json", division.leakage)
+    write_json(division.leakage, work.out / "leakage.json")
     write_table(division.pairs, work.out / "near.csv")
-    write_json(work.out / "pairs.json", division.cards)
-    write_json(work.out / splits.JOINED_FILE, division.joined)
+    write_json(division.cards, work.out / "pairs.json")
+    write_json(division.joined, work.out / splits.JOINED_FILE)
     said = describe_split(division.split, division.leakage)
     (work.out / "division.txt").write_text(f"{said}\n", encoding="utf-8")
     log.info(said)

@@ -5,13 +5,13 @@ champion that shares a class with that run answers, with a warning: a set of pic
 answers is changed by a decision alone. One that shares none is of other pictures, and is refused.
 """
 
-import json
 import logging
 import shlex
 from pathlib import Path
 
 from flows.cli.terminal import balanced_accuracy
 from resnext.contracts.errors import InputError
+from resnext.contracts.json_files import read_json
 from resnext.models.card import ModelCard, read_card
 from tasks.registry import registry
 from tasks.registry.registry import Pointer
@@ -30,13 +30,17 @@ def choose_model(path: Path | None, store: Path, name: str | None = None) -> Pat
     found = path or champion_model(store, name) or newest_model(store)
     if found is None:
         raise InputError(
-            f"--store must hold a finished model, got '{store}' with none. "
-            "Run flows/full_pipeline.py first, or name a file with --model."
+            "store",
+            "hold a finished model",
+            f"'{store}' with none",
+            "Run flows/full_pipeline.py first, or name a file with --model.",
         )
     if not found.is_file():
         raise InputError(
-            f"--model must be a model.safetensors, got '{found}'. "
-            "There is no such file. Check the path."
+            "model",
+            "be a model.safetensors",
+            f"'{found}'",
+            "There is no such file. Check the path.",
         )
     return found.absolute()
 
@@ -71,11 +75,11 @@ def _answering(store: Path) -> Pointer:
             return Pointer()
     if len(fit) == 1 or not crowned:
         return fit[0] if fit else Pointer()
-    raise InputError(_which_one(store, crowned, newest))
+    raise _which_one(store, crowned, newest)
 
 
-def _which_one(store: Path, crowned: list[Pointer], newest: set[str] | None) -> str:
-    """Say that a champion has to be named, and how."""
+def _which_one(store: Path, crowned: list[Pointer], newest: set[str] | None) -> InputError:
+    """Give the error that says that a champion has to be named, and how."""
     champions = "; ".join(
         f"version {each.champion} for {registry.label_of(None, each.classes)}" for each in crowned
     )
@@ -83,9 +87,11 @@ def _which_one(store: Path, crowned: list[Pointer], newest: set[str] | None) -> 
     if newest is not None:
         run = f", and the newest run's classes are {registry.label_of(None, [*newest])}"
     this = "" if model is None else f", or take the newest run's: --model {shlex.quote(str(model))}"
-    return (
-        f"--registry must say which champion answers, got none. There is {champions}{run}. Say "
-        f"--registry {registry.quoted(crowned, ' or ')}{this}."
+    return InputError(
+        "registry",
+        "say which champion answers",
+        "none",
+        f"There is {champions}{run}. Say --registry {registry.quoted(crowned, ' or ')}{this}.",
     )
 
 
@@ -143,7 +149,7 @@ def _facts_of_run(folder: Path) -> list[str]:
     data = record.get("asked", {}).get("data", "unknown")
     facts = [f"run {folder.name}, no champion", f"data {data}, {str(record.get('started'))[:10]}"]
     try:
-        metrics = json.loads((folder / "metrics.json").read_text(encoding="utf-8"))
-    except (OSError, ValueError):
+        metrics = read_json(folder / "metrics.json")
+    except InputError:
         return facts
     return [*facts, f"score {balanced_accuracy(metrics)}"]

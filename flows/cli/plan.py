@@ -120,8 +120,10 @@ def resolve(
     store = store_folder(run.store)
     if pictures is not None and store.resolve().is_relative_to(pictures):
         raise InputError(
-            f"--store must lie outside --data, got '{store}'. Its folder would be taken for a "
-            "class. Name another one."
+            "store",
+            "lie outside --data",
+            f"'{store}'",
+            "Its folder would be taken for a class. Name another one.",
         )
     return Plan(
         data=pictures,
@@ -153,15 +155,19 @@ def require_positive(settings: EvaluationSettings, classes: Sequence[str]) -> No
     more = f" and {len(classes) - SHOWN_CLASSES} more" if len(classes) > SHOWN_CLASSES else ""
     if settings.positive is not None and settings.positive not in classes:
         raise InputError(
-            f"--positive must be one of the classes ({shown}{more}), got '{settings.positive}'. "
-            "Write it as its folder is called."
+            "positive",
+            f"be one of the classes ({shown}{more})",
+            f"'{settings.positive}'",
+            "Write it as its folder is called.",
         )
     flag = "--sensitivity" if settings.sensitivity is not None else "--threshold"
     wanted = settings.sensitivity is not None or settings.threshold != HALF
     if wanted and positive_class(classes, settings.positive) is None:
         raise InputError(
-            f"{flag} must go with --positive where no class is known to be the positive one, got "
-            f"it alone. Name one of {shown}{more}."
+            flag,
+            "go with --positive where no class is known to be the positive one",
+            "it alone",
+            f"Name one of {shown}{more}.",
         )
 
 
@@ -179,7 +185,10 @@ def store_folder(path: Path | None) -> Path:
         writable = False
     if not writable:
         raise InputError(
-            f"--store must be a folder that can be written to, got '{store}'. Name another one."
+            "store",
+            "be a folder that can be written to",
+            f"'{store}'",
+            "Name another one.",
         )
     return store
 
@@ -202,8 +211,10 @@ def _weights(text: str | None) -> tuple[str | None, Artifact | None]:
     if not Path(text).is_file():
         what = "a folder" if Path(text).is_dir() else "nothing"
         raise InputError(
-            f"--weights must be none, imagenet or a .safetensors, .pth or .pt file, got '{text}'. "
-            f"There is {what} at that place. Check the path."
+            "weights",
+            "be none, imagenet or a .safetensors, .pth or .pt file",
+            f"'{text}'",
+            f"There is {what} at that place. Check the path.",
         )
     return "file", Artifact.of_file(Path(text).absolute())
 
@@ -238,13 +249,17 @@ def _split_settings(
         settings = settings.model_copy(update={"carve_val": True})
     if flags.no_val and settings.strategy != "given":
         raise InputError(
-            f"--no-val must go with a split that comes with the data, got {settings.strategy}. To "
-            "draw parts without validation, give --shares 80,0,20."
+            "no_val",
+            "go with a split that comes with the data",
+            settings.strategy,
+            "To draw parts without validation, give --shares 80,0,20.",
         )
     if flags.keep_split is not None and settings.strategy not in ("grouped", "stratified"):
         raise InputError(
-            f"--keep-split must go with --split grouped or stratified, got {settings.strategy}. "
-            "Name one of them, or leave it out."
+            "keep_split",
+            "go with --split grouped or stratified",
+            settings.strategy,
+            "Name one of them, or leave it out.",
         )
     return settings
 
@@ -263,7 +278,10 @@ def _require_one_way(flags: SplitFlags) -> None:
         if name in chosen:
             first = "--use-split" if flags.use_split is not None else "--keep-split"
             raise InputError(
-                f"{first} must not go with --{name.replace('_', '-')}, got both. Leave one out."
+                first,
+                f"not go with --{name.replace('_', '-')}",
+                "both",
+                "Leave one out.",
             )
 
 
@@ -290,7 +308,10 @@ def _table(flag: str, path: Path | None) -> Artifact | None:
         return None
     if not path.is_file():
         raise InputError(
-            f"{flag} must be a CSV file, got '{path}'. There is no such file. Check the path."
+            flag,
+            "be a CSV file",
+            f"'{path}'",
+            "There is no such file. Check the path.",
         )
     return Artifact.of_file(path.absolute())
 
@@ -334,8 +355,10 @@ def _shares(text: str) -> tuple[float, ...]:
         train, val, test = (float(part) for part in text.split(","))
     except ValueError as error:
         raise InputError(
-            f"--shares must be three numbers, got {text!r}. "
-            "Write the percentages of train, val and test as in 70,10,20."
+            "shares",
+            "be three numbers",
+            f"{text!r}",
+            "Write the percentages of train, val and test as in 70,10,20.",
         ) from error
     return train, val, test
 
@@ -345,7 +368,10 @@ def _fold(text: str) -> tuple[int, ...]:
         number, folds = (int(part) for part in text.split("/"))
     except ValueError as error:
         raise InputError(
-            f"--fold must be two whole numbers, got {text!r}. Write I/K as in 1/5."
+            "fold",
+            "be two whole numbers",
+            f"{text!r}",
+            "Write I/K as in 1/5.",
         ) from error
     return number, folds
 
@@ -354,8 +380,10 @@ def _folder(flag: str, path: Path | None) -> Path | None:
     if path is not None and not path.is_dir():
         what = "a file" if path.exists() else "nothing"
         raise InputError(
-            f"{flag} must be a folder of class folders, got '{path}'. "
-            f"There is {what} at that place. Check the path."
+            flag,
+            "be a folder of class folders",
+            f"'{path}'",
+            f"There is {what} at that place. Check the path.",
         )
     return path.resolve() if path else None
 
@@ -363,10 +391,18 @@ def _folder(flag: str, path: Path | None) -> Path | None:
 def _path(flag: str, path: Path | None) -> Path | None:
     if path is not None and not path.exists():
         raise InputError(
-            f"{flag} must be a picture or a folder, got '{path}'. Nothing is there. Check the path."
+            flag,
+            "be a picture or a folder",
+            f"'{path}'",
+            "Nothing is there. Check the path.",
         )
     if path is not None and path.is_dir() and not any(map(_may_hold_pictures, path.rglob("*"))):
-        raise InputError(f"{flag} must hold pictures, got '{path}'. There is no file in it.")
+        raise InputError(
+            flag,
+            "hold pictures",
+            f"'{path}'",
+            "There is no file in it.",
+        )
     return path.resolve() if path else None
 
 

@@ -6,6 +6,7 @@ Exit codes: 0 done; 2 the user's input was wrong (one line, no traceback); 1 any
 import errno
 import logging
 import os
+import re
 import sys
 import tomllib
 from collections.abc import Callable, Iterator, Sequence
@@ -17,8 +18,9 @@ from typing import Any
 
 from cyclopts import App, CycloptsError, Parameter, UnusedCliTokensError
 from cyclopts.config import Toml
-from pydantic import ValidationError
+from pydantic import BaseModel, ValidationError
 
+from flows.cli import flags
 from flows.serving.address import ServerError
 from resnext.contracts.errors import InputError, TrainingError
 from tasks.callbacks.watch import StoppedError
@@ -27,9 +29,14 @@ from tasks.orchestrator import Cancelled, Failed, State
 log = logging.getLogger("flows.cli.run")
 
 # Flags that are called otherwise than the field that their value ends up in.
-RENAMED = {("SplitSettings", "strategy"): "split", ("SplitSettings", "seed"): "split-seed"}
-# Arguments of the library by the flag that they come from.
-FLAGS = {"data": "--data", "architecture": "--arch", "device": "--device", "source": "SOURCE"}
+RENAMED = {("SplitSettings", "strategy"): "split", ("SplitSettings", "seed"): "split_seed"}
+FLAGS = frozenset(
+    name
+    for model in vars(flags).values()
+    if isinstance(model, type) and issubclass(model, BaseModel)
+    for name in model.model_fields
+) | {"port", "webhook", "url", "allow_private", "lost_after", "keep_runs", "config"}
+SETTING = re.compile(r"`(\w+)`")  # in an error's words
 FULL = (errno.ENOSPC, errno.EDQUOT, errno.EFBIG)
 AT_LEAST = "greater than or equal to"
 STOPPED = (
@@ -109,8 +116,7 @@ def wrong_input_fails_in_words() -> Iterator[Outcome]:
     try:
         yield outcome
     except (InputError, ValidationError) as error:
-        text = in_words(error)
-        outcome.state = Failed(message=text, data=InputError(text))
+        outcome.state = Failed(message=in_words(error), data=error)
     except StoppedError as error:
         outcome.state = Cancelled(message=str(error), data=StoppedError(str(error)))
     except KeyboardInterrupt:
@@ -159,21 +165,35 @@ def end(state: State[Any]) -> None:
 
 def in_words(error: Exception) -> str:
     """Say in one line what was wrong with the input."""
+    if isinstance(error, InputError):
+        return _with_flags(error)
     if not isinstance(error, ValidationError):
-        argument, _, rest = " ".join(str(error).split()).partition(" ")
-        return f"{FLAGS.get(argument, argument)} {rest}"
+        return " ".join(str(error).split())
     first = error.errors()[0]
-    name = str(first["loc"][0]) if first["loc"] else "settings"
-    flag = "--" + RENAMED.get((error.title, name), name).replace("_", "-")
     cause = first.get("ctx", {}).get("error")
     if isinstance(cause, InputError):
-        return in_words(cause)
-    if first["type"] == "value_error":  # a sentence that begins with the field's name
-        if not first["loc"]:  # of several fields
-            return "--" + " ".join(str(cause).split())
-        return flag + " ".join(str(cause).split()).removeprefix(name)
-    rule = first["msg"].replace("Input should be", "must be").replace(AT_LEAST, "at least")
-    return f"{flag} {rule.partition(', unable')[0]}, got {_as_typed(first['input'])}."
+        return _with_flags(cause, error.title)
+    rule = first["msg"].replace("Input should be ", "be ").replace(AT_LEAST, "at least")
+    name = str(first["loc"][0]) if first["loc"] else "settings"
+    got = _as_typed(first["input"])
+    return _with_flags(InputError(name, rule.partition(", unable")[0], got), error.title)
+
+
+def _with_flags(error: InputError, model: str = "") -> str:
+    """Write an error in one line, with the flags of the settings that it names, of a model's."""
+    name, _, rest = error.argument.partition(" ")
+    argument = f"{_flag_of(name, model)} {rest}".rstrip()
+    rule, remedy = (
+        SETTING.sub(lambda found: _flag_of(found[1], model), text)
+        for text in (error.rule, error.remedy)
+    )
+    return " ".join(str(InputError(argument, rule, error.got, remedy)).split())
+
+
+def _flag_of(name: str, model: str) -> str:
+    """Give the flag of a setting; what is none is called as it is."""
+    name = RENAMED.get((model, name), name)
+    return f"--{name.replace('_', '-')}" if name in FLAGS else name
 
 
 def _as_typed(value: object) -> str:
@@ -214,6 +234,9 @@ def _toml(path: Path) -> Toml:
         tomllib.loads(path.read_text(encoding="utf-8"))
     except (OSError, ValueError) as error:
         raise InputError(
-            f"--config must be a TOML file, got '{path}'. It can't be read: {error}."
+            "config",
+            "be a TOML file",
+            f"'{path}'",
+            f"It can't be read: {error}.",
         ) from error
     return Toml(path, must_exist=True, search_parents=False)

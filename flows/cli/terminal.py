@@ -87,7 +87,8 @@ def conclusion(run: Path, plan: Plan) -> str:
             log.info("Audit: %s", place / "audit.html", extra={"plain": True})
         return f"{plan.name}: stopped after {plan.only}"
     from reports.score import format_per_class
-    from reports.tables import read_json, read_table
+    from resnext.contracts.json_files import read_json
+    from resnext.contracts.tables import read_table
 
     metrics = read_json(run / METRICS)
     table = format_per_class(read_table(run / "per_class.csv"))
@@ -118,8 +119,8 @@ def score_tags(run: Path) -> list[str]:
     """Say how good a run's network is in a tag, so that runs can be told apart in a list."""
     if not (run / METRICS).exists():
         return []
-    from reports.tables import read_json
     from resnext.contracts.formatting import percent
+    from resnext.contracts.json_files import read_json
 
     share = read_json(run / METRICS)["balanced_accuracy"]
     return [f"bal. acc. {percent(share, ' ')}"]

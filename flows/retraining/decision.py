@@ -1,6 +1,5 @@
 """What is decided on a challenger in a retraining, and how that is said."""
 
-import json
 import logging
 from pathlib import Path
 from typing import Any, NamedTuple
@@ -10,6 +9,7 @@ from flows.retraining.champion import Champion, ready
 from flows.retraining.drift import note_drift_since
 from reports.evaluation.settings import DecisionSettings
 from resnext.contracts.formatting import plural
+from resnext.contracts.json_files import read_json
 from resnext.models.card import read_card
 from tasks.decide import DECISION, decide, publish_decision
 from tasks.predict import predict
@@ -89,7 +89,7 @@ def judge(
         champion.compute,
     )  # fmt: skip
     decided = decide(runtime, old, made["predict"], settings, use)
-    found = json.loads(decided.path(DECISION).read_text(encoding="utf-8"))
+    found = read_json(decided.path(DECISION))
     return found, describe(found, number)
 
 

@@ -102,8 +102,10 @@ def require_answer(url: str) -> None:
         return
     who = "nobody answers" if status is None else f"the answer is not Prefect's (status {status})"
     raise InputError(
-        f"PREFECT_API_URL must name a Prefect server that answers, got {url!r}, where {who}. "
-        "Start it, or unset the variable (or `prefect config unset PREFECT_API_URL`)."
+        "PREFECT_API_URL",
+        "name a Prefect server that answers",
+        f"{url!r}, where {who}",
+        "Start it, or unset the variable (or `prefect config unset PREFECT_API_URL`).",
     )
 
 
@@ -116,9 +118,11 @@ def require_admission(url: str) -> None:
     password = PREFECT_API_AUTH_STRING.value()
     if status_of(f"{url}/admin/version", password, seconds=10.0) in REFUSED:
         raise InputError(
-            "PREFECT_API_AUTH_STRING must be the user:password that the Prefect server at "
-            f"{url} was started with (its PREFECT_SERVER_API_AUTH_STRING), got "
-            f"{'another one' if password else 'none'}. Set it in the environment."
+            "PREFECT_API_AUTH_STRING",
+            f"be the user:password that the Prefect server at {url} was started "
+            "with (its PREFECT_SERVER_API_AUTH_STRING)",
+            "another one" if password else "none",
+            "Set it in the environment.",
         )
 
 

@@ -37,7 +37,12 @@ def require_schedule(flags: ScheduleFlags) -> None:
     if not flags.serve:
         for name in ("cron", "timezone"):
             if getattr(flags, name) is not None:
-                raise InputError(f"--{name} must go with --serve, got it alone. Add --serve.")
+                raise InputError(
+                    f"--{name}",
+                    "go with --serve",
+                    "it alone",
+                    "Add --serve.",
+                )
         return
     next_runs("--cron", *flags.when)
 
@@ -56,20 +61,31 @@ def next_runs(what: str, cron: str, timezone: str) -> str:
     )
     if timezone not in available_timezones():
         zone = "--timezone" if what == "--cron" else f"{what} ('timezone')"
-        raise InputError(f"{zone} must be a time zone's name, as Europe/Berlin, got '{timezone}'.")
+        raise InputError(
+            zone,
+            "be a time zone's name, as Europe/Berlin",
+            f"'{timezone}'",
+        )
     try:
         schedule = CronSchedule(cron=cron, timezone=timezone)
         fields = len(cron.split())
     except ValueError:
         fields = 0
     if fields != FIELDS:  # Prefect takes six, with seconds, and names such as @daily too
-        raise InputError(f"{what} must be a cron expression, got '{cron}'. {remedy}")
+        raise InputError(
+            what,
+            "be a cron expression",
+            f"'{cron}'",
+            remedy,
+        )
     try:
         dates = asyncio.run(schedule.get_dates(SHOWN))
     except ValueError as error:  # Prefect's server would look for it in vain
         raise InputError(
-            f"{what} must name a date that exists, got '{cron}', which never comes. Name a day "
-            "that its month has."
+            what,
+            "name a date that exists",
+            f"'{cron}', which never comes",
+            "Name a day that its month has.",
         ) from error
     return f"{', '.join(f'{date:%a %Y-%m-%d %H:%M}' for date in dates)} ({timezone})"
 
@@ -114,9 +130,11 @@ def _require_ours(name: str, url: str) -> None:
             return
     if OURS not in tags:
         raise InputError(
-            f"--serve must have the deployment '{name}' for itself, got one on {url} that was made "
-            f"elsewhere ({', '.join(tags) or 'no tags'}). Unset PREFECT_API_URL to serve on a "
-            f"server of this machine, or, if nobody needs it: prefect deployment delete '{name}'"
+            "serve",
+            f"have the deployment '{name}' for itself",
+            f"one on {url} that was made elsewhere ({', '.join(tags) or 'no tags'})",
+            "Unset PREFECT_API_URL to serve on a server of this machine, or, if "
+            f"nobody needs it: prefect deployment delete '{name}'",
         )
 
 

@@ -134,8 +134,10 @@ def history_folder() -> Path:
         (home / FOLDER / "users").mkdir(parents=True, exist_ok=True)
     except OSError as error:
         raise InputError(
-            f"PREFECT_HOME must be a folder that can be written to, got '{home}' ({error}). "
-            "Name another one in that environment variable."
+            "PREFECT_HOME",
+            "be a folder that can be written to",
+            f"'{home}' ({error})",
+            "Name another one in that environment variable.",
         ) from error
     return home / FOLDER
 
@@ -168,9 +170,10 @@ def _recorded(place: Path) -> dict[str, Any]:
         return {}
     if found["host"] != HERE:
         raise InputError(
-            f"PREFECT_HOME must be used by one machine at a time, got '{place.parent}', whose "
-            f"server runs on '{found['host']}'. Wait until it has ended there, or name another "
-            "folder in that environment variable."
+            "PREFECT_HOME",
+            "be used by one machine at a time",
+            f"'{place.parent}', whose server runs on '{found['host']}'",
+            "Wait until it has ended there, or name another folder in that environment variable.",
         )
     return found
 
@@ -193,8 +196,11 @@ def _start(place: Path, port: int, linger: float) -> str:
     """Start a server, and give its address once it answers."""
     if port and is_taken(port):
         raise InputError(
-            f"--port must be free, got {port}. Something listens there, a Prefect server perhaps. "
-            "Stop it, or name another port: flows/ui.py --port N"
+            "port",
+            "be free",
+            port,
+            "Something listens there, a Prefect server perhaps. Stop it, or name "
+            "another port: flows/ui.py --port N",
         )
     if not port:  # who wants it on a port has said that it starts
         log.info("starting a Prefect server for the run history (a few seconds)")

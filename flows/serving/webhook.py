@@ -22,12 +22,18 @@ def require_callable(url: str, *, allow_private: bool) -> None:
         InputError: the address is none, or private without `allow_private`.
     """
     if not url.startswith(("http://", "https://")):
-        raise InputError("--url must begin with http:// or https://, got something else.")
+        raise InputError(
+            "url",
+            "begin with http:// or https://",
+            "something else",
+        )
     host = _host_of(url)
     if not host:
         raise InputError(
-            "--url must name a host and no port but a number, got something else. Write as in: "
-            "https://hooks.example.org/services/..."
+            "url",
+            "name a host and no port but a number",
+            "something else",
+            "Write as in: https://hooks.example.org/services/...",
         )
     if allow_private:
         return
@@ -36,8 +42,10 @@ def require_callable(url: str, *, allow_private: bool) -> None:
     except ValueError:  # whose text holds the address, which is a secret
         if _is_known(host):
             raise InputError(
-                f"--url must be no address of this machine or a private network, got '{host}', "
-                "which Prefect refuses to call. Add --allow-private."
+                "url",
+                "be no address of this machine or a private network",
+                f"'{host}', which Prefect refuses to call",
+                "Add --allow-private.",
             ) from None
         print(f"This machine doesn't know '{host}'. Unless the server does, no notice will come.",
               file=sys.stderr)  # fmt: skip
@@ -72,9 +80,11 @@ def find_block(name: str) -> UUID:
             found = client.read_block_document_by_name(name, "webhook", include_secrets=False)
     except ObjectNotFound as error:
         raise InputError(
-            f"--webhook must be the name of a webhook block on the server, got '{name}'. Make one "
-            "in its UI, under Blocks (with the header Content-Type: application/json), or give "
-            "the address: --url https://..."
+            "webhook",
+            "be the name of a webhook block on the server",
+            f"'{name}'",
+            "Make one in its UI, under Blocks (with the header Content-Type: "
+            "application/json), or give the address: --url https://...",
         ) from error
     return UUID(str(found.id))
 

@@ -17,6 +17,7 @@ import pandas as pd
 from reports.evaluation.evaluate import compute, summary
 from reports.evaluation.paired import Difference, paired_difference
 from reports.evaluation.sample import classes_of, evaluated, read_sample
+from resnext.contracts.errors import InputError
 from resnext.contracts.formatting import percent
 
 FIGURES = ("accuracy", "balanced_accuracy", "macro_f1")
@@ -28,19 +29,23 @@ def pool(folds: Sequence[pd.DataFrame]) -> pd.DataFrame:
     """Put the test parts of several folds' predictions.csv together.
 
     Raises:
-        ValueError: a picture is tested twice, or the folds know different classes.
+        InputError: a picture is tested twice, or the folds know different classes.
     """
     if len({tuple(classes_of(fold)) for fold in folds}) > 1:
-        raise ValueError(
-            "Folds must know the same classes, got different columns p_<class>. Give every class "
-            "pictures of more groups than there are folds, or fewer --folds."
+        raise InputError(
+            "Folds",
+            "know the same classes",
+            "different columns p_<class>",
+            "Give every class pictures of more groups than there are folds, or fewer `folds`.",
         )
     pooled = pd.concat([evaluated(fold) for fold in folds], ignore_index=True)
     twice = pooled.loc[pooled["path"].duplicated(), "path"]
     if len(twice):
-        raise ValueError(
-            f"Folds must test each picture once, got '{twice.iloc[0]}' twice ({len(twice)} such in "
-            "all). Take folds of one division."
+        raise InputError(
+            "Folds",
+            "test each picture once",
+            f"'{twice.iloc[0]}' twice ({len(twice)} such in all)",
+            "Take folds of one division.",
         )
     return pooled
 
@@ -54,7 +59,7 @@ def compare(pooled: Mapping[str, pd.DataFrame]) -> pd.DataFrame:
     the first recipe, and wherever they are undefined.
 
     Raises:
-        ValueError: the recipes were not tested on the same pictures.
+        InputError: the recipes were not tested on the same pictures.
     """
     names = list(pooled)
     return pd.DataFrame([_row(name, pooled[name], pooled[names[0]]) for name in names])

@@ -15,7 +15,6 @@ from typing import Any
 import numpy as np
 import pandas as pd
 
-from reports import tables
 from reports.evaluation import curves, intervals, metrics
 from reports.evaluation.bootstrap import UNDEFINED, Interval, interval, resample
 from reports.evaluation.calibration import Calibration, calibrate, calibrated
@@ -30,6 +29,8 @@ from reports.evaluation.sample import (
 )
 from reports.evaluation.settings import EvaluationSettings
 from reports.evaluation.wilson import share_interval
+from resnext.contracts.json_files import write_json
+from resnext.contracts.tables import write_confusion, write_table
 
 FEW_GROUPS = 20
 """With fewer groups of a class an interval is itself a rough guess."""
@@ -92,10 +93,10 @@ def evaluate(
 def write(evaluation: Evaluation, folder: Path) -> None:
     """Write each table and summary under its fixed name."""
     for name in ("per_class", "roc", "precision_recall", "reliability", "confidences"):
-        tables.write_table(getattr(evaluation, name), folder / f"{name}.csv")
-    tables.write_confusion(evaluation.confusion, folder / "confusion.csv")
-    tables.write_json(evaluation.metrics, folder / "metrics.json")
-    tables.write_json(evaluation.calibration.content(), folder / "calibration.json")
+        write_table(getattr(evaluation, name), folder / f"{name}.csv")
+    write_confusion(evaluation.confusion, folder / "confusion.csv")
+    write_json(evaluation.metrics, folder / "metrics.json")
+    write_json(evaluation.calibration.content(), folder / "calibration.json")
 
 
 def compute(sample: Sample) -> Figures:

@@ -38,7 +38,7 @@ from reports.evaluation.resampled import (
     chance_calibration_error,
 )
 from reports.evaluation.sample import FloatArray, IntArray, Sample
-from reports.tables import confusion_table
+from resnext.contracts.tables import confusion_table
 
 PER_CLASS_COLUMNS = (
     "class",

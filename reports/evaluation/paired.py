@@ -29,6 +29,7 @@ from reports.evaluation.bootstrap import CELLS, DRAWS, SEED, UNDEFINED, interval
 from reports.evaluation.resampled import SCORES, class_scores, counted_scores, scores, tally
 from reports.evaluation.sample import FloatArray, Sample, classes_of, evaluated, read_sample
 from reports.evaluation.settings import ComparedBy
+from resnext.contracts.errors import InputError
 
 LOWER_IS_BETTER = frozenset({"log_loss", "brier", "ece"})
 COUNTED = frozenset({"accuracy", "balanced_accuracy", "macro_f1", "weighted_f1", "mcc"})
@@ -80,10 +81,14 @@ def paired_difference(
     figure itself is undefined.
 
     Raises:
-        ValueError: the pictures, their classes or groups differ, or there is no such metric.
+        InputError: the pictures, their classes or groups differ, or there is no such metric.
     """
     if metric not in SCORES:
-        raise ValueError(f"metric must be one of {', '.join(SCORES)}, got '{metric}'.")
+        raise InputError(
+            "metric",
+            f"be one of {', '.join(SCORES)}",
+            f"'{metric}'",
+        )
     return difference_of(*_same_pictures(a, b, split), metric, draws=draws, seed=seed)
 
 
@@ -113,7 +118,7 @@ def sign_test(a: pd.DataFrame, b: pd.DataFrame, *, split: str = "test") -> Signs
     A group counts once, however many pictures it holds; groups answered equally well say nothing.
 
     Raises:
-        ValueError: the pictures, their classes or groups differ.
+        InputError: the pictures, their classes or groups differ.
     """
     one, other = _same_pictures(a, b, split)
     gained = np.zeros(one.group_count)
@@ -130,7 +135,7 @@ def luck(a: pd.DataFrame, b: pd.DataFrame, metric: ComparedBy, *, allowed: float
     less than about 1 in MOST_SWAPS; NaN where the metric is undefined.
 
     Raises:
-        ValueError: the pictures, their classes or groups differ.
+        InputError: the pictures, their classes or groups differ.
     """
     one, other = _same_pictures(a, b, "test")
     return luck_of(one, other, metric, allowed=allowed)
@@ -203,21 +208,26 @@ def _require_same(one: pd.DataFrame, other: pd.DataFrame) -> None:
     differing: Sequence[str] = sorted(set(one["path"]) ^ set(other["path"]))
     if differing or len(one) != len(other):
         shown = ", ".join(f"'{path}'" for path in differing[:5])
-        raise ValueError(
-            f"Both tables must hold the same pictures, got {len(one)} and {len(other)}, "
-            f"{len(differing)} of them in one table only{': ' if shown else ''}{shown}. "
-            "Predict the same split with both models."
+        raise InputError(
+            "Both tables",
+            "hold the same pictures",
+            f"{len(one)} and {len(other)}, {len(differing)} of them in one table "
+            f"only{': ' if shown else ''}{shown}",
+            "Predict the same split with both models.",
         )
     for column in ("label", "group"):
         unlike = one.loc[(one[column] != other[column]).to_numpy(), "path"]
         if len(unlike):
-            raise ValueError(
-                f"Both tables must give each picture the same {column}, got another one for "
-                f"'{unlike.iloc[0]}' ({len(unlike)} in all). Predict the same split with both "
-                "models."
+            raise InputError(
+                "Both tables",
+                f"give each picture the same {column}",
+                f"another one for '{unlike.iloc[0]}' ({len(unlike)} in all)",
+                "Predict the same split with both models.",
             )
     if sorted(classes_of(one)) != sorted(classes_of(other)):
-        raise ValueError(
-            "Both tables must hold the same classes, got other columns p_<class>. "
-            "Compare models of the same classes."
+        raise InputError(
+            "Both tables",
+            "hold the same classes",
+            "other columns p_<class>",
+            "Compare models of the same classes.",
         )

@@ -14,6 +14,8 @@ import numpy as np
 import numpy.typing as npt
 import pandas as pd
 
+from resnext.contracts.errors import InputError
+
 IntArray = npt.NDArray[np.int64]
 FloatArray = npt.NDArray[np.float64]
 BoolArray = npt.NDArray[np.bool_]
@@ -90,7 +92,7 @@ def read_sample(
     """Take the rows of one part that count.
 
     Raises:
-        ValueError: a label or a prediction is not among the classes.
+        InputError: a label or a prediction is not among the classes.
     """
     rows = evaluated(predictions, split=split)
     return Sample(
@@ -123,10 +125,11 @@ def _codes(rows: pd.DataFrame, column: str, classes: Sequence[str]) -> IntArray:
     unknown = [name for name in rows[column].unique() if name not in places]
     if unknown:
         shown = ", ".join(f"'{name}'" for name in unknown[:5])
-        raise ValueError(
-            f"Column '{column}' must hold only the {len(places)} classes, got {shown} "
-            f"({len(unknown)} unknown in all). Evaluate with the classes that the model was "
-            "trained on."
+        raise InputError(
+            f"Column '{column}'",
+            f"hold only the {len(places)} classes",
+            f"{shown} ({len(unknown)} unknown in all)",
+            "Evaluate with the classes that the model was trained on.",
         )
     return np.array([places[name] for name in rows[column]], dtype=np.int64)
 

@@ -13,6 +13,8 @@ from typing import Literal
 
 from pydantic import BaseModel, ConfigDict, Field, field_validator, model_validator
 
+from resnext.contracts.errors import InputError
+
 HALF = 0.5
 NEGATIVE_WORDS = frozenset(
     """
@@ -65,17 +67,21 @@ class EvaluationSettings(BaseModel):
             number = math.nan
         if given == "youden" or 0 < number < 1:
             return given
-        raise ValueError(
-            f"threshold must be youden or a number above 0 and below 1, got '{given}'. Write as in "
-            "0.3."
+        raise InputError(
+            "threshold",
+            "be youden or a number above 0 and below 1",
+            f"'{given}'",
+            "Write as in 0.3.",
         )
 
     @model_validator(mode="after")
     def _one_rule(self) -> EvaluationSettings:
         if self.sensitivity is not None and self.threshold != HALF:
-            raise ValueError(
-                f"sensitivity must not go with --threshold, got {self.sensitivity:g} and "
-                f"{self.threshold}. Both choose the threshold: leave one out."
+            raise InputError(
+                "sensitivity",
+                "not go with `threshold`",
+                f"{self.sensitivity:g} and {self.threshold}",
+                "Both choose the threshold: leave one out.",
             )
         return self
 
@@ -87,11 +93,15 @@ def positive_class(classes: Sequence[str], asked: str | None) -> str | None:
     more than two classes.
 
     Raises:
-        ValueError: the one asked for is not among the classes.
+        InputError: the one asked for is not among the classes.
     """
     if asked is not None and asked not in classes:
         shown = ", ".join(classes[:20]) + (", ..." if len(classes) > 20 else "")
-        raise ValueError(f"positive must be one of the classes ({shown}), got '{asked}'.")
+        raise InputError(
+            "positive",
+            f"be one of the classes ({shown})",
+            f"'{asked}'",
+        )
     if asked is not None or len(classes) != 2:
         return asked
     one, other = classes

@@ -10,13 +10,14 @@ from typing import Any
 import pandas as pd
 from matplotlib.figure import Figure
 
-from reports import tables
 from reports.division import PARTS, validation_name
 from reports.figures.calibration import plot_confidences, plot_reliability
 from reports.figures.classes import plot_per_class
 from reports.figures.confusion import plot_confusion
 from reports.figures.curves import plot_curves
 from reports.figures.discrimination import plot_precision_recall, plot_roc
+from resnext.contracts.json_files import read_json
+from resnext.contracts.tables import read_confusion, read_table
 
 
 @dataclass(frozen=True)
@@ -75,10 +76,10 @@ def read_scores(find: Callable[[str], Path]) -> Scores:
     """
     names = ("roc", "precision_recall", "reliability", "confidences", "per_class")
     return Scores(
-        confusion=tables.read_confusion(find("confusion.csv")),
-        **{name: tables.read_table(find(f"{name}.csv")) for name in names},
-        metrics=tables.read_json(find("metrics.json")),
-        calibration=tables.read_json(find("calibration.json")),
+        confusion=read_confusion(find("confusion.csv")),
+        **{name: read_table(find(f"{name}.csv")) for name in names},
+        metrics=read_json(find("metrics.json")),
+        calibration=read_json(find("calibration.json")),
     )
 
 

@@ -1,20 +1,27 @@
-"""Write and read tables as CSV, so that text stays text and equal tables have equal bytes.
+r"""Write and read the tables of the project as CSV, so that names survive and bytes repeat.
 
-It knows which columns are whole numbers, and which ones a manifest has. It does not know what
-the rows mean, and it does not choose where a file lies.
+A class may be called "NA" or "001" and a file may hold a comma, a quote or a line break in its
+name: columns of text are never guessed at. Numbers are written in the shortest form that reads back
+as the same number, and equal tables give equal bytes on every machine: UTF-8, line ends "\n". An
+undefined number is NaN in memory and an empty field on disk.
 
 A text that a spreadsheet would take for a formula, such as "=1+1.jpg", is written after an
-apostrophe, which is taken off again where it is read, in every column of text.
+apostrophe, which is taken off again where it is read.
 Source: https://owasp.org/www-community/attacks/CSV_Injection
+
+This module knows the columns of the tables, but not what their numbers mean.
 """
 
 from __future__ import annotations
 
-from collections import defaultdict
-from collections.abc import Callable, Sequence
+import csv
+import math
+import re
+from collections.abc import Callable, Mapping, Sequence
 from pathlib import Path
-from typing import BinaryIO
+from typing import Any, BinaryIO
 
+import numpy as np
 import pandas as pd
 
 from resnext.contracts.errors import InputError
@@ -31,22 +38,63 @@ MANIFEST_COLUMNS = [
     "format",
     "orientation",
 ]
-FORMULA_SIGNS = frozenset("=+-@\t\r\n\uff1d\uff0b\uff0d\uff20")  # the last four are full-width
-SUSPECT = FORMULA_SIGNS | {"'"}
-NUMBERS = ["bytes", "width", "height", "orientation", "size", "mtime_ns", "inode", "pages"]
+TEXT_COLUMNS = frozenset(
+    {
+        *("path", "label", "group", "split", "reason", "sha256", "phash", "mode", "format"),
+        *("predicted", "status", "error", "class", "recipe", "when", "finished_at"),
+        *("other", "other_label", "verdict", "hashes", "measured", "cut", "reader"),
+    }
+)
+"""The columns that hold text; every other column holds numbers."""
+TRUE = "true"
+"""The heading of the first column of confusion.csv."""
+
+FORMULA = re.compile("'*[=+\\-@\t\r\n\uff1d\uff0b\uff0d\uff20]")
+"""How a text begins that a spreadsheet runs (the last four are full-width), or one kept from it."""
+ODD = re.compile(f'{FORMULA.pattern}|.*[,"\r\n]', re.DOTALL)
+ROWS_AT_ONCE = 100_000  # that are text in memory while a table is written
 
 
 def write_table(table: pd.DataFrame, path: Path | BinaryIO) -> None:
-    r"""Write a table as CSV: UTF-8, `\n`, no index; equal tables give equal bytes."""
-    inert = _texts_changed(table, _guarded)
-    inert.to_csv(path, index=False, lineterminator="\n", encoding="utf-8")
+    """Write a table without its index."""
+    if isinstance(path, Path):
+        with path.open("wb") as file:
+            write_table(table, file)
+        return
+    _write_rows(path, [[str(name)] for name in table.columns])
+    for start in range(0, len(table), ROWS_AT_ONCE):
+        rows = table.iloc[start : start + ROWS_AT_ONCE]
+        _write_rows(path, [rows.iloc[:, place].tolist() for place in range(rows.shape[1])])
 
 
-def read_table(path: Path | BinaryIO) -> pd.DataFrame:
-    """Read a CSV that `write_table` wrote: text stays text, even a class named NA or 001."""
-    kinds = defaultdict(lambda: "str", dict.fromkeys(NUMBERS, "int64"))
-    table = pd.read_csv(path, dtype=kinds, keep_default_na=False, encoding="utf-8")
-    return _texts_changed(table, unguarded)
+def read_table(path: Path, columns: Sequence[str] = (), *, remedy: str = "") -> pd.DataFrame:
+    """Read a table from a file; see `parse_table`.
+
+    Raises:
+        InputError: it is missing, or see there.
+    """
+    with _opened(path, remedy) as file:
+        return parse_table(file, columns, name=f"'{path}'", remedy=remedy)
+
+
+def parse_table(
+    file: BinaryIO, columns: Sequence[str] = (), *, name: str = "a table", remedy: str = ""
+) -> pd.DataFrame:
+    """Read a table: text columns as they stand, the others as numbers with empty as NaN.
+
+    A byte-order mark, as Excel writes it, is passed over. With `columns` the table must hold them,
+    and gives just these.
+
+    Raises:
+        InputError: it is no table in UTF-8 or lacks a column, or a column of numbers holds
+            something else. It calls the table by `name` and ends in `remedy`.
+    """
+    header, cells = _parse(file, lambda _, name: name in TEXT_COLUMNS, name, remedy)
+    if missing := [column for column in columns if column not in header]:
+        rule = f"hold the columns {', '.join(columns)}"
+        raise InputError(name, rule, f"none named {', '.join(missing)}", remedy)
+    table = cells.set_axis(pd.Index(header, dtype=object), axis=1)
+    return table[list(columns)] if columns else table
 
 
 def read_manifest(path: Path) -> pd.DataFrame:
@@ -55,77 +103,152 @@ def read_manifest(path: Path) -> pd.DataFrame:
     Raises:
         InputError: the file is missing or lacks a column.
     """
-    return read_columns(path, "manifest", MANIFEST_COLUMNS, remedy="Scan the data again.")
-
-
-def read_columns(path: Path, what: str, columns: Sequence[str], *, remedy: str) -> pd.DataFrame:
-    """Read some columns of a table that must hold them; `what` and `remedy` are words for an error.
-
-    Raises:
-        InputError: the file is missing, no table in UTF-8, or lacks a column.
-    """
-    if not path.is_file():
-        raise InputError(f"{what} must be a file, got {str(path)!r}. No such file. {remedy}")
-    try:
-        table = _read_text(path)
-    except (UnicodeDecodeError, pd.errors.ParserError, pd.errors.EmptyDataError) as error:
-        raise InputError(
-            f"{what} must be a CSV table in UTF-8, got {str(path)!r}: "
-            f"{' '.join(str(error).split())}. {remedy}"
-        ) from error
-    missing = [name for name in columns if name not in table.columns]
-    if missing:
-        raise InputError(
-            f"{what} must hold the columns {', '.join(columns)}, got none named "
-            f"{', '.join(missing)}. File {str(path)!r}. {remedy}"
-        )
-    return typed(table[list(columns)])
+    return read_table(path, MANIFEST_COLUMNS, remedy="Scan the data again.")
 
 
 def read_split_pictures(split: Path, manifest: Path) -> pd.DataFrame:
     """Read a split's rows, in its order, each with its picture's sha256 from the manifest.
 
     Raises:
-        InputError: the manifest can't be read.
+        InputError: one of them can't be read.
     """
     return read_table(split).merge(read_manifest(manifest)[["path", "sha256"]], on="path")
 
 
-def _read_text(path: Path) -> pd.DataFrame:
-    """Read a CSV with every cell as text; a byte-order mark, as Excel writes it, is passed over."""
-    table = pd.read_csv(path, dtype=str, keep_default_na=False, encoding="utf-8-sig")
-    return _texts_changed(table, unguarded)
+def read_rows(path: Path) -> list[dict[str, str]]:
+    """Read a table for people: the cells of each row as text, by their headings."""
+    with path.open(encoding="utf-8", newline="") as file:
+        rows = list(csv.DictReader(file))
+    return [{name: unguarded(cell) for name, cell in row.items()} for row in rows]
 
 
-def _texts_changed(table: pd.DataFrame, change: Callable[[str], str]) -> pd.DataFrame:
-    """Change the texts in a table that need it; nearly always that is none."""
-    for column in table.select_dtypes(exclude=["number", "bool"]).columns:
-        cells = table[column].tolist()
-        if any(map(_is_suspect, cells)):
-            changed = [change(cell) if isinstance(cell, str) else cell for cell in cells]
-            table = table.assign(**{column: changed})
-    return table
+def read_confusion(path: Path) -> pd.DataFrame:
+    """Read confusion.csv: whole numbers, rows = true class, columns = predicted class.
+
+    Raises:
+        InputError: the file is missing or no table, or a cell is no whole number.
+    """
+    with _opened(path, "") as file:
+        header, cells = _parse(file, lambda place, _: place == 0, f"'{path}'", "")
+    counts = cells.iloc[:, 1:].to_numpy()
+    if not np.issubdtype(counts.dtype, np.integer):
+        raise InputError(f"'{path}'", "hold whole numbers", "others", "Evaluate again.")
+    return confusion_table(counts, cells[0].tolist(), header[1:])
 
 
-def _is_suspect(cell: object) -> bool:
-    return isinstance(cell, str) and cell[:1] in SUSPECT
+def write_confusion(confusion: pd.DataFrame, path: Path) -> None:
+    """Write a confusion table, its true classes in the first column, named "true"."""
+    numbered = confusion.set_axis(range(len(confusion.columns)), axis=1)  # a class may be "true"
+    write_table(numbered.reset_index().set_axis([TRUE, *confusion.columns], axis=1), path)
 
 
-def _guarded(text: str) -> str:
+def confusion_table(
+    counts: Sequence[Sequence[int]] | np.ndarray[Any, Any],
+    true: Sequence[str],
+    predicted: Sequence[str],
+) -> pd.DataFrame:
+    """Build a confusion table (true, predicted) from counts, with class names kept as text."""
+    values = np.asarray(counts, dtype=np.int64).reshape(len(true), len(predicted))
+    index = pd.Index(list(true), name=TRUE, dtype=object)
+    return pd.DataFrame(
+        values, index=index, columns=pd.Index(list(predicted), name="predicted", dtype=object)
+    )
+
+
+def guarded(text: str) -> str:
     """Put an apostrophe before what a spreadsheet would run, however many stand there already."""
-    return f"'{text}" if _is_formula(text) else text
+    return f"'{text}" if FORMULA.match(text) else text
 
 
 def unguarded(text: str) -> str:
     """Take off the apostrophe that a formula was written after."""
-    return text[1:] if text[:1] == "'" and _is_formula(text) else text
+    return text[1:] if text[:1] == "'" and FORMULA.match(text) else text
 
 
-def _is_formula(text: str) -> bool:
-    return text.lstrip("'")[:1] in FORMULA_SIGNS
+# ---------------------------------------------------------------- text to cells and back
 
 
-def typed(table: pd.DataFrame) -> pd.DataFrame:
-    """Give every known number int64 and every other column text, empty tables included."""
-    types = {name: "int64" if name in NUMBERS else "str" for name in table.columns}
-    return table.astype(types).reset_index(drop=True)
+def _opened(path: Path, remedy: str) -> BinaryIO:
+    try:
+        return path.open("rb")
+    except FileNotFoundError as error:
+        raise InputError(f"'{path}'", "be a file", "nothing at that place", remedy) from error
+
+
+def _parse(
+    file: BinaryIO, is_text: Callable[[int, str], bool], name: str, remedy: str
+) -> tuple[list[str], pd.DataFrame]:
+    """Give the heading, and the cells below it with their columns by number."""
+    start = file.tell()
+    try:
+        header = [unguarded(each) for each in _read(file, nrows=1, dtype="str").iloc[0]]
+        places = {place: is_text(place, each) for place, each in enumerate(header)}
+        file.seek(start)
+        cells = _read_body(file, places)
+    except ValueError as error:  # pandas' own, and that of bytes which are no UTF-8
+        got = " ".join(str(error).split())
+        raise InputError(name, "be a CSV table with equally long rows", got, remedy) from error
+    for place, text in places.items():
+        if text:
+            cells[place] = _unguarded(cells[place])
+        elif not pd.api.types.is_numeric_dtype(cells[place].dtype):
+            got = f"text in '{header[place]}'"
+            raise InputError(name, "hold numbers where no text belongs", got, remedy)
+    return header, cells
+
+
+def _read_body(file: BinaryIO, places: Mapping[int, bool]) -> pd.DataFrame:
+    kinds = {place: "str" for place, is_text in places.items() if is_text}
+    numbers = {place: [""] for place, is_text in places.items() if not is_text}
+    try:
+        cells = _read(file, skiprows=1, dtype=kinds, na_values=numbers)
+    except pd.errors.EmptyDataError:
+        empty = {place: pd.Series(dtype=kinds.get(place, "int64")) for place in places}
+        return pd.DataFrame(empty)
+    if len(cells.columns) != len(places):
+        raise ValueError(f"{len(places)} headings over {len(cells.columns)} columns")
+    return cells
+
+
+def _read(file: BinaryIO, **how: Any) -> pd.DataFrame:
+    found: pd.DataFrame = pd.read_csv(
+        file,
+        header=None,
+        keep_default_na=False,
+        skip_blank_lines=False,
+        encoding="utf-8-sig",
+        encoding_errors="surrogateescape",  # a file name that is not UTF-8 keeps its bytes
+        **how,
+    )
+    return found
+
+
+def _unguarded(column: pd.Series[str]) -> pd.Series[str]:
+    """Take the apostrophes off a column; nearly always there is none."""
+    cells = column.tolist()
+    if not any(cell[:1] == "'" for cell in cells):
+        return column
+    return pd.Series([unguarded(cell) for cell in cells], index=column.index, dtype="str")
+
+
+def _write_rows(file: BinaryIO, columns: Sequence[Sequence[object]]) -> None:
+    """Write rows given by their columns."""
+    lines = zip(*(map(_cell, column) for column in columns), strict=True)
+    text = "".join(f"{','.join(line)}\n" for line in lines)
+    file.write(text.encode("utf-8", "surrogateescape"))
+
+
+def _cell(value: object) -> str:
+    """Write one field: shortest round-trip numbers, empty for a missing value.
+
+    The csv module leaves a carriage return in a name bare, and a reader then sees two rows.
+    """
+    if isinstance(value, str):
+        if not ODD.match(value):
+            return value
+        text = guarded(value)
+        quoted = any(character in text for character in ',"\r\n')
+        return '"' + text.replace('"', '""') + '"' if quoted else text
+    if value is None or value is pd.NA or (isinstance(value, float) and math.isnan(value)):
+        return ""
+    return repr(value) if isinstance(value, float) else str(value)

@@ -28,6 +28,8 @@ import numpy.typing as npt
 from PIL import Image, ImageDraw, ImageEnhance, ImageFilter
 from pydantic import BaseModel, ConfigDict, Field, field_validator
 
+from resnext.contracts.errors import InputError
+
 Plane: TypeAlias = npt.NDArray[np.float64]  # (H, W) or (H, W, 3), colours 0..1
 Rng: TypeAlias = np.random.Generator
 
@@ -59,9 +61,11 @@ class DemoSettings(BaseModel):
     def _photographs_are_a_range(cls, photographs: tuple[int, int]) -> tuple[int, int]:
         few, many = photographs
         if not 1 <= few <= many <= 9:
-            raise ValueError(
-                f"photographs must be a range within 1 to 9, got {few} to {many}. Give for example "
-                "2 and 3."
+            raise InputError(
+                "photographs",
+                "be a range within 1 to 9",
+                f"{few} to {many}",
+                "Give for example 2 and 3.",
             )
         return photographs
 

@@ -157,8 +157,10 @@ def _pack_chunk(
 def _crashed(item: tuple[int, Picture]) -> int:
     """Say which picture ends its process: it was decoded before, by the scan."""
     raise InputError(
-        f"Picture '{item[1].path}' must be decodable, got a crash of its decoder, or there was "
-        "too little memory. Remove it, or give fewer --workers."
+        f"Picture '{item[1].path}'",
+        "be decodable",
+        "a crash of its decoder, or there was too little memory",
+        "Remove it, or give fewer `workers`.",
     )
 
 
@@ -167,6 +169,8 @@ def _require_room(folder: Path, size: int) -> None:
     free = shutil.disk_usage(folder).free
     if free < size:
         raise InputError(
-            f"--store must have room for {size / 2**30:.1f} GiB of pixels, got "
-            f"{free / 2**30:.1f} GiB. Free some, name another one, or give a smaller --image-size."
+            "store",
+            f"have room for {size / 2**30:.1f} GiB of pixels",
+            f"{free / 2**30:.1f} GiB",
+            "Free some, name another one, or give a smaller `image_size`.",
         )

@@ -89,9 +89,9 @@ class UserTable:
     headings: dict[str, str]
     notes: list[str] = field(default_factory=list)
 
-    def wrong(self, rule: str, remedy: str) -> InputError:
+    def wrong(self, rule: str, got: str, remedy: str) -> InputError:
         """Give the error that says what this table must be and is not."""
-        return InputError(f"{self.argument} must {rule}. File {str(self.path)!r}. {remedy}")
+        return InputError(self.argument, rule, got, f"File {str(self.path)!r}. {remedy}")
 
 
 def read_user_table(path: Path, argument: str, columns: Sequence[Column], remedy: str) -> UserTable:
@@ -125,8 +125,10 @@ class _File(NamedTuple):
     def no_table(self, why: str) -> InputError:
         """Give the error that says why this is no table."""
         return InputError(
-            f"{self.argument} must be a CSV table in UTF-8, got {str(self.path)!r}: {why}. "
-            f"{self.remedy}"
+            self.argument,
+            "be a CSV table in UTF-8",
+            f"{str(self.path)!r}: {why}",
+            self.remedy,
         )
 
 
@@ -137,7 +139,10 @@ def _decode(file: _File) -> tuple[str, list[str]]:
     """Read a file as text, and say so where its encoding had to be guessed."""
     if not file.path.is_file():
         raise InputError(
-            f"{file.argument} must be a file, got {str(file.path)!r}. No such file. {file.remedy}"
+            file.argument,
+            "be a file",
+            f"{str(file.path)!r}",
+            f"No such file. {file.remedy}",
         )
     data = file.path.read_bytes()
     if data.startswith(SPREADSHEETS):
@@ -246,15 +251,18 @@ def _places(
     for name, meant in places.items():
         if len(meant) > 1:
             raise InputError(
-                f"{file.argument} must hold one column that says the {name}, got "
-                f"{' and '.join(headings[place] for place in meant)}. {read} Rename or remove all "
-                "but one."
+                file.argument,
+                f"hold one column that says the {name}",
+                " and ".join(headings[place] for place in meant),
+                f"{read} Rename or remove all but one.",
             )
     missing = ", ".join(name for name, meant in places.items() if not meant)
     if missing:
         raise InputError(
-            f"{file.argument} must hold the columns {', '.join(places)}, got none named {missing}. "
-            f"{read} {file.remedy}"
+            file.argument,
+            f"hold the columns {', '.join(places)}",
+            f"none named {missing}",
+            f"{read} {file.remedy}",
         )
     return {name: meant[0] for name, meant in places.items()}
 
@@ -328,7 +336,7 @@ class Found:
         """
         if not any(self.of_rows):
             raise self.table.wrong(
-                f"name pictures by their paths below the data folder, got "
+                "name pictures by their paths below the data folder",
                 f"{quoted(self._written()[0])} in the column "
                 f"{quoted(self.table.headings[IMAGE.name])}, where a picture is "
                 f"{quoted(self.images[0])}",
@@ -401,7 +409,7 @@ def find_images(table: UserTable, images: Sequence[str], root: Path) -> Found:
 def require_one_answer(table: UserTable, column: str, keys: Iterable[str], rule: str) -> None:
     """Refuse a table in which rows of one key say different things; an empty key is passed over.
 
-    `keys` holds one for each row; `rule` says what must be, with {} for the key.
+    `keys` holds one for each row; `rule` says what must be.
 
     Raises:
         InputError: it has such rows.
@@ -413,7 +421,9 @@ def require_one_answer(table: UserTable, column: str, keys: Iterable[str], rule:
         pair = said[said["key"] == twice.iloc[0]].head(2)
         rows = zip(pair[IMAGE.name], pair[column], strict=True)
         told = " and ".join(f"{quoted(answer)} (row {quoted(name)})" for name, answer in rows)
-        raise table.wrong(f"{rule.format(quoted(twice.iloc[0]))}: {told}", "Correct or remove one.")
+        raise table.wrong(
+            rule, f"two for {quoted(twice.iloc[0])}: {told}", "Correct or remove one."
+        )
 
 
 def _one(table: UserTable, written: str, rivals: list[str]) -> str:
@@ -426,8 +436,8 @@ def _one(table: UserTable, written: str, rivals: list[str]) -> str:
 def _two_images(table: UserTable, written: str, rivals: Sequence[str]) -> InputError:
     more = f" and {len(rivals) - 2:,} more" if len(rivals) > 2 else ""
     return table.wrong(
-        f"name one picture a row, got {quoted(written)}, to which {quoted(rivals[0])} and "
-        f"{quoted(rivals[1])}{more} answer",
+        "name one picture a row",
+        f"{quoted(written)}, to which {quoted(rivals[0])} and {quoted(rivals[1])}{more} answer",
         "Give each a row with its whole path below the data folder.",
     )
 

@@ -10,7 +10,6 @@ their brightness; a map that is zero everywhere stays so.
 
 from __future__ import annotations
 
-import json
 from collections.abc import Sequence
 from pathlib import Path
 from typing import Any, NamedTuple, TypeAlias
@@ -100,12 +99,6 @@ def explain(
         "border_share": round(float(np.mean(shares)), 6) if shares else None,
         "pictures": entries,
     }
-
-
-def write(explained: Explained, path: Path) -> None:
-    """Write explained.json; equal contents give equal bytes."""
-    text = json.dumps(explained, indent=1, ensure_ascii=True, allow_nan=False)
-    path.write_text(f"{text}\n", encoding="utf-8")
 
 
 # ---------------------------------------------------------------- which pictures

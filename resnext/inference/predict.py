@@ -109,9 +109,10 @@ def read_temperature(path: Path) -> float:
     number = isinstance(temperature, int | float) and not isinstance(temperature, bool)
     if not number or not COLDEST <= temperature <= HOTTEST:
         raise InputError(
-            f"calibration.json must hold a temperature from {COLDEST:g} to {HOTTEST:g}, got "
-            f"{temperature!r}. File {str(path)!r}. "
-            "Run flows/full_pipeline.py again, or move the file away."
+            "calibration.json",
+            f"hold a temperature from {COLDEST:g} to {HOTTEST:g}",
+            f"{temperature!r}",
+            f"File {str(path)!r}. Run flows/full_pipeline.py again, or move the file away.",
         )
     return float(temperature)
 
@@ -142,6 +143,8 @@ def _require_known(labels: "pd.Series[str]", classes: Sequence[str]) -> None:
     strange = sorted(set(labels) - set(classes) - {""})
     if strange:
         raise InputError(
-            f"The classes must be those of the model ({', '.join(classes)}), got "
-            f"{', '.join(strange[:5])}. Train a model on these pictures."
+            "The classes",
+            f"be those of the model ({', '.join(classes)})",
+            f"{', '.join(strange[:5])}",
+            "Train a model on these pictures.",
         )

@@ -30,7 +30,10 @@ def check(name: str) -> str:
     close = difflib.get_close_matches(name.lower(), ARCHITECTURES, n=1)
     remedy = f"Did you mean {close[0]!r}?" if close else "Choose one of these names."
     raise InputError(
-        f"architecture must be one of {', '.join(ARCHITECTURES)}, got {name!r}. {remedy}"
+        "arch",
+        f"be one of {', '.join(ARCHITECTURES)}",
+        f"{name!r}",
+        remedy,
     )
 
 
@@ -44,7 +47,11 @@ def build(name: str, num_classes: int) -> "nn.Module":
     """
     check(name)
     if num_classes < 1:
-        raise InputError(f"num_classes must be at least 1, got {num_classes}.")
+        raise InputError(
+            "num_classes",
+            "be at least 1",
+            num_classes,
+        )
     from resnext.models import resnext as model
 
     builders = {

@@ -40,8 +40,10 @@ def read_card(path: Path) -> ModelCard:
             return ModelCard.model_validate_json((file.metadata() or {})[METADATA_KEY])
     except (OSError, SafetensorError, KeyError, ValidationError) as error:
         raise InputError(
-            f"--model must be a model.safetensors that the pipeline wrote, got '{path}'. "
-            f"It can't be read as one ({type(error).__name__}). Name another file."
+            "model",
+            "be a model.safetensors that the pipeline wrote",
+            f"'{path}'",
+            f"It can't be read as one ({type(error).__name__}). Name another file.",
         ) from error
 
 

@@ -33,7 +33,9 @@ def load_model(path: Path) -> tuple[nn.Module, ModelCard]:
         model.load_state_dict(load_file(path))
     except (RuntimeError, SafetensorError) as error:
         raise InputError(
-            f"--model must hold the weights that its own description names, got '{path}'. "
-            "It is damaged. Name another file, or run the pipeline again."
+            "model",
+            "hold the weights that its own description names",
+            f"'{path}'",
+            "It is damaged. Name another file, or run the pipeline again.",
         ) from error
     return model.eval(), card

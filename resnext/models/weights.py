@@ -101,10 +101,12 @@ def _check_architecture(own: Mapping[str, Tensor], source: _Source, arch: str) -
         f", or --arch {name}, which they fit" for name in zoo.ARCHITECTURES if _fits(name, source)
     ]
     raise InputError(
-        f"--weights must belong to {arch}, got {source.given}. Tensors that don't fit: "
-        f"{len(wrong)}, the first {_shown(first)}, {_kind(source.tensors.get(first))} there and "
-        f"{_kind(own.get(first))} in the network. "
-        f"Name other weights{fits[0] if fits else ''}."
+        "weights",
+        f"belong to {arch}",
+        source.given,
+        f"Tensors that don't fit: {len(wrong)}, the first {_shown(first)}, "
+        f"{_kind(source.tensors.get(first))} there and {_kind(own.get(first))} in "
+        f"the network. Name other weights{fits[0] if fits else ''}.",
     )
 
 
@@ -142,8 +144,11 @@ def _check_finite(tensors: Mapping[str, Tensor], source: _Source) -> None:
     bad = [name for name, tensor in tensors.items() if not tensor.isfinite().all()]
     if bad:
         raise InputError(
-            f"--weights must be finite numbers, got {source.given}. Tensors with NaN or "
-            f"infinity: {len(bad)}{_listed(bad)}. Name weights of a training that did not fail."
+            "weights",
+            "be finite numbers",
+            source.given,
+            f"Tensors with NaN or infinity: {len(bad)}{_listed(bad)}. Name weights "
+            "of a training that did not fail.",
         )
 
 
@@ -166,13 +171,17 @@ def _read(path: Path, arch: str) -> _Source:
         tensors = _plain_names(tensors)
     except Exception as error:  # torch.load raises what its reader happens to raise
         raise InputError(
-            "--weights must be none, imagenet or a .safetensors or .pth file of weights, got "
-            f"'{path}'. {_fault(error)}"
+            "weights",
+            "be none, imagenet or a .safetensors or .pth file of weights",
+            f"'{path}'",
+            _fault(error),
         ) from error
     if card and card.architecture != arch:
         raise InputError(
-            f"--weights must belong to {arch}, got '{path}'. It is a {describe(card)}. "
-            f"Name other weights, or --arch {card.architecture}."
+            "weights",
+            f"belong to {arch}",
+            f"'{path}'",
+            f"It is a {describe(card)}. Name other weights, or `arch` {card.architecture}.",
         )
     about = describe(card) if card else f"its entry {entry}" if entry else ""
     return _Source(tensors, f"{path.name} ({about})" if about else path.name, f"'{path}'")
@@ -268,8 +277,10 @@ def _imagenet(arch: str) -> _Source:
         url = get_model_weights(arch).DEFAULT.url
     except ValueError as error:
         raise InputError(
-            f"--weights imagenet must go with an architecture of torchvision, got {arch}. "
-            "There are no such weights. Use --weights none or another --arch."
+            "weights imagenet",
+            "go with an architecture of torchvision",
+            arch,
+            "There are no such weights. Use `weights` none or another `arch`.",
         ) from error
     source = _read(_downloaded(url), arch)
     return _Source(source.tensors, f"imagenet ({source.name})", "imagenet")
@@ -288,19 +299,24 @@ def _downloaded(url: str) -> Path:
         digest = _fetch(url, path, promised)
     except (OSError, HTTPException) as error:
         raise InputError(
-            f"--weights imagenet must find {path.name} or download it, got neither "
-            f"({_reason(error)}). To go on without a connection, {by_hand}."
+            "weights imagenet",
+            f"find {path.name} or download it",
+            f"neither ({_reason(error)})",
+            f"To go on without a connection, {by_hand}.",
         ) from error
     except RuntimeError as error:  # of torch.hub, which keeps nothing of such a download
         raise InputError(
-            f"--weights imagenet must download {path.name} whole, got other bytes. The download "
-            f"was damaged on its way and not kept. Run again, or {by_hand}."
+            "weights imagenet",
+            f"download {path.name} whole",
+            "other bytes",
+            f"The download was damaged on its way and not kept. Run again, or {by_hand}.",
         ) from error
     if not digest.startswith(promised):
         raise InputError(
-            f"--weights imagenet must find a file with the SHA-256 {promised}..., got "
-            f"{digest[: len(promised)]}... for {path}. It is damaged. Delete it and run again, or "
-            f"{by_hand}."
+            "weights imagenet",
+            f"find a file with the SHA-256 {promised}...",
+            f"{digest[: len(promised)]}..",
+            f"for {path}. It is damaged. Delete it and run again, or {by_hand}.",
         )
     return path
 

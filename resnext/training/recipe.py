@@ -110,8 +110,10 @@ class Recipe(BaseModel):
     def _batches_can_be_normalised(self) -> "Recipe":
         if self.batch_size == 1 and self.image_size < SMALLEST_FOR_ONE:
             raise InputError(
-                f"--batch-size must be at least 2 below {SMALLEST_FOR_ONE} px, got 1. Batch "
-                "normalisation can't train on one value. Raise it or --image-size."
+                "batch_size",
+                f"be at least 2 below {SMALLEST_FOR_ONE} px",
+                "1",
+                "Batch normalisation can't train on one value. Raise it or `image_size`.",
             )
         return self
 
@@ -119,8 +121,10 @@ class Recipe(BaseModel):
     def _imagenets_weights_are_published(self) -> "Recipe":
         if self.weights == "imagenet" and self.arch not in zoo.ON_IMAGENET:
             raise InputError(
-                f"--weights imagenet must go with --arch {' or '.join(zoo.ON_IMAGENET)}, got "
-                f"{self.arch}. There are no such weights. Use --weights none or another --arch."
+                "weights imagenet",
+                f"go with `arch` {' or '.join(zoo.ON_IMAGENET)}",
+                self.arch,
+                "There are no such weights. Use `weights` none or another `arch`.",
             )
         return self
 

@@ -151,13 +151,18 @@ def _require_trainable(parts: Parts, recipe: Recipe) -> None:
     """Raise an InputError where the recipe can't be followed with these parts."""
     if len(parts.train) < 2 and recipe.image_size < SMALLEST_FOR_ONE:
         raise InputError(
-            f"--shares must leave at least 2 training pictures below {SMALLEST_FOR_ONE} px, got "
-            f"{len(parts.train)}. Batch normalisation can't train on one. Add pictures."
+            "shares",
+            f"leave at least 2 training pictures below {SMALLEST_FOR_ONE} px",
+            len(parts.train),
+            "Batch normalisation can't train on one. Add pictures.",
         )
     if recipe.patience and not len(parts.val):
         raise InputError(
-            f"--patience must be 0 without a validation part, got {recipe.patience}. Stopping by "
-            "the test part would choose by it. Give val a share, or leave --patience out."
+            "patience",
+            "be 0 without a validation part",
+            recipe.patience,
+            "Stopping by the test part would choose by it. Give val a share, or "
+            "leave `patience` out.",
         )
 
 

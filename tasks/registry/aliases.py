@@ -138,8 +138,10 @@ def named(known: Sequence[Pointer], text: str) -> Pointer | None:
     ]
     if len(found) > 1:
         raise InputError(
-            f"--registry must name one champion, got '{text}', which are the classes of "
-            f"{len(found)}. Give one a name: models.py promote N --registry NAME."
+            "registry",
+            "name one champion",
+            f"'{text}', which are the classes of {len(found)}",
+            "Give one a name: models.py promote N `registry` NAME.",
         )
     return found[0] if found else None
 
@@ -154,7 +156,10 @@ def require_named(known: Sequence[Pointer], text: str) -> Pointer:
     if found is None:
         there = f"Known: {quoted(known)}" if known else "None is known yet"
         raise InputError(
-            f"--registry must name a champion that is registered, got '{text}'. {there}."
+            "registry",
+            "name a champion that is registered",
+            f"'{text}'",
+            f"{there}.",
         )
     return found
 
@@ -170,8 +175,10 @@ def only_one(
     fit = [each for each in known if able(each)] or list(known[:1]) or [Pointer()]
     if len(fit) > 1:
         raise InputError(
-            f"--registry must say which champion is meant where there are several, got none. "
-            f"{what} --registry NAME, with one of these names: {quoted(fit)}."
+            "registry",
+            "say which champion is meant where there are several",
+            "none",
+            f"{what} `registry` NAME, with one of these names: {quoted(fit)}.",
         )
     return fit[0]
 
@@ -233,8 +240,10 @@ def before(present: Pointer) -> int:
     earlier = _shortened(line)
     if not earlier or earlier[-1] is None:
         raise InputError(
-            "rollback must have an earlier champion to go back to, got none. "
-            "`flows/models.py list` shows what is registered."
+            "rollback",
+            "have an earlier champion to go back to",
+            "none",
+            "`flows/models.py list` shows what is registered.",
         )
     return earlier[-1]
 

@@ -151,8 +151,10 @@ def champion_of(store: Path, present: Pointer) -> Version | None:
     folder = place_of(store, number)
     if not folder.is_dir():
         raise InputError(
-            f"The champion must be in the registry, got version {number}, whose folder "
-            f"'{folder}' is gone. {CURE.replace('file', 'folder')}"
+            "The champion",
+            "be in the registry",
+            f"version {number}, whose folder '{folder}' is gone",
+            CURE.replace("file", "folder"),
         )
     return find(store, number)
 
@@ -166,8 +168,10 @@ def require_champion(store: Path, name: str) -> Pointer:
     found = pointer(store, name)
     if found.champion is None:
         raise InputError(
-            f"--registry must name a champion, got '{name}', which has none since it was retired. "
-            "Take that back (models.py rollback), or name a file with --model."
+            "registry",
+            "name a champion",
+            f"'{name}', which has none since it was retired",
+            "Take that back (models.py rollback), or name a file with `model`.",
         )
     return found
 
@@ -191,8 +195,10 @@ def require_pointer(store: Path) -> None:
     known, path = folders(store), store / REGISTRY / POINTER
     if known and not path.exists():
         raise InputError(
-            f"The registry must say which model is champion, got {plural(len(known), 'model')} and "
-            f"no '{path}'. Put it back, or name the champion: models.py promote N."
+            "The registry",
+            "say which model is champion",
+            f"{plural(len(known), 'model')} and no '{path}'",
+            "Put it back, or name the champion: models.py promote N.",
         )
 
 
@@ -209,7 +215,10 @@ def promote(store: Path, number: int, why: str, name: str | None = None) -> Poin
         present = own_of(known, version) if name is None else _to_promote_in(known, version, name)
         if present.champion == number:
             raise InputError(
-                f"N must be another model than the champion, got {number}. Nothing was changed."
+                "N",
+                "be another model than the champion",
+                number,
+                "Nothing was changed.",
             )
         return _crown(store, present, "promotion", number, why)
 
@@ -219,8 +228,10 @@ def _to_promote_in(known: tuple[Pointer, ...], version: Version, name: str) -> P
     present = named(known, name) or Pointer(name=require_name(name))
     if present.name is None and {*present.classes} != {*version.classes}:
         raise InputError(
-            f"N must be a model of the classes {present.label}, got {version.number}, which is of "
-            f"{label_of(None, version.classes)}. Leave --registry out, or give another name."
+            "N",
+            f"be a model of the classes {present.label}",
+            f"{version.number}, which is of {label_of(None, version.classes)}",
+            "Leave `registry` out, or give another name.",
         )
     return present
 
@@ -251,7 +262,10 @@ def retire(store: Path, why: str, name: str | None = None) -> Pointer:
         present = _chosen(known, name, "Write: models.py retire", _has_champion)
         if present.champion is None:
             raise InputError(
-                "retire must have a champion to retire, got none. Nothing was changed."
+                "retire",
+                "have a champion to retire",
+                "none",
+                "Nothing was changed.",
             )
         return point(store, present, "retirement", present.champion, None, why)
 

@@ -10,7 +10,7 @@ from pathlib import Path
 import pandas as pd
 
 from resnext.contracts.errors import InputError
-from resnext.contracts.tables import read_columns, read_manifest
+from resnext.contracts.tables import read_manifest, read_table
 from tasks.registry.versions import Version, file_of, versions
 
 DECIDED = ("better", "worse", "undecided", "undefined")
@@ -43,7 +43,6 @@ def _share(store: Path, version: Version, tested: pd.DataFrame) -> float:
 
 def _tested(split: Path, manifest: Path) -> pd.DataFrame:
     """Read the test pictures of a division: path, group, split, sha256."""
-    columns, remedy = ["path", "group", "split"], "Divide the pictures again."
-    table = read_columns(split, "split", columns, remedy=remedy)
+    table = read_table(split, ["path", "group", "split"], remedy="Divide the pictures again.")
     pictures = table.merge(read_manifest(manifest)[["path", "sha256"]], on="path")
     return pictures[pictures["split"] == "test"]

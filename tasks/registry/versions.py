@@ -5,7 +5,6 @@ it. What a version uses is never pruned (see `tasks.stage.prune`). Which of them
 business of `tasks.registry.registry`.
 """
 
-import json
 import logging
 import re
 import shutil
@@ -19,6 +18,7 @@ from filelock import FileLock
 from pydantic import BaseModel, ConfigDict, ValidationError
 
 from resnext.contracts.errors import InputError
+from resnext.contracts.json_files import json_text
 from resnext.data.split.settings import JOINED_FILE
 from tasks.stage.artifact import sha256_of
 from tasks.stage.runs import MODEL, REGISTRY, USED, link_file, used_by
@@ -150,8 +150,10 @@ def find(store: Path, number: int) -> Version:
     known = folders(store)
     there = f"{int(known[0].name)} to {int(known[-1].name)}" if known else "none yet"
     raise InputError(
-        f"N must be the number of a registered model ({there}), got {number}. "
-        "`flows/models.py list` shows them."
+        "N",
+        f"be the number of a registered model ({there})",
+        number,
+        "`flows/models.py list` shows them.",
     )
 
 
@@ -163,8 +165,10 @@ def require_name(name: str) -> str:
     """
     if not NAME.fullmatch(name):
         raise InputError(
-            f"--registry must be up to 64 letters, digits, '.', '_' or '-', got {name!r}. "
-            "Write it as in: --registry skin"
+            "registry",
+            "be up to 64 letters, digits, '.', '_' or '-'",
+            f"{name!r}",
+            "Write it as in: `registry` skin",
         )
     return name
 
@@ -211,8 +215,10 @@ def _as_registered(store: Path, version: Version, name: str) -> Path:
         return file
     what = "was altered since" if file.is_file() else "is gone"
     raise InputError(
-        f"Version {version.number} must hold {name} as it was registered, got '{file}', which "
-        f"{what}. {CURE}"
+        f"Version {version.number}",
+        f"hold {name} as it was registered",
+        f"'{file}', which {what}",
+        CURE,
     )
 
 
@@ -232,8 +238,7 @@ def locked(store: Path) -> Iterator[Path]:
 
 def write(path: Path, content: BaseModel) -> None:
     """Write one of the registry's files, in one step."""
-    text = json.dumps(content.model_dump(mode="json"), indent=1, ensure_ascii=False)
-    replace_file(path, f"{text}\n".encode())
+    replace_file(path, json_text(content.model_dump(mode="json")).encode())
 
 
 def read(model: type[Model], path: Path) -> Model:
@@ -247,8 +252,10 @@ def read(model: type[Model], path: Path) -> Model:
     except (OSError, ValidationError) as error:
         reason = str(error).splitlines()[0]
         raise InputError(
-            f"The registry must hold what was written to it, got '{path}', which can't be read "
-            f"({reason}). Put it back, or move {_what_to_move(path)}."
+            "The registry",
+            "hold what was written to it",
+            f"'{path}', which can't be read ({reason})",
+            f"Put it back, or move {_what_to_move(path)}.",
         ) from error
 
 

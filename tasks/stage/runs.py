@@ -17,6 +17,7 @@ from typing import Any
 
 from filelock import FileLock, Timeout
 
+from resnext.contracts.json_files import json_text
 from tasks.stage.artifact import Artifact
 from tasks.stage.store import replace_file
 
@@ -151,8 +152,7 @@ def _ending(run: Path, status: str) -> dict[str, Any]:
 
 
 def _write(run: Path, record: Mapping[str, Any]) -> None:
-    text = json.dumps(record, indent=1, ensure_ascii=False)
-    replace_file(run / RUN_RECORD, (text + "\n").encode())
+    replace_file(run / RUN_RECORD, json_text(record).encode())
 
 
 def _now() -> str:

@@ -19,6 +19,7 @@ from typing import Any
 
 from filelock import FileLock, Timeout
 
+from resnext.contracts.json_files import write_json
 from tasks.stage.artifact import Artifact, sha256_of
 
 log = logging.getLogger(__name__)
@@ -66,7 +67,7 @@ def note_start(partial: Path, ingredients: Mapping[str, Any], asked: Mapping[str
 
     `finish` puts the record of the finished artifact in its place.
     """
-    write_json(partial / RECORD, {"ingredients": ingredients, "asked": asked})
+    write_json({"ingredients": ingredients, "asked": asked}, partial / RECORD)
 
 
 def scratch_folder(store: Path, stage: str, key: str) -> Path:
@@ -135,7 +136,7 @@ def finish(
         "clock_files": [name for name in names if name not in facts],
         "ingredients": ingredients,
     }
-    write_json(partial / RECORD, record | {"seal": _seal(record)})
+    write_json(record | {"seal": _seal(record)}, partial / RECORD)
     for path in [*(partial / name for name in [*names, RECORD]), *_folders(partial)]:
         _flush(path)
     folder = partial.parent / key
@@ -144,12 +145,6 @@ def finish(
     partial.rename(folder)
     _flush(folder.parent)
     return _artifact(folder, record)
-
-
-def write_json(path: Path, value: object) -> None:
-    """Write JSON for people and programs: sorted, indented, UTF-8, the same bytes each time."""
-    text = json.dumps(value, indent=1, sort_keys=True, ensure_ascii=False, allow_nan=False)
-    path.write_text(text + "\n", encoding="utf-8")
 
 
 def replace_file(path: Path, data: bytes) -> None:

@@ -21,7 +21,7 @@ def train(work: Work, recipe: Recipe) -> None:
     work.scratch.mkdir()
     (work.scratch / "step-000000120.pt").write_bytes(b"x" * 2048)
     (work.scratch / "where.txt").write_text(f"epoch 3, step {12 * recipe.epochs}")
-    raise InputError("it must stop")
+    raise InputError("it", "stop", "none")
 
 
 @pytest.fixture

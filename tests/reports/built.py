@@ -5,10 +5,11 @@ from typing import Any
 
 import pandas as pd
 
-from reports import html, tables
+from reports import html
 from reports.evaluation import evaluate as evaluation
 from reports.evaluation.sample import classes_of
 from reports.figures import gallery, style
+from resnext.contracts import tables
 from tests.reports.figures.samples import history
 from tests.reports.test_explained import entry, known
 from tests.reports.test_html import content

@@ -10,7 +10,7 @@ import pytest
 from playwright.sync_api import Browser, Page, sync_playwright
 
 from reports import html
-from reports.tables import confusion_table
+from resnext.contracts.tables import confusion_table
 from tests.reports.test_explained import RIGHT, entry, known
 from tests.reports.test_html import EVIL, MANIFEST, METRICS, PAIR, content, scores
 

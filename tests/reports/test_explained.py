@@ -6,7 +6,7 @@ import numpy as np
 import pytest
 
 from reports import explained, html
-from reports.tables import confusion_table
+from resnext.contracts.tables import confusion_table
 from tests.reports.test_html import EVIL, Page, content
 
 CLASSES = ["cat", "dog"]

@@ -12,7 +12,7 @@ import pandas as pd
 import pytest
 
 from reports import html, score
-from reports.tables import confusion_table
+from resnext.contracts.tables import confusion_table
 
 EVIL = "<script>alert(1)</script>"
 PNG = b"\x89PNG\r\n\x1a\n" + b"\x00\x00\x00\rIHDR" + (750).to_bytes(4, "big") + b"\x00" * 8

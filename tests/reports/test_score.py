@@ -5,7 +5,7 @@ import pandas as pd
 import pytest
 
 from reports import score
-from reports.tables import confusion_table
+from resnext.contracts.tables import confusion_table
 
 
 def scores(classes: list[str], **columns: list[float]) -> pd.DataFrame:

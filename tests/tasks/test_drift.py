@@ -7,8 +7,7 @@ from typing import Any
 import pandas as pd
 import pytest
 
-from reports.tables import read_table
-from resnext.contracts.tables import MANIFEST_COLUMNS, NUMBERS, write_table
+from resnext.contracts.tables import MANIFEST_COLUMNS, TEXT_COLUMNS, read_table, write_table
 from resnext.device import plan_compute
 from resnext.models import architectures as zoo
 from resnext.models.card import ModelCard
@@ -28,7 +27,7 @@ def manifest(folder: Path, digests: dict[str, str], name: str = "manifest.csv") 
     table = pd.DataFrame({"path": list(digests), "sha256": list(digests.values())}, dtype=str)
     for column in MANIFEST_COLUMNS:
         if column not in table:
-            table[column] = 1 if column in NUMBERS else "x"
+            table[column] = "x" if column in TEXT_COLUMNS else 1
     return written(table[MANIFEST_COLUMNS], folder, name)
 
 

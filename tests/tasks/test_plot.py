@@ -3,7 +3,7 @@ from pathlib import Path
 
 import pytest
 
-from reports import tables
+from resnext.contracts import tables
 from tasks.plot import plot
 from tasks.stage.artifact import Artifact, Runtime, sha256_of
 from tests.reports.figures.samples import history, scores

@@ -124,8 +124,10 @@ def list_pictures(source: Path) -> Listing:
     """
     if not source.exists():
         raise InputError(
-            f"source must name a picture or a folder, got {str(source)!r}. "
-            "Nothing is there. Check the path."
+            "source",
+            "name a picture or a folder",
+            f"{str(source)!r}",
+            "Nothing is there. Check the path.",
         )
     return _walk(source) if source.is_dir() else _one_file(source)
 
@@ -288,8 +290,10 @@ def _require_folder(root: Path) -> None:
     if root.exists():
         what = "Permission denied" if root.is_dir() else "This is a file"
     raise InputError(
-        f"data must name a folder, got {str(root)!r}. {what}. "
-        "Give the folder that holds one folder per class."
+        "data",
+        "name a folder",
+        f"{str(root)!r}",
+        f"{what}. Give the folder that holds one folder per class.",
     )
 
 
@@ -323,24 +327,27 @@ def _class_folders(root: Path) -> list[str]:
     """
     names = _folders(root)
     if len(names) < 2:
-        raise InputError(_too_few_folders(root, names))
+        raise _too_few_folders(root, names)
     parts = [name for name in names if name.lower() in PART_NAMES]
     if len(parts) >= 2:
         raise InputError(
-            f"data must hold class folders, or train and test folders (val too, if there is one) "
-            f"with the class folders in each and nothing beside them, got {', '.join(names[:5])}. "
-            f"Folder {str(root)!r}. Move what is neither away, or give one of these folders."
+            "data",
+            "hold class folders, or train and test folders (val too, if there is "
+            "one) with the class folders in each and nothing beside them",
+            ", ".join(names[:5]),
+            f"Folder {str(root)!r}. Move what is neither away, or give one of these folders.",
         )
     return names
 
 
-def _too_few_folders(root: Path, names: list[str]) -> str:
+def _too_few_folders(root: Path, names: list[str]) -> InputError:
     """Say what is missing, and where the class folders may be."""
     got = f"1 ({names[0]!r})" if names else "none"
     remedy = "Put the pictures of each class into a folder of their own"
     if names and len(_folders(root / names[0])) >= 2:
         remedy = f"Give {str(root / names[0])!r} if the class folders lie there"
-    return f"data must hold at least 2 class folders, got {got}. Folder {str(root)!r}. {remedy}."
+    where = f"Folder {str(root)!r}. {remedy}."
+    return InputError("data", "hold at least 2 class folders", got, where)
 
 
 def _set_aside_loose_files(listing: Listing) -> None:

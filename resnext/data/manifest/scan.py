@@ -14,7 +14,7 @@ from pathlib import Path
 import pandas as pd
 
 from resnext.contracts.errors import InputError
-from resnext.contracts.tables import MANIFEST_COLUMNS, typed
+from resnext.contracts.tables import MANIFEST_COLUMNS, TEXT_COLUMNS
 from resnext.data.decoding.decode import admitted_pixels
 from resnext.data.manifest.describe import name_faults, notes_of
 from resnext.data.manifest.folders import class_name, folder_warnings
@@ -73,7 +73,7 @@ def scan(
     depth = listing.depth
     labels = {name: class_name(name.split("/", depth)[depth - 1]) for name in sorted(set(folders))}
     labelled = pd.Series([labels[name] for name in folders], dtype="str")
-    manifest = typed(done.manifest.assign(label=labelled)[MANIFEST_COLUMNS])
+    manifest = _typed(done.manifest.assign(label=labelled)[MANIFEST_COLUMNS])
     found = replace(done, manifest=manifest, warnings=tuple(folder_warnings(labels)))
     _require_two_classes(root, found)
     return found
@@ -120,7 +120,7 @@ def _read_listing(
     lasting = [reading.lasting for reading in readings]
     read = pd.DataFrame(readings, columns=list(Reading._fields), index=fresh.index)
     new = pd.concat([fresh, read[READ_COLUMNS]], axis=1).assign(reader=READER)
-    table = typed(pd.concat([known, new]).sort_index() if len(new) else known)
+    table = _typed(pd.concat([known, new]).sort_index() if len(new) else known)
     judged = table.assign(reason=_judge(table, settings.truncated == "keep", most))
     bad = judged[judged["reason"] != ""]
     listing.faults.update(zip(bad["path"], bad["reason"], strict=True))
@@ -195,12 +195,12 @@ def _manifest(usable: pd.DataFrame) -> pd.DataFrame:
     """Keep the manifest's columns, labels empty."""
     renamed = usable.rename(columns={"size": "bytes"})
     manifest = renamed.assign(label="", phash=usable["hashes"].str[:16])
-    return typed(manifest[MANIFEST_COLUMNS])
+    return _typed(manifest[MANIFEST_COLUMNS])
 
 
 def _quarantine(listing: Listing) -> pd.DataFrame:
     """Lay out the faults, sorted by path."""
-    return typed(pd.DataFrame(sorted(listing.faults.items()), columns=["path", "reason"]))
+    return _typed(pd.DataFrame(sorted(listing.faults.items()), columns=["path", "reason"]))
 
 
 # ---------------------------------------------------------------- what a scan needs
@@ -212,8 +212,10 @@ def _require_pictures(argument: str, root: Path, found: Scan) -> None:
         return
     got = name_faults(found.quarantine) if len(found.quarantine) else "no file at all"
     raise InputError(
-        f"{argument} must hold a readable picture, got {got}. "
-        f"{str(root)!r}. Add pictures, or give another path."
+        argument,
+        "hold a readable picture",
+        got,
+        f"{str(root)!r}. Add pictures, or give another path.",
     )
 
 
@@ -224,6 +226,14 @@ def _require_two_classes(root: Path, found: Scan) -> None:
     if len(labels) < 2:
         bad = f": {name_faults(found.quarantine)}" if len(found.quarantine) else ""
         raise InputError(
-            f"data must hold readable pictures of at least 2 classes, got only {labels[0]!r}{bad}. "
-            f"Folder {str(root)!r}. Add pictures of a second class."
+            "data",
+            "hold readable pictures of at least 2 classes",
+            f"only {labels[0]!r}{bad}",
+            f"Folder {str(root)!r}. Add pictures of a second class.",
         )
+
+
+def _typed(table: pd.DataFrame) -> pd.DataFrame:
+    """Give text columns the type of text and all others int64, empty tables included."""
+    types = {name: "str" if name in TEXT_COLUMNS else "int64" for name in table.columns}
+    return table.astype(types).reset_index(drop=True)

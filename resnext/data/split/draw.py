@@ -222,14 +222,14 @@ def _require_enough(
         return
     sizes = {label: int(totals[label]) for label in few if totals[label] < parts}
     if sizes:
-        raise InputError(_too_few(sizes, "picture", parts, "Add pictures or remove the folder"))
+        raise _too_few(sizes, "picture", parts, "Add pictures or remove the folder.")
     grouped = settings.strategy == "grouped"
     mine = pictures[pictures["label"].isin(list(few))]
     where = f"{source}{_largest_groups(pictures, few)}" if grouped and source else source
     *ways, last = _ways_out(mine, parts, settings, named=bool(source))
     ways_out = f"{', '.join(ways)}{',' if len(ways) > 1 else ''} or {last}"
     noun = "group" if grouped else "photograph"
-    raise InputError(_too_few(few, noun, parts, f"{where}{_why_few(mine)}{ways_out}"))
+    raise _too_few(few, noun, parts, f"{where}{_why_few(mine)}{ways_out}.")
 
 
 def _ways_out(mine: pd.DataFrame, parts: int, settings: SplitSettings, *, named: bool) -> list[str]:
@@ -245,11 +245,11 @@ def _ways_out(mine: pd.DataFrame, parts: int, settings: SplitSettings, *, named:
 
     if grouped and enough(usable["sha256"]):
         alone = f" ({EACH_ALONE}: every picture by itself)" if named else ""
-        ways.append(f"say with --groups or --group-pattern who is who{alone}")
+        ways.append(f"say with `groups` or `group_pattern` who is who{alone}")
     if grouped and enough(_photographs(usable)):
-        ways.append("use --split stratified")
+        ways.append("use `split` stratified")
     if mine["conflict"].str.startswith(f"{CONFLICT}: nearly").any():
-        ways.append("use --near-duplicates report")
+        ways.append("use `near_duplicates` report")
     return ways
 
 
@@ -278,17 +278,12 @@ def _why_few(mine: pd.DataFrame) -> str:
     return ""
 
 
-def _too_few(counts: dict[str, int], noun: str, parts: int, remedy: str) -> str:
+def _too_few(counts: dict[str, int], noun: str, parts: int, remedy: str) -> InputError:
     """Name the classes that are too small, at most five and then the total."""
-    named = [
-        f"{label!r} holds {count} {noun}{'' if count == 1 else 's'}"
-        for label, count in list(counts.items())[:OFFENDERS]
-    ]
+    named = [f"{count} in {label!r}" for label, count in list(counts.items())[:OFFENDERS]]
     total = f" ({len(counts)} such folders in total)" if len(counts) > OFFENDERS else ""
-    return (
-        f"Class folder {', '.join(named)}{total}, but a split into {parts} parts needs at least "
-        f"{parts}. {remedy}."
-    )
+    rule = f"hold at least {parts} {noun}s for a split into {parts} parts"
+    return InputError("Each class folder", rule, f"{', '.join(named)}{total}", remedy)
 
 
 def _require_every_part(drawn: pd.DataFrame, settings: SplitSettings, *, kept: bool) -> None:
@@ -301,18 +296,25 @@ def _require_every_part(drawn: pd.DataFrame, settings: SplitSettings, *, kept: b
     ]
     if empty and given:
         raise InputError(
-            f"The given split must hold train and test pictures, got no {empty[0]} picture among "
-            f"{len(drawn):,}. Correct its paths or parts."
+            "The given split",
+            "hold train and test pictures",
+            f"no {empty[0]} picture among {len(drawn):,}",
+            "Correct its paths or parts.",
         )
     if empty and kept:
         raise InputError(
-            f"keep_split must leave a picture to every part, got none for {empty[0]}. What it "
-            f"holds stays where it was. Give --shares without that part, add pictures, or leave "
-            "it out."
+            "keep_split",
+            "leave a picture to every part",
+            f"none for {empty[0]}",
+            "What it holds stays where it was. Give `shares` without that part, add "
+            "pictures, or leave it out.",
         )
     if empty:
         shares = ",".join(f"{share:g}" for share in settings.shares)
         raise InputError(
-            f"shares must leave a picture to every part, got {shares}. The {empty[0]} part of "
-            f"{len(drawn):,} pictures is empty. Add pictures or give other shares."
+            "shares",
+            "leave a picture to every part",
+            shares,
+            f"The {empty[0]} part of {len(drawn):,} pictures is empty. Add pictures "
+            "or give other shares.",
         )

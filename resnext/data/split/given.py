@@ -23,7 +23,7 @@ from resnext.data.user_tables import (
 
 NOT_GIVEN = "not in the given split"
 GIVEN_UNUSED = "unused in the given split"
-ONE_PART = "name each picture once, got {} twice"
+ONE_PART = "name each picture once"
 REMEDY = "Give a CSV such as the split.csv of a run."
 
 
@@ -37,13 +37,13 @@ def read_parts(path: Path, argument: str, columns: Sequence[Column] = (IMAGE, SP
     """
     table = read_user_table(path, argument, columns, REMEDY)
     if table.rows.empty:
-        raise table.wrong("name the part of a picture, got none", REMEDY)
+        raise table.wrong("name the part of a picture", "none", REMEDY)
     names = table.rows["split"].str.strip().str.lower()
     known = {**PART_NAMES, "unused": "", "": ""}
     strange = sorted(set(names) - set(known))
     if strange:
-        got = quoted(strange[0])
-        raise table.wrong(f"name the parts train, val, test or unused, got {got}", "Correct it.")
+        rule = "name the parts train, val, test or unused"
+        raise table.wrong(rule, quoted(strange[0]), "Correct it.")
     table = replace(table, rows=table.rows.assign(split=names.map(known).astype("str")))
     require_one_answer(table, "split", table.rows["path"], ONE_PART)
     return table
@@ -58,7 +58,9 @@ def parts_of_folders(paths: Sequence[str]) -> dict[str, str]:
     parts = {path: PART_NAMES.get(path.split("/", 1)[0].lower(), "") for path in paths}
     if not all(parts.values()):
         raise InputError(
-            "split must not be 'given' where the data folder holds no train, val and test folders "
-            "and no --use-split names a table. Give one, or leave --split out."
+            "split",
+            "be drawn where the folder holds no train, val and test folders",
+            "'given'",
+            "Name a table with `use_split`, or leave `split` out.",
         )
     return parts

@@ -41,7 +41,7 @@ from resnext.data.user_tables import (
 )
 
 FIT = 0.95  # share of names that a built-in scheme must fit
-ONE_GROUP = "name one group for each path, got two for {}"
+ONE_GROUP = "name one group for each path"
 NAMED_IDS = 12  # of a joined group that are in its name
 AGAIN = "="  # after the name of a joined group that another group has already
 PHOTOGRAPHS = 0.1  # share of photographs that must be there themselves, not as copies alone
@@ -189,7 +189,7 @@ def read_groups(path: Path) -> UserTable:
     remedy = "Write a line path,group at the top and one for each picture."
     table = read_user_table(path, "--groups", (IMAGE, GROUP), remedy)
     if table.rows.empty:
-        raise table.wrong("name the group of a picture, got none", remedy)
+        raise table.wrong("name the group of a picture", "none", remedy)
     written = table.rows["group"].tolist()
     ids = [unicodedata.normalize("NFC", name.strip()) for name in written]
     notes = [*_alike_notes(written, ids), *_meaning_notes(table)]
@@ -201,7 +201,7 @@ def read_groups(path: Path) -> UserTable:
     odd = table.rows.loc[[not name.isprintable() for name in ids], "path"]
     if len(odd):
         raise table.wrong(
-            f"be printable text, got a control character for {quoted(odd.iloc[0])}", "Correct it."
+            "be printable text", f"a control character for {quoted(odd.iloc[0])}", "Correct it."
         )
     table = _without_empty(table)
     require_one_answer(table, "group", table.rows["path"], ONE_GROUP)
@@ -222,7 +222,7 @@ def _without_empty(table: UserTable) -> UserTable:
     if ours or empty.all():
         first = quoted(table.rows.loc[empty, "path"].iloc[0])
         raise table.wrong(
-            f"name a group for each path, got none for {first}", "Fill it in or remove the row."
+            "name a group for each path", f"none for {first}", "Fill it in or remove the row."
         )
     note = f"{empty.sum():,} of {len(groups):,} rows of --groups name no {quoted(heading)}"
     rows = table.rows[~empty].reset_index(drop=True)
@@ -418,8 +418,11 @@ def _require_fit(pattern: str, names: Sequence[_Name], paths: Sequence[str]) -> 
     """Raise an InputError where a pattern of the caller's fits no path."""
     if not any(name.fits for name in names):
         raise InputError(
-            f"group_pattern must fit the paths, got {pattern!r}. It fits none of "
-            f"{len(paths):,}, for example {paths[0]!r}. Correct it or leave it out."
+            "group_pattern",
+            "fit the paths",
+            f"{pattern!r}",
+            f"It fits none of {len(paths):,}, for example {paths[0]!r}. Correct it "
+            "or leave it out.",
         )
 
 
@@ -460,7 +463,9 @@ def _copy_number(text: str, path: str) -> int:
     """
     if not (text.isascii() and text.isdigit()):
         raise InputError(
-            f"group_pattern must capture digits as 'copy', got {text!r}. Path {path!r}. "
-            "Correct the pattern."
+            "group_pattern",
+            "capture digits as 'copy'",
+            f"{text!r}",
+            f"Path {path!r}. Correct the pattern.",
         )
     return int(text)

@@ -66,8 +66,10 @@ def read_joined(path: Path) -> dict[str, tuple[str, ...]]:
             raise ValueError("it lists no ids")
     except (OSError, ValueError, AttributeError, TypeError) as error:
         raise InputError(
-            f"{FLAG} must stand beside {path.name} as it was written, got {str(path)!r}, which "
-            f"can't be read ({error}). Put it back, or remove it."
+            FLAG,
+            f"stand beside {path.name} as it was written",
+            f"{str(path)!r}, which can't be read ({error})",
+            "Put it back, or remove it.",
         ) from error
     return {group: tuple(ids) for group, ids in found.items()}
 

@@ -7,6 +7,8 @@ from typing import Literal
 
 from pydantic import BaseModel, ConfigDict, Field, field_validator, model_validator
 
+from resnext.contracts.errors import InputError
+
 PARTS = ("train", "val", "test")
 UNUSED = "unused"
 COLUMNS = ["path", "label", "group", "copy", "split", "reason"]
@@ -77,9 +79,11 @@ class SplitSettings(BaseModel):
     def _shares_are_percent(cls, shares: tuple[float, ...]) -> tuple[float, ...]:
         train, val, test = shares
         if not (train > 0 and val >= 0 and test > 0 and abs(sum(shares) - 100) < 1e-6):
-            raise ValueError(
-                "shares must be three percentages that sum to 100, train and test above 0, got "
-                f"{train:g},{val:g},{test:g}. Give for example 70,10,20."
+            raise InputError(
+                "shares",
+                "be three percentages that sum to 100, train and test above 0",
+                f"{train:g},{val:g},{test:g}",
+                "Give for example 70,10,20.",
             )
         return shares
 
@@ -87,9 +91,11 @@ class SplitSettings(BaseModel):
     @classmethod
     def _fold_is_one_of_k(cls, fold: tuple[int, int] | None) -> tuple[int, int] | None:
         if fold is not None and not (fold[1] >= 2 and 1 <= fold[0] <= fold[1]):
-            raise ValueError(
-                f"fold must be I/K with K at least 2 and I from 1 to K, got {fold[0]}/{fold[1]}. "
-                "Give for example 1/5."
+            raise InputError(
+                "fold",
+                "be I/K with K at least 2 and I from 1 to K",
+                f"{fold[0]}/{fold[1]}",
+                "Give for example 1/5.",
             )
         return fold
 
@@ -101,21 +107,27 @@ class SplitSettings(BaseModel):
         try:
             groups = re.compile(pattern).groupindex
         except (re.error, OverflowError, RecursionError) as error:
-            raise ValueError(
-                f"group_pattern must be a regular expression, got {pattern!r}: {error}."
+            raise InputError(
+                "group_pattern",
+                "be a regular expression",
+                f"{pattern!r}: {error}",
             ) from error
         if "group" not in groups:
-            raise ValueError(
-                f"group_pattern must hold the named group 'group', got {pattern!r}. "
-                "Write for example (?P<group>P\\d+)_\\d+_(?P<copy>\\d+)."
+            raise InputError(
+                "group_pattern",
+                "hold the named group 'group'",
+                f"{pattern!r}",
+                "Write for example (?P<group>P\\d+)_\\d+_(?P<copy>\\d+).",
             )
         return pattern
 
     @model_validator(mode="after")
     def _folds_are_of_units(self) -> SplitSettings:
         if self.fold is not None and self.strategy not in ("grouped", "stratified"):
-            raise ValueError(
-                "fold must go with the strategy grouped or stratified, got "
-                f"{self.strategy}. Leave one of them out."
+            raise InputError(
+                "fold",
+                "go with the strategy grouped or stratified",
+                self.strategy,
+                "Leave one of them out.",
             )
         return self

@@ -82,9 +82,10 @@ class Told:
         before = ids_of(self.earlier, ids).values()
         if not {name for group in before for name in group} & set(ids):
             raise InputError(  # begins as `flows.retrain` expects it
-                f"keep_split must hold a picture that is here, got {quoted(found.names[0])}, where "
-                f"a picture is {quoted(found.images[0])}. Give the split.csv of these pictures, or "
-                "leave it out."
+                "keep_split",
+                "hold a picture that is here",
+                f"{quoted(found.names[0])}, where a picture is {quoted(found.images[0])}",
+                "Give the split.csv of these pictures, or leave it out.",
             )
 
     def _without_row(self) -> str:

@@ -409,6 +409,6 @@ def test_wrong_input_has_no_traceback_and_other_faults_have_one() -> None:
         command.run_command(broken, name="x", arguments=[])
 
     def wrong() -> None:
-        raise InputError("--x must be 1,\n got 2.")
+        raise InputError("--x", "be 1", "\n 2")
 
     assert command.run_command(wrong, name="x", arguments=[]) == 2

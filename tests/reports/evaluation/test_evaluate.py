@@ -15,7 +15,7 @@ from reports.evaluation.resampled import CLASS_SCORES, SCORES
 from reports.evaluation.sample import read_sample
 from reports.evaluation.settings import EvaluationSettings
 from reports.evaluation.wilson import NORMAL
-from reports.tables import read_table
+from resnext.contracts.tables import read_table
 from tests.reports.evaluation.samples import clustered, drawn, predictions
 
 CLASSES = ["a", "b", "c"]

@@ -11,7 +11,7 @@ from matplotlib.figure import Figure
 from matplotlib.patches import Rectangle
 
 from reports.figures.gallery import Scores
-from reports.tables import confusion_table
+from resnext.contracts.tables import confusion_table
 
 GRID = np.linspace(0, 1, 101)
 CLASS_SCORES = ("precision", "recall", "specificity", "f1", "auroc", "average_precision")

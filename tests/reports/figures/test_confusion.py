@@ -6,7 +6,7 @@ import pytest
 
 from reports.figures.confusion import plot_confusion
 from reports.figures.style import save_figure
-from reports.tables import confusion_table
+from resnext.contracts.tables import confusion_table
 from tests.reports.figures.samples import class_names, matrix, texts, tick_labels
 
 

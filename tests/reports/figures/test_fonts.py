@@ -7,7 +7,7 @@ from matplotlib import font_manager
 from reports.figures import fonts
 from reports.figures.confusion import plot_confusion
 from reports.figures.style import save_figure
-from reports.tables import confusion_table
+from resnext.contracts.tables import confusion_table
 from tests.reports.figures.samples import tick_labels
 
 CHINESE = "猴痘"

@@ -9,10 +9,11 @@ import pytest
 from matplotlib.figure import Figure
 from matplotlib.text import Text
 
-from reports import tables
 from reports.figures import gallery
 from reports.figures.discrimination import plot_roc
 from reports.figures.style import save_figure
+from resnext.contracts import tables
+from resnext.contracts.json_files import write_json
 from tests.reports.figures.samples import class_names, history, nothing, scores
 
 STEMS = [
@@ -122,8 +123,8 @@ def test_scores_are_read_as_they_were_written(tmp_path: Path) -> None:
     for name in ("roc", "precision_recall", "reliability", "confidences", "per_class"):
         tables.write_table(getattr(expected, name), tmp_path / f"{name}.csv")
     tables.write_confusion(expected.confusion, tmp_path / "confusion.csv")
-    tables.write_json(expected.metrics, tmp_path / "metrics.json")
-    tables.write_json(expected.calibration, tmp_path / "calibration.json")
+    write_json(expected.metrics, tmp_path / "metrics.json")
+    write_json(expected.calibration, tmp_path / "calibration.json")
     found = gallery.read_scores(tmp_path.joinpath)
     for name in ("roc", "reliability", "confusion"):
         assert getattr(found, name).to_csv() == getattr(expected, name).to_csv()

@@ -14,6 +14,7 @@ import pytest
 import torch
 from PIL import Image
 
+from resnext.contracts.json_files import write_json
 from resnext.contracts.tables import MANIFEST_COLUMNS, write_table
 from resnext.data.pixels import MEAN, STD, PackedPixels, Picture, pack
 from resnext.inference import explain
@@ -208,6 +209,6 @@ def test_the_same_pictures_give_the_same_bytes_twice(folder: Folder, tmp_path: P
         folder.add(f"cat/{number} \N{GREEK SMALL LETTER ALPHA}.jpg", "dog" if number else "cat")
     files = [tmp_path / "one.json", tmp_path / "other.json"]
     for file in files:
-        explain.write(folder.explained(), file)
+        write_json(folder.explained(), file)
     assert files[0].read_bytes() == files[1].read_bytes()
     assert len(json.loads(files[0].read_text(encoding="utf-8"))["pictures"]) == 3

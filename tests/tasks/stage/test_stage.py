@@ -50,7 +50,7 @@ def fail(work: Work, kind: str) -> None:
     """Fail."""
     CALLS.append(kind)
     (work.out / "half.txt").write_text("half")
-    raise {"input": InputError("--x must be 1, got 2."), "disk": OSError("disk")}[kind]
+    raise {"input": InputError("--x", "be 1", 2), "disk": OSError("disk")}[kind]
 
 
 @stage()
