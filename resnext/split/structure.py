@@ -48,7 +48,8 @@ _UUID = re.compile(r"[0-9a-f]{8}(-[0-9a-f]{4}){3}-[0-9a-f]{12}", re.IGNORECASE)
 _WORD = re.compile(r"[\W_]*\d*$|[\W_]+")  # what is left out of patient_07 to read its word
 _LONG_WORD = re.compile(r"[^\W\d_]{5,}")
 _DATE = re.compile(r"(19|20)\d\d(0[1-9]|1[0-2])(0[1-9]|[12]\d|3[01])(\d{6})?")
-_YEAR, _TIME = re.compile(r"(19|20)\d\d"), re.compile(r"[0-5]\d|\d{6,9}")
+_YEAR = re.compile(r"(19|20)\d\d")
+_TIME = re.compile(r"[0-5]\d|([01]\d|2[0-3])([0-5]\d){2}\d{0,3}")
 
 
 class Guess(NamedTuple):
@@ -89,9 +90,12 @@ def find_structure(paths: Sequence[str], labels: Sequence[str]) -> Guess | None:
 def doubt_of_groups(groups: pd.Series[str], labels: pd.Series[str]) -> str:
     """Say what in groups that a scheme reads speaks against them; empty where nothing does.
 
-    A word that names the image or its class, as in img12 or tile_03; a few groups that stand in
-    several classes each, as days or rows do, unless a word says that they are patients or slides.
+    A word that names the image or its class, as in img12 or tile_03; words before a number that
+    would be groups themselves, as names of patients are; a few groups that stand in several classes
+    each, as days or rows do, unless a word says that they are patients or slides.
     """
+    if _begin_with_names(groups, labels):
+        return f"what stands before the number in {groups.iloc[0]!r} seems to name who it is"
     word = re.match(r"[^\W\d_]*", groups.iloc[0])
     rank = _RANKS.get(word[0].lower(), LETTERS_RANK) if word else LETTERS_RANK
     if rank == COUNTER_RANK and word and len(word[0]) > 1:
@@ -99,6 +103,17 @@ def doubt_of_groups(groups: pd.Series[str], labels: pd.Series[str]) -> str:
     if rank >= LETTERS_RANK and _few_and_shared(groups, labels):
         return f"its {groups.nunique():,} groups would hold images of several classes each"
     return ""
+
+
+def _begin_with_names(groups: pd.Series[str], labels: pd.Series[str]) -> bool:
+    """Tell whether words stand before numbers that begin anew for each, as names before lesions.
+
+    Subtypes are fewer than what they are of.
+    """
+    words = groups.str.extract(r"^(?P<word>[^\W\d_]+)_(?P<number>\d+)$")
+    if words.isna().any(axis=None) or words["number"].nunique() >= words["word"].nunique():
+        return False
+    return _is_viable(_Field(words["word"], "", "", LETTERS_RANK, False, False), labels)
 
 
 # ---------------------------------------------------------------- folders and fields

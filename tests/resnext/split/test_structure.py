@@ -48,6 +48,12 @@ PLAIN = {
     "PAT_1516_1765_530": (
         lambda k, i: f"PAT_{1500 + patient(k, i)}_{3000 + patient(k, i, 2)}_{i}.png"
     ),
+    "initials, lesion, photograph": (
+        lambda k, i: f"{'XY'[k]}{chr(65 + i // 4)}_{i % 4 // 2 + 1}_{i % 2 + 1}.jpg"
+    ),
+    "a date, a number of six digits, a photograph": (
+        lambda k, i: f"202405{i // 4 % 9 + 10}_{104729 * (k + 1) + 7919 * (i // 4)}_{i % 4}.jpg"
+    ),
     "a folder a patient": lambda k, i: f"patient_{patient(k, i)}/IMG_{i % 4:04d}.jpg",
     "numbered folders": lambda k, i: f"{patient(k, i):03d}/left/{i % 4}.jpg",
     "patients below subtypes": (
