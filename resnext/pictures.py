@@ -25,7 +25,7 @@ from typing import TYPE_CHECKING
 
 from PIL import Image, ImageFile
 
-from resnext.deep import deep_colour, deep_grey, in_8_bits, rawmode_of, scaled
+from resnext.deep import correct_reading, deep_colour, deep_grey, in_8_bits, rawmode_of, scaled
 from resnext.depth import DEFAULT
 from resnext.errors import InputError
 from resnext.mending import JPEG_BEGIN, ended, rows_there, without_text, without_zeros
@@ -186,6 +186,7 @@ def _decode(
 ) -> Decoded:
     """Decode a picture as `decode` does, with nothing mended."""
     with _opened(data, max_pixels) as image:
+        correct_reading(image)
         rawmode = rawmode_of(image)  # first, since looking for EXIF loads a PNG
         orientation = _orientation(image)
         width, height = image.size
