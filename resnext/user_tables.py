@@ -39,7 +39,10 @@ BYTE_ORDER_MARKS = {  # the longer ones first: that of UTF-32 begins as that of 
 LOCAL = {"gb2312": "GB2312", "cp1252": "Windows-1252"}
 """What spreadsheets write where no Unicode is asked for; in the first, no odd byte can stand."""
 GUESSED = "is not in UTF-8 and was read as {}: if names are not found, save it as UTF-8"
-UNKNOWN = frozenset({"", "na", "n/a", "#n/a", "nan", "null", "none", "-", "?"})
+UNKNOWN = frozenset(
+    {"", "na", "n/a", "n.a.", "#n/a", "#ref!", "#value!", "nan", "null", "none", "nil", "unknown",
+     "missing", "not available", "-", "--", "?", ".", "<na>"}
+)  # fmt: skip
 """What stands in a cell of published metadata where nothing is known."""
 
 

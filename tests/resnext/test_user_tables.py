@@ -215,6 +215,45 @@ def test_ids_that_differ_in_case_or_blanks_alone_are_said(tmp_path: Path) -> Non
     )
 
 
+@pytest.mark.parametrize(
+    ("one", "other"),
+    [
+        ("7", "007"),
+        ("7", "7.0"),
+        ("P-01", "P1"),
+        ("P_1", "p 1"),
+        ("site=7", "Site 07"),
+        ("\uff11", "1"),
+    ],
+)
+def test_ids_that_a_spreadsheet_writes_in_two_ways_are_said(
+    tmp_path: Path, one: str, other: str
+) -> None:
+    told = found(tmp_path, f"path,group\na,{one}\nb,{other}\nc,Q\n", list("abc"))
+    (note,) = told.table.notes
+    assert note.startswith("ids of --groups that differ in ")
+    assert "alone count as different groups: " in note
+    assert repr(one) in note or ascii(one) in note
+    assert repr(other) in note
+
+
+@pytest.mark.parametrize(("one", "other"), [("1-12", "11-2"), ("P10", "P1"), ("7", "site=7")])
+def test_ids_that_differ_otherwise_are_no_matter(tmp_path: Path, one: str, other: str) -> None:
+    told = found(tmp_path, f"path,group\na,{one}\nb,{other}\n", list("ab"))
+    assert told.table.notes == []
+
+
+def test_a_group_called_unknown_is_said(tmp_path: Path) -> None:
+    told = found(tmp_path, "path,group\na,NA\nb,P1\nc,unknown\n", list("abc"))
+    assert told.answers("group", ONE_GROUP) == {"a": "NA", "b": "P1", "c": "unknown"}
+    assert told.table.notes == [
+        "2 of 3 rows of --groups are of a group called 'NA' and 'unknown': if it is not known "
+        "which one, remove these rows"
+    ]
+    told = found(tmp_path, "path,patient_id\na,Unknown\nb,P1\nc,#REF!\n", list("abc"))
+    assert told.answers("group", ONE_GROUP) == {"b": "P1"}
+
+
 # ---------------------------------------------------------------- names of images
 
 

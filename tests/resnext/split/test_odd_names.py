@@ -145,6 +145,23 @@ def test_no_image_is_lost_and_no_guess_goes_unsaid(name: Name, groups: int, tmp_
     assert_nobody_says_that_nothing_leaks(division)
 
 
+def test_groups_that_two_people_wrote_in_two_ways_are_said(tmp_path: Path) -> None:
+    draw(
+        tmp_path,
+        lambda k, i: f"{'Pp'[i % 2]}at{6 * k + i // 4 + 1:0{1 + i // 2 % 2 * 2}d}_{i % 4}.png",
+    )
+    found = divided(tmp_path, group_pattern=r"(?P<group>[Pp]at\d+)_").leakage["warnings"]
+    by = r"ids by --group-pattern (?P<group>[Pp]at\d+)_ that differ in"
+    assert found[:2] == [
+        f"{by} case or blanks alone count as different groups: "
+        "'Pat001' and 'pat001'; 'Pat002' and 'pat002'; 'Pat003' and 'pat003'; "
+        "'Pat004' and 'pat004'; 'Pat005' and 'pat005'; 24 in total",
+        f"{by} leading zeros, marks or a .0 alone count as different groups: "
+        "'Pat001' and 'Pat1'; 'Pat002' and 'Pat2'; 'Pat003' and 'Pat3'; "
+        "'Pat004' and 'Pat4'; 'Pat005' and 'Pat5'; 12 in total",
+    ]
+
+
 def test_an_unknown_naming_is_told_with_a_pattern_that_can_be_copied(tmp_path: Path) -> None:
     draw(tmp_path, lambda _, i: f"{'abcdef'[i // 4]} type/{i}.png")
     (warning,) = divided(tmp_path).leakage["warnings"]
