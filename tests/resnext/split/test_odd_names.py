@@ -386,6 +386,18 @@ def test_an_error_that_follows_from_a_guess_names_scheme_group_and_what_helps(
         assert used(divided(tmp_path, **way)) == 48
 
 
+def test_where_all_are_called_copies_a_pattern_without_copies_helps(tmp_path: Path) -> None:
+    draw(tmp_path, lambda k, i: f"pat{6 * k + i // 4}-{i % 4 + 1}.png")
+    with pytest.raises(InputError) as caught:
+        divided(tmp_path, group_pattern=r"(?P<group>pat\d+)-(?P<copy>\d)")
+    assert str(caught.value).endswith(
+        "All pictures of a class are copies by their names (no number, or 0, is a photograph). "
+        "Add pictures of other patients, remove the folder, or give a --group-pattern without "
+        "'copy' if these are no copies."
+    )
+    assert used(divided(tmp_path, group_pattern=r"(?P<group>pat\d+)-(\d)")) == 48
+
+
 def test_a_remedy_that_can_not_help_is_not_named(tmp_path: Path) -> None:
     draw(tmp_path, lambda _, i: f"x{i:03d}y.png", 6, lambda k, i: scene(k * (i + 1)))
     with pytest.raises(InputError, match="Class folder 'mel' holds 1 group, but") as caught:
