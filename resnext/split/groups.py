@@ -372,7 +372,8 @@ def _judge(scheme: Scheme, pictures: pd.DataFrame, words: Words | None) -> Readi
     speak = copies and bool((read["copy"] > 0).any())
     wrong = _giant_group(read)
     if not wrong and not speak:
-        wrong = doubt_of_groups(read.loc[fits, "group"], read.loc[fits, "label"])
+        rows = read.loc[fits, ["group", "label", "path"]].reset_index(drop=True)
+        wrong = doubt_of_groups(rows["group"], rows["label"], rows["path"].tolist())
     if not wrong:
         pattern = scheme.pattern if copies else scheme.without_copies
         return Reading(scheme.name, pattern, guessed=not certain, but=doubt)

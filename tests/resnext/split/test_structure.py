@@ -54,6 +54,11 @@ PLAIN = {
     "a date, a number of six digits, a photograph": (
         lambda k, i: f"202405{i // 4 % 9 + 10}_{104729 * (k + 1) + 7919 * (i // 4)}_{i % 4}.jpg"
     ),
+    "a number, a visit": lambda k, i: f"{patient(k, i):03d}_visit{i % 4 + 1}_{i % 2}.jpg",
+    "a visit, a number": lambda k, i: f"visit{i % 4 + 1}_{patient(k, i):03d}_1.jpg",
+    "a name, a lesion": lambda k, i: f"{NAMES[i // 4]}{'ab'[k] * k}_lesion{i % 4 + 1}_1.jpg",
+    "a folder a patient, lesions": lambda k, i: f"{patient(k, i)}/lesion{i % 4 + 1}_1.jpg",
+    "a folder a patient, visits": lambda k, i: f"{patient(k, i)}/visit{i % 4 + 1}/1.jpg",
     "a folder a patient": lambda k, i: f"patient_{patient(k, i)}/IMG_{i % 4:04d}.jpg",
     "numbered folders": lambda k, i: f"{patient(k, i):03d}/left/{i % 4}.jpg",
     "patients below subtypes": (
@@ -103,6 +108,10 @@ NOT_PLAIN = {
     ),
     "a phone's date and time": (
         lambda _, i: f"IMG_202405{i % 9 + 1:02d}_10{i:02d}{i:02d}.jpg",
+        True,
+    ),
+    "bursts of a phone": (
+        lambda k, i: f"IMG_20240517_1{k}{i // 4:02d}00_BURST{i % 4 + 1:03d}.jpg",
         True,
     ),
     "a date and a number": (lambda _, i: f"2024-05-{i % 9 + 1:02d}_{i // 9 + 1:03d}.jpg", True),
