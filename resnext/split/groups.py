@@ -27,7 +27,7 @@ from resnext.errors import InputError
 from resnext.manifest.hashing import Words
 from resnext.split.likeness import Likeness, compare_copies
 from resnext.split.settings import OFFENDERS
-from resnext.split.structure import Guess, doubt_of_groups, find_structure
+from resnext.split.structure import Guess, counts_anew, doubt_of_groups, find_structure
 from resnext.user_tables import (
     GROUP,
     IMAGE,
@@ -370,10 +370,10 @@ def _judge(scheme: Scheme, pictures: pd.DataFrame, words: Words | None) -> Readi
     read = _as_table(pictures, names)
     copies, doubt, certain = _judge_copies(read, names, words)
     speak = copies and bool((read["copy"] > 0).any())
-    wrong = _giant_group(read)
+    rows = read.loc[fits].reset_index(drop=True)
+    wrong = _giant_group(read) or counts_anew(rows["group"], rows["label"], rows["path"].tolist())
     if not wrong and not speak:
-        rows = read.loc[fits, ["group", "label", "path"]].reset_index(drop=True)
-        wrong = doubt_of_groups(rows["group"], rows["label"], rows["path"].tolist())
+        wrong = doubt_of_groups(rows["group"], rows["label"])
     if not wrong:
         pattern = scheme.pattern if copies else scheme.without_copies
         return Reading(scheme.name, pattern, guessed=not certain, but=doubt)

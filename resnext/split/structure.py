@@ -87,21 +87,25 @@ def find_structure(paths: Sequence[str], labels: Sequence[str]) -> Guess | None:
     return min(guesses, key=lambda guess: (not guess.plain, guess.rank), default=None)
 
 
-def doubt_of_groups(groups: pd.Series[str], labels: pd.Series[str], paths: Sequence[str]) -> str:
-    """Say what in groups that a scheme reads speaks against them; empty where nothing does.
-
-    A word that names the image or its class, as in img12 or tile_03; words before a number that
-    would be groups themselves, as names of patients are; folders in each of which they begin anew;
-    a few groups that stand in several classes each, as days or rows do, unless a word says that
-    they are patients or slides.
-    """
-    if _begin_with_names(groups, labels):
-        return f"what stands before the number in {groups.iloc[0]!r} seems to name who it is"
+def counts_anew(groups: pd.Series[str], labels: pd.Series[str], paths: Sequence[str]) -> str:
+    """Say that groups count anew in each folder or for each value of a field; empty if not so."""
     found = _Field(groups, "", "", LETTERS_RANK, False, False)
     folders, names = _folders(paths, labels.tolist()), _fields(_stems(paths), _TOKEN)
     fields = [*_likely(folders, labels), found, *_likely(names, labels)]
     if _begins_anew(found, fields, labels):
         return f"{groups.iloc[0]!r} and the like count anew in what seem to be groups"
+    return ""
+
+
+def doubt_of_groups(groups: pd.Series[str], labels: pd.Series[str]) -> str:
+    """Say what in groups that a scheme reads speaks against them; empty where nothing does.
+
+    A word that names the image or its class, as in img12 or tile_03; words before a number that
+    would be groups themselves, as names of patients are; a few groups that stand in several classes
+    each, as days or rows do, unless a word says that they are patients or slides.
+    """
+    if _begin_with_names(groups, labels):
+        return f"what stands before the number in {groups.iloc[0]!r} seems to name who it is"
     word = re.match(r"[^\W\d_]*", groups.iloc[0])
     rank = _RANKS.get(word[0].lower(), LETTERS_RANK) if word else LETTERS_RANK
     if rank == COUNTER_RANK and word and len(word[0]) > 1:
@@ -281,10 +285,18 @@ def _begins_anew(field: _Field, fields: Sequence[_Field], labels: pd.Series[str]
         if not is_more or other.is_doubtful or other.is_last or other.rank == COUNTER_RANK:
             continue
         purer = int(_is_pure(other.values, labels)) - int(is_pure)
-        stands = (other.values.groupby(field.values).nunique() > 1).mean() >= HOLDS
-        if stands and (purer > 0 or (purer == 0 and before)):
+        if _crosses(field, other) and (purer > 0 or (purer == 0 and before)):
             return True
     return False
+
+
+def _crosses(field: _Field, other: _Field) -> bool:
+    """Tell whether most values of each of two fields stand with several of the other one."""
+    with_several = other.values.groupby(field.values).nunique() > 1
+    return bool(
+        with_several.mean() >= HOLDS
+        and (field.values.groupby(other.values).nunique() > 1).mean() >= REPEATS
+    )
 
 
 def _guess(field: _Field, labels: pd.Series[str], *, plain: bool) -> Guess:

@@ -217,6 +217,27 @@ def test_copies_that_may_be_frames_are_a_guess_and_their_count_is_a_warning(tmp_
     assert re.match(r"\d+ images take part in nothing", listed.leakage["warnings"][0])
 
 
+def test_copies_of_lesions_that_count_anew_in_each_folder_are_a_guess(tmp_path: Path) -> None:
+    for k, label in enumerate(CLASSES):
+        for i in range(96):
+            patient, lesion, photograph, copy = (i // 16, i // 4 % 4, 0, i % 4)
+            path = (
+                tmp_path
+                / label
+                / f"{6 * k + patient:03d}"
+                / f"mole{lesion}_{photograph}_{copy}.png"
+            )
+            path.parent.mkdir(parents=True, exist_ok=True)
+            turned = [None, 0, 1, 3][copy]
+            image = scene(1000 * k + i // 4)
+            (image if turned is None else image.transpose(Image.Transpose(turned))).save(path)
+    division = divided(tmp_path)
+    assert division.leakage["scheme"]["groups_known"] is False
+    warnings = division.leakage["warnings"]
+    assert warnings[0].startswith("the groups are only guessed, by ")
+    assert straddling(division, lambda path: path.rpartition("_")[0]) == 0
+
+
 def test_frames_of_a_fixed_camera_are_no_copies(tmp_path: Path) -> None:
     draw(tmp_path, lambda k, i: f"C{6 * k + i // 4:02d}_{i % 4 // 2}_{i % 2}.png", 24, fixed_camera)
     division = divided(tmp_path, near_duplicates="report")

@@ -89,6 +89,10 @@ OTHERS = {
         24,
     ),
     "crops of an image": (lambda k, i: f"img_{100 * k + i // 4}_{i % 4}.jpg", 24),
+    "patients in both classes, crops of their photographs": (
+        lambda k, i: f"K{i // 4:02d}_{48 * k + i // 2:04d}_{i % 2}.jpg",
+        12,
+    ),
     "both eyes": (lambda k, i: f"{50 * k + i // 2}_{('left', 'right')[i % 2]}.jpg", 48),
     "Roboflow": (lambda k, i: f"IMG_{100 * k + i // 3:04d}_jpg.rf.{i:032x}.jpg", 32),
 }  # fmt: skip
