@@ -193,10 +193,13 @@ def _cells(file: _File, text: str, separator: str) -> tuple[list[str], list[list
     lines = io.StringIO(text, newline=None)
     spaced = f'{separator} "' in text
     reader = csv.reader(lines, delimiter=separator, strict=True, skipinitialspace=spaced)
+    limit = csv.field_size_limit(max(len(text), 1))  # a cell may hold a mask or a polygon
     try:
         found = [(reader.line_num, row) for row in reader if any(map(str.strip, row))]
     except csv.Error as error:
         raise file.no_table(f"line {reader.line_num} can't be read ({error})") from error
+    finally:
+        csv.field_size_limit(limit)
     if not found:
         raise file.no_table("it is empty")
     (_, header), *rows = found

@@ -1,5 +1,6 @@
 """Tables as users bring them: each is read, each row finds its image, or it is said why."""
 
+import csv
 import unicodedata
 from collections.abc import Callable
 from pathlib import Path
@@ -193,6 +194,13 @@ def test_two_columns_that_could_both_be_meant_are_refused_and_renaming_one_helps
     assert said.endswith("Rename or remove all but one.")
     name, one, _ = header.split(",")
     assert groups(tmp_path, f"{name},{one},arm\nx/1.jpg,P,Q\n", ["x/1.jpg"]) == {"x/1.jpg": "P"}
+
+
+def test_cells_of_other_columns_may_be_very_long(tmp_path: Path) -> None:
+    before = csv.field_size_limit()
+    text = f"path,group,mask\nx/1.jpg,P,{'1 2 ' * 50_000}\n"
+    assert groups(tmp_path, text, ["x/1.jpg"]) == {"x/1.jpg": "P"}
+    assert csv.field_size_limit() == before
 
 
 # ---------------------------------------------------------------- ids
