@@ -39,7 +39,10 @@ BYTE_ORDER_MARKS = {  # the longer ones first: that of UTF-32 begins as that of 
 LOCAL = {"gb2312": "GB2312", "cp1252": "Windows-1252"}
 """What spreadsheets write where no Unicode is asked for; in the first, no odd byte can stand."""
 GUESSED = "is not in UTF-8 and was read as {}: if names are not found, save it as UTF-8"
-UNKNOWN = frozenset({"", "na", "n/a", "#n/a", "nan", "null", "none", "-", "?"})
+UNKNOWN = frozenset(
+    {"", "na", "n/a", "n.a.", "#n/a", "#ref!", "#value!", "nan", "null", "none", "nil", "unknown",
+     "missing", "not available", "-", "--", "?", ".", "<na>"}
+)  # fmt: skip
 """What stands in a cell of published metadata where nothing is known."""
 
 
@@ -195,10 +198,13 @@ def _cells(file: _File, text: str, separator: str) -> tuple[list[str], list[list
     lines = io.StringIO(text, newline=None)
     spaced = f'{separator} "' in text
     reader = csv.reader(lines, delimiter=separator, strict=True, skipinitialspace=spaced)
+    limit = csv.field_size_limit(max(len(text), 1))  # a cell may hold a mask or a polygon
     try:
         found = [(reader.line_num, row) for row in reader if any(map(str.strip, row))]
     except csv.Error as error:
         raise file.no_table(f"line {reader.line_num} can't be read ({error})") from error
+    finally:
+        csv.field_size_limit(limit)
     if not found:
         raise file.no_table("it is empty")
     (_, header), *rows = found

@@ -26,7 +26,14 @@ from typing import TYPE_CHECKING
 from PIL import Image, ImageFile
 
 from resnext.contracts.errors import InputError
-from resnext.data.decoding.deep import deep_colour, deep_grey, in_8_bits, rawmode_of, scaled
+from resnext.data.decoding.deep import (
+    correct_reading,
+    deep_colour,
+    deep_grey,
+    in_8_bits,
+    rawmode_of,
+    scaled,
+)
 from resnext.data.decoding.depth import DEFAULT
 from resnext.data.decoding.mending import JPEG_BEGIN, ended, rows_there, without_text, without_zeros
 from resnext.data.processes import taking_turns
@@ -182,6 +189,7 @@ def _decode(
 ) -> Decoded:
     """Decode a picture as `decode` does, with nothing mended."""
     with _opened(data, max_pixels) as image:
+        correct_reading(image)
         rawmode = rawmode_of(image)  # first, since looking for EXIF loads a PNG
         orientation = _orientation(image)
         width, height = image.size

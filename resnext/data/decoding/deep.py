@@ -30,8 +30,9 @@ from resnext.data.decoding.depth import (
 if TYPE_CHECKING:  # it takes a while to import, and processes that scan don't need it
     from resnext.data.decoding.levels import Levels
 
-PHOTOMETRIC, SAMPLE_FORMAT, GDAL_NODATA = 262, 339, 42113  # TIFF tags
-WHITE_IS_ZERO, UNSIGNED = 0, 1  # values of the first two
+BITS, PHOTOMETRIC, PLANES, SAMPLE_FORMAT, GDAL_NODATA = 258, 262, 284, 339, 42113  # TIFF tags
+WHITE_IS_ZERO, APART, UNSIGNED, SIGNED = 0, 2, 1, 2  # values of the second to the fourth
+MISREAD = "Pillow misreads TIFFs of this kind (separate planes, signed 8 bits): save it another way"
 
 
 class Deep(NamedTuple):
@@ -64,6 +65,36 @@ def _measured(deep: Deep) -> Range:
     return measure(deep.values, deep.kind, deep.nodata)
 
 
+def correct_reading(image: ImageFile.ImageFile) -> None:
+    """Set right how Pillow will read a TIFF, before it is loaded.
+
+    libtiff gives numbers in the machine's order of bytes, whatever that of the file is. Of separate
+    planes that are not compressed Pillow drops how they are stored.
+
+    Raises:
+        ValueError: Pillow would take its numbers for others, and can't be told.
+    """
+    tags: Any = getattr(image, "tag_v2", None)
+    if tags is None:
+        return
+    bits, kinds = tags.get(BITS, (1,)), tags.get(SAMPLE_FORMAT, (UNSIGNED,))
+    plain = all(each.codec_name != "libtiff" for each in image.tile)
+    lost = len(bits) > 1 or tags.prefix == b"MM" if bits[0] > 8 else _white_is_zero(tags)
+    apart = tags.get(PLANES) == APART and (image.mode == "LA" or (plain and lost))
+    if apart or (bits[0] == 8 and kinds[0] == SIGNED):
+        raise ValueError(MISREAD)
+    if not plain:
+        image.tile = [each._replace(args=_in_native_order(each.args)) for each in image.tile]
+
+
+def _in_native_order(args: Any) -> tuple[Any, ...]:
+    return re.sub(r"^([FI];\d\d)B", r"\1N", args[0]), *args[1:]
+
+
+def _white_is_zero(tags: Any) -> bool:
+    return bool(tags.get(PHOTOMETRIC) == WHITE_IS_ZERO)
+
+
 def deep_grey(image: Image.Image) -> Deep | None:
     """Give the values of a picture of one deep channel; None for any other picture."""
     if image.mode not in ("I", "F") and not image.mode.startswith("I;"):
@@ -78,7 +109,7 @@ def deep_grey(image: Image.Image) -> Deep | None:
         kind = WHOLE
         if tags and tags.get(SAMPLE_FORMAT, (UNSIGNED,))[0] == UNSIGNED:
             values = values.view(np.uint32)  # which Pillow takes for signed
-    return Deep(values, kind, tags.get(PHOTOMETRIC) == WHITE_IS_ZERO, _nodata(tags))
+    return Deep(values, kind, _white_is_zero(tags), _nodata(tags))
 
 
 def _nodata(tags: Any) -> float | None:

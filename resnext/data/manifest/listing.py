@@ -28,7 +28,7 @@ SYSTEM_NAMES = frozenset({
     "thefindbycontentfolder",
     # Windows
     "thumbs.db", "ehthumbs.db", "ehthumbs_vista.db", "desktop.ini", "$recycle.bin", "recycler",
-    "recycled", "system volume information", *(f"found.{number:03}" for number in range(1000)),
+    "system volume information", "dfsrprivate", *(f"found.{number:03}" for number in range(1000)),
     # Linux and Android: what fsck found
     "lost+found", "lost.dir",
     # NAS: Synology and TerraMaster, QNAP and Asustor, NetApp

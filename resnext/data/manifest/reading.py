@@ -32,7 +32,7 @@ from resnext.data.processes import map_apart
 
 CHUNK = 32  # pictures handed to a process at a time
 WORTH_A_POOL = 32 << 20  # bytes to read from which starting processes pays
-READER = f"5 Pillow {PIL.__version__}"  # what was read by another reader is read again
+READER = f"6 Pillow {PIL.__version__}"  # what was read by another reader is read again
 
 LEAST_ROWS = 0.25  # share of its rows that a JPEG without its end must have to be of use
 SEVERAL = frozenset({"TIFF", "GIF", "WEBP", "AVIF", "MPO", "PNG"})  # formats of pages or frames

@@ -75,7 +75,7 @@ def scan(
     labelled = pd.Series([labels[name] for name in folders], dtype="str")
     manifest = _typed(done.manifest.assign(label=labelled)[MANIFEST_COLUMNS])
     found = replace(done, manifest=manifest, warnings=tuple(folder_warnings(labels)))
-    _require_two_classes(root, found)
+    _require_two_classes(root, found, depth)
     return found
 
 
@@ -219,17 +219,25 @@ def _require_pictures(argument: str, root: Path, found: Scan) -> None:
     )
 
 
-def _require_two_classes(root: Path, found: Scan) -> None:
+def _require_two_classes(root: Path, found: Scan, depth: int) -> None:
     """Raise an InputError where fewer than two classes hold a readable picture."""
     _require_pictures("data", root, found)
     labels = sorted(found.manifest["label"].unique())
     if len(labels) < 2:
+        below = (path.split("/")[depth:-1] for path in found.manifest["path"].tolist())
+        inner = sorted({folders[0] for folders in below if folders})
+        remedy = "Add pictures of a second class."
+        if len(inner) > 1:
+            remedy = (
+                f"If {inner[0]!r} and {inner[1]!r} are classes, put them in the place of "
+                f"{labels[0]!r}, as links if need be; else add pictures of a second class."
+            )
         bad = f": {name_faults(found.quarantine)}" if len(found.quarantine) else ""
         raise InputError(
             "data",
             "hold readable pictures of at least 2 classes",
             f"only {labels[0]!r}{bad}",
-            f"Folder {str(root)!r}. Add pictures of a second class.",
+            f"Folder {str(root)!r}. {remedy}",
         )
 
 

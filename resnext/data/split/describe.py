@@ -14,7 +14,7 @@ from resnext.data.split.conflicts import CONFLICT
 from resnext.data.split.draw import COPY_HELD_OUT
 from resnext.data.split.duplicates import TO_JUDGE
 from resnext.data.split.given import NOT_GIVEN
-from resnext.data.split.groups import EACH_ALONE, Naming
+from resnext.data.split.groups import EACH_ALONE, Naming, alike_notes
 from resnext.data.split.settings import OFFENDERS, PARTS, UNUSED
 from resnext.data.user_tables import shown
 
@@ -52,6 +52,7 @@ def group_warnings(naming: Naming, drawn: pd.DataFrame) -> list[str]:
         _guessed(naming) if naming.guessed else "",
         _not_known(naming) if naming.unknown else "",
         _left_out(naming, left_out) if left_out else "",
+        *_alike(naming),
     ]
     return [warning for warning in found if warning]
 
@@ -150,6 +151,14 @@ def _not_known(naming: Naming) -> str:
         + (f", perhaps --group-pattern {shlex.quote(proposal)}" if proposal else "")
         + f"; {EACH_ALONE} says that every image is a group of its own"
     )
+
+
+def _alike(naming: Naming) -> list[str]:
+    """Say which groups that names and folders tell may be one, written in two ways."""
+    if naming.listed == len(naming.pictures):
+        return []
+    groups = naming.pictures["group"]
+    return alike_notes(groups[groups != naming.pictures["path"]], f"by {naming.scheme}")
 
 
 def _left_out(naming: Naming, count: int) -> str:

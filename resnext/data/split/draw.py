@@ -248,9 +248,16 @@ def _ways_out(mine: pd.DataFrame, parts: int, settings: SplitSettings, *, named:
         ways.append(f"say with `groups` or `group_pattern` who is who{alone}")
     if grouped and enough(_photographs(usable)):
         ways.append("use `split` stratified")
+    if _are_all_copies(mine):
+        ways.append("give a `group_pattern` without 'copy' if these are no copies")
     if mine["conflict"].str.startswith(f"{CONFLICT}: nearly").any():
         ways.append("use `near_duplicates` report")
     return ways
+
+
+def _are_all_copies(mine: pd.DataFrame) -> bool:
+    """Tell whether a class holds no photograph, but what the names call copies."""
+    return bool((mine["copy"].fillna(0) > 0).groupby(mine["label"]).all().any())
 
 
 def _largest_groups(pictures: pd.DataFrame, few: Mapping[str, int]) -> str:
@@ -272,6 +279,10 @@ def _why_few(mine: pd.DataFrame) -> str:
         return (
             f"{conflicts:,} of their {len(mine):,} pictures are left out, since the same picture "
             "stands under another class. "
+        )
+    if _are_all_copies(mine):
+        return (
+            "All pictures of a class are copies by their names (no number, or 0, is a photograph). "
         )
     if mine["id"].nunique() > mine["group"].nunique():
         return "Identical and nearly identical pictures are one group. "

@@ -15,7 +15,7 @@ from __future__ import annotations
 
 import re
 import unicodedata
-from collections.abc import Mapping, Sequence
+from collections.abc import Callable, Iterable, Mapping, Sequence
 from dataclasses import dataclass, replace
 from pathlib import Path
 from typing import NamedTuple
@@ -27,7 +27,7 @@ from resnext.contracts.errors import InputError
 from resnext.data.manifest.hashing import Words
 from resnext.data.split.likeness import Likeness, compare_copies
 from resnext.data.split.settings import OFFENDERS
-from resnext.data.split.structure import Guess, doubt_of_groups, find_structure
+from resnext.data.split.structure import Guess, counts_anew, doubt_of_groups, find_structure
 from resnext.data.user_tables import (
     GROUP,
     IMAGE,
@@ -191,8 +191,8 @@ def read_groups(path: Path) -> UserTable:
     if table.rows.empty:
         raise table.wrong("name the group of a picture", "none", remedy)
     written = table.rows["group"].tolist()
-    ids = [unicodedata.normalize("NFC", name.strip()) for name in written]
-    notes = [*_alike_notes(written, ids), *_meaning_notes(table)]
+    ids = list(map(_clean, written))
+    notes = [*alike_notes(written), *_meaning_notes(table)]
     table = replace(
         table,
         rows=table.rows.assign(group=pd.Series(ids, dtype="str")),
@@ -216,41 +216,61 @@ def _without_empty(table: UserTable) -> UserTable:
     """
     heading, groups = table.headings["group"], table.rows["group"]
     ours = bare(heading) == GROUP.name
-    empty = groups == "" if ours else groups.str.casefold().isin(list(UNKNOWN))
-    if not empty.any():
-        return table
-    if ours or empty.all():
+    unknown = groups.str.casefold().isin(list(UNKNOWN))
+    empty = groups == "" if ours else unknown
+    if (ours and empty.any()) or empty.all():
         first = quoted(table.rows.loc[empty, "path"].iloc[0])
         raise table.wrong(
             "name a group for each path", f"none for {first}", "Fill it in or remove the row."
         )
-    note = f"{empty.sum():,} of {len(groups):,} rows of --groups name no {quoted(heading)}"
+    if not unknown.any():
+        return table
+    note = f"{unknown.sum():,} of {len(groups):,} rows of --groups "
+    if ours:
+        names = " and ".join(map(quoted, sorted(set(groups[unknown]))))
+        note += f"are of a group called {names}: if it is not known which one, remove these rows"
+    else:
+        note += f"name no {quoted(heading)}"
     rows = table.rows[~empty].reset_index(drop=True)
     return replace(table, rows=rows, notes=[*table.notes, note])
 
 
-def _alike_notes(written: list[str], ids: list[str]) -> list[str]:
+def alike_notes(written: Iterable[str], whose: str = "of --groups") -> list[str]:
     """Say which ids look alike: those that count as one group, and those that do not."""
-    spelt: dict[str, set[str]] = {}
-    for name, clean in zip(written, ids, strict=True):
-        spelt.setdefault(clean, set()).add(name)
-    alike: dict[str, set[str]] = {}
-    for clean in spelt:
-        alike.setdefault("".join(clean.casefold().split()), set()).add(clean)
-    said = {
-        "blanks around or Unicode form alone count as one group": spelt,
-        "case or blanks alone count as different groups": alike,
-    }
-    return [
-        f"ids of --groups that differ in {what}: {_pairs(found)}"
-        for what, found in said.items()
-        if any(len(names) > 1 for names in found.values())
-    ]
+    left, notes = sorted(set(written)), []
+    for what, form in ALIKE.items():
+        found: dict[str, list[str]] = {}
+        for name in left:
+            found.setdefault(form(name), []).append(name)
+        if len(found) < len(left):
+            notes.append(f"ids {whose} that differ in {what}: {_pairs(found.values())}")
+        left = [min(names) for names in found.values()]
+    return notes
 
 
-def _pairs(found: Mapping[str, set[str]]) -> str:
+def _without_zeros(name: str) -> str:
+    """Give letters and numbers as a spreadsheet may keep them: 007 and 7.0 are 7, P-01 is P1."""
+    name = unicodedata.normalize("NFKC", name).casefold()
+    parts = re.findall(r"\d+|[^\W\d_]+", re.sub(r"^(\d+)\.0+$", r"\1", name))
+    return " ".join(part.lstrip("0") or "0" for part in parts) or name
+
+
+def _clean(name: str) -> str:
+    """Give an id as it counts."""
+    return unicodedata.normalize("NFC", name.strip())
+
+
+ALIKE: dict[str, Callable[[str], str]] = {
+    "blanks around or Unicode form alone count as one group": _clean,
+    "case or blanks alone count as different groups": lambda name: "".join(name.casefold().split()),
+    "leading zeros, marks or a .0 alone count as different groups": _without_zeros,
+}
+"""What ids can differ in, from the least on, with what is left without it."""
+
+
+def _pairs(found: Iterable[Sequence[str]]) -> str:
     """Name the first five sets of several names, then the total."""
-    pairs = [" and ".join(map(quoted, sorted(names))) for names in found.values() if len(names) > 1]
+    pairs = [" and ".join(map(quoted, names)) for names in found if len(names) > 1]
     more = f"; {len(pairs):,} in total" if len(pairs) > OFFENDERS else ""
     return "; ".join(sorted(pairs)[:OFFENDERS]) + more
 
@@ -350,9 +370,10 @@ def _judge(scheme: Scheme, pictures: pd.DataFrame, words: Words | None) -> Readi
     read = _as_table(pictures, names)
     copies, doubt, certain = _judge_copies(read, names, words)
     speak = copies and bool((read["copy"] > 0).any())
-    wrong = _giant_group(read)
+    rows = read.loc[fits].reset_index(drop=True)
+    wrong = _giant_group(read) or counts_anew(rows["group"], rows["label"], rows["path"].tolist())
     if not wrong and not speak:
-        wrong = doubt_of_groups(read.loc[fits, "group"], read.loc[fits, "label"])
+        wrong = doubt_of_groups(rows["group"], rows["label"])
     if not wrong:
         pattern = scheme.pattern if copies else scheme.without_copies
         return Reading(scheme.name, pattern, guessed=not certain, but=doubt)

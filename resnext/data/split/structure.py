@@ -29,7 +29,7 @@ MOST_FIELDS = 12
 WORDS = (  # that name a group, the widest first
     "p pat patient pt subj subject sub sbj person participant donor animal mouse rat case id",
     "slide wsi specimen biopsy sample block plate plant study exam series session visit",
-    "video vid clip movie seq sequence scene track burst well",
+    "video vid clip movie seq sequence scene track well",
     "lesion les nodule wound tooth leaf",
 )
 COUNTERS = (  # that name the image itself, what is in it, or its class
@@ -48,7 +48,8 @@ _UUID = re.compile(r"[0-9a-f]{8}(-[0-9a-f]{4}){3}-[0-9a-f]{12}", re.IGNORECASE)
 _WORD = re.compile(r"[\W_]*\d*$|[\W_]+")  # what is left out of patient_07 to read its word
 _LONG_WORD = re.compile(r"[^\W\d_]{5,}")
 _DATE = re.compile(r"(19|20)\d\d(0[1-9]|1[0-2])(0[1-9]|[12]\d|3[01])(\d{6})?")
-_YEAR, _TIME = re.compile(r"(19|20)\d\d"), re.compile(r"[0-5]\d|\d{6,9}")
+_YEAR = re.compile(r"(19|20)\d\d")
+_TIME = re.compile(r"[0-5]\d|([01]\d|2[0-3])([0-5]\d){2}\d{0,3}")
 
 
 class Guess(NamedTuple):
@@ -80,18 +81,31 @@ def find_structure(paths: Sequence[str], labels: Sequence[str]) -> Guess | None:
     """Find the level or field that may tell groups; None where nothing repeats."""
     if not paths:
         return None
-    label = pd.Series(list(labels), dtype="str")
-    found = [_choose(_folders(paths, labels), label), _of_names(paths, label)]
+    label, folders = pd.Series(list(labels), dtype="str"), _folders(paths, labels)
+    found = [_choose(folders, label), _of_names(paths, label, folders)]
     guesses = [guess for guess in found if guess is not None]
     return min(guesses, key=lambda guess: (not guess.plain, guess.rank), default=None)
+
+
+def counts_anew(groups: pd.Series[str], labels: pd.Series[str], paths: Sequence[str]) -> str:
+    """Say that groups count anew in each folder or for each value of a field; empty if not so."""
+    found = _Field(groups, "", "", LETTERS_RANK, False, False)
+    folders, names = _folders(paths, labels.tolist()), _fields(_stems(paths), _TOKEN)
+    fields = [*_likely(folders, labels), found, *_likely(names, labels)]
+    if _begins_anew(found, fields, labels):
+        return f"{groups.iloc[0]!r} and the like count anew in what seem to be groups"
+    return ""
 
 
 def doubt_of_groups(groups: pd.Series[str], labels: pd.Series[str]) -> str:
     """Say what in groups that a scheme reads speaks against them; empty where nothing does.
 
-    A word that names the image or its class, as in img12 or tile_03; a few groups that stand in
-    several classes each, as days or rows do, unless a word says that they are patients or slides.
+    A word that names the image or its class, as in img12 or tile_03; words before a number that
+    would be groups themselves, as names of patients are; a few groups that stand in several classes
+    each, as days or rows do, unless a word says that they are patients or slides.
     """
+    if _begin_with_names(groups, labels):
+        return f"what stands before the number in {groups.iloc[0]!r} seems to name who it is"
     word = re.match(r"[^\W\d_]*", groups.iloc[0])
     rank = _RANKS.get(word[0].lower(), LETTERS_RANK) if word else LETTERS_RANK
     if rank == COUNTER_RANK and word and len(word[0]) > 1:
@@ -99,6 +113,17 @@ def doubt_of_groups(groups: pd.Series[str], labels: pd.Series[str]) -> str:
     if rank >= LETTERS_RANK and _few_and_shared(groups, labels):
         return f"its {groups.nunique():,} groups would hold images of several classes each"
     return ""
+
+
+def _begin_with_names(groups: pd.Series[str], labels: pd.Series[str]) -> bool:
+    """Tell whether words stand before numbers that begin anew for each, as names before lesions.
+
+    Subtypes are fewer than what they are of.
+    """
+    words = groups.str.extract(r"^(?P<word>[^\W\d_]+)_(?P<number>\d+)$")
+    if words.isna().any(axis=None) or words["number"].nunique() >= words["word"].nunique():
+        return False
+    return _is_viable(_Field(words["word"], "", "", LETTERS_RANK, False, False), labels)
 
 
 # ---------------------------------------------------------------- folders and fields
@@ -132,12 +157,17 @@ def _is_called_by_words(values: pd.Series[str]) -> bool:
     return described or _share(values, r".*\d") < FIT
 
 
-def _of_names(paths: Sequence[str], labels: pd.Series[str]) -> Guess | None:
+def _of_names(paths: Sequence[str], labels: pd.Series[str], folders: list[_Field]) -> Guess | None:
     """Choose a field of the file names, cut at what is no letter or digit, else between these."""
-    stems = [path.rpartition("/")[2].rpartition(".")[0] for path in paths]
+    stems = _stems(paths)
     if sum(_UUID.search(stem) is not None for stem in stems[:100]) > 50:
         return None
-    return _choose(_fields(stems, _TOKEN), labels) or _choose(_fields(stems, _GLUED), labels)
+    tokens = _choose(_fields(stems, _TOKEN), labels, folders)
+    return tokens or _choose(_fields(stems, _GLUED), labels, folders)
+
+
+def _stems(paths: Sequence[str]) -> list[str]:
+    return [path.rpartition("/")[2].rpartition(".")[0] for path in paths]
 
 
 def _fields(stems: Sequence[str], token: str) -> list[_Field]:
@@ -205,10 +235,20 @@ def _share(values: pd.Series[str], pattern: str) -> float:
 # ---------------------------------------------------------------- which one it is
 
 
-def _choose(fields: list[_Field], labels: pd.Series[str]) -> Guess | None:
-    """Choose the field that is most likely the group's, and say whether that is plain."""
-    repeating = [field for field in fields if _repeats(field.values, labels)]
-    viable = [field for field in repeating if _is_viable(field, labels)]
+def _choose(
+    fields: list[_Field], labels: pd.Series[str], above: Sequence[_Field] = ()
+) -> Guess | None:
+    """Choose the field that is most likely the group's, and say whether that is plain.
+
+    `above` are the folders above the names that the fields are of.
+    """
+    likely = _likely([*above, *fields], labels)
+    repeating = [
+        field
+        for field in fields
+        if _repeats(field.values, labels) and not _begins_anew(field, likely, labels)
+    ]
+    viable = [field for field in repeating if field in likely]
     viable = [field for field in viable if not _lies_within_another(field, viable)]
     ordered = sorted(viable, key=_order)
     best = [field for field in ordered if _order(field) == _order(ordered[0])]
@@ -220,6 +260,43 @@ def _choose(fields: list[_Field], labels: pd.Series[str]) -> Guess | None:
         return None
     first = min(worth, key=lambda field: (not _is_pure(field.values, labels), *_order(field)))
     return _guess(first, labels, plain=False)
+
+
+def _likely(fields: Sequence[_Field], labels: pd.Series[str]) -> list[_Field]:
+    """Choose the fields that can be groups by their values alone."""
+    return [
+        field for field in fields if _repeats(field.values, labels) and _is_viable(field, labels)
+    ]
+
+
+def _begins_anew(field: _Field, fields: Sequence[_Field], labels: pd.Series[str]) -> bool:
+    """Tell whether a field counts anew for each group of another, as visits of each patient do.
+
+    The other one has more values. It stands in one class each where this one doesn't, or before it
+    where both do or neither.
+    """
+    if field.rank == 0:
+        return False
+    is_pure = _is_pure(field.values, labels)
+    before = True
+    for other in fields:
+        before = before and other is not field
+        is_more = other.values.nunique() > field.values.nunique()
+        if not is_more or other.is_doubtful or other.is_last or other.rank == COUNTER_RANK:
+            continue
+        purer = int(_is_pure(other.values, labels)) - int(is_pure)
+        if _crosses(field, other) and (purer > 0 or (purer == 0 and before)):
+            return True
+    return False
+
+
+def _crosses(field: _Field, other: _Field) -> bool:
+    """Tell whether most values of each of two fields stand with several of the other one."""
+    with_several = other.values.groupby(field.values).nunique() > 1
+    return bool(
+        with_several.mean() >= HOLDS
+        and (field.values.groupby(other.values).nunique() > 1).mean() >= REPEATS
+    )
 
 
 def _guess(field: _Field, labels: pd.Series[str], *, plain: bool) -> Guess:

@@ -1,5 +1,6 @@
 """Tables as users bring them: each is read, each row finds its image, or it is said why."""
 
+import csv
 import unicodedata
 from collections.abc import Callable
 from pathlib import Path
@@ -195,6 +196,13 @@ def test_two_columns_that_could_both_be_meant_are_refused_and_renaming_one_helps
     assert groups(tmp_path, f"{name},{one},arm\nx/1.jpg,P,Q\n", ["x/1.jpg"]) == {"x/1.jpg": "P"}
 
 
+def test_cells_of_other_columns_may_be_very_long(tmp_path: Path) -> None:
+    before = csv.field_size_limit()
+    text = f"path,group,mask\nx/1.jpg,P,{'1 2 ' * 50_000}\n"
+    assert groups(tmp_path, text, ["x/1.jpg"]) == {"x/1.jpg": "P"}
+    assert csv.field_size_limit() == before
+
+
 # ---------------------------------------------------------------- ids
 
 
@@ -213,6 +221,45 @@ def test_ids_that_differ_in_case_or_blanks_alone_are_said(tmp_path: Path) -> Non
         "ids of --groups that differ in case or blanks alone count as different groups: "
         "'P 3' and 'P3'; 'P1' and 'p1'"
     )
+
+
+@pytest.mark.parametrize(
+    ("one", "other"),
+    [
+        ("7", "007"),
+        ("7", "7.0"),
+        ("P-01", "P1"),
+        ("P_1", "p 1"),
+        ("site=7", "Site 07"),
+        ("\uff11", "1"),
+    ],
+)
+def test_ids_that_a_spreadsheet_writes_in_two_ways_are_said(
+    tmp_path: Path, one: str, other: str
+) -> None:
+    told = found(tmp_path, f"path,group\na,{one}\nb,{other}\nc,Q\n", list("abc"))
+    (note,) = told.table.notes
+    assert note.startswith("ids of --groups that differ in ")
+    assert "alone count as different groups: " in note
+    assert repr(one) in note or ascii(one) in note
+    assert repr(other) in note
+
+
+@pytest.mark.parametrize(("one", "other"), [("1-12", "11-2"), ("P10", "P1"), ("7", "site=7")])
+def test_ids_that_differ_otherwise_are_no_matter(tmp_path: Path, one: str, other: str) -> None:
+    told = found(tmp_path, f"path,group\na,{one}\nb,{other}\n", list("ab"))
+    assert told.table.notes == []
+
+
+def test_a_group_called_unknown_is_said(tmp_path: Path) -> None:
+    told = found(tmp_path, "path,group\na,NA\nb,P1\nc,unknown\n", list("abc"))
+    assert told.answers("group", ONE_GROUP) == {"a": "NA", "b": "P1", "c": "unknown"}
+    assert told.table.notes == [
+        "2 of 3 rows of --groups are of a group called 'NA' and 'unknown': if it is not known "
+        "which one, remove these rows"
+    ]
+    told = found(tmp_path, "path,patient_id\na,Unknown\nb,P1\nc,#REF!\n", list("abc"))
+    assert told.answers("group", ONE_GROUP) == {"b": "P1"}
 
 
 # ---------------------------------------------------------------- names of images

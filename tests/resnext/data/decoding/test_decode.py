@@ -96,18 +96,40 @@ def tagged(data: bytes, tag: int, was: int, now: int) -> bytes:
     return data.replace(old, new)
 
 
-def rgb_tiff(order: str) -> bytes:
-    """Lay out an uncompressed TIFF of 16-bit RGB, FOUR in its red."""
-    pixels = channels(5, 7).astype(f"{order}u2").tobytes()
-    bits = struct.pack(f"{order}3H", 16, 16, 16)
-    tags = [(256, 3, 1, 2), (257, 3, 1, 2), (258, 3, 3, 134), (259, 3, 1, 1), (262, 3, 1, 2)]
-    tags += [(273, 4, 1, 140), (277, 3, 1, 3), (278, 3, 1, 2), (279, 4, 1, len(pixels))]
-    begin = (b"II*\0" if order == "<" else b"MM\0*") + struct.pack(f"{order}IH", 8, len(tags))
-    for tag, kind, count, value in tags:
-        short = kind == 3 and count == 1
-        begin += struct.pack(f"{order}HHI{'HH' if short else 'I'}", tag, kind, count,
-                             *((value, 0) if short else (value,)))  # fmt: skip
-    return (begin + bytes(4)).ljust(134, b"\0") + bits + pixels
+def tiff(
+    values: np.ndarray,
+    order: str,
+    *,
+    apart: bool = False,
+    packed: bool = False,
+    photometric: int = 1,
+) -> bytes:
+    """Lay out a TIFF of values (H, W) or (H, W, C), its planes apart and packed if need be."""
+    height, width, channels = (*values.shape, 1)[:3]
+    stored = values.astype(f"{order}{values.dtype.kind}{values.itemsize}")
+    planes = (
+        [stored[..., place] for place in range(channels)] if apart and channels > 1 else [stored]
+    )
+    strips = [np.ascontiguousarray(plane).tobytes() for plane in planes]
+    strips = [zlib.compress(strip) for strip in strips] if packed else strips
+    places = np.cumsum([8, *map(len, strips)])
+    tags = {
+        256: [width], 257: [height], 258: [8 * values.itemsize] * channels,
+        259: [8 if packed else 1],
+        262: [2 if channels == 3 else photometric], 273: places[:-1].tolist(), 277: [channels],
+        278: [height], 279: [len(strip) for strip in strips], 284: [2 if apart else 1],
+        339: ["uif".index(values.dtype.kind) + 1] * channels,
+    }  # fmt: skip
+    behind, listed = b"", struct.pack(f"{order}H", len(tags))
+    for tag, content in tags.items():
+        data = struct.pack(f"{order}{len(content)}I", *content)
+        place = int(places[-1]) + 6 + 12 * len(tags) + len(behind)
+        behind += data if len(data) > 4 else b""
+        value = data if len(data) == 4 else struct.pack(f"{order}I", place)
+        listed += struct.pack(f"{order}HHI", tag, 4, len(content)) + value
+    begin = b"II*\0" if order == "<" else b"MM\0*"
+    begin += struct.pack(f"{order}I", places[-1])
+    return begin + b"".join(strips) + listed + bytes(4) + behind
 
 
 SIXTEEN_BITS = {
@@ -118,8 +140,8 @@ SIXTEEN_BITS = {
     "TIFF": encoded(Image.fromarray(FOUR), "TIFF"),
     "packed TIFF": encoded(Image.fromarray(FOUR), "TIFF", compression="tiff_lzw"),
     "big-endian TIFF": encoded(Image.fromarray(FOUR.astype(">u2")), "TIFF"),
-    "RGB TIFF": rgb_tiff("<"),
-    "big-endian RGB TIFF": rgb_tiff(">"),
+    "RGB TIFF": tiff(channels(5, 7), "<"),
+    "big-endian RGB TIFF": tiff(channels(5, 7), ">"),
 }
 
 
@@ -168,6 +190,40 @@ def test_whole_numbers_of_32_bits_without_a_sign_are_none_with_one() -> None:
     pixels = np.array([[0, 1 << 30], [2 << 30, 3 << 30]], dtype=np.uint32)
     data = encoded(Image.fromarray(pixels.view(np.int32)), "TIFF")
     assert grey(tagged(data, 339, 2, 1), Levels(int32=(0, 3 << 30))) == [[0, 85], [170, 255]]
+
+
+@pytest.mark.parametrize("packed", [False, True])
+@pytest.mark.parametrize("order", ["<", ">"])
+@pytest.mark.parametrize("kind", [np.int16, np.int32, np.float32])
+def test_numbers_are_read_in_either_order_of_bytes(
+    kind: type[np.generic], order: str, packed: bool
+) -> None:
+    data = tiff(np.array([[-100, -20], [50, 100]], dtype=kind), order, packed=packed)
+    levels = Levels(int32=(-100, 100), float32=(-100, 100))
+    assert grey(data, levels) == [[0, 102], [191, 255]]
+
+
+@pytest.mark.parametrize(
+    "data",
+    [
+        tiff(channels(5, 7), "<", apart=True),
+        tiff(channels(5, 7), ">", apart=True),
+        tiff(np.array([[0.25, 1]], dtype=np.float32), ">", apart=True),
+        tiff(np.array([[1, 2]], dtype=np.uint8), "<", apart=True, photometric=0),
+        tiff(np.array([[-1, 1]], dtype=np.int8), "<"),
+        tiff(np.array([[-1, 1]], dtype=np.int8), ">", packed=True),
+    ],
+)
+def test_numbers_that_would_be_taken_for_others_are_refused(data: bytes) -> None:
+    with pytest.raises(ValueError, match="Pillow misreads TIFFs of this kind"):
+        decode(data)
+
+
+@pytest.mark.parametrize("packed", [False, True])
+def test_separate_planes_of_8_bits_are_read(packed: bool) -> None:
+    pixels = np.arange(12, dtype=np.uint8).reshape(2, 2, 3)
+    upright = decode(tiff(pixels, "<", apart=True, packed=packed)).upright
+    assert np.asarray(upright).tolist() == pixels.tolist()
 
 
 def test_a_pgm_of_12_bits_is_scaled_by_what_its_header_says() -> None:

@@ -226,7 +226,8 @@ SYSTEM_FOLDERS = [
     "__MACOSX", ".Spotlight-V100", ".Trashes", ".fseventsd", ".TemporaryItems", ".AppleDouble",
     "Network Trash Folder", "Temporary Items",
     "$RECYCLE.BIN", "$Recycle.Bin", "RECYCLER", "System Volume Information", "FOUND.000",
-    "found.012", "lost+found", "LOST.DIR", ".Trash-1000", ".thumbnails", ".ipynb_checkpoints",
+    "DfsrPrivate", "found.012", "lost+found", "LOST.DIR", ".Trash-1000", ".thumbnails",
+    ".ipynb_checkpoints",
 ]  # fmt: skip
 
 
@@ -240,6 +241,11 @@ def test_a_system_folder_is_no_class_at_any_depth(name: str, tree: Path) -> None
     assert found.left_out == 3
     shown = () if name[0] == "." else (f"of these the system's own: {name} 3",)
     assert found.notes == shown
+
+
+def test_a_class_of_recycled_things_is_a_class(tree: Path) -> None:
+    save(tree / "Recycled" / "1.png")
+    assert sorted(scan(tree).manifest["label"].unique()) == ["Recycled", "cat", "dog"]
 
 
 def test_system_folders_beside_the_parts_leave_a_divided_folder_divided(tmp_path: Path) -> None:

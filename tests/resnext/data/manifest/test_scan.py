@@ -141,6 +141,22 @@ def test_a_second_class_without_a_readable_picture_is_said(tree: Path) -> None:
     assert "of at least 2 classes, got only 'cat': dog/1.png (empty file)" in message(tree)
 
 
+def test_classes_that_lie_a_folder_too_deep_are_named_with_what_helps(tmp_path: Path) -> None:
+    root = tmp_path / "data"
+    for part in ("train", "test"):
+        for label in "ab":
+            save(root / part / "images" / label / "1.png")
+    assert message(root).endswith(
+        "If 'a' and 'b' are classes, put them in the place of 'images', as links if need be; else "
+        "add pictures of a second class."
+    )
+    for part in ("train", "test"):
+        (root / part / "images").rename(tmp_path / part)
+        for label in "ab":
+            (root / part / label).symlink_to(tmp_path / part / label)
+    assert scan(root).manifest["label"].tolist() == ["a", "b", "a", "b"]
+
+
 # ---------------------------------------------------------------- pictures to predict
 
 

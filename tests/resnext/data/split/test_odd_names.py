@@ -145,6 +145,23 @@ def test_no_image_is_lost_and_no_guess_goes_unsaid(name: Name, groups: int, tmp_
     assert_nobody_says_that_nothing_leaks(division)
 
 
+def test_groups_that_two_people_wrote_in_two_ways_are_said(tmp_path: Path) -> None:
+    draw(
+        tmp_path,
+        lambda k, i: f"{'Pp'[i % 2]}at{6 * k + i // 4 + 1:0{1 + i // 2 % 2 * 2}d}_{i % 4}.png",
+    )
+    found = divided(tmp_path, group_pattern=r"(?P<group>[Pp]at\d+)_").leakage["warnings"]
+    by = r"ids by --group-pattern (?P<group>[Pp]at\d+)_ that differ in"
+    assert found[:2] == [
+        f"{by} case or blanks alone count as different groups: "
+        "'Pat001' and 'pat001'; 'Pat002' and 'pat002'; 'Pat003' and 'pat003'; "
+        "'Pat004' and 'pat004'; 'Pat005' and 'pat005'; 24 in total",
+        f"{by} leading zeros, marks or a .0 alone count as different groups: "
+        "'Pat001' and 'Pat1'; 'Pat002' and 'Pat2'; 'Pat003' and 'Pat3'; "
+        "'Pat004' and 'Pat4'; 'Pat005' and 'Pat5'; 12 in total",
+    ]
+
+
 def test_an_unknown_naming_is_told_with_a_pattern_that_can_be_copied(tmp_path: Path) -> None:
     draw(tmp_path, lambda _, i: f"{'abcdef'[i // 4]} type/{i}.png")
     (warning,) = divided(tmp_path).leakage["warnings"]
@@ -198,6 +215,27 @@ def test_copies_that_may_be_frames_are_a_guess_and_their_count_is_a_warning(tmp_
     assert again.leakage["scheme"]["groups"] == 16
     listed = divided(tmp_path, table(tmp_path, lambda path: path[4:7]))
     assert re.match(r"\d+ images take part in nothing", listed.leakage["warnings"][0])
+
+
+def test_copies_of_lesions_that_count_anew_in_each_folder_are_a_guess(tmp_path: Path) -> None:
+    for k, label in enumerate(CLASSES):
+        for i in range(96):
+            patient, lesion, photograph, copy = (i // 16, i // 4 % 4, 0, i % 4)
+            path = (
+                tmp_path
+                / label
+                / f"{6 * k + patient:03d}"
+                / f"mole{lesion}_{photograph}_{copy}.png"
+            )
+            path.parent.mkdir(parents=True, exist_ok=True)
+            turned = [None, 0, 1, 3][copy]
+            image = scene(1000 * k + i // 4)
+            (image if turned is None else image.transpose(Image.Transpose(turned))).save(path)
+    division = divided(tmp_path)
+    assert division.leakage["scheme"]["groups_known"] is False
+    warnings = division.leakage["warnings"]
+    assert warnings[0].startswith("the groups are only guessed, by ")
+    assert straddling(division, lambda path: path.rpartition("_")[0]) == 0
 
 
 def test_frames_of_a_fixed_camera_are_no_copies(tmp_path: Path) -> None:
@@ -367,6 +405,18 @@ def test_an_error_that_follows_from_a_guess_names_scheme_group_and_what_helps(
     (alone,) = patterns_in(text)
     for way in ({"group_pattern": alone}, {"strategy": "stratified"}, {"shares": (80, 0, 20)}):
         assert used(divided(tmp_path, **way)) == 48
+
+
+def test_where_all_are_called_copies_a_pattern_without_copies_helps(tmp_path: Path) -> None:
+    draw(tmp_path, lambda k, i: f"pat{6 * k + i // 4}-{i % 4 + 1}.png")
+    with pytest.raises(InputError) as caught:
+        divided(tmp_path, group_pattern=r"(?P<group>pat\d+)-(?P<copy>\d)")
+    assert str(caught.value).endswith(
+        "All pictures of a class are copies by their names (no number, or 0, is a photograph). "
+        "Add pictures of other patients, remove the folder, or give a --group-pattern without "
+        "'copy' if these are no copies."
+    )
+    assert used(divided(tmp_path, group_pattern=r"(?P<group>pat\d+)-(\d)")) == 48
 
 
 def test_a_remedy_that_can_not_help_is_not_named(tmp_path: Path) -> None:

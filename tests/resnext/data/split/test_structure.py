@@ -48,6 +48,17 @@ PLAIN = {
     "PAT_1516_1765_530": (
         lambda k, i: f"PAT_{1500 + patient(k, i)}_{3000 + patient(k, i, 2)}_{i}.png"
     ),
+    "initials, lesion, photograph": (
+        lambda k, i: f"{'XY'[k]}{chr(65 + i // 4)}_{i % 4 // 2 + 1}_{i % 2 + 1}.jpg"
+    ),
+    "a date, a number of six digits, a photograph": (
+        lambda k, i: f"202405{i // 4 % 9 + 10}_{104729 * (k + 1) + 7919 * (i // 4)}_{i % 4}.jpg"
+    ),
+    "a number, a visit": lambda k, i: f"{patient(k, i):03d}_visit{i % 4 + 1}_{i % 2}.jpg",
+    "a visit, a number": lambda k, i: f"visit{i % 4 + 1}_{patient(k, i):03d}_1.jpg",
+    "a name, a lesion": lambda k, i: f"{NAMES[i // 4]}{'ab'[k] * k}_lesion{i % 4 + 1}_1.jpg",
+    "a folder a patient, lesions": lambda k, i: f"{patient(k, i)}/lesion{i % 4 + 1}_1.jpg",
+    "a folder a patient, visits": lambda k, i: f"{patient(k, i)}/visit{i % 4 + 1}/1.jpg",
     "a folder a patient": lambda k, i: f"patient_{patient(k, i)}/IMG_{i % 4:04d}.jpg",
     "numbered folders": lambda k, i: f"{patient(k, i):03d}/left/{i % 4}.jpg",
     "patients below subtypes": (
@@ -78,6 +89,10 @@ OTHERS = {
         24,
     ),
     "crops of an image": (lambda k, i: f"img_{100 * k + i // 4}_{i % 4}.jpg", 24),
+    "patients in both classes, crops of their photographs": (
+        lambda k, i: f"K{i // 4:02d}_{48 * k + i // 2:04d}_{i % 2}.jpg",
+        12,
+    ),
     "both eyes": (lambda k, i: f"{50 * k + i // 2}_{('left', 'right')[i % 2]}.jpg", 48),
     "Roboflow": (lambda k, i: f"IMG_{100 * k + i // 3:04d}_jpg.rf.{i:032x}.jpg", 32),
 }  # fmt: skip
@@ -97,6 +112,10 @@ NOT_PLAIN = {
     ),
     "a phone's date and time": (
         lambda _, i: f"IMG_202405{i % 9 + 1:02d}_10{i:02d}{i:02d}.jpg",
+        True,
+    ),
+    "bursts of a phone": (
+        lambda k, i: f"IMG_20240517_1{k}{i // 4:02d}00_BURST{i % 4 + 1:03d}.jpg",
         True,
     ),
     "a date and a number": (lambda _, i: f"2024-05-{i % 9 + 1:02d}_{i // 9 + 1:03d}.jpg", True),
