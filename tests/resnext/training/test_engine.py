@@ -353,7 +353,7 @@ def test_each_optimizer_is_torchs(name: str, kind: type) -> None:
 SCRIPT = """
 import sys
 from pathlib import Path
-from resnext import training
+from resnext.training import train as training
 from resnext.device import Compute
 from resnext.contracts.errors import InputError, TrainingError
 from resnext.data.pixels import PackedPixels, Picture, pack
