@@ -22,6 +22,7 @@ from typing import Annotated, Literal
 from cyclopts import Parameter
 
 from flows import command, server
+from flows.address import ServerError
 from flows.flags import REPOSITORY
 from reports.words import display_width, printable
 from resnext.errors import InputError
@@ -79,7 +80,7 @@ def main(
 def announce(store: Path, changed: Pointer) -> None:
     """Tell the Prefect server that a run would use of the new champion; none is started for it."""
     change = changed.changes[-1]
-    with suppress(InputError):  # a server that is away is no reason to fail
+    with suppress(InputError, ServerError):  # a server that is away is no reason to fail
         if server.current() is None:
             return
         with server.connected():
