@@ -66,7 +66,9 @@ PRESETS: Mapping[str, Mapping[str, Any]] = {
         "epochs": 8,
         "batch_size": 16,
         "lr": 5e-4,
-        "zero_init_residual": True,  # else the loss falls late, and the seed decides how late
+        # Without these two the loss falls late, and the seed decides how late.
+        "zero_init_residual": True,
+        "head_lr": 0.05,
         "warmup_epochs": 1,
         "label_smoothing": 0.0,
         "augment": "flips",
@@ -200,6 +202,7 @@ class TrainingFlags(Flags):
     batch_size: int | None = _from_preset(Recipe, "batch_size")
     lr: float | None = _from_preset(Recipe, "lr")
     zero_init_residual: bool | None = _from_preset(Recipe, "zero_init_residual")
+    head_lr: float | None = _from_preset(Recipe, "head_lr")
     optimizer: Optimizer | None = _from_preset(Recipe, "optimizer")
     momentum: float | None = _from_preset(Recipe, "momentum")
     weight_decay: float | None = _from_preset(Recipe, "weight_decay")

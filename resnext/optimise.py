@@ -30,20 +30,42 @@ MEMORY_FORMATS = {
 def build_optimizer(model: nn.Module, recipe: Recipe, compute: Compute) -> torch.optim.Optimizer:
     """Build the recipe's optimizer, fused where the device has that.
 
-    Weight decay acts on weights of two dimensions or more, not on biases and batch norms.
+    Weight decay acts on weights of two dimensions or more, not on biases and batch norms. A group's
+    `share` of the learning rate is less for the last layer where the recipe says so.
 
     Source: He et al. 2019, arXiv:1812.01187, section 3.1 ("no bias decay").
     """
-    parameters = list(model.parameters())
+    kinds: dict[tuple[float, float], list[nn.Parameter]] = {}
+    for name, parameter in model.named_parameters():
+        decay = recipe.weight_decay if parameter.ndim > 1 else 0.0
+        share = recipe.head_lr if name.startswith(HEAD) else 1.0
+        kinds.setdefault((decay, share), []).append(parameter)
     groups = [
-        {"params": [p for p in parameters if p.ndim > 1], "weight_decay": recipe.weight_decay},
-        {"params": [p for p in parameters if p.ndim <= 1], "weight_decay": 0.0},
+        {"params": parameters, "weight_decay": decay, "share": share}
+        for (decay, share), parameters in kinds.items()
     ]
     fused = compute.device in ("cpu", "cuda")
     if recipe.optimizer == "sgd":
         return torch.optim.SGD(groups, lr=recipe.lr, momentum=recipe.momentum, fused=fused)
     kind = torch.optim.Adam if recipe.optimizer == "adam" else torch.optim.AdamW
     return kind(groups, lr=recipe.lr, fused=fused)
+
+
+@torch.no_grad()
+def quieten_head(model: nn.Module, recipe: Recipe) -> None:
+    """Make the last layer's first weights smaller by the recipe's share of its rate, if below 1.
+
+    The last layer sees thousands of features that are all positive. A step of Adam moves every
+    weight by about the rate, whatever the gradient, so that all their products with the features
+    add up: logits jump by more than 1 from batch to batch, and nothing is learnt until the rate has
+    fallen. Of a wide last layer, weights and rate must shrink together.
+
+    Source: Yang and Hu 2021, arXiv:2011.14522, and Yang et al. 2022, arXiv:2203.03466 (the output
+    layer in the maximal update parametrisation).
+    """
+    for name, parameter in model.named_parameters():
+        if name.startswith(HEAD):
+            parameter.mul_(min(1.0, recipe.head_lr))
 
 
 def class_weights(labels: npt.NDArray[np.int64], classes: int, recipe: Recipe) -> Tensor | None:
@@ -82,7 +104,7 @@ class Step:
         Random draws of the step (mixing, dropout) follow from (seed, step).
         """
         for group in self.optimizer.param_groups:
-            group["lr"] = lr
+            group["lr"] = lr * group["share"]
         torch.manual_seed(self.recipe.seed * 1_000_003 + step)
         images, targets = self.mix(batch.images, batch.labels) if self.mix else batch
         self.optimizer.zero_grad(set_to_none=True)

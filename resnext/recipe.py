@@ -48,6 +48,11 @@ class Recipe(BaseModel):
         description="let every residual block begin as its shortcut, so that a short training from "
         "scratch learns from its first epochs on",
     )
+    head_lr: float = Field(
+        1, gt=0, le=100, allow_inf_nan=False,
+        description="learning rate of the last layer, as a multiple of the others'; below 1 its "
+        "first random weights are that much smaller too, which steadies a short training",
+    )  # fmt: skip
     optimizer: Optimizer = Field("adamw", description="optimizer: adamw, adam or sgd")
     momentum: float = Field(0.9, ge=0, lt=1, description="momentum, of sgd only")
     weight_decay: float = Field(0.05, ge=0, description="weight decay")

@@ -17,6 +17,7 @@ from resnext.errors import InputError
 from resnext.images import MEAN, STD, PackedPixels, PixelSource
 from resnext.levels import Levels
 from resnext.model import zero_residual_branches
+from resnext.optimise import quieten_head
 from resnext.progress import Checkpoints, EpochRow, rank_of
 from resnext.recipe import SMALLEST_FOR_ONE, Recipe
 from resnext.tables import read_split_pictures, write_table
@@ -75,6 +76,7 @@ def start_model(
         model = zoo.build(recipe.arch, len(classes))
     if recipe.zero_init_residual:
         zero_residual_branches(model)
+    quieten_head(model, recipe)
     return model, load_pretrained(model, recipe.arch, recipe.weights, weights)
 
 

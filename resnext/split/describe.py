@@ -105,7 +105,7 @@ def describe_split(drawn: pd.DataFrame, report: Mapping[str, Any]) -> str:
     lines += [_part_line(drawn, part) for part in PARTS if (drawn["split"] == part).any()]
     lines += _carved_line(report) + _unused_line(drawn)
     if not report["drawn"]["any"]["count"]:
-        known = report["scheme"].get("groups_known", True)
+        known = report["scheme"]["groups_known"]
         lines += [_clean_line(report["random"])] if known else _open_line(report["random"])
     others = [
         _other_leaks(report["drawn_val"], "val", "train"),

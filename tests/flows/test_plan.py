@@ -61,6 +61,7 @@ def test_the_seed_preset_is_the_script_that_the_project_began_as() -> None:
         "batch_size": 32,
         "lr": 1e-4,
         "zero_init_residual": False,
+        "head_lr": 1.0,
         "optimizer": "sgd",
         "momentum": 0.0,
         "weight_decay": 0.0,

@@ -1,5 +1,7 @@
 """One training step, against hand-computed values and torch's own means."""
 
+from collections import OrderedDict
+
 import numpy as np
 import pytest
 import torch
@@ -8,7 +10,7 @@ from torch.nn.functional import cross_entropy
 
 from resnext.batches import Batch
 from resnext.device import Compute
-from resnext.optimise import Step, build_mix, class_weights
+from resnext.optimise import Step, build_mix, class_weights, quieten_head
 from resnext.recipe import Recipe
 
 CPU = Compute(
@@ -150,3 +152,44 @@ def test_what_is_drawn_in_a_step_follows_from_seed_and_step() -> None:
     )
     assert all(torch.equal(a, b) for a, b in zip(one, same, strict=True))
     assert not all(torch.equal(a, b) for a, b in zip(one, other, strict=True))
+
+
+def test_the_last_layer_moves_by_its_share_of_the_rate() -> None:
+    moved = {}
+    for share in (1.0, 0.1):
+        torch.manual_seed(0)
+        model = Headed()
+        before = {name: p.detach().clone() for name, p in model.named_parameters()}
+        Step(model, plain(head_lr=share), CPU, None, 3)(batch(), 0.1, 0)
+        moved[share] = {name: p.detach() - before[name] for name, p in model.named_parameters()}
+    for name, whole in moved[1.0].items():
+        expected = 0.1 * whole if name.startswith("fc.") else whole
+        torch.testing.assert_close(moved[0.1][name], expected, rtol=1e-4, atol=1e-8)
+
+
+def test_a_quiet_last_layer_begins_smaller_and_a_loud_one_does_not_begin_larger() -> None:
+    for share, factor in ((0.05, 0.05), (1.0, 1.0), (10.0, 1.0)):
+        torch.manual_seed(0)
+        model = Headed()
+        before = {name: p.detach().clone() for name, p in model.named_parameters()}
+        quieten_head(model, plain(head_lr=share))
+        for name, parameter in model.named_parameters():
+            expected = before[name] * (factor if name.startswith("fc.") else 1)
+            assert torch.equal(parameter, expected)
+
+
+def test_a_wide_quiet_last_layer_does_not_jump_from_step_to_step() -> None:
+    """The logits of a step of Adam after one of the other class: 2,000 features of about 1."""
+    jumps = {}
+    for share in (1.0, 0.05):
+        torch.manual_seed(0)
+        model = nn.Sequential(OrderedDict(fc=nn.Linear(2000, 2)))
+        made = plain(optimizer="adamw", head_lr=share)
+        quieten_head(model, made)
+        step = Step(model, made, CPU, None, 2)
+        features = 1 + 0.1 * torch.randn(16, 2000)
+        before = model(features)
+        step(Batch(features, torch.zeros(16, dtype=torch.int64)), 1e-3, 0)
+        jumps[share] = float((model(features) - before).detach().abs().mean())
+    assert jumps[1.0] > 1
+    assert jumps[0.05] < 0.15
