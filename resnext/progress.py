@@ -181,16 +181,17 @@ def _write(path: Path, state: dict[str, Any]) -> None:
     try:
         with fresh.open("wb") as file:
             hashing = _Hashing(file)
-            torch.save(state, hashing)  # type: ignore[arg-type]  # it needs no more than write
+            try:
+                torch.save(state, hashing)  # type: ignore[arg-type]  # it needs no more than write
+            except RuntimeError as error:  # torch hides a full disk, or a second Ctrl-C, behind it
+                raise error.__context__ or error from None
             file.write(hashing.digest.digest())
             file.flush()
             os.fsync(file.fileno())
         fresh.replace(path)
-    except BaseException as error:
+    except BaseException:
         with contextlib.suppress(OSError):
             fresh.unlink()
-        if isinstance(error, RuntimeError) and isinstance(error.__context__, OSError):
-            raise error.__context__ from None  # torch says another thing of a full disk
         raise
     _flush_folder(path.parent)
 
