@@ -24,6 +24,7 @@ from cyclopts import Parameter
 from flows.cli import run as command
 from flows.cli.flags import REPOSITORY
 from flows.serving import server
+from flows.serving.address import ServerError
 from resnext.contracts.errors import InputError
 from resnext.contracts.formatting import display_width, printable
 from tasks.registry import registry
@@ -85,7 +86,7 @@ def main(
 def announce(store: Path, changed: Pointer) -> None:
     """Tell the Prefect server that a run would use of the new champion; none is started for it."""
     change = changed.changes[-1]
-    with suppress(InputError):  # a server that is away is no reason to fail
+    with suppress(InputError, ServerError):  # a server that is away is no reason to fail
         if server.current() is None:
             return
         with server.connected():

@@ -281,7 +281,8 @@ class ScheduleFlags(Flags):
     @property
     def when(self) -> tuple[str, str]:
         """Give the cron expression and the time zone."""
-        return self.cron or "0 3 * * 1", self.timezone or "UTC"
+        cron = "0 3 * * 1" if self.cron is None else self.cron  # an empty one is refused
+        return cron, "UTC" if self.timezone is None else self.timezone
 
 
 class MachineFlags(Flags):

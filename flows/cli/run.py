@@ -38,6 +38,7 @@ FLAGS = frozenset(
 ) | {"port", "webhook", "url", "allow_private", "lost_after", "keep_runs", "config"}
 SETTING = re.compile(r"`(\w+)`")  # in an error's words
 FULL = (errno.ENOSPC, errno.EDQUOT, errno.EFBIG)
+DENIED = (errno.EROFS, errno.EACCES, errno.EPERM)
 AT_LEAST = "greater than or equal to"
 STOPPED = (
     "Stopped. Every finished stage is kept, and the training's newest checkpoint; the same command "
@@ -83,6 +84,11 @@ def run_command(
     except BrokenPipeError:  # the reader of our output, such as `head`, has had enough
         os.dup2(os.open(os.devnull, os.O_WRONLY), sys.stdout.fileno())
     except OSError as error:
+        if error.errno in DENIED:
+            return _complain(
+                f"Files must be open to this user, got {error}. Change their rights, or name "
+                "another folder (of results: --store). Finished stages are kept."
+            )
         if error.errno not in FULL:
             raise
         print(

@@ -14,7 +14,13 @@ from tasks.stage.runs import LATEST
 log = logging.getLogger(__name__)
 
 METRICS = "metrics.json"
-HIDDEN = ("prefect.flow_runs", "prefect.task_runs", "prefect.events", "prefect._internal")
+HIDDEN = (
+    "prefect.engine",
+    "prefect.flow_runs",
+    "prefect.task_runs",
+    "prefect.events",
+    "prefect._internal",
+)
 PROJECT_LOGGERS = ("flows", "tasks", "resnext", "reports")
 
 

@@ -205,6 +205,17 @@ def _start(place: Path, port: int, linger: float) -> str:
     if not port:  # who wants it on a port has said that it starts
         log.info("starting a Prefect server for the run history (a few seconds)")
     process = _spawn(place, port, linger)
+    try:
+        return _url_of(process, place)
+    except BaseException:  # Ctrl-C, say: nobody uses it, and it would hold its port a while
+        process.terminate()
+        with suppress(subprocess.TimeoutExpired):
+            process.wait(ANSWER_TIMEOUT)
+        raise
+
+
+def _url_of(process: "subprocess.Popen[bytes]", place: Path) -> str:
+    """Give the address of the server that is starting, once it answers."""
     end = time.monotonic() + START_TIMEOUT
     while True:
         over = process.poll() is not None or time.monotonic() > end

@@ -181,7 +181,10 @@ def _write(path: Path, state: dict[str, Any]) -> None:
     try:
         with fresh.open("wb") as file:
             hashing = _Hashing(file)
-            torch.save(state, hashing)  # type: ignore[arg-type]  # it needs no more than write
+            try:
+                torch.save(state, hashing)  # type: ignore[arg-type]  # it needs no more than write
+            except RuntimeError as error:  # torch hides a full disk, or a second Ctrl-C, behind it
+                raise error.__context__ or error from None
             file.write(hashing.digest.digest())
             file.flush()
             os.fsync(file.fileno())

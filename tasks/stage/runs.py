@@ -1,8 +1,8 @@
 """Run folders: one link a file to what a run used, under the fixed file names.
 
 `<store>/runs/<UTC time>-<run id>/` also holds `run.json`: what was asked, which artifacts were
-used and how it ended. A run holds its folder's lock while it lives, so that nothing it uses is
-pruned. `<store>/latest` points at the newest finished run of the full pipeline.
+used and how it ended. The names sort by age. A run holds its folder's lock while it lives, so that
+nothing it uses is pruned. `<store>/latest` points at the newest finished run of the full pipeline.
 """
 
 import contextlib
@@ -11,7 +11,7 @@ import os
 import re
 from collections.abc import Iterator, Mapping
 from contextlib import contextmanager
-from datetime import UTC, datetime
+from datetime import UTC, datetime, timedelta
 from pathlib import Path
 from typing import Any
 
@@ -27,6 +27,7 @@ REGISTRY = "registry"
 USED = "artifacts.txt"
 RUN_RECORD = "run.json"
 MODEL = "model.safetensors"
+STAMP = "%Y%m%dT%H%M%SZ"
 RUN_NAME = re.compile(r"\d{8}T\d{6}Z-.{1,8}")
 
 
@@ -39,7 +40,7 @@ def open_run(store: Path, run_id: str, asked: Mapping[str, Any]) -> Iterator[Pat
         run_id: Any text that tells runs apart; its first 8 characters go into the name.
         asked: What the run was told, in JSON values.
     """
-    name = f"{datetime.now(UTC):%Y%m%dT%H%M%SZ}-{run_id[:8]}"
+    name = f"{_stamp(store)}-{run_id[:8]}"
     folder = store / RUNS / name
     folder.parent.mkdir(parents=True, exist_ok=True)
     record = {"run_id": run_id, "asked": dict(asked), "started": _now(), "status": "running"}
@@ -54,6 +55,16 @@ def open_run(store: Path, run_id: str, asked: Mapping[str, Any]) -> Iterator[Pat
                 _write(folder, record | _ending(folder, f"failed: {reason}"))
             raise
         _write(folder, record | _ending(folder, "finished"))
+
+
+def _stamp(store: Path) -> str:
+    """Give the time, but one after the newest run's: a clock that was set back hides no new run."""
+    now = datetime.now(UTC)
+    for newest in runs(store)[-1:]:
+        with contextlib.suppress(ValueError):  # a name of somebody else's
+            last = datetime.strptime(newest.name[:16], STAMP).replace(tzinfo=UTC)
+            now = max(now, last + timedelta(seconds=1))
+    return now.strftime(STAMP)
 
 
 def run_lock(folder: Path) -> FileLock:

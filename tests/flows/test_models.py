@@ -6,6 +6,7 @@ import pytest
 from flows import models
 from flows.cli import run as command
 from flows.cli.model_choice import choose_model
+from flows.serving.address import ServerError
 from resnext.contracts.errors import InputError
 from tasks.registry import registry
 from tasks.registry.registry import About
@@ -137,6 +138,18 @@ def test_after_retire_nobody_is_champion_and_predictions_take_the_newest_model(
     assert lines[-1].endswith(": version 1 was retired (by hand).")
     assert said(capsys, "rollback", *store) == (0, "Version 1 is champion now.\n")
     assert choose_model(None, tmp_path).read_text() == "1"
+
+
+def test_a_server_that_does_not_answer_fails_no_promotion(
+    tmp_path: Path, capsys: pytest.CaptureFixture[str], monkeypatch: pytest.MonkeyPatch
+) -> None:
+    def hang() -> str:
+        raise ServerError("The Prefect server does not answer.")
+
+    monkeypatch.setattr("flows.server.current", hang)
+    registered(tmp_path, 1)
+    words = ("promote", "1", "--store", str(tmp_path))
+    assert said(capsys, *words) == (0, "Version 1 is champion now.\n")
 
 
 def test_a_version_that_cannot_be_read_is_named_and_the_others_are_listed(

@@ -1,4 +1,5 @@
 import errno
+import os
 import unicodedata
 from pathlib import Path
 
@@ -324,6 +325,20 @@ def test_a_full_disk_is_told_in_words(capsys: pytest.CaptureFixture[str]) -> Non
 
     assert command.run_command(write, name="x", arguments=[]) == 1
     assert "The disk or a quota is full" in capsys.readouterr().err
+
+
+@pytest.mark.parametrize("number", [errno.EROFS, errno.EACCES, errno.EPERM])
+def test_files_that_may_not_be_written_are_told_in_a_line(
+    number: int, capsys: pytest.CaptureFixture[str]
+) -> None:
+    def write() -> None:
+        raise OSError(number, os.strerror(number), "/store/registry/registry.lock")
+
+    assert command.run_command(write, name="x", arguments=[]) == 2
+    said = capsys.readouterr().err
+    assert said.startswith("error: Files must be open to this user, got [Errno ")
+    assert "/store/registry/registry.lock" in said
+    assert said.count("\n") == 1
 
 
 def test_bounds_hold_for_the_form_too() -> None:

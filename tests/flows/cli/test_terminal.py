@@ -1,4 +1,6 @@
-from flows.cli.terminal import score_line
+import logging
+
+from flows.cli.terminal import _worth_showing, score_line
 
 
 def test_the_score_stands_with_its_interval() -> None:
@@ -27,3 +29,11 @@ def test_a_score_without_an_interval_stands_alone() -> None:
         "n/a of 0 test pictures right (always answering the commonest class: n/a); "
         "balanced accuracy n/a"
     )
+
+
+def test_what_prefect_says_of_an_interrupted_run_is_not_shown_beside_our_own_line() -> None:
+    def shown(name: str) -> bool:
+        return _worth_showing(logging.makeLogRecord({"name": name, "levelno": logging.ERROR}))
+
+    assert not shown("prefect.engine")
+    assert shown("another.library")

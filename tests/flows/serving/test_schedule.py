@@ -29,6 +29,8 @@ TINY = ["--preset", "quick", "--image-size", "32", "--device", "cpu", "--workers
     ("flags", "words"),
     [
         ({"cron": "0 3 * *"}, r"--cron must be a cron expression, got '0 3 \* \*'. Write five"),
+        ({"cron": ""}, "--cron must be a cron expression, got ''"),
+        ({"timezone": ""}, "--timezone must be a time zone's name, as Europe/Berlin, got ''"),
         ({"cron": "often"}, "--cron must be a cron expression, got 'often'"),
         ({"cron": "@daily"}, r"--cron must be a cron expression, got '@daily'\. Write five"),
         ({"cron": "0 0 3 * * 1"}, r"--cron must be a cron expression, got '0 0 3 \* \* 1'\. Write"),

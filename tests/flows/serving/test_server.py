@@ -63,6 +63,26 @@ def start_client(home: Path, name: str) -> "subprocess.Popen[str]":
     return start_python(["-c", CLIENT, str(home / name), str(FOREVER)], home)
 
 
+@pytest.mark.parametrize("why", [KeyboardInterrupt, InputError])
+def test_a_server_whose_start_is_broken_off_is_ended(
+    why: type[BaseException], tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    starting = subprocess.Popen([sys.executable, "-c", "import time; time.sleep(60)"])
+    monkeypatch.setattr(server, "_spawn", lambda *_: starting)
+
+    def break_off(_: Path) -> dict[str, str]:
+        raise why
+
+    monkeypatch.setattr(server, "_recorded", break_off)
+    try:
+        with pytest.raises(why):
+            server._start(tmp_path, 0, 1.0)
+        assert starting.poll() == -signal.SIGTERM
+    finally:
+        starting.kill()
+        starting.wait()
+
+
 @pytest.mark.slow
 def test_runs_share_one_server_that_ends_after_the_last_even_if_it_was_killed(
     tmp_path: Path,

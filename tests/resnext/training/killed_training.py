@@ -8,6 +8,7 @@ import errno
 import hashlib
 import os
 import random
+import resource
 import shutil
 import signal
 import sys
@@ -210,6 +211,20 @@ def fill_the_disk(root: Path) -> None:
     compare(train(root, say=True))
 
 
+def exceed_a_limit(root: Path) -> None:
+    """Have no room in the middle of a checkpoint, then go on."""
+    for room in range(2_000, 26_000, 4_000):
+        resource.setrlimit(resource.RLIMIT_FSIZE, (room, resource.RLIM_INFINITY))
+        try:
+            train(root)
+        except OSError as error:
+            print(error)
+    if list(root.glob("*.new")):
+        print("DIFFERS: half a file was left")
+    resource.setrlimit(resource.RLIMIT_FSIZE, (resource.RLIM_INFINITY, resource.RLIM_INFINITY))
+    compare(train(root, say=True))
+
+
 def move(root: Path) -> None:
     """Stop, move the folder, and go on at another time."""
     stop(root / "here", 10)
@@ -236,6 +251,8 @@ def main() -> None:
         compare(train(root, say=True))
     elif case == "full":
         fill_the_disk(root)
+    elif case == "limit":
+        exceed_a_limit(root)
     elif case == "moved":
         move(root)
     else:

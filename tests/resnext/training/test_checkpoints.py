@@ -53,5 +53,11 @@ def test_a_full_disk_leaves_the_last_good_checkpoint(tmp_path: Path) -> None:
     assert "DIFFERS" not in said
 
 
+def test_a_disk_that_fills_in_the_middle_of_a_checkpoint_is_said_as_that(tmp_path: Path) -> None:
+    said = run("limit", str(tmp_path))
+    assert "File too large" in said
+    assert "DIFFERS" not in said
+
+
 def test_another_day_and_another_place_change_no_byte(tmp_path: Path) -> None:
     assert "DIFFERS" not in run("moved", str(tmp_path))

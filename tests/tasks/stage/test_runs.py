@@ -66,6 +66,21 @@ def test_a_run_that_was_killed_is_told_from_one_that_lives(runtime: Runtime) -> 
     assert run_status(run) == "unfinished"
 
 
+def test_a_run_after_the_clock_was_set_back_is_the_newest_all_the_same(runtime: Runtime) -> None:
+    ahead, _ = one_run(runtime, "ahead-----", "ahead")
+    ahead.rename(ahead.with_name(f"20991231T235959Z-{ahead.name[-8:]}"))
+    run, _ = one_run(runtime, "after-----", "after")
+    assert run.name == "21000101T000000Z-after---"
+    assert newest_model(runtime.store) == run / MODEL
+    assert run_record(run)["started"] < "2099"
+
+
+def test_a_folder_whose_name_is_no_date_stops_no_run(runtime: Runtime) -> None:
+    (runtime.store / "runs" / "20999999T999999Z-x").mkdir(parents=True)
+    run, _ = one_run(runtime, "0123456789", "x")
+    assert run_status(run) == "finished"
+
+
 def test_latest_points_at_a_run_and_moves(runtime: Runtime) -> None:
     for number in range(2):
         run, _ = one_run(runtime, f"run{number}-----", str(number))
