@@ -8,7 +8,7 @@ from __future__ import annotations
 import math
 import re
 import unicodedata
-from collections.abc import Sequence
+from collections.abc import Iterable, Sequence
 
 NOT_AVAILABLE = "n/a"
 MARKS = re.compile(r"([\\`*_\[\]<>#|~&$])")
@@ -47,6 +47,13 @@ def decimal_interval(value: float | None, interval: Sequence[float | None] | Non
 def count(value: float | None) -> str:
     """Write a whole number with thousands apart; "n/a" where it is undefined."""
     return NOT_AVAILABLE if undefined(value) else f"{float(value or 0):,.0f}"
+
+
+def first_few(names: Iterable[str], between: str = ", ", most: int = 5) -> str:
+    """List the first names, then how many more there are: "a, b, c, d, e and 7 more"."""
+    listed = list(names)
+    more = f" and {len(listed) - most:,} more" if len(listed) > most else ""
+    return f"{between.join(listed[:most])}{more}"
 
 
 def plural(number: float, noun: str, nouns: str | None = None) -> str:

@@ -27,6 +27,7 @@ from typing import Any, NamedTuple, TypeAlias
 import pandas as pd
 
 from resnext.contracts.errors import InputError
+from resnext.contracts.formatting import first_few
 from resnext.contracts.tables import unguarded
 
 HEADINGS = 12  # of a table's that are shown
@@ -247,9 +248,8 @@ def _places(
         InputError: one is missing, or two could be meant.
     """
     headings = [quoted(heading.strip()) for heading in header]
-    more = f" and {len(header) - HEADINGS} more" if len(header) > HEADINGS else ""
     read = (
-        f"Its header reads {', '.join(headings[:HEADINGS])}{more}, separated by "
+        f"Its header reads {first_few(headings, most=HEADINGS)}, separated by "
         f"{_in_words(separator)}. File {str(file.path)!r}."
     )
     keys = [bare(heading) for heading in header]
@@ -440,10 +440,9 @@ def _one(table: UserTable, written: str, rivals: list[str]) -> str:
 
 
 def _two_images(table: UserTable, written: str, rivals: Sequence[str]) -> InputError:
-    more = f" and {len(rivals) - 2:,} more" if len(rivals) > 2 else ""
     return table.wrong(
         "name one picture a row",
-        f"{quoted(written)}, to which {quoted(rivals[0])} and {quoted(rivals[1])}{more} answer",
+        f"{quoted(written)}, to which {first_few(map(quoted, rivals), ' and ', 2)} answer",
         "Give each a row with its whole path below the data folder.",
     )
 
@@ -518,6 +517,11 @@ def _on_disk() -> Form:
 def shown(name: str) -> str:
     """Show a name so that it can be told from every other on a screen: escaped where need be."""
     return name if _is_clear(name) else ascii(name)
+
+
+def first_shown(names: Iterable[str]) -> str:
+    """List the first names so that they can be told apart, and how many more there are."""
+    return first_few(map(shown, names), "; ")
 
 
 def quoted(name: str) -> str:

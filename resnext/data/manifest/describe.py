@@ -7,10 +7,10 @@ from collections.abc import Iterable, Sequence
 
 import pandas as pd
 
+from resnext.contracts.formatting import first_few
 from resnext.data.decoding.levels import Levels, describe_levels
 from resnext.data.manifest.listing import Listing
 
-OFFENDERS = 5  # named in a message before the total
 SHOWN = 20  # classes that are named
 UPRIGHT = 1  # EXIF orientation
 
@@ -66,21 +66,17 @@ def describe_odd(odd: pd.DataFrame, levels: Levels | None = None) -> list[str]:
 
 
 def name_faults(quarantine: pd.DataFrame) -> str:
-    """Name the first five quarantined paths with their reasons, then the total."""
-    first = quarantine.head(OFFENDERS)
-    rows = zip(first["path"], first["reason"], strict=True)
-    named = [f"{path} ({reason})" for path, reason in rows]
-    more = len(quarantine) - len(named)
-    return "; ".join(named) + (f"; {len(quarantine):,} in total" if more else "")
+    """Name the first quarantined paths with their reasons."""
+    rows = zip(quarantine["path"], quarantine["reason"], strict=True)
+    return first_few((f"{path} ({reason})" for path, reason in rows), "; ")
 
 
 def _classes(counts: pd.Series[int]) -> str:
     """Name classes with their counts, the first twenty of them, and how unequal they are."""
-    named = [f"{label} {count:,}" for label, count in list(counts.items())[:SHOWN]]
-    more = len(counts) - len(named)
+    named = first_few((f"{label} {count:,}" for label, count in counts.items()), most=SHOWN)
     ratio = counts.max() / counts.min()
     unequal = f" (the largest is {ratio:.1f} times the smallest)" if ratio >= 1.05 else ""
-    return ", ".join(named) + (f" and {more} more" if more else "") + unequal
+    return named + unequal
 
 
 def _facts(manifest: pd.DataFrame) -> list[str]:

@@ -10,9 +10,9 @@ import unicodedata
 from collections.abc import Callable, Iterable, Mapping, Sequence
 from functools import lru_cache
 
+from resnext.contracts.formatting import first_few
 from resnext.data.manifest.listing import PART_NAMES
 
-NAMED = 5  # folders in a message before the total
 FEW = 10  # numbered folders that can be classes, as grades are; more are patients
 SAME = 0.5  # share of all inner folders that every class folder must hold to be worth a word
 _PART = re.compile(
@@ -54,7 +54,7 @@ def folder_warnings(labels: Mapping[str, str]) -> list[str]:
 def _one_class(names: Sequence[str]) -> list[str]:
     """Tell folders whose names differ in what no screen shows: they are one class."""
     return [
-        f"the class folders {_listed(map(ascii, same))} have one name, but for its Unicode form "
+        f"the class folders {first_few(map(ascii, same))} have one name, but for its Unicode form "
         f"or blanks at its ends: they count as one class, {label!r}"
         for label, same in _gathered(names, class_name).items()
         if len(same) > 1
@@ -65,7 +65,7 @@ def _alike(names: Sequence[str]) -> list[str]:
     """Tell classes whose names differ in case, blanks and the like alone."""
     classes = sorted(set(map(class_name, names)))
     return [
-        f"the classes {_listed(map(repr, same))} differ in case, blanks or look-alike characters "
+        f"the classes {first_few(map(repr, same))} differ in case, blanks or look-alike characters "
         f"alone, and count as {len(same)} classes. If they are one, give their folders one name"
         for same in _gathered(classes, _plain).values()
         if len(same) > 1
@@ -97,11 +97,11 @@ def _like_parts(names: Sequence[str], inner: Mapping[str, set[str]]) -> list[str
     same = _same_inside(inner)
     if parts:
         are = "folder {} looks like a part" if len(parts) == 1 else "folders {} look like parts"
-        said = f"the class {are.format(_listed(parts))} of a data set, not like classes. If so, "
+        said = f"the class {are.format(first_few(parts))} of a data set, not like classes. If so, "
         return [said + _remedy(parts, names, inner)]
     if not same:
         return []
-    said = f"the class folders {_listed(names)} all hold the same folders ({_listed(same)})"
+    said = f"the class folders {first_few(names)} all hold the same folders ({first_few(same)})"
     if all(map(_part_of, same)):
         return [
             f"{said}, which are not used as parts there. To use them, put them on top, as in "
@@ -157,10 +157,3 @@ def _part_of(name: str) -> str:
     """Name the part that a folder is called for; empty where it is only numbered."""
     match = _PART.search(name.casefold())
     return PART_NAMES.get(match["name"] or "", "") if match else ""
-
-
-def _listed(names: Iterable[str]) -> str:
-    """Name the first few, then the total."""
-    every = list(names)
-    more = f" and {len(every) - NAMED:,} more" if len(every) > NAMED else ""
-    return ", ".join(every[:NAMED]) + more

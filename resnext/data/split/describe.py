@@ -9,14 +9,15 @@ from typing import Any
 
 import pandas as pd
 
+from resnext.contracts.formatting import first_few
 from resnext.data.manifest.listing import PART_NAMES
 from resnext.data.split.conflicts import CONFLICT
 from resnext.data.split.draw import COPY_HELD_OUT
 from resnext.data.split.duplicates import TO_JUDGE
 from resnext.data.split.given import NOT_GIVEN
 from resnext.data.split.groups import EACH_ALONE, Naming, alike_notes
-from resnext.data.split.settings import OFFENDERS, PARTS, UNUSED
-from resnext.data.user_tables import shown
+from resnext.data.split.settings import PARTS, UNUSED
+from resnext.data.user_tables import first_shown, shown
 
 LARGE = 0.1  # share of all photographs above which one group is warned about
 ENOUGH_TO_SAY = 20  # photographs from which such a share means something
@@ -92,7 +93,7 @@ def pair_warnings(drawn: pd.DataFrame, pairs: pd.DataFrame) -> list[str]:
     ]
     return [] if not crossing else [
         f"pairs that look alike but not enough to be joined stand in train and a held-out part: "
-        f"{_first(crossing)}. If they show one patient, say so with --groups"
+        f"{first_shown(crossing)}. If they show one patient, say so with --groups"
     ]  # fmt: skip
 
 
@@ -226,16 +227,15 @@ def _part_line(drawn: pd.DataFrame, part: str) -> str:
     """Count pictures, photographs and groups of one part, and pictures and groups per class."""
     rows = drawn[drawn["split"] == part]
     photographs = int((rows["copy"].fillna(0) == 0).sum())
-    counts = rows.groupby("label")["group"].agg(["size", "nunique"]).head(SHOWN_CLASSES)
-    named = [
+    counts = rows.groupby("label")["group"].agg(["size", "nunique"])
+    named = (
         f"{label} {size:,} ({groups:,})"
         for label, size, groups in counts.itertuples(index=True, name=None)
-    ]
-    more = rows["label"].nunique() - len(named)
+    )
     return (
         f"{part}: {len(rows):,} pictures ({photographs:,} photographs) of "
-        f"{rows['group'].nunique():,} groups; pictures (groups) by class: {', '.join(named)}"
-        + (f" and {more} more" if more else "")
+        f"{rows['group'].nunique():,} groups; pictures (groups) by class: "
+        + first_few(named, most=SHOWN_CLASSES)
     )
 
 
@@ -286,7 +286,9 @@ def _absent(flag: str, paths: list[str], total: int) -> str:
     """Warn of paths in a user's table that are not in the folder."""
     if not paths:
         return ""
-    return f"{len(paths):,} of {total:,} paths of {flag} are not in the folder: {_first(paths)}"
+    return (
+        f"{len(paths):,} of {total:,} paths of {flag} are not in the folder: {first_shown(paths)}"
+    )
 
 
 def _not_given(drawn: pd.DataFrame) -> str:
@@ -294,7 +296,7 @@ def _not_given(drawn: pd.DataFrame) -> str:
     paths = drawn.loc[drawn["reason"] == NOT_GIVEN, "path"].tolist()
     if not paths:
         return ""
-    return f"{len(paths):,} pictures are in no part of the given split: {_first(paths)}"
+    return f"{len(paths):,} pictures are in no part of the given split: {first_shown(paths)}"
 
 
 def _drawn_anew(pictures: pd.DataFrame, report: Mapping[str, Any]) -> str:
@@ -329,8 +331,8 @@ def _not_carved(report: Mapping[str, Any]) -> str:
             "few groups: nothing is chosen or calibrated, and the last epoch counts"
         )
     return (
-        f"val holds no picture of {_first(carved['missing'])}: train has too few groups of it to "
-        "give one away"
+        f"val holds no picture of {first_shown(carved['missing'])}: train has too few groups of it "
+        "to give one away"
     )
 
 
@@ -341,7 +343,7 @@ def _missing_classes(drawn: pd.DataFrame) -> list[str]:
     for part, what in (("train", "learnt"), ("test", "tested")):
         missing = sorted(labels - set(drawn.loc[drawn["split"] == part, "label"]))
         if missing:
-            found.append(f"no picture in {part} of {_first(missing)}: it can't be {what}")
+            found.append(f"no picture in {part} of {first_shown(missing)}: it can't be {what}")
     return found
 
 
@@ -352,7 +354,7 @@ def _conflicts(pictures: pd.DataFrame) -> str:
         return ""
     reasons = found["conflict"].str.removeprefix(f"{CONFLICT}: ")
     named = [f"{p} ({r})" for p, r in zip(found["path"], reasons, strict=True)]
-    return f"{len(named):,} pictures stand under two classes: {_first(named)}"
+    return f"{len(named):,} pictures stand under two classes: {first_shown(named)}"
 
 
 def _large_group(report: Mapping[str, Any]) -> str:
@@ -401,9 +403,3 @@ def _counted(counts: Mapping[str, Any]) -> str:
         if key in counts and counts[key]["count"]
     ]
     return ", ".join(said) + " in train"
-
-
-def _first(names: list[str]) -> str:
-    """Name the first five, then the total."""
-    more = len(names) > OFFENDERS
-    return "; ".join(map(shown, names[:OFFENDERS])) + (f"; {len(names):,} in total" if more else "")

@@ -16,14 +16,16 @@ import numpy as np
 import pandas as pd
 
 from resnext.contracts.errors import InputError
+from resnext.contracts.formatting import first_few
 from resnext.data.split.conflicts import CONFLICT
 from resnext.data.split.given import GIVEN_UNUSED, NOT_GIVEN, parts_of_folders
 from resnext.data.split.groups import EACH_ALONE, join_groups
 from resnext.data.split.kept import kept_parts
 from resnext.data.split.placing import gather_units, place
-from resnext.data.split.settings import COLUMNS, OFFENDERS, PARTS, UNUSED, SplitSettings
+from resnext.data.split.settings import COLUMNS, PARTS, UNUSED, SplitSettings
 
 COPY_HELD_OUT = "copy of a held-out photograph"
+MOST_NAMED = 5  # classes whose largest group an error names
 
 
 def draw(
@@ -263,7 +265,7 @@ def _are_all_copies(mine: pd.DataFrame) -> bool:
 def _largest_groups(pictures: pd.DataFrame, few: Mapping[str, int]) -> str:
     """Name the largest group of each small class, at most five."""
     named = []
-    for label in list(few)[:OFFENDERS]:
+    for label in list(few)[:MOST_NAMED]:
         groups = pictures.loc[pictures["label"] == label, "group"]
         sizes = groups.value_counts().sort_index()
         named.append(
@@ -290,11 +292,10 @@ def _why_few(mine: pd.DataFrame) -> str:
 
 
 def _too_few(counts: dict[str, int], noun: str, parts: int, remedy: str) -> InputError:
-    """Name the classes that are too small, at most five and then the total."""
-    named = [f"{count} in {label!r}" for label, count in list(counts.items())[:OFFENDERS]]
-    total = f" ({len(counts)} such folders in total)" if len(counts) > OFFENDERS else ""
+    """Name the classes that are too small."""
+    named = first_few(f"{count} in {label!r}" for label, count in counts.items())
     rule = f"hold at least {parts} {noun}s for a split into {parts} parts"
-    return InputError("Each class folder", rule, f"{', '.join(named)}{total}", remedy)
+    return InputError("Each class folder", rule, named, remedy)
 
 
 def _require_every_part(drawn: pd.DataFrame, settings: SplitSettings, *, kept: bool) -> None:

@@ -24,9 +24,9 @@ import numpy as np
 import pandas as pd
 
 from resnext.contracts.errors import InputError
+from resnext.contracts.formatting import first_few
 from resnext.data.manifest.hashing import Words
 from resnext.data.split.likeness import Likeness, compare_copies
-from resnext.data.split.settings import OFFENDERS
 from resnext.data.split.structure import Guess, counts_anew, doubt_of_groups, find_structure
 from resnext.data.user_tables import (
     GROUP,
@@ -269,10 +269,9 @@ ALIKE: dict[str, Callable[[str], str]] = {
 
 
 def _pairs(found: Iterable[Sequence[str]]) -> str:
-    """Name the first five sets of several names, then the total."""
-    pairs = [" and ".join(map(quoted, names)) for names in found if len(names) > 1]
-    more = f"; {len(pairs):,} in total" if len(pairs) > OFFENDERS else ""
-    return "; ".join(sorted(pairs)[:OFFENDERS]) + more
+    """Name the first sets of several names."""
+    pairs = (" and ".join(map(quoted, names)) for names in found if len(names) > 1)
+    return first_few(sorted(pairs), "; ")
 
 
 def _meaning_notes(table: UserTable) -> list[str]:

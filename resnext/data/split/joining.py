@@ -13,9 +13,10 @@ from typing import NamedTuple
 
 import pandas as pd
 
+from resnext.contracts.formatting import first_few
 from resnext.data.split.duplicates import JOINED, REPORTED, NearDuplicates
 from resnext.data.split.groups import Naming, join_groups
-from resnext.data.split.settings import OFFENDERS, SplitSettings
+from resnext.data.split.settings import SplitSettings
 
 MOST = 0.5  # share of a class above which one joined group swallows it
 AT_LEAST = 10  # pictures that such a group holds
@@ -56,9 +57,8 @@ def joinable(
         looks = {digest: look for digest, look in looks.items() if look not in clusters}
     if not swallowed:
         return Joinable(near, "")
-    named = ", ".join(repr(label) for label in sorted(swallowed)[:OFFENDERS])
-    more = f" and others, {len(swallowed):,} in total" if len(swallowed) > OFFENDERS else ""
-    why = f"joining would leave class {named}{more} in too few groups, or mostly in one"
+    named = first_few(map(repr, sorted(swallowed)))
+    why = f"joining would leave class {named} in too few groups, or mostly in one"
     return _only(naming, near, looks, why)
 
 

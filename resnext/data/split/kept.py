@@ -18,11 +18,12 @@ from pathlib import Path
 import pandas as pd
 
 from resnext.contracts.errors import InputError
+from resnext.contracts.formatting import first_few
 from resnext.contracts.tables import read_manifest
 from resnext.data.split.given import read_parts
 from resnext.data.split.groups import NAMED_IDS
-from resnext.data.split.settings import JOINED_FILE, OFFENDERS, PARTS
-from resnext.data.user_tables import GROUP, IMAGE, SPLIT, UserTable, normal, shown
+from resnext.data.split.settings import JOINED_FILE, PARTS
+from resnext.data.user_tables import GROUP, IMAGE, SPLIT, UserTable, first_shown, normal, shown
 
 _COLUMNS = ("path", "group", "split", "sha256", "ids")
 FLAG = "--keep-split"
@@ -122,13 +123,10 @@ def kept_warnings(drawn: pd.DataFrame, pictures: pd.DataFrame, earlier: pd.DataF
         map(shown, moved["path"]), known["part"].loc[moved.index], moved["split"], strict=True
     )
     words = [f"{path} ({before} to {now})" for path, before, now in named]
-    if not words:
-        return []
-    more = f"; {len(words):,} in total" if len(words) > OFFENDERS else ""
-    return [
+    return [] if not words else [
         f"pictures left the part that {FLAG} has them in, since they belong to a group that stood "
-        f"in several: {'; '.join(words[:OFFENDERS])}{more}"
-    ]
+        f"in several: {first_few(words, '; ')}"
+    ]  # fmt: skip
 
 
 def old_names_warning(earlier: pd.DataFrame, ids_now: Iterable[str]) -> str:
@@ -137,10 +135,9 @@ def old_names_warning(earlier: pd.DataFrame, ids_now: Iterable[str]) -> str:
     whole = sorted(group for group, those in ids.items() if "=" in group and those == (group,))
     if not whole:
         return ""
-    more = f"; {len(whole):,} in total" if len(whole) > OFFENDERS else ""
     return (
         f"{FLAG} was written without the file of joined groups ({JOINED_FILE}): groups whose names "
-        f"hold a '=' count as one id each: {'; '.join(map(shown, whole[:OFFENDERS]))}{more}"
+        f"hold a '=' count as one id each: {first_shown(whole)}"
     )
 
 

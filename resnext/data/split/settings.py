@@ -14,7 +14,6 @@ UNUSED = "unused"
 COLUMNS = ["path", "label", "group", "copy", "split", "reason"]
 JOINED_FILE = "joined_groups.json"
 """Lies beside a split: the ids of each group that several were joined to, by its name."""
-OFFENDERS = 5  # named in a message before the total
 
 
 class SplitSettings(BaseModel):

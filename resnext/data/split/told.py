@@ -6,7 +6,7 @@ decides nothing.
 
 from __future__ import annotations
 
-from collections.abc import Iterable, Sequence
+from collections.abc import Iterable
 from dataclasses import dataclass, replace
 from pathlib import Path
 from typing import Any
@@ -17,8 +17,7 @@ from resnext.contracts.errors import InputError
 from resnext.data.split.given import ONE_PART, read_parts
 from resnext.data.split.groups import ONE_GROUP, read_groups
 from resnext.data.split.kept import FLAG, NOTHING, ids_of, old_names_warning, read_earlier
-from resnext.data.split.settings import OFFENDERS
-from resnext.data.user_tables import Found, find_images, quoted, shown
+from resnext.data.user_tables import Found, find_images, first_shown, quoted
 
 
 @dataclass(frozen=True)
@@ -95,7 +94,7 @@ class Told:
             return ""
         return (
             f"{len(groups.without):,} of {len(groups.images):,} pictures have no row in --groups, "
-            f"which says nothing of their groups: {_first(groups.without)}"
+            f"which says nothing of their groups: {first_shown(groups.without)}"
         )
 
     def _no_test_part(self) -> str:
@@ -116,7 +115,7 @@ class Told:
         return (
             f"no manifest.csv lies beside the table of {FLAG}, so that pictures are known by their "
             f"paths alone: {len(found.without):,} of {len(found.images):,} are not known, and may "
-            f"have moved to another part if they were renamed: {_first(found.without)}"
+            f"have moved to another part if they were renamed: {first_shown(found.without)}"
         )
 
 
@@ -148,9 +147,3 @@ def _found_by_bytes(found: Found, manifest: pd.DataFrame) -> Found:
     now = dict(zip(manifest["sha256"], manifest["path"], strict=True))
     pairs = zip(found.of_rows, found.table.rows["sha256"], strict=True)
     return replace(found, of_rows=[image or now.get(digest, "") for image, digest in pairs])
-
-
-def _first(names: Sequence[str]) -> str:
-    """Name the first five, then the total."""
-    more = f"; {len(names):,} in total" if len(names) > OFFENDERS else ""
-    return "; ".join(map(shown, names[:OFFENDERS])) + more

@@ -233,7 +233,7 @@ def test_paths_of_a_table_that_are_not_there_are_named_at_most_five() -> None:
     assert warned(tables={"--groups": gone[:1] + here, "--use-split": gone}) == [
         "1 of 2 paths of --groups are not in the folder: a/0.jpg",
         "7 of 7 paths of --use-split are not in the folder: a/0.jpg; a/1.jpg; a/2.jpg; a/3.jpg; "
-        "a/4.jpg; 7 in total",
+        "a/4.jpg and 2 more",
     ]
 
 
@@ -254,11 +254,11 @@ def test_pictures_under_two_classes_are_named_with_their_reasons() -> None:
 
 def test_of_many_pictures_under_two_classes_five_are_named_then_the_total() -> None:
     assert warned(conflicting(5))[0].count("identical to") == 5
-    assert "in total" not in warned(conflicting(5))[0]
+    assert " more" not in warned(conflicting(5))[0]
     (said,) = warned(conflicting(6))
     assert said.startswith("6 pictures stand under two classes: ")
     assert said.count("identical to") == 5
-    assert said.endswith("(identical to b/4); 6 in total")
+    assert said.endswith("(identical to b/4) and 1 more")
 
 
 def test_pictures_that_a_given_split_leaves_out_are_named() -> None:

@@ -183,7 +183,7 @@ def drawn_or_none(manifest: pd.DataFrame, chosen: SplitSettings) -> pd.DataFrame
     try:
         return split(manifest, chosen)
     except InputError as error:
-        said = re.search(r"needs at least \d|part of \d+ pictures is empty", str(error))
+        said = re.search(r"hold at least \d|part of \d+ pictures is empty", str(error))
     assert said
     return None
 
@@ -327,7 +327,7 @@ def test_a_fold_keeps_groups_whole(manifest: pd.DataFrame, folds: int) -> None:
 
 
 def test_too_few_groups_for_the_folds_are_said() -> None:
-    assert "a split into 6 parts needs at least 6" in refused(msld(5), fold=(1, 6))
+    assert "hold at least 6 groups for a split into 6 parts" in refused(msld(5), fold=(1, 6))
 
 
 @pytest.mark.parametrize("wrong", [(0, 5), (6, 5), (1, 1)])
@@ -481,14 +481,16 @@ def test_given_without_folders_or_a_table_is_refused() -> None:
 def test_a_class_with_one_picture_is_named(strategy: str) -> None:
     manifest = table([*plain(9)["path"], "daisy/1.jpg"])
     assert refused(manifest, strategy=strategy) == (
-        "Class folder 'daisy' holds 1 picture, but a split into 3 parts needs at least 3. "
-        "Add pictures or remove the folder."
+        "Each class folder must hold at least 3 pictures for a split into 3 parts, got 1 in "
+        "'daisy'. Add pictures or remove the folder."
     )
 
 
 def test_two_parts_need_two() -> None:
     manifest = table([*plain(9)["path"], "daisy/1.jpg"])
-    assert "into 2 parts needs at least 2." in refused(manifest, shares=(80, 0, 20))
+    assert "hold at least 2 pictures for a split into 2 parts" in refused(
+        manifest, shares=(80, 0, 20)
+    )
     split(
         table([*plain(9)["path"], "daisy/1.jpg", "daisy/2.jpg"]), SplitSettings(shares=(80, 0, 20))
     )
@@ -497,17 +499,16 @@ def test_two_parts_need_two() -> None:
 def test_too_few_patients_are_counted_in_groups() -> None:
     manifest = pd.concat([msld(5), table([f"c/C{n}_{k}_00.jpg" for n in "12" for k in "123"])])
     assert refused(manifest) == (
-        "Class folder 'c' holds 2 groups, but a split into 3 parts needs at least 3. Add pictures "
-        "of other patients, remove the folder, say with --groups or --group-pattern who is who, "
-        "or use --split stratified."
+        "Each class folder must hold at least 3 groups for a split into 3 parts, got 2 in 'c'. Add "
+        "pictures of other patients, remove the folder, say with `groups` or `group_pattern` who "
+        "is who, or use `split` stratified."
     )
     split(manifest, SplitSettings(strategy="stratified"))
 
 
-def test_five_small_classes_are_named_and_then_the_total() -> None:
+def test_five_small_classes_are_named_and_the_others_counted() -> None:
     text = refused(table([*plain(9)["path"], *(f"s{n}/1.jpg" for n in range(7))]))
-    assert text.startswith("Class folder 's0' holds 1 picture, 's1' holds 1 picture, ")
-    assert "'s4' holds 1 picture (7 such folders in total), but" in text
+    assert "got 1 in 's0', 1 in 's1', 1 in 's2', 1 in 's3', 1 in 's4' and 2 more. " in text
     assert "'s5'" not in text
 
 

@@ -155,10 +155,10 @@ def test_groups_that_two_people_wrote_in_two_ways_are_said(tmp_path: Path) -> No
     assert found[:2] == [
         f"{by} case or blanks alone count as different groups: "
         "'Pat001' and 'pat001'; 'Pat002' and 'pat002'; 'Pat003' and 'pat003'; "
-        "'Pat004' and 'pat004'; 'Pat005' and 'pat005'; 24 in total",
+        "'Pat004' and 'pat004'; 'Pat005' and 'pat005' and 19 more",
         f"{by} leading zeros, marks or a .0 alone count as different groups: "
         "'Pat001' and 'Pat1'; 'Pat002' and 'Pat2'; 'Pat003' and 'Pat3'; "
-        "'Pat004' and 'Pat4'; 'Pat005' and 'Pat5'; 12 in total",
+        "'Pat004' and 'Pat4'; 'Pat005' and 'Pat5' and 7 more",
     ]
 
 
@@ -395,12 +395,13 @@ def test_an_error_that_follows_from_a_guess_names_scheme_group_and_what_helps(
     with pytest.raises(InputError) as caught:
         divided(tmp_path)
     text = str(caught.value)
-    assert text.startswith("Class folder 'nev' holds 2 groups, but a split into 3 parts needs at")
+    assert text.startswith("Each class folder must hold at least 3 groups for a split into 3 parts")
+    assert ", got 2 in 'nev'. " in text
     assert "The groups are a guess: patient_photograph_copy (MSLD v1). " in text
     assert "Group 'P050' holds 12 of 24 pictures of 'nev'. " in text
     assert text.endswith(
-        "remove the folder, say with --groups or --group-pattern who is who (--group-pattern "
-        "'(?P<group>.+)': every picture by itself), or use --split stratified."
+        "remove the folder, say with `groups` or `group_pattern` who is who (--group-pattern "
+        "'(?P<group>.+)': every picture by itself), or use `split` stratified."
     )
     (alone,) = patterns_in(text)
     for way in ({"group_pattern": alone}, {"strategy": "stratified"}, {"shares": (80, 0, 20)}):
