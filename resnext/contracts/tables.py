@@ -186,8 +186,8 @@ def _parse(
         file.seek(start)
         cells = _read_body(file, places)
     except ValueError as error:  # pandas' own, and that of bytes which are no UTF-8
-        got = " ".join(str(error).split())
-        raise InputError(name, "be a CSV table with equally long rows", got, remedy) from error
+        rule = "be a CSV table with equally long rows"
+        raise InputError(name, rule, " ".join(str(error).split()), remedy) from error
     for place, text in places.items():
         if text:
             cells[place] = _unguarded(cells[place])

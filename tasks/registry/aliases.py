@@ -141,7 +141,7 @@ def named(known: Sequence[Pointer], text: str) -> Pointer | None:
             "registry",
             "name one champion",
             f"'{text}', which are the classes of {len(found)}",
-            "Give one a name: models.py promote N `registry` NAME.",
+            "Give one a name: models.py promote N --registry NAME.",
         )
     return found[0] if found else None
 
@@ -178,7 +178,7 @@ def only_one(
             "registry",
             "say which champion is meant where there are several",
             "none",
-            f"{what} `registry` NAME, with one of these names: {quoted(fit)}.",
+            f"{what} --registry NAME, with one of these names: {quoted(fit)}.",
         )
     return fit[0]
 

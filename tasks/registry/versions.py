@@ -168,7 +168,7 @@ def require_name(name: str) -> str:
             "registry",
             "be up to 64 letters, digits, '.', '_' or '-'",
             f"{name!r}",
-            "Write it as in: `registry` skin",
+            "Write it as in: --registry skin",
         )
     return name
 

@@ -273,7 +273,7 @@ def test_validation_is_taken_out_of_a_table_too(tmp_path: Path) -> None:
 
 
 def test_no_val_of_a_split_that_is_drawn_names_what_helps(tmp_path: Path) -> None:
-    with pytest.raises(InputError, match="--no-val must go with a split that comes") as caught:
+    with pytest.raises(InputError, match="no_val must go with a split that comes") as caught:
         plan(tmp_path, SplitFlags(no_val=True))
     assert str(caught.value).endswith("give --shares 80,0,20.")
     assert plan(tmp_path, SplitFlags(shares="80,0,20")).split.parts == ["train", "test"]

@@ -471,7 +471,7 @@ def test_a_history_that_begins_with_a_rollback_is_said_in_words_and_goes_on(
 def test_what_a_killed_writer_left_is_cleared_away_by_the_next_one(runtime: Runtime) -> None:
     store = registered(runtime, 1)
     code = (
-        "import os, signal; from pathlib import Path; from tasks import registry; "
+        "import os, signal; from pathlib import Path; from tasks.registry import registry; "
         "os.fsync = lambda _: os.kill(os.getpid(), signal.SIGKILL); "
         f"registry.promote(Path({str(store)!r}), 1, '')"
     )
