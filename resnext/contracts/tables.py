@@ -93,7 +93,7 @@ def parse_table(
     if missing := [column for column in columns if column not in header]:
         rule = f"hold the columns {', '.join(columns)}"
         raise InputError(name, rule, f"none named {', '.join(missing)}", remedy)
-    table = cells.set_axis(pd.Index(header, dtype=object), axis=1)
+    table = cells.set_axis(header, axis=1)
     return table[list(columns)] if columns else table
 
 

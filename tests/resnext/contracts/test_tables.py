@@ -171,7 +171,7 @@ def test_a_confusion_table_survives_classes_named_like_its_headings(tmp_path: Pa
 
 def test_a_confusion_cell_that_is_no_count_is_refused(tmp_path: Path) -> None:
     (tmp_path / "c.csv").write_text("true,a\na,many\n", encoding="utf-8")
-    with pytest.raises(InputError, match="whole numbers"):
+    with pytest.raises(InputError, match="must hold numbers where no text belongs"):
         tables.read_confusion(tmp_path / "c.csv")
 
 
