@@ -223,7 +223,9 @@ def _require_cuda() -> Device:
 def _require_mps() -> Device:
     """Return "mps", or say what is missing for it."""
     if not probe_mps():
-        raise _not_here("mps", "It is found on Macs. Choose `device` cpu or `device` auto.")
+        raise _not_here(
+            "mps", "It is found on Macs with Apple silicon. Choose `device` cpu or `device` auto."
+        )
     return "mps"
 
 

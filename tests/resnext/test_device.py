@@ -88,7 +88,7 @@ def test_a_missing_device_is_answered_with_what_to_do(
         plan_compute(name, "resnext50_32x4d", False)
     message = str(caught.value)
     assert message.startswith(f"device must be one that this machine has, got {name!r}. {text}")
-    assert message.endswith("--device cpu or --device auto.")
+    assert message.endswith("`device` cpu or `device` auto.")
 
 
 def test_an_unknown_device_is_answered_with_the_known_ones() -> None:

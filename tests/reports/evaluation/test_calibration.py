@@ -219,7 +219,7 @@ def test_the_threshold_is_one_half_unless_another_one_is_asked_for(
 
 
 def test_two_rules_for_one_threshold_are_refused() -> None:
-    with pytest.raises(ValueError, match=r"sensitivity must not go with --threshold, got 0.9 and"):
+    with pytest.raises(ValueError, match=r"sensitivity must not go with `threshold`, got 0.9 and"):
         EvaluationSettings(sensitivity=0.9, threshold="youden")
 
 

@@ -99,6 +99,6 @@ def test_a_disk_without_room_is_said_before_anything_is_written(
 ) -> None:
     usage = namedtuple("usage", "total used free")
     monkeypatch.setattr("shutil.disk_usage", lambda _: usage(1, 1, 1000))
-    with pytest.raises(InputError, match=r"--store must have room for 0\.0 GiB of pixels"):
+    with pytest.raises(InputError, match=r"store must have room for 0\.0 GiB of pixels"):
         pack(pictures, 32, tmp_path / "pixels.npy")
     assert not (tmp_path / "pixels.npy").exists()

@@ -403,7 +403,7 @@ def test_two_rows_that_say_different_things_of_one_image_are_both_shown(tmp_path
     parts = tmp_path / "parts.csv"
     parts.write_text("path,split\na/1.jpg,train\n1.jpg,test\n")
     told = find_images(read_parts(parts, "--use-split"), ["a/1.jpg"], tmp_path)
-    with pytest.raises(InputError, match=r"name each picture once, got 'a/1.jpg' twice: 'train'"):
+    with pytest.raises(InputError, match=r"name each picture once, got two for 'a/1.jpg': 'train'"):
         told.answers("split", ONE_PART)
 
 

@@ -26,7 +26,7 @@ def test_an_unknown_name_is_answered_with_the_names_and_the_closest() -> None:
     with pytest.raises(InputError) as caught:
         build("ResNeXt50", 2)
     assert str(caught.value) == (
-        "architecture must be one of resnext50_32x4d, resnext101_32x8d, resnext38_32x4d,"
+        "arch must be one of resnext50_32x4d, resnext101_32x8d, resnext38_32x4d,"
         " got 'ResNeXt50'. Did you mean 'resnext50_32x4d'?"
     )
 

@@ -42,13 +42,13 @@ def test_the_card_is_read_without_torch(tmp_path: Path) -> None:
 @pytest.mark.parametrize("content", [b"", b"{}", b"\x08" + bytes(7) + b"{}      ", b"x" * 99])
 def test_what_is_no_model_is_refused_in_words(tmp_path: Path, content: bytes) -> None:
     (tmp_path / "x.safetensors").write_bytes(content)
-    with pytest.raises(InputError, match=r"--model must be a model.safetensors"):
+    with pytest.raises(InputError, match=r"model must be a model.safetensors"):
         read_card(tmp_path / "x.safetensors")
 
 
 def test_other_peoples_weights_are_no_model_of_this_project(tmp_path: Path) -> None:
     save_file({"a": torch.zeros(1)}, tmp_path / "x.safetensors")
-    with pytest.raises(InputError, match="--model must be"):
+    with pytest.raises(InputError, match="model must be"):
         read_card(tmp_path / "x.safetensors")
 
 

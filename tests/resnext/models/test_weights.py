@@ -281,8 +281,8 @@ def test_a_model_of_this_project_of_another_architecture_is_refused_by_its_card(
 ) -> None:
     save_model(tmp_path / "model.safetensors", drawn(), card("resnext38_32x4d"))
     assert refusal(tmp_path / "model.safetensors") == (
-        f"--weights must belong to {ARCH}, got '{tmp_path / 'model.safetensors'}'. It is a "
-        "resnext38_32x4d at 64 px for NA, 猴痘. Name other weights, or --arch resnext38_32x4d."
+        f"weights must belong to {ARCH}, got '{tmp_path / 'model.safetensors'}'. It is a "
+        "resnext38_32x4d at 64 px for NA, 猴痘. Name other weights, or `arch` resnext38_32x4d."
     )
 
 
@@ -297,7 +297,7 @@ def test_a_card_that_cannot_be_read_is_refused(tmp_path: Path) -> None:
 def test_another_width_is_refused_with_the_count_and_both_shapes(tmp_path: Path) -> None:
     file = saved(tmp_path, drawn(width=8))
     assert refusal(file) == (
-        f"--weights must belong to {ARCH}, got '{file}'. Tensors that don't fit: 6, the "
+        f"weights must belong to {ARCH}, got '{file}'. Tensors that don't fit: 6, the "
         "first conv1.weight, 8x3x3x3 there and 4x3x3x3 in the network. Name other weights."
     )
 
@@ -336,7 +336,7 @@ def test_a_network_that_holds_the_smaller_one_whole_is_refused_and_named(tmp_pat
     # A block has three convolutions and three batch norms of four tensors beside the counter: 15.
     # Each of the four stacks has one block more.
     assert "Tensors that don't fit: 60, the first layer1.2.bn1.bias, 128 there and none in" in said
-    assert said.endswith("Name other weights, or --arch resnext50_32x4d, which they fit.")
+    assert said.endswith("Name other weights, or `arch` resnext50_32x4d, which they fit.")
 
 
 # ---------------------------------------------------------------- damage
@@ -348,7 +348,7 @@ def test_weights_that_are_not_finite_are_refused(tmp_path: Path, value: float) -
     state["layer1.0.weight"][0, 0] = value
     file = saved(tmp_path, state)
     assert refusal(file) == (
-        f"--weights must be finite numbers, got '{file}'. Tensors with NaN or infinity: 1 "
+        f"weights must be finite numbers, got '{file}'. Tensors with NaN or infinity: 1 "
         "(layer1.0.weight). Name weights of a training that did not fail."
     )
 
@@ -380,7 +380,7 @@ def test_what_holds_no_weights_gets_one_line(
     make(file)
     said = refusal(file)
     assert said.startswith(
-        "--weights must be none, imagenet or a .safetensors or .pth file of weights, got "
+        "weights must be none, imagenet or a .safetensors or .pth file of weights, got "
         f"'{file}'. {words}"
     )
 
@@ -556,8 +556,8 @@ def test_a_file_put_there_by_hand_needs_no_connection(hub: Path, published: Path
 
 def test_imagenet_for_an_architecture_that_torchvision_lacks_is_refused() -> None:
     assert imagenet("resnext38_32x4d") == (
-        "--weights imagenet must go with an architecture of torchvision, got resnext38_32x4d. "
-        "There are no such weights. Use --weights none or another --arch."
+        "weights imagenet must go with an architecture of torchvision, got resnext38_32x4d. "
+        "There are no such weights. Use `weights` none or another `arch`."
     )
 
 
@@ -581,7 +581,7 @@ def test_offline_the_file_to_fetch_and_where_to_put_it_are_said(
 
     monkeypatch.setattr(torch.hub, "urlopen", offline)
     assert imagenet() == (
-        "--weights imagenet must find resnext50_32x4d-1a0047aa.pth or download it, got neither "
+        "weights imagenet must find resnext50_32x4d-1a0047aa.pth or download it, got neither "
         f"({reason}). To go on without a connection, fetch "
         "https://download.pytorch.org/models/resnext50_32x4d-1a0047aa.pth by hand and save it as "
         f"{hub}/resnext50_32x4d-1a0047aa.pth."
@@ -603,7 +603,7 @@ def test_a_folder_set_within_torch_is_the_one_that_is_said(
 def test_a_download_that_was_damaged_is_said_and_not_kept(hub: Path, published: Path) -> None:
     published.write_bytes(published.read_bytes()[:-1])
     said = imagenet()
-    assert said.startswith(f"--weights imagenet must download {published.name} whole, got other")
+    assert said.startswith(f"weights imagenet must download {published.name} whole, got other")
     assert said.endswith(
         "The download was damaged on its way and not kept. Run again, or fetch "
         f"{published.as_uri()} by hand and save it as {hub / published.name}."
@@ -619,7 +619,7 @@ def test_a_damaged_file_in_torchs_folder_is_said_with_the_way_out(
     (hub / published.name).write_bytes(content)
     found = hashlib.sha256(content).hexdigest()[:8]
     assert imagenet() == (
-        f"--weights imagenet must find a file with the SHA-256 {published.stem[-8:]}..., got "
+        f"weights imagenet must find a file with the SHA-256 {published.stem[-8:]}..., got "
         f"{found}... for {hub / published.name}. It is damaged. Delete it and run again, or fetch "
         f"{published.as_uri()} by hand and save it as {hub / published.name}."
     )

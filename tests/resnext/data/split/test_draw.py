@@ -470,7 +470,7 @@ def test_a_given_split_without_a_part_that_is_needed_is_refused() -> None:
 
 
 def test_given_without_folders_or_a_table_is_refused() -> None:
-    with pytest.raises(InputError, match="split must not be 'given' where the data folder holds"):
+    with pytest.raises(InputError, match="split must be drawn where the folder holds"):
         draw_given(msld(3), None)
 
 

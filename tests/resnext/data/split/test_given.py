@@ -42,7 +42,7 @@ def test_a_table_that_excel_wrote_is_read(tmp_path: Path) -> None:
     ("text", "words"),
     [
         ("path,part\na,train\n", "must hold the columns path, split, got none named split"),
-        ("path,split\na,train\na,test\n", "must name each picture once, got 'a' twice"),
+        ("path,split\na,train\na,test\n", "must name each picture once, got two for 'a'"),
         ("path,split\na,out\n", "must name the parts train, val, test or unused, got 'out'"),
         ("path,split\n", "must name the part of a picture, got none"),
         ("", "must be a CSV table in UTF-8"),

@@ -414,7 +414,7 @@ def test_where_all_are_called_copies_a_pattern_without_copies_helps(tmp_path: Pa
         divided(tmp_path, group_pattern=r"(?P<group>pat\d+)-(?P<copy>\d)")
     assert str(caught.value).endswith(
         "All pictures of a class are copies by their names (no number, or 0, is a photograph). "
-        "Add pictures of other patients, remove the folder, or give a --group-pattern without "
+        "Add pictures of other patients, remove the folder, or give a `group_pattern` without "
         "'copy' if these are no copies."
     )
     assert used(divided(tmp_path, group_pattern=r"(?P<group>pat\d+)-(\d)")) == 48
@@ -422,11 +422,11 @@ def test_where_all_are_called_copies_a_pattern_without_copies_helps(tmp_path: Pa
 
 def test_a_remedy_that_can_not_help_is_not_named(tmp_path: Path) -> None:
     draw(tmp_path, lambda _, i: f"x{i:03d}y.png", 6, lambda k, i: scene(k * (i + 1)))
-    with pytest.raises(InputError, match="Class folder 'mel' holds 1 group, but") as caught:
+    with pytest.raises(InputError, match=r"at least 3 groups .* got 1 in 'mel'") as caught:
         divided(tmp_path)
     assert str(caught.value).endswith("Add pictures of other patients or remove the folder.")
     for strategy in ("grouped", "stratified"):
-        with pytest.raises(InputError, match="'mel' holds 1 "):
+        with pytest.raises(InputError, match="got 1 in 'mel'"):
             divided(tmp_path, strategy=strategy, group_pattern=ALONE)
     for number in range(6):
         scene(500 + number).save(tmp_path / "mel" / f"new{number}.png")
