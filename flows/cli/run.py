@@ -35,7 +35,7 @@ FLAGS = frozenset(
     for model in vars(flags).values()
     if isinstance(model, type) and issubclass(model, BaseModel)
     for name in model.model_fields
-) | {"port", "webhook", "url", "allow_private", "lost_after", "keep_runs", "config"}
+) | {"port", "webhook", "url", "allow_private", "lost_after", "keep_runs", "config", "folds"}
 SETTING = re.compile(r"`(\w+)`")  # in an error's words
 FULL = (errno.ENOSPC, errno.EDQUOT, errno.EFBIG)
 DENIED = (errno.EROFS, errno.EACCES, errno.EPERM)

@@ -4,6 +4,7 @@ import os
 import signal
 import subprocess
 import sys
+import time
 from pathlib import Path
 
 import pytest
@@ -62,6 +63,7 @@ def test_a_run_whose_server_goes_away_ends_with_its_results_and_a_rerun_hits_all
             if "epoch 1/6" in line:
                 break
         os.killpg(server.pid, signal.SIGKILL)
+        gone = time.monotonic()
         server.wait()
         rest, _ = run.communicate(timeout=240)
     finally:
@@ -70,7 +72,8 @@ def test_a_run_whose_server_goes_away_ends_with_its_results_and_a_rerun_hits_all
     said = "".join(heard) + rest
     assert run.returncode == 0, said
     assert "epoch 6/6" in said
-    assert said.count("the Prefect server can't be told") == 1
+    minutes = (time.monotonic() - gone) / 60
+    assert 1 <= said.count("the Prefect server can't be told") <= 1 + minutes
     assert "the Prefect server went away" in said
     assert "the same command would find all of them cached" in said
     assert "Traceback" not in said

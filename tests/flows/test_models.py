@@ -146,7 +146,7 @@ def test_a_server_that_does_not_answer_fails_no_promotion(
     def hang() -> str:
         raise ServerError("The Prefect server does not answer.")
 
-    monkeypatch.setattr("flows.server.current", hang)
+    monkeypatch.setattr("flows.serving.server.current", hang)
     registered(tmp_path, 1)
     words = ("promote", "1", "--store", str(tmp_path))
     assert said(capsys, *words) == (0, "Version 1 is champion now.\n")
