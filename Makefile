@@ -7,7 +7,7 @@ USABLE := import sys; sys.exit(not (3, 11) <= sys.version_info[:2] <= (3, 13))
 PYTHON ?= $(shell for p in python3 python3.13 python3.12 python3.11 python; do \
 	$$p -c "$(USABLE)" >/dev/null 2>&1 && echo $$p && break; done)
 
-.PHONY: run test check ui bench
+.PHONY: run test quick check docs ui bench
 
 run: $(VENV)/run.stamp
 	@echo "Training on the synthetic demonstration set (about two minutes on two cores) ..."
@@ -18,6 +18,14 @@ run: $(VENV)/run.stamp
 
 test: check
 	$(BIN)/python -m pytest
+
+quick: check
+	$(BIN)/python -m pytest -m "not server and not training and not slow and not browser and not hypothesis"
+
+docs: $(VENV)/dev.stamp
+	$(BIN)/zensical build --clean --strict
+	$(BIN)/python -m pytest tests/docs
+	@echo "The documentation: site/index.html"
 
 check: $(VENV)/dev.stamp
 	$(BIN)/ruff check

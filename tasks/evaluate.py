@@ -4,7 +4,7 @@ import logging
 from typing import Annotated
 
 from reports.evaluation.settings import EvaluationSettings
-from resnext.contracts.tables import read_table
+from resnext.contracts.tables import read_predictions
 from tasks.stage.artifact import Artifact, Reads, Work
 from tasks.stage.decorator import stage
 
@@ -24,6 +24,6 @@ def evaluate(
     """
     from reports.evaluation import evaluate as evaluation
 
-    found = evaluation.evaluate(read_table(predictions.path("predictions.csv")), settings)
+    found = evaluation.evaluate(read_predictions(predictions.path("predictions.csv")), settings)
     evaluation.write(found, work.out)
     log.info(found.calibration.describe())

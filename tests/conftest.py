@@ -10,14 +10,28 @@ from PIL import Image
 from tasks.stage.artifact import Runtime
 
 REPOSITORY = Path(__file__).resolve().parents[1]
+PROGRAMS = [REPOSITORY / "tests" / "flows" / name for name in ("", "serving")]
+"""The tests in these folders run the programs, which find or start a server."""
+TRAININGS = ("test_checkpoints.py", "test_engine.py", "test_memory.py")
+"""The tests in these files train a network."""
 
 
 def pytest_collection_modifyitems(items: list[pytest.Item]) -> None:
-    """Put the tests that start Prefect last.
+    """Mark the tests that start a server or train, and put those that start Prefect last.
 
-    Its threads draw from `random`, which hypothesis takes for draws of the strategy under test.
+    Prefect's threads draw from `random`, which hypothesis takes for draws of the strategy under
+    test.
     """
-    items.sort(key=lambda item: "prefect_server" in getattr(item, "fixturenames", ()))
+    for item in items:
+        if _starts_prefect(item) or item.path.parent in PROGRAMS:
+            item.add_marker(pytest.mark.server)
+        if item.path.name in TRAININGS:
+            item.add_marker(pytest.mark.training)
+    items.sort(key=_starts_prefect)
+
+
+def _starts_prefect(item: pytest.Item) -> bool:
+    return "prefect_server" in getattr(item, "fixturenames", ())
 
 
 @pytest.fixture

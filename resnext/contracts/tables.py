@@ -17,7 +17,7 @@ from __future__ import annotations
 import csv
 import math
 import re
-from collections.abc import Callable, Mapping, Sequence
+from collections.abc import Callable, Collection, Mapping, Sequence
 from pathlib import Path
 from typing import Any, BinaryIO
 
@@ -38,6 +38,8 @@ MANIFEST_COLUMNS = [
     "format",
     "orientation",
 ]
+PREDICTIONS_COLUMNS = ["path", "label", "group", "split", "predicted", "status"]
+"""What is read of predictions.csv besides its columns p_<class>."""
 TEXT_COLUMNS = frozenset(
     {
         *("path", "label", "group", "split", "reason", "sha256", "phash", "mode", "format"),
@@ -90,9 +92,7 @@ def parse_table(
             something else. It calls the table by `name` and ends in `remedy`.
     """
     header, cells = _parse(file, lambda _, name: name in TEXT_COLUMNS, name, remedy)
-    if missing := [column for column in columns if column not in header]:
-        rule = f"hold the columns {', '.join(columns)}"
-        raise InputError(name, rule, f"none named {', '.join(missing)}", remedy)
+    _require(columns, header, name, remedy)
     table = cells.set_axis(header, axis=1)
     return table[list(columns)] if columns else table
 
@@ -104,6 +104,17 @@ def read_manifest(path: Path) -> pd.DataFrame:
         InputError: the file is missing or lacks a column.
     """
     return read_table(path, MANIFEST_COLUMNS, remedy="Scan the data again.")
+
+
+def read_predictions(path: Path) -> pd.DataFrame:
+    """Read predictions.csv, whole: which columns p_<class> it holds depends on the classes.
+
+    Raises:
+        InputError: the file is missing or lacks a column.
+    """
+    table = read_table(path)
+    _require(PREDICTIONS_COLUMNS, table.columns, f"'{path}'", "Predict again, or add them.")
+    return table
 
 
 def read_split_pictures(split: Path, manifest: Path) -> pd.DataFrame:
@@ -173,6 +184,12 @@ def _opened(path: Path, remedy: str) -> BinaryIO:
         return path.open("rb")
     except FileNotFoundError as error:
         raise InputError(f"'{path}'", "be a file", "nothing at that place", remedy) from error
+
+
+def _require(columns: Sequence[str], header: Collection[str], name: str, remedy: str) -> None:
+    if missing := [column for column in columns if column not in header]:
+        rule = f"hold the columns {', '.join(columns)}"
+        raise InputError(name, rule, f"none named {', '.join(missing)}", remedy)
 
 
 def _parse(

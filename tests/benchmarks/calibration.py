@@ -78,7 +78,7 @@ def gain_of(sample: Sample, threshold: float) -> float:
 
 def page() -> str:
     """Write the page."""
-    head = [f"{factor:g} times too sure" if factor > 1 else "right" for factor in FACTORS]
+    head = [f"{factor:g} times too large" if factor > 1 else "right" for factor in FACTORS]
     lines = [f"| groups | {' | '.join(head)} |", "|---" * (len(FACTORS) + 1) + "|"]
     for groups in GROUPS:
         cells = [f"{1000 * gain(groups, factor):+.1f}" for factor in FACTORS]
@@ -99,22 +99,32 @@ def page() -> str:
 
 TEXT = """# Temperature and threshold
 
-A temperature corrects a network that is too sure of itself. It is fitted on the validation part.
-On few groups it does harm: it follows chance. So it is fitted from {fewest} groups on. With fewer
-it is 1, and the terminal, the report and `calibration.json` say so.
+## The temperature
 
-The table gives what a fitted temperature changes in the log loss on other images, in thousandths
-of a nat. Above 0 it helps, below 0 it does harm. Each column is a network whose stated log-odds
-are too large by a factor, or right. Each cell is the mean of {simulations} simulations of two
-classes with one image a group.
+A temperature corrects a network whose probabilities are too extreme. The program fits it on the
+validation set. With few groups a fitted temperature does harm, because it follows chance. So the
+program fits it only if there are at least {fewest} groups. With fewer groups the temperature is 1.
+The terminal, the report and `calibration.json` say so.
+
+The table shows how much a fitted temperature lowers the log loss on other images, in thousandths of
+a nat. A number above 0 is a gain, and a number below 0 is a loss. In each column the network's
+log-odds are right, or too large by a factor. Each cell is the mean of {simulations} simulations of
+two classes with one image per group.
 
 {table}
 
-The threshold of the positive class is 0.5 unless you ask for another one. `--sensitivity 0.9`
-takes the highest threshold that finds 90 % of the positive class in the validation part.
-`--threshold youden` takes the one with the greatest J = sensitivity + specificity - 1 there.
-`--threshold 0.3` takes that very number. A threshold that was chosen on few images looks better
-there than it is:
+## The threshold
+
+The threshold of the positive class is 0.5 unless you ask for another one:
+
+* `--sensitivity 0.9` takes the highest threshold that finds 90 % of the positive class in the
+  validation set.
+* `--threshold youden` takes the threshold with the greatest J on the validation set. J is
+  sensitivity + specificity - 1.
+* `--threshold 0.3` takes that number.
+
+A threshold that was chosen on few images looks better on these images than it is. The table shows
+Youden's threshold:
 
 {chosen}
 

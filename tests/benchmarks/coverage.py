@@ -408,7 +408,7 @@ def recalls_of(part: Answers) -> str:
 def render(table: Table, found: Sequence[list[float]], runs: int) -> str:
     """Write a table in Markdown."""
     head = [*table.labels, *table.columns]
-    lines = [f"### {table.title}", "", f"{runs:,} test parts a row.", ""]
+    lines = [f"### {table.title}", "", f"{runs:,} test sets a row.", ""]
     lines += [f"| {' | '.join(head)} |", f"|{'---|' * len(head)}"]
     for (labels, _), row in zip(table.rows, found, strict=True):
         cells = ["-" if np.isnan(share) else f"{share:.3f}" for share in row]

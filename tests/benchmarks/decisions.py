@@ -37,41 +37,47 @@ NEAR = 0.15
 
 TEXT = """# When a new model becomes champion
 
-A retraining lets champion and challenger answer the same test pictures. The challenger is promoted
-only where
+A retraining lets champion and challenger answer the same test images. It promotes the challenger
+only if both conditions hold:
 
-1. the whole 95 % interval of the difference (paired bootstrap over groups) lies above `--margin`,
-2. and luck alone seldom gives such a lead. If both models were equally good, it would be luck
-   which of them gave which answers. So the two models' answers are swapped at random, group by
-   group, many times: `luck` is the share of swaps with at least that lead.
+1. The whole 95 % interval of the difference is above `--margin`. The interval comes from a paired
+   bootstrap over groups.
+2. Luck alone rarely gives such a lead. If both models were equally good, chance would decide which
+   model gave which answers. So the program swaps the answers of the two models at random, group by
+   group, many times. `luck` is the share of swaps with at least this lead.
 
-Of ten challengers that are no better than the champion, one or another leads by luck. So decisions
-on the same test groups are counted, and in decision k luck may explain a lead in at most
-5 % / (k (k + 1)) of cases: {levels} in decisions 1, 2, 3, 5 and 10. All decisions together, however
-many, add up to at most 5 %. After 99 decisions nothing can be promoted on the same groups any more.
+## Decisions are counted
 
-A group is known by the bytes of its pictures, so that renaming changes nothing. Each earlier
-decision counts by the share of today's test groups that served in it: with a wholly new test part
-the count begins anew, with a few new groups among many old ones it does not. `decision.json` holds
-the count (`use`), `luck` and `luck_allowed`; the registry's `version.json` holds `use`.
+Of ten challengers that are no better than the champion, one leads by luck. So the program counts
+the decisions on the same test groups. In decision k, luck may explain a lead in at most
+5 % / (k (k + 1)) of cases. That is {levels} in decisions 1, 2, 3, 5 and 10. All decisions
+together add up to at most 5 %, however many there are. After 99 decisions nothing can be promoted
+on the same groups any more.
+
+The program recognises a group by the bytes of its images. So renaming changes nothing. An earlier
+decision counts by the share of today's test groups that it used. With a completely new test set the
+count starts again. With a few new groups among many old ones it goes on. `decision.json` holds the
+count (`use`), `luck` and `luck_allowed`. The registry's `version.json` holds `use`.
 
 ## Equally good challengers
 
-Ten challengers in a row, each {right} right as the champion is, {series} series: how often any of
-them is promoted, and how often any would be by the interval alone.
+The simulation lets ten challengers follow each other. Each is {right} right, as the champion is.
+There are {series} series. The table shows how often any of the ten is promoted, and how often any
+would be promoted by the interval alone.
 
 {luck}
 
 ## Better challengers
 
-How often a challenger is promoted that is truly better than the champion's {right}, by the number
-of the decision ({tries} tries each). The more often a test part has served, the larger a lead must
-be. New groups in the test part help; more attempts don't.
+The table shows how often a challenger is promoted that is truly better than the champion's {right}.
+Each cell is {tries} tries. The more often a test set has served, the larger the lead must be. New
+groups in the test set help. More attempts do not help.
 
 {power}
 
-Simulated groups hold one to three pictures, of two classes, judged by balanced accuracy. Made by
-`.venv/bin/python -m tests.benchmarks.decisions`.
+The simulated groups hold one to three images of two classes. Balanced accuracy is the score.
+
+*Made by `.venv/bin/python -m tests.benchmarks.decisions`.*
 """
 
 
