@@ -180,7 +180,7 @@ def run_name() -> str:
 def about(plan: Plan) -> About:
     """Put the facts of a run into words for its report."""
     uses_momentum = plan.recipe.optimizer == "sgd"
-    packages = ("torch", "torchvision", "pandas", "scikit-learn", "prefect")
+    packages = ("torch", "torchvision", "pandas", "scipy", "prefect")
     return About(
         data_name=plan.data_name,
         synthetic=plan.data is None,

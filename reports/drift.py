@@ -11,6 +11,10 @@ Pictures of one group (patient) resemble each other, so that a group is the unit
 `reports.evaluation`, whose intervals these are. A picture without a group is a group of its own.
 If several of those show one patient, the intervals are too narrow.
 
+Two things are looked at, this test of the class shares and the interval of the difference of mean
+confidences; each is wrong in 1 of 20 cases where nothing changed. The interval of a single class
+decides nothing: of many classes, one leaves its interval by chance alone.
+
 One test says whether class shares differ, so that many classes make no more false alarms than
 two: Pearson's chi-square of the groups, each counted once, for the class that most of its
 pictures have. Its distribution is not that of the formula, which few groups do not follow, but
@@ -28,11 +32,15 @@ import numpy as np
 import pandas as pd
 from scipy.stats import MonteCarloMethod, chi2_contingency
 
-from reports.drift_note import FEWEST, describe
+from reports.arrays import FloatArray
 from reports.evaluation.bootstrap import SEED, UNDEFINED, Interval, draw_counts, interval
-from reports.evaluation.sample import FloatArray, IntArray, classes_of, group_codes
+from reports.evaluation.sample import classes_of, group_codes
 from reports.evaluation.wilson import share_interval
+from resnext.contracts.formatting import NOT_AVAILABLE, plural, printable, undefined
 
+FEWEST = 10
+"""So many groups are needed on a side to tell anything."""
+SIGNIFICANCE = 0.05
 TABLES = 9999
 """Random tables that the test draws."""
 TEST = f"Pearson's chi-square of groups, {TABLES} random tables of the same margins"
@@ -56,13 +64,11 @@ def of_batch(
         split: Rows of split.csv.
         known: Paths of the batch that the model's own data hold, which are left out.
     """
-    answered = batch[batch["status"] == "ok"]
-    new = answered[~answered["path"].isin(list(known))].assign(group="")
-    old = held_out[held_out["status"] == "ok"]
+    new, left_out = _without(_answered(batch), known)
+    new, old = new.assign(group=""), _answered(held_out)
     sides = _classed(old, "predicted"), _classed(new, "predicted")
     shares = class_shares(*sides, _training(split), classes_of(batch))
-    confidence = compare_confidence(old, new)
-    return _found("predicted", *sides, shares, confidence, len(answered) - len(new)), shares
+    return _found("predicted", *sides, shares, compare_confidence(old, new), left_out), shares
 
 
 def since_training(
@@ -80,12 +86,22 @@ def since_training(
         known: New pictures, by path, of groups that it was trained on: their confidence is too
             high to compare, and left out.
     """
-    old, answered = (rows[rows["status"] == "ok"] for rows in (held_out, new))
-    unseen = answered[~answered["path"].isin(list(known))]
-    sides = _training(split), _classed(new, "label")
+    answered = _answered(new)
+    unseen, left_out = _without(answered, known)
+    sides = _training(split), _classed(answered, "label")
     shares = class_shares(*sides, _training(split), classes_of(held_out))
-    confidence = compare_confidence(old, unseen)
-    return _found("true", *sides, shares, confidence, len(answered) - len(unseen)), shares
+    confidence = compare_confidence(_answered(held_out), unseen)
+    return _found("true", *sides, shares, confidence, left_out), shares
+
+
+def _answered(rows: pd.DataFrame) -> pd.DataFrame:
+    return rows[rows["status"] == "ok"]
+
+
+def _without(rows: pd.DataFrame, paths: Sequence[str]) -> tuple[pd.DataFrame, int]:
+    """Leave out the rows of these paths, and count them."""
+    left_out = rows["path"].isin(list(paths))
+    return rows[~left_out], int(left_out.sum())
 
 
 def class_shares(
@@ -150,6 +166,70 @@ def compare_confidence(old: pd.DataFrame, new: pd.DataFrame) -> dict[str, Any]:
     return {**counts, **{name: _number(value) for name, value in values.items()}}
 
 
+def describe(found: dict[str, Any]) -> str:
+    """Say in a sentence or two what was found, and whether chance would explain it."""
+    pictures, groups = found["new"]["pictures"], found["new"]["groups"]
+    if not pictures:
+        return "Drift: no picture is new to the model."
+    if groups < FEWEST:
+        said = plural(pictures, "new picture")
+        of = "" if groups == pictures else f" of {plural(groups, 'group')}"
+        return f"Drift: {said}{of} {'is' if pictures == 1 else 'are'} too few to tell."
+    sentence = f"Drift: {_describe_shares(found)}; {_describe_confidence(found['confidence'])}."
+    return f"{sentence} {_explain(found)}"
+
+
+def _describe_shares(found: dict[str, Any]) -> str:
+    """Say the share of the class that changed most, of equal ones the one that grew."""
+    row = max(found["shares"], key=_change)
+    predicted = "predicted " if found["classes"] == "predicted" else ""
+    low, high = row["new_share_low"], row["new_share_high"]
+    inside = "" if undefined(low) else f" ({100 * low:.0f} to {100 * high:.0f})"
+    said = f"of the {plural(found['new']['pictures'], 'new picture')} "
+    said += f"{_rounded(row['new_share'])} are {predicted}{printable(row['class'])}{inside}, "
+    said += f"of the {found['reference']['what']} {_rounded(row['reference_share'])}"
+    if predicted:
+        said += f" ({_rounded(row['training_share'])} of the training part are of that class)"
+    return said
+
+
+def _rounded(share: float | None) -> str:
+    return NOT_AVAILABLE if undefined(share) else f"{100 * float(share or 0):.0f} %"
+
+
+def _change(row: dict[str, Any]) -> tuple[float, float]:
+    change = (row["new_share"] or 0.0) - (row["reference_share"] or 0.0)
+    return round(abs(change), 9), change
+
+
+def _describe_confidence(confidence: dict[str, Any]) -> str:
+    if confidence["difference"] is None:
+        return "there is no mean confidence to compare"
+    values = {name: f"{confidence[name]:z.3f}" for name in ("difference", "new", "reference")}
+    bounds = ""
+    if confidence["low"] is not None:
+        bounds = f", {confidence['low']:z.3f} to {confidence['high']:z.3f}"
+    return (
+        f"mean confidence {values['new']} against {values['reference']} on the held-out pictures "
+        f"(difference {values['difference']}{bounds})"
+    )
+
+
+def _explain(found: dict[str, Any]) -> str:
+    chance, low = found["test"]["p_value"], found["confidence"]["low"]
+    if chance is None and low is None:
+        return "Whether chance explains it can't be told."
+    shown = "" if chance is None else f" (p {'< 0.001' if chance < 0.001 else f'= {chance:.3f}'})"
+    changed = [f"the class shares{shown}"] if chance is not None and chance < SIGNIFICANCE else []
+    if low is not None and not low <= 0 <= found["confidence"]["high"]:
+        changed.append("the mean confidence")
+    if not changed:
+        return f"Chance explains such differences{shown}."
+    verb = "differs" if changed == ["the mean confidence"] else "differ"
+    said = " and ".join(changed)
+    return f"{said[0].upper()}{said[1:]} {verb} by more than chance explains."
+
+
 def _found(
     kind: Kind,
     reference: pd.DataFrame,
@@ -202,19 +282,11 @@ def _share_intervals(rows: pd.DataFrame, names: Sequence[str]) -> list[Interval]
 
 
 def _drawn_means(rows: pd.DataFrame, seed: int) -> FloatArray:
-    values = rows["confidence"].to_numpy(dtype=np.float64)[:, np.newaxis]
-    return _drawn(values, group_codes(rows), seed)[:, 0]
-
-
-def _drawn(values: FloatArray, groups: IntArray, seed: int) -> FloatArray:
-    """Average values (N, M) over the pictures of each draw of groups, (B, M)."""
-    count = int(groups.max()) + 1
-    sums, sizes = np.zeros((count, values.shape[1])), np.bincount(groups)
-    np.add.at(sums, groups, values)
-    draws = draw_counts(count, len(values), seed=seed)
-    return np.concatenate(
-        [(weights @ sums) / (weights @ sizes)[:, np.newaxis] for weights in draws]
-    )
+    """Give the mean confidence of each draw of groups, (B,)."""
+    groups = group_codes(rows)
+    sums, sizes = np.bincount(groups, weights=rows["confidence"]), np.bincount(groups)
+    draws = draw_counts(len(sizes), len(rows), seed=seed)
+    return np.concatenate([(weights @ sums) / (weights @ sizes) for weights in draws])
 
 
 def _number(value: Any) -> Any:

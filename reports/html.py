@@ -21,39 +21,29 @@ import jinja2
 import pandas as pd
 from markupsafe import Markup
 
-from reports import score
-from reports.division import (
+from reports.sections import score
+from reports.sections.data_folder import folder_facts
+from reports.sections.embedded_figures import embed
+from reports.sections.heat_maps import lay_out
+from reports.sections.similar_images import sheets
+from reports.sections.split import (
     PARTS,
     cautions,
     crossings,
-    division_facts,
     label_conflicts,
     leak_verdict,
     random_verdict,
+    split_facts,
     split_rows,
     unused_reasons,
     validation_name,
 )
-from reports.explained import look
-from reports.folder import folder_facts
-from reports.pairs import sheets
-from reports.shown import shown_figures
 from resnext.contracts.formatting import count, decimal, percent, plural
 
-CARRIED_FILES = (
-    "pages/audit.html.j2",
-    "pages/data.html.j2",
-    "pages/explained.html.j2",
-    "pages/macros.html.j2",
-    "pages/page.css",
-    "pages/page.html.j2",
-    "pages/report.html.j2",
-    "pages/reproduce.html.j2",
-    "pages/sort.js",
-)
+CARRIED_FILES = ("pages/*",)
 
 PAGES = Path(__file__).parent / "pages"
-SHOWN = 20
+MOST_ROWS = 20
 """So many rows of a long list are shown; the rest is counted."""
 
 
@@ -93,6 +83,12 @@ class ReportContent(AuditContent):
     calibration: Mapping[str, Any] | None = None
     explained: Mapping[str, Any] | None = None
 
+    @property
+    def tables(self) -> dict[str, pd.DataFrame]:
+        """Give the tables that figures may be described from, by file name."""
+        names = ("history", "split", "per_class", "confusion")
+        return {f"{name}.csv": getattr(self, name) for name in names}
+
 
 def render_report(content: ReportContent) -> str:
     """Render the whole report as one HTML text."""
@@ -103,13 +99,13 @@ def render_report(content: ReportContent) -> str:
         bars=score.bars(content.metrics, content.per_class),
         tiles=score.tiles(content.metrics),
         sentences=score.sentences(content.metrics, content.calibration, content.per_class),
-        headings=score.headings(content.per_class),
+        class_metrics=score.class_metrics(content.per_class),
         scores=score.class_rows(content.per_class),
         accuracy_reach=score.reach(content.metrics.get("accuracy_ci95"), percent),
         validation_name=validation_name(content.split),
         mistakes=score.mistakes(content.confusion),
-        figures=shown_figures(content.figures, content.history, content.confusion, content.split),
-        looked=look(content.explained, content.confusion),
+        figures=embed(content.figures, content.tables),
+        heat_maps=lay_out(content.explained, content.confusion),
         history=content.history.to_dict("records"),
     )
 
@@ -138,7 +134,7 @@ def _environment() -> jinja2.Environment:
     writers = (percent, decimal, count, plural)
     environment.filters |= {writer.__name__: writer for writer in writers}
     script = (PAGES / "sort.js").read_text(encoding="utf-8")
-    environment.globals |= {"SHOWN": SHOWN, "PARTS": PARTS}
+    environment.globals |= {"MOST_ROWS": MOST_ROWS, "PARTS": PARTS}
     environment.globals |= {"script": Markup(script), "script_source": _hash_source(script)}
     return environment
 
@@ -159,8 +155,8 @@ def _data_and_split(content: AuditContent) -> dict[str, Any]:
         "random_verdict": random_verdict(content.leakage),
         "cautions": cautions(content.leakage),
         "folder_facts": folder_facts(content.manifest, len(content.quarantine)),
-        "quarantine": content.quarantine.head(SHOWN).to_dict("records"),
-        "division_facts": division_facts(content.leakage),
+        "quarantine": content.quarantine.head(MOST_ROWS).to_dict("records"),
+        "split_facts": split_facts(content.leakage),
         "crossings": crossings(content.leakage),
         "split_rows": split_rows(content.split, content.classes),
         "unused": unused_reasons(content.split),

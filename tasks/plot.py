@@ -3,50 +3,41 @@
 import logging
 from typing import Annotated
 
-from resnext.contracts.tables import read_table
+from reports.gallery import TABLES, plot_all
+from resnext.contracts.tables import read_confusion
 from tasks.stage.artifact import Artifact, Reads, Work
 from tasks.stage.decorator import stage
 
 log = logging.getLogger(__name__)
 
-Evaluated = Annotated[
-    Artifact,
-    Reads(
-        "confusion.csv",
-        "per_class.csv",
-        "roc.csv",
-        "precision_recall.csv",
-        "reliability.csv",
-        "confidences.csv",
-        "metrics.json",
-        "calibration.json",
-    ),
-]
+OF_SPLIT, OF_MODEL = frozenset({"split.csv"}), frozenset({"history.csv", "timing.csv"})
 
 
 @stage(run_name="plot the figures")
 def plot(
     work: Work,
-    split: Annotated[Artifact, Reads("split.csv")],
-    model: Annotated[Artifact, Reads("history.csv", "timing.csv")],
-    scores: Evaluated,
+    split: Annotated[Artifact, Reads(*sorted(TABLES & OF_SPLIT))],
+    model: Annotated[Artifact, Reads(*sorted(TABLES & OF_MODEL))],
+    scores: Annotated[Artifact, Reads(*sorted(TABLES - OF_SPLIT - OF_MODEL))],
     show_time: bool,
     metric: str,
     keep: str,
 ) -> None:
-    """Write curves, confusion, per_class, roc, precision_recall, reliability and confidences.
+    """Write each figure as .png and .svg.
 
-    Each as .png and .svg. The curves carry the time when the training ended, if wanted, and mark
-    the best epoch by the metric, if the weights of the best were to be kept.
+    The curves carry the time when the training ended, if wanted, and mark the best epoch by the
+    metric, if the weights of the best were to be kept.
     """
-    from reports.figures import fonts, gallery, style
+    from reports.drawing import fonts, style
 
-    parts = read_table(split.path("split.csv"))
-    timing = read_table(model.path("timing.csv"))
-    training = gallery.watched(parts, timing, metric=metric, keep=keep, show_time=show_time)
-    history = read_table(model.path("history.csv"))
-    evaluated = gallery.read_scores(scores.path)
-    for stem, figure in gallery.plot_all(history, training, evaluated):
-        style.save_figure(figure, work.out, stem)
-    if note := fonts.font_note(evaluated.confusion.index):
+    sources = dict.fromkeys(OF_SPLIT, split) | dict.fromkeys(OF_MODEL, model)
+    figures = plot_all(
+        lambda name: sources.get(name, scores).path(name),
+        show_time=show_time,
+        metric=metric,
+        keep=keep,
+    )
+    for name, figure in figures:
+        style.save_figure(figure, work.out, name)
+    if note := fonts.font_note(read_confusion(scores.path("confusion.csv")).index):
         log.info(note)

@@ -4,7 +4,7 @@ from collections import Counter
 from pathlib import Path
 from typing import Annotated
 
-from reports.answers import Answer, answer_of
+from reports.prediction import Answer, answer_of
 from resnext.contracts.formatting import plain, plural, printable
 from resnext.contracts.json_files import read_json
 from resnext.contracts.tables import read_table, write_table

@@ -4,26 +4,17 @@ Always runs, since every flow run has artifacts of its own. Tables and pictures 
 lie in the store; nothing is computed or drawn here.
 """
 
-import base64
 from pathlib import Path
 from typing import Any
 
-from resnext.contracts.formatting import decimal_interval, percent_interval
+import pandas as pd
+
+from resnext.contracts.formatting import count, plural
 from resnext.contracts.json_files import read_json
-from resnext.contracts.tables import read_rows
+from resnext.contracts.tables import read_table
 from tasks.callbacks.history import tell
 from tasks.orchestrator import NO_CACHE, create_markdown_artifact, create_table_artifact, task
 from tasks.stage.artifact import Artifact
-
-COUNTS = {"n": "test pictures", "groups": "groups (patients) of them"}
-SHARES = {
-    "accuracy": "accuracy",
-    "balanced_accuracy": "balanced accuracy",
-    "macro_f1": "macro F1",
-    "majority_accuracy": "always the commonest class",
-}
-CLASS_SHARES = ("precision", "recall", "specificity", "f1")
-AREA = "auroc"
 
 
 @task(task_run_name="publish to the UI", cache_policy=NO_CACHE, persist_result=False, retries=0)
@@ -36,11 +27,16 @@ def publish(name: str, scores: Artifact, figures: Artifact, report: Artifact) ->
         figures: Holds curves.png and confusion.png.
         report: Holds report.html.
     """
-    curves = data_uri(figures.path("curves.png"))
-    confusion = data_uri(figures.path("confusion.png"))
-    rows = per_class_rows(scores.path("per_class.csv"))
+    from reports.sections.embedded_figures import data_uri
+
+    curves, confusion = (
+        data_uri(figures.path(f"{name}.png").read_bytes()) for name in ("curves", "confusion")
+    )
+    per_class = read_table(scores.path("per_class.csv"))
+    rows = per_class_rows(per_class)
     metrics = read_json(scores.path("metrics.json"))
     page = report.path("report.html")
+    said = summary(name, metrics, per_class, curves, confusion, page)
 
     def create() -> None:
         create_markdown_artifact(
@@ -57,7 +53,7 @@ def publish(name: str, scores: Artifact, figures: Artifact, report: Artifact) ->
             description=f"Report: {name}",
         )
         create_markdown_artifact(
-            markdown=summary(name, metrics, curves, confusion, page),
+            markdown=said,
             key="summary",
             description=f"Score and figures: {name}",
         )
@@ -65,39 +61,30 @@ def publish(name: str, scores: Artifact, figures: Artifact, report: Artifact) ->
     tell(create)
 
 
-def summary(name: str, metrics: dict[str, Any], curves: str, confusion: str, report: Path) -> str:
+def summary(
+    name: str,
+    metrics: dict[str, Any],
+    per_class: pd.DataFrame,
+    curves: str,
+    confusion: str,
+    report: Path,
+) -> str:
     """Render the score as markdown with the figures inside."""
-    lines = [f"# {name}", "", "| figure | test part (95 % interval) |", "|---|---|"]
-    lines += [f"| {words} | {metrics[key]} |" for key, words in COUNTS.items()]
-    for key, words in SHARES.items():
-        shown = percent_interval(metrics.get(key), metrics.get(f"{key}_ci95"))
-        lines.append(f"| {words} | {shown} |")
-    lines.append(f"| AUROC | {decimal_interval(metrics.get(AREA), metrics.get(f'{AREA}_ci95'))} |")
+    from reports.sections.score import score_table
+
+    tested = f"{plural(metrics['n'], 'test picture')} of {plural(metrics['groups'], 'group')}"
+    lines = [f"# {name}", "", f"{tested}.", "", *score_table(metrics, per_class)]
     lines += ["", f"![Learning curves]({curves})", "", f"![Confusion matrix]({confusion})"]
     return "\n".join([*lines, "", f"The report is in `{report}`.", ""])
 
 
-def per_class_rows(path: Path) -> list[dict[str, str]]:
-    """Read per_class.csv into rows for people, each share with its interval of 95 %."""
+def per_class_rows(per_class: pd.DataFrame) -> list[dict[str, str]]:
+    """Lay out per_class.csv for people, each metric with its interval of 95 %."""
+    from reports.sections.score import class_metrics, class_rows, in_one_line
+
+    names = [metric.title for metric in class_metrics(per_class)]
     return [
-        {"class": row["class"], "support": row["support"]}
-        | {name: percent_interval(*_figure(row, name)) for name in CLASS_SHARES}
-        | {AREA: decimal_interval(*_figure(row, AREA))}
-        for row in read_rows(path)
+        {"class": row["name"], "pictures": count(row["support"])}
+        | dict(zip(names, map(in_one_line, row["cells"]), strict=True))
+        for row in class_rows(per_class)
     ]
-
-
-def data_uri(path: Path) -> str:
-    """Write a PNG into an address, so that a page needs no other file."""
-    return "data:image/png;base64," + base64.b64encode(path.read_bytes()).decode()
-
-
-def _figure(
-    row: dict[str, str], name: str
-) -> tuple[float | None, tuple[float | None, float | None]]:
-    value, low, high = (_number(row[key]) for key in (name, f"{name}_low", f"{name}_high"))
-    return value, (low, high)
-
-
-def _number(text: str) -> float | None:
-    return float(text) if text else None

@@ -4,21 +4,13 @@ from typing import Annotated
 
 from pydantic import BaseModel, ConfigDict
 
+from reports.gallery import PLOTS
 from resnext.contracts.json_files import read_json
 from resnext.contracts.tables import read_confusion, read_table
 from tasks.audit import Divided, Found, data_and_split
 from tasks.stage.artifact import Artifact, Reads, Work
 from tasks.stage.decorator import stage
 
-FIGURES = (
-    "confusion",
-    "per_class",
-    "roc",
-    "precision_recall",
-    "reliability",
-    "confidences",
-    "curves",
-)
 Facts = tuple[tuple[str, str], ...]
 
 
@@ -46,11 +38,12 @@ def report(
         Artifact, Reads("per_class.csv", "confusion.csv", "metrics.json", "calibration.json")
     ],
     explained: Annotated[Artifact, Reads("explained.json")],
-    figures: Annotated[Artifact, Reads(*(f"{stem}.png" for stem in FIGURES))],
+    figures: Annotated[Artifact, Reads(*(f"{plot.name}.png" for plot in PLOTS))],
     about: About,
 ) -> None:
     """Write report.html and MODEL_CARD.md."""
-    from reports import card, division, html
+    from reports import html, model_card
+    from reports.sections.split import notes
 
     known = data_and_split(manifest, split)
     confusion = read_confusion(scores.path("confusion.csv"))
@@ -66,12 +59,12 @@ def report(
         explained=read_json(explained.path("explained.json")),
         confusion=confusion,
         history=read_table(model.path("history.csv")),
-        figures={stem: figures.path(f"{stem}.png").read_bytes() for stem in FIGURES},
+        figures={plot.name: figures.path(f"{plot.name}.png").read_bytes() for plot in PLOTS},
         command=about.command,
         environment=dict(about.environment),
-        notes=[*division.notes(known["split"]), *about.notes],
+        notes=[*notes(known["split"]), *about.notes],
         **known,
     )
     (work.out / "report.html").write_text(html.render_report(content), encoding="utf-8")
-    words = card.render_card(content, about.architecture)
+    words = model_card.render_card(content, about.architecture)
     (work.out / "MODEL_CARD.md").write_text(words, encoding="utf-8", errors="replace")

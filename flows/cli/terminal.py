@@ -92,7 +92,7 @@ def conclusion(run: Path, plan: Plan) -> str:
         if (run / "audit.html").exists():
             log.info("Audit: %s", place / "audit.html", extra={"plain": True})
         return f"{plan.name}: stopped after {plan.only}"
-    from reports.score import format_per_class
+    from reports.sections.score import format_per_class
     from resnext.contracts.json_files import read_json
     from resnext.contracts.tables import read_table
 

@@ -32,14 +32,17 @@ Source: Field & Welsh 2007, https://doi.org/10.1111/j.1467-9868.2007.00593.x
 from __future__ import annotations
 
 import math
-from collections.abc import Callable, Iterator
+from collections.abc import Callable, Hashable, Iterator
 from functools import lru_cache
+from typing import TYPE_CHECKING, TypeVar
 
 import numpy as np
-from scipy.sparse import csr_array
-from scipy.special import ndtr, stdtrit
 
-from reports.evaluation.sample import BoolArray, FloatArray, IntArray, Sample
+from reports.arrays import BoolArray, FloatArray, IntArray
+from reports.evaluation.sample import Sample
+
+if TYPE_CHECKING:
+    from scipy.sparse import csr_array
 
 DRAWS = 2000
 SEED = 20_260
@@ -51,6 +54,7 @@ CELLS = 400_000
 
 Interval = tuple[float, float]
 UNDEFINED: Interval = (math.nan, math.nan)
+Name = TypeVar("Name", bound=Hashable)
 
 
 def draw_weights(sample: Sample, draws: int = DRAWS, seed: int = SEED) -> Iterator[FloatArray]:
@@ -59,6 +63,8 @@ def draw_weights(sample: Sample, draws: int = DRAWS, seed: int = SEED) -> Iterat
     The rows do not depend on how many are given at a time. Those that lack a class of the sample
     are drawn again.
     """
+    from scipy.sparse import csr_array
+
     there, of = np.unique(sample.true, return_inverse=True)
     holds = csr_array(
         (np.ones(len(of)), (sample.groups, of)), shape=(sample.group_count, len(there))
@@ -87,10 +93,10 @@ def draw_counts(
 
 def resample(
     sample: Sample,
-    compute: Callable[[FloatArray], dict[str, FloatArray]],
+    compute: Callable[[FloatArray], dict[Name, FloatArray]],
     draws: int = DRAWS,
     seed: int = SEED,
-) -> dict[str, FloatArray]:
+) -> dict[Name, FloatArray]:
     """Compute figures of every draw: (b, G) weights to (b, ...) figures, joined to (B, ...)."""
     parts = [compute(weights) for weights in draw_weights(sample, draws, seed)]
     return {name: np.concatenate([part[name] for part in parts]) for name in parts[0]}
@@ -108,19 +114,33 @@ def interval(draws: FloatArray, value: float, groups: int, *, pivotal: bool = Fa
         groups: How many groups it is about.
         pivotal: Turn the draws about the value, and keep the interval from 0 on and around it.
     """
-    known = draws[~np.isnan(draws)]
-    if math.isnan(value) or groups < 2 or 2 * len(known) < len(draws) or np.ptp(known) <= 1e-12:
+    found = percentiles(draws, groups)
+    if math.isnan(value) or found is None or np.nanmax(draws) - np.nanmin(draws) <= 1e-12:
         return UNDEFINED
-    tail = tail_of(groups)
-    low, high = (float(bound) for bound in np.quantile(known, [tail, 1 - tail]))
+    low, high = map(float, found)
     if pivotal:
         return max(0.0, min(value, 2 * value - high)), max(value, 2 * value - low)
+    return low, high
+
+
+def percentiles(draws: FloatArray, groups: int) -> tuple[FloatArray, FloatArray] | None:
+    """Give the percentiles that the interval of draws (B, ...) lies between, each (...).
+
+    Draws with NaN are left out; None where these are most, and with fewer than 2 groups.
+    """
+    known = draws[~np.isnan(draws).reshape(len(draws), -1).any(axis=1)]
+    if groups < 2 or not len(known) or 2 * len(known) < len(draws):
+        return None
+    tail = tail_of(groups)
+    low, high = np.quantile(known, [tail, 1 - tail], axis=0)
     return low, high
 
 
 @lru_cache(maxsize=1024)
 def tail_of(groups: int) -> float:
     """Give the share of the draws that lies below the interval of so many groups (at least 2)."""
+    from scipy.special import ndtr, stdtrit
+
     student = stdtrit(groups - 1, (1 + LEVEL) / 2)
     return float(ndtr(-student * math.sqrt(groups / (groups - 1))))
 

@@ -24,9 +24,9 @@ from typing import Any
 import numpy as np
 from scipy.optimize import minimize_scalar
 from scipy.special import log_softmax
-from sklearn.metrics import roc_curve
 
-from reports.evaluation.sample import BoolArray, FloatArray, Sample
+from reports.arrays import BoolArray, FloatArray
+from reports.evaluation.sample import Sample
 from reports.evaluation.settings import HALF, EvaluationSettings, positive_class
 from resnext.contracts.formatting import plural
 
@@ -170,13 +170,17 @@ def calibrated(probabilities: FloatArray, temperature: float) -> FloatArray:
 
 def _youden(scores: FloatArray, positive: BoolArray) -> float | None:
     """Find the threshold with the greatest J; None where none is above 0."""
-    false, found, thresholds = roc_curve(positive, scores, drop_intermediate=False)
-    gains = np.round(found - false, 12)
+    levels = np.unique(scores)  # each is a threshold, in rising order
+    missed, left = (
+        np.searchsorted(np.sort(scores[side]), levels) / side.sum()
+        for side in (positive, ~positive)
+    )
+    gains = np.round(left - missed, 12)  # J: the others left alone, less the positive ones missed
     if gains.max() <= 0:
         return None
-    best = int(np.flatnonzero(gains == gains.max())[-1])
-    below = thresholds[best + 1] if best + 1 < len(thresholds) else 0.0
-    return float((thresholds[best] + below) / 2)
+    best = int(gains.argmax())
+    below = levels[best - 1] if best else 0.0
+    return float((levels[best] + below) / 2)
 
 
 def _too_few(positive: BoolArray) -> str | None:

@@ -10,17 +10,19 @@ from __future__ import annotations
 
 import math
 from collections.abc import Mapping, Sequence
-from typing import Any
+from typing import Any, get_args
 
 import pandas as pd
 
-from reports.evaluation.evaluate import compute, summary
+from reports.evaluation.bootstrap import UNDEFINED
+from reports.evaluation.evaluate import summarise
+from reports.evaluation.metrics import select
 from reports.evaluation.paired import Difference, paired_difference
 from reports.evaluation.sample import classes_of, evaluated, read_sample
+from reports.evaluation.settings import ComparedBy
 from resnext.contracts.errors import InputError
 from resnext.contracts.formatting import percent
 
-FIGURES = ("accuracy", "balanced_accuracy", "macro_f1")
 DIFFERENCE = "balanced_accuracy"
 """What recipes are compared by."""
 
@@ -73,14 +75,14 @@ def verdict(table: pd.DataFrame) -> list[str]:
 
 def _row(name: str, predictions: pd.DataFrame, first: pd.DataFrame) -> dict[str, Any]:
     sample = read_sample(predictions, classes_of(predictions))
-    found = summary(sample, compute(sample))
-    row: dict[str, Any] = {"recipe": name, "n": found["n"], "groups": found["groups"]}
-    for figure in FIGURES:
-        low, high = found[f"{figure}_ci95"] or (math.nan, math.nan)
-        row |= {figure: found[figure], f"{figure}_low": low, f"{figure}_high": high}
-    if predictions is first:
-        difference = Difference(math.nan, math.nan, math.nan, math.nan)
-    else:
+    metrics = [metric.name for metric in select(get_args(ComparedBy))]
+    found = summarise(sample, select(metrics), {})
+    row: dict[str, Any] = {"recipe": name, "n": len(sample), "groups": sample.group_count}
+    for metric in metrics:
+        low, high = found[f"{metric}_ci95"] or UNDEFINED
+        row |= {metric: found[metric], f"{metric}_low": low, f"{metric}_high": high}
+    difference = Difference(math.nan, *UNDEFINED, math.nan)
+    if predictions is not first:
         difference = paired_difference(first, predictions, DIFFERENCE)
     return row | {
         "difference": difference.value,

@@ -8,16 +8,18 @@ over the classes, called "(mean)".
 
 from __future__ import annotations
 
-from dataclasses import dataclass, replace
+from collections.abc import Iterator
+from dataclasses import replace
 
 import numpy as np
 import pandas as pd
 
-from reports.evaluation.bootstrap import resample, tail_of
+from reports.arrays import FloatArray, divide
+from reports.evaluation.bootstrap import percentiles, resample
 from reports.evaluation.calibration import calibrated
-from reports.evaluation.ranking import Ranking, divide
-from reports.evaluation.resampled import ECE_BINS, bins_of, rank_class
-from reports.evaluation.sample import FloatArray, Sample
+from reports.evaluation.metrics import ECE_BINS, bins_of
+from reports.evaluation.ranking import Ranking
+from reports.evaluation.sample import Sample
 from reports.evaluation.wilson import share_interval, wilson
 
 GRID = np.linspace(0, 1, 101)
@@ -25,17 +27,10 @@ GRID = np.linspace(0, 1, 101)
 MOST_CURVES = 20
 MEAN = "(mean)"
 CONFIDENCE_BINS = 20
-
-
-@dataclass(frozen=True)
-class Curve:
-    """Hold a curve over GRID with its band."""
-
-    name: str
-    values: FloatArray
-    """(101,)."""
-    low: FloatArray
-    high: FloatArray
+COLUMNS = (
+    ["class", "false_positive_rate", "true_positive_rate", "low", "high"],
+    ["class", "recall", "precision", "low", "high"],
+)
 
 
 def discrimination(
@@ -50,12 +45,21 @@ def discrimination(
     Where a true-positive rate is exactly 0 or 1 the band is Wilson's interval of the class's
     groups, but at the false-positive rate 1, where the curve ends at 1 by its definition.
     """
-    rates, precisions = _curves(sample, positive)
-    ended = [curve if curve.name == MEAN else _with_ends(curve, sample) for curve in rates]
-    return (
-        _rows(ended, ["class", "false_positive_rate", "true_positive_rate", "low", "high"]),
-        _rows(precisions, ["class", "recall", "precision", "low", "high"]),
+    tables: tuple[list[pd.DataFrame], ...] = ([], [])
+    for name, values, drawn in _curves(sample, positive):
+        groups = _groups(sample, name)
+        for kind, columns in enumerate(COLUMNS):
+            band = _band(drawn[:, kind], groups)
+            if kind == 0 and name != MEAN:
+                band = _with_ends(values[kind], band, groups)
+            if not np.isnan(values[kind]).all():
+                rows = (name, GRID, values[kind], *band)
+                tables[kind].append(pd.DataFrame(dict(zip(columns, rows, strict=True))))
+    rates, precisions = (
+        pd.concat(found, ignore_index=True) if found else pd.DataFrame(columns=columns)
+        for found, columns in zip(tables, COLUMNS, strict=True)
     )
+    return rates, precisions
 
 
 def reliability(sample: Sample, temperature: float | None) -> pd.DataFrame:
@@ -80,35 +84,21 @@ def confidences(sample: Sample) -> pd.DataFrame:
     return pd.DataFrame(columns)
 
 
-def _curves(sample: Sample, positive: str | None) -> tuple[list[Curve], list[Curve]]:
-    """Compute both curves of each class, or their mean, with their bands."""
-    places = _places(sample, positive)
-    if not places:
-        return [], []
-    ranked = {sample.classes[place]: rank_class(sample, place) for place in places}
+def _curves(sample: Sample, positive: str | None) -> Iterator[tuple[str, FloatArray, FloatArray]]:
+    """Give both curves of each class, or their mean: (2, 101), and of all draws (B, 2, 101)."""
+    ranked = {sample.classes[place]: sample.rankings[place] for place in _places(sample, positive)}
     combine = _mean_curve if len(sample.classes) > MOST_CURVES else _each_curve
-
-    def compute(weights: FloatArray) -> dict[str, FloatArray]:
-        return combine(ranked, weights)
-
-    values, drawn = compute(np.ones((1, sample.group_count))), resample(sample, compute)
-    rates, precisions = (
-        [
-            Curve(name, values[name][0, kind], *_band(drawn[name][:, kind], _groups(sample, name)))
-            for name in values
-            if not np.isnan(values[name][0, kind]).all()
-        ]
-        for kind in range(2)
-    )
-    return rates, precisions
+    if ranked:
+        values = combine(ranked, np.ones((1, sample.group_count)))
+        drawn = resample(sample, lambda weights: combine(ranked, weights))
+        yield from ((name, values[name][0], drawn[name]) for name in values)
 
 
 def _places(sample: Sample, positive: str | None) -> list[int]:
     """Say which classes have curves."""
-    there = [int(place) for place in np.unique(sample.true)]
     if len(sample.classes) != 2 or positive is None:
-        return there
-    return [place for place in there if sample.classes[place] == positive]
+        return sample.held
+    return [place for place in sample.held if sample.classes[place] == positive]
 
 
 def _each_curve(ranked: dict[str, Ranking], weights: FloatArray) -> dict[str, FloatArray]:
@@ -140,40 +130,23 @@ def _groups(sample: Sample, name: str) -> int:
 
 def _band(drawn: FloatArray, groups: int) -> tuple[FloatArray, FloatArray]:
     """Give the band of curves (B, 101), point by point; NaN as `interval` has it."""
-    known = drawn[~np.isnan(drawn).any(axis=1)]
-    if groups < 2 or 2 * len(known) < len(drawn):
-        undefined = np.full(len(GRID), np.nan)
-        return undefined, undefined
-    tail = tail_of(groups)
-    low, high = np.quantile(known, [tail, 1 - tail], axis=0)
-    return low, high
+    found = percentiles(drawn, groups)
+    return (np.full(len(GRID), np.nan),) * 2 if found is None else found
 
 
-def _with_ends(curve: Curve, sample: Sample) -> Curve:
+def _with_ends(
+    values: FloatArray, band: tuple[FloatArray, FloatArray], groups: int
+) -> tuple[FloatArray, FloatArray]:
     """Give rates that are exactly 0 or 1, where no draw varies, the interval of their groups.
 
     The rate never falls along the curve, so that what bounds it from below at one place does so
     further on, and the other way round from above.
     """
-    ends = (curve.values == 0) | (curve.values == 1)
-    bounds = wilson(curve.values, np.asarray(_groups(sample, curve.name)))
-    low, high = (
-        np.where(ends, *pair) for pair in zip(bounds, (curve.low, curve.high), strict=True)
-    )
+    ends = (values == 0) | (values == 1)
+    bounds = wilson(values, np.asarray(groups))
+    low, high = (np.where(ends, *pair) for pair in zip(bounds, band, strict=True))
     low[-1], high[-1] = 1.0, 1.0
-    rising, capped = np.maximum.accumulate(low), np.minimum.accumulate(high[::-1])[::-1]
-    return replace(curve, low=rising, high=capped)
-
-
-def _rows(curves: list[Curve], columns: list[str]) -> pd.DataFrame:
-    """Put curves into one table."""
-    if not curves:
-        return pd.DataFrame({name: [] for name in columns})
-    tables = [
-        dict(zip(columns, ([c.name] * len(GRID), GRID, c.values, c.low, c.high), strict=True))
-        for c in curves
-    ]
-    return pd.concat([pd.DataFrame(table) for table in tables], ignore_index=True)
+    return np.maximum.accumulate(low), np.minimum.accumulate(high[::-1])[::-1]
 
 
 def _reliability(sample: Sample, when: str) -> pd.DataFrame:

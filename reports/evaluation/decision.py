@@ -22,9 +22,8 @@ import pandas as pd
 
 from reports.evaluation.paired import Difference, Signs, luck, paired_difference, sign_test
 from reports.evaluation.settings import DecisionSettings
-from resnext.contracts.formatting import plural, undefined
+from resnext.contracts.formatting import first_few, plural, undefined
 
-SHOWN = 5
 ALL_USES = 0.05
 """How often luck may promote a model that is no better in all decisions on one test part."""
 Verdict = Literal["better", "worse", "undecided", "undefined", "classes changed"]
@@ -149,10 +148,7 @@ def _signs(decision: dict[str, Any]) -> str:
 
 
 def _changes(decision: dict[str, Any]) -> str:
-    said = [f"{what}: {_some(decision[what])}" for what in ("added", "removed") if decision[what]]
+    said = [
+        f"{what}: {first_few(decision[what])}" for what in ("added", "removed") if decision[what]
+    ]
     return "; ".join(said)
-
-
-def _some(names: Sequence[str]) -> str:
-    more = f" and {len(names) - SHOWN} more" if len(names) > SHOWN else ""
-    return ", ".join(names[:SHOWN]) + more

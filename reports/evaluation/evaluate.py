@@ -8,6 +8,7 @@ Temperature and threshold come from the validation part alone (see `calibration`
 from __future__ import annotations
 
 import math
+from collections.abc import Sequence
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
@@ -15,23 +16,22 @@ from typing import Any
 import numpy as np
 import pandas as pd
 
-from reports.evaluation import curves, intervals, metrics
-from reports.evaluation.bootstrap import UNDEFINED, Interval, interval, resample
+from reports.arrays import BoolArray, FloatArray
+from reports.evaluation import curves
+from reports.evaluation.bootstrap import UNDEFINED, Interval, resample
 from reports.evaluation.calibration import Calibration, calibrate, calibrated
-from reports.evaluation.resampled import CLASS_SCORES, SCORES, probability_scores, rank_class
-from reports.evaluation.sample import (
-    BoolArray,
-    FloatArray,
-    Sample,
-    classes_of,
-    per_patient,
-    read_sample,
-)
+from reports.evaluation.metrics import CLASS_METRICS, METRICS, Estimate, Metric, select
+from reports.evaluation.sample import Sample, classes_of, per_patient, read_sample
 from reports.evaluation.settings import EvaluationSettings
+from reports.evaluation.weighted import weigh
 from reports.evaluation.wilson import share_interval
 from resnext.contracts.json_files import write_json
-from resnext.contracts.tables import write_confusion, write_table
+from resnext.contracts.tables import confusion_table, write_confusion, write_table
 
+Draws = dict[Metric, FloatArray]
+"""(B,), or (B, C) of metrics of one class."""
+EMPTY = np.empty(0)
+BY_PATIENT = ("accuracy", "balanced_accuracy")
 FEW_GROUPS = 20
 """With fewer groups of a class an interval is itself a rough guess."""
 
@@ -50,16 +50,6 @@ class Evaluation:
     confidences: pd.DataFrame
 
 
-@dataclass(frozen=True)
-class Figures:
-    """Hold point values and draws of one sample."""
-
-    by_class: pd.DataFrame
-    summary: dict[str, float]
-    drawn: dict[str, FloatArray]
-    """Empty where there is no picture."""
-
-
 def evaluate(
     predictions: pd.DataFrame, settings: EvaluationSettings = EvaluationSettings()
 ) -> Evaluation:
@@ -71,14 +61,15 @@ def evaluate(
     classes = classes_of(predictions)
     test = read_sample(predictions, classes)
     calibration = calibrate(read_sample(predictions, classes, split="val"), settings)
-    figures = compute(test)
+    draws = draw(test)
     temperature = calibration.temperature if calibration.fitted_on else None
     roc, precision_recall = curves.discrimination(test, calibration.positive)
     return Evaluation(
-        per_class=per_class(test, figures),
-        confusion=metrics.confusion(test),
+        per_class=per_class(test, draws),
+        confusion=confusion(test),
         metrics={
-            **summary(test, figures),
+            **counts(test),
+            **summarise(test, METRICS, draws),
             "per_patient": patients(test),
             "operating_point": operating_point(test, calibration),
         },
@@ -99,68 +90,80 @@ def write(evaluation: Evaluation, folder: Path) -> None:
     write_json(evaluation.calibration.content(), folder / "calibration.json")
 
 
-def compute(sample: Sample) -> Figures:
-    """Compute the point values, and of every draw those figures whose intervals need draws."""
-    ranked = {int(place): rank_class(sample, int(place)) for place in np.unique(sample.true)}
+def draw(sample: Sample) -> Draws:
+    """Compute in draws of groups those metrics whose intervals are made from them."""
+    drawn = [metric for metric in (*METRICS, *CLASS_METRICS) if metric.drawn]
 
-    def every(weights: FloatArray) -> dict[str, FloatArray]:
-        precisions = np.full((len(weights), len(sample.classes)), np.nan)
-        for place, ranking in ranked.items():
-            precisions[:, place] = ranking.steps(weights).average_precision()
-        return {"average_precision": precisions} | probability_scores(sample, weights)
+    def compute(weights: FloatArray) -> Draws:
+        counted = weigh(sample, weights)
+        return {metric: metric.compute(counted) for metric in drawn}
 
-    drawn = resample(sample, every) if len(sample) else {}
-    return Figures(metrics.per_class(sample), metrics.summary(sample), drawn)
+    return resample(sample, compute) if len(sample) else {}
 
 
-def per_class(sample: Sample, figures: Figures) -> pd.DataFrame:
-    """Set the interval of each figure beside it: the table per_class.csv.
+def confusion(sample: Sample) -> pd.DataFrame:
+    """Count the images by true (rows) and predicted class (columns), in the order of classes."""
+    table = np.zeros((len(sample.classes), len(sample.classes)), dtype=np.int64)
+    np.add.at(table, (sample.true, sample.predicted), 1)
+    return confusion_table(table, sample.classes, sample.classes)
 
-    NaN where a figure is undefined (see `metrics.per_class`) and where its interval is.
+
+def per_class(sample: Sample, draws: Draws) -> pd.DataFrame:
+    """Give the metrics of each class, with their intervals: the table per_class.csv.
+
+    Columns: class, support, then each of CLASS_METRICS with `_low` and `_high`. A class that the
+    sample does not hold has its row too.
     """
-    columns: dict[str, Any] = {name: figures.by_class[name] for name in ("class", "support")}
-    found = [_class_intervals(sample, figures, place) for place in range(len(sample.classes))]
-    for name in CLASS_SCORES:
-        columns[name] = figures.by_class[name].to_numpy()
-        columns[f"{name}_low"] = [bounds[name][0] for bounds in found]
-        columns[f"{name}_high"] = [bounds[name][1] for bounds in found]
+    counted, every = weigh(sample), range(len(sample.classes))
+    columns: dict[str, Any] = {"class": sample.classes, "support": counted.there[0].astype(int)}
+    for metric in CLASS_METRICS:
+        values = metric.compute(counted)[0]
+        drawn = draws[metric].T if metric in draws else [EMPTY] * len(every)
+        found = [
+            _interval(metric, Estimate(sample, values[index], drawn[index], index))
+            for index in every
+        ]
+        columns[metric.name] = values
+        columns[f"{metric.name}_low"] = [low for low, _ in found]
+        columns[f"{metric.name}_high"] = [high for _, high in found]
     return pd.DataFrame(columns)
 
 
-def summary(sample: Sample, figures: Figures) -> dict[str, Any]:
-    """Set the interval of each figure beside it, as `<name>_ci95`, None where undefined.
+def counts(sample: Sample) -> dict[str, Any]:
+    """Count the images and groups; a picture without a group is one of its own.
 
-    The interval of `ece_excess` is that of `ece`, moved by what chance alone would show.
-    `smallest_class` names the class with the fewest groups and counts them, None without a
-    picture; with fewer than 20 of them `few_groups` is true.
+    `smallest_class` names the class with the fewest groups and counts them, None without an
+    image; with fewer than 20 of them `few_groups` is true.
     """
-    values, found = figures.summary, _intervals(sample, figures)
-    content: dict[str, Any] = {name: values[name] for name in ("n", "groups")}
     smallest, groups = sample.smallest_class if len(sample) else (None, 0)
-    content["few_groups"] = groups < FEW_GROUPS
-    content["smallest_class"] = smallest and {"class": smallest, "groups": groups}
-    for name in SCORES:
-        content |= {name: values[name], f"{name}_ci95": _pair(found[name])}
-    excess, bounds = values["ece_excess"], content["ece_ci95"]
-    content["ece_excess"] = excess
-    content["ece_excess_ci95"] = bounds and [bound - values["ece"] + excess for bound in bounds]
-    content["majority_accuracy"] = values["majority_accuracy"]
-    return content
+    return {
+        "n": len(sample),
+        "groups": sample.group_count,
+        "few_groups": groups < FEW_GROUPS,
+        "smallest_class": smallest and {"class": smallest, "groups": groups},
+    }
+
+
+def summarise(sample: Sample, metrics: Sequence[Metric], draws: Draws) -> dict[str, Any]:
+    """Compute metrics of the whole sample, each with its interval as `<name>_ci95` if it has one.
+
+    An interval is None where it is undefined.
+    """
+    counted = weigh(sample)
+    found: dict[str, Any] = {}
+    for metric in metrics:
+        value = float(metric.compute(counted)[0])
+        found[metric.name] = value
+        if metric.interval is not None:
+            estimate = Estimate(sample, value, draws.get(metric, EMPTY), found=found)
+            found[f"{metric.name}_ci95"] = _pair(_interval(metric, estimate))
+    return found
 
 
 def patients(sample: Sample) -> dict[str, Any]:
     """Evaluate one unit a group and class (see `sample.per_patient`); n counts them."""
     units = per_patient(sample)
-    found, values = (UNDEFINED, UNDEFINED), metrics.summary(units)
-    if len(units):
-        found = (
-            share_interval(units.groups, units.right),
-            intervals.of_balanced_accuracy(units),
-        )
-    content: dict[str, Any] = {"n": len(units)}
-    for name, bounds in zip(("accuracy", "balanced_accuracy"), found, strict=True):
-        content |= {name: values[name], f"{name}_ci95": _pair(bounds)}
-    return content
+    return {"n": len(units), **summarise(units, select(BY_PATIENT), {})}
 
 
 def operating_point(sample: Sample, calibration: Calibration) -> dict[str, Any] | None:
@@ -191,28 +194,15 @@ def _share(name: str, sample: Sample, hits: BoolArray, rows: BoolArray) -> dict[
     return {name: value, f"{name}_ci95": _pair(bounds)}
 
 
-def _intervals(sample: Sample, figures: Figures) -> dict[str, Interval]:
-    """Give the interval of each figure of the whole sample."""
-    if not figures.drawn:
-        return dict.fromkeys(SCORES, UNDEFINED)
-    values, count = figures.summary, sample.group_count
-    drawn = {
-        name: interval(figures.drawn[name], values[name], count, pivotal=name == "ece")
-        for name in ("log_loss", "brier", "ece")
-    }
-    return intervals.of_scores(sample, values) | drawn
-
-
-def _class_intervals(sample: Sample, figures: Figures, place: int) -> dict[str, Interval]:
-    """Give the interval of each figure of one class."""
-    if not figures.drawn:
-        return dict.fromkeys(CLASS_SCORES, UNDEFINED)
-    values, groups = figures.by_class.iloc[place], sample.groups_of(sample.true == place)
-    drawn = figures.drawn["average_precision"][:, place]
-    return {
-        **intervals.of_class(sample, place, values["auroc"]),
-        "average_precision": interval(drawn, values["average_precision"], groups),
-    }
+def _interval(metric: Metric, estimate: Estimate) -> Interval:
+    """Give the interval of an estimate; NaN without an image, groups enough, or draws."""
+    sample = estimate.sample
+    if metric.interval is None or not len(sample):
+        return UNDEFINED
+    few = bool(metric.fewest_groups) and sample.smallest_class[1] < metric.fewest_groups
+    if few or (metric.drawn and not estimate.draws.size):
+        return UNDEFINED
+    return metric.interval(estimate)
 
 
 def _pair(found: Interval) -> list[float] | None:

@@ -10,14 +10,16 @@ from __future__ import annotations
 
 import numpy as np
 
+from reports.arrays import FloatArray
 from reports.evaluation.ranking import placements
-from reports.evaluation.sample import FloatArray, IntArray, Sample
+from reports.evaluation.sample import Sample
+from reports.evaluation.weighted import weigh
 
 
 def of_recall(sample: Sample) -> FloatArray:
     """Give how much each image moves the recall of its own class; it moves no other."""
-    counts = np.maximum(np.bincount(sample.true), 1)
-    recalls = np.bincount(sample.true, weights=sample.right) / counts
+    counts = np.maximum(weigh(sample).there[0], 1)
+    recalls = weigh(sample).right[0] / counts
     influence: FloatArray = (sample.right - recalls[sample.true]) / counts[sample.true]
     return influence
 
@@ -34,7 +36,7 @@ def of_macro_f1(sample: Sample) -> FloatArray:
 def of_weighted_f1(sample: Sample) -> FloatArray:
     """Give how much each image moves the mean F1 that is weighted by the classes' images."""
     f1, mentions = _f1(sample)
-    shares = np.bincount(sample.true, minlength=len(f1)) / len(sample)
+    shares = weigh(sample).there[0] / len(sample)
     per_mention = shares / np.maximum(mentions, 1)
     of_true = (2 * sample.right - f1[sample.true]) * per_mention[sample.true]
     of_predicted = f1[sample.predicted] * per_mention[sample.predicted]
@@ -44,14 +46,12 @@ def of_weighted_f1(sample: Sample) -> FloatArray:
 
 
 def of_mcc(sample: Sample) -> FloatArray:
-    """Give how much each image moves Matthews' correlation (see `resampled.Tallies.mcc`)."""
-    classes, n = len(sample.classes), len(sample)
-    there = np.bincount(sample.true, minlength=classes)
-    given = np.bincount(sample.predicted, minlength=classes)
-    rights = sample.right.sum()
+    """Give how much each image moves Matthews' correlation (see `metrics.mcc`)."""
+    counted, n, rights = weigh(sample), len(sample), sample.right.sum()
+    there, given = counted.there[0], counted.given[0]
     together = rights * n - there @ given
     of_true, of_given = n**2 - there @ there, n**2 - given @ given
-    spread = np.sqrt(float(of_true) * float(of_given))
+    spread = np.sqrt(of_true * of_given)
     gained = sample.right * n + rights - given[sample.true] - there[sample.predicted]
     widened = (n - there[sample.true]) / of_true + (n - given[sample.predicted]) / of_given
     influence: FloatArray = (gained - together * widened) / spread
@@ -74,11 +74,8 @@ def of_auroc(sample: Sample, place: int) -> FloatArray:
     return influence
 
 
-def _f1(sample: Sample) -> tuple[FloatArray, IntArray]:
+def _f1(sample: Sample) -> tuple[FloatArray, FloatArray]:
     """Give each class's F1, 0 where undefined, and how often it is true or predicted, (C,)."""
-    classes = len(sample.classes)
-    right = np.bincount(sample.true[sample.right], minlength=classes)
-    mentions = np.bincount(sample.true, minlength=classes) + np.bincount(
-        sample.predicted, minlength=classes
-    )
-    return 2 * right / np.maximum(mentions, 1), mentions
+    counted = weigh(sample)
+    mentions = (counted.there + counted.given)[0]
+    return 2 * counted.right[0] / np.maximum(mentions, 1), mentions

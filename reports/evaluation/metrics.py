@@ -1,180 +1,388 @@
-"""Turn a sample of predictions into figures: a table by class, a confusion table, a summary.
+"""List the metrics: a record holds all that is known of one, and what shows metrics reads the list.
 
-Every point value is scikit-learn's, but the calibration error, which it does not have. A class
-that the sample does not hold still has its row.
+Each is a function of a sample and weights (see `weighted`): with weights of 1 it gives the value,
+with the weights of draws the value of each draw. A new record is computed, written to metrics.json
+or per_class.csv, and shown in the report, the model card, the terminal and the Prefect UI.
 
-What is undefined is NaN, never 0: the precision of a class that was never predicted, the recall of
-a class that the part does not hold, the AUROC where only one class is there. NaN is an empty field
-in CSV, null in JSON and "n/a" for people.
-
-This module draws nothing and gives no intervals.
+What is undefined is NaN, never 0: the precision of a class that was never predicted, for instance.
+NaN is an empty field in CSV, null in JSON and "n/a" for people. The tests hold the values against
+scikit-learn's. SciPy is imported where it computes, since a run that only shows metrics has no need
+of it.
 Source: https://scikit-learn.org/stable/modules/model_evaluation.html
 """
 
 from __future__ import annotations
 
 import math
+from collections.abc import Callable, Collection, Mapping
+from dataclasses import dataclass, field
+from typing import Any, Literal
 
 import numpy as np
-import pandas as pd
-from sklearn.metrics import (
-    accuracy_score,
-    average_precision_score,
-    brier_score_loss,
-    confusion_matrix,
-    f1_score,
-    log_loss,
-    matthews_corrcoef,
-    multilabel_confusion_matrix,
-    precision_recall_fscore_support,
-    recall_score,
-    roc_auc_score,
-)
 
-from reports.evaluation.resampled import (
-    SCORES,
-    auroc_places,
-    calibration_errors,
-    chance_calibration_error,
-)
-from reports.evaluation.sample import FloatArray, IntArray, Sample
-from resnext.contracts.tables import confusion_table
+from reports.arrays import BoolArray, FloatArray, IntArray, divide
+from reports.evaluation import influence, intervals
+from reports.evaluation.bootstrap import UNDEFINED, Interval, interval
+from reports.evaluation.ranking import Steps
+from reports.evaluation.sample import Sample
+from reports.evaluation.weighted import Weighted
+from reports.evaluation.wilson import score_interval, share_interval
+from resnext.contracts.formatting import decimal, percent
 
-PER_CLASS_COLUMNS = (
-    "class",
-    "support",
-    "precision",
-    "recall",
-    "specificity",
-    "f1",
-    "auroc",
-    "average_precision",
-)
-SUMMARY_NAMES = ("n", "groups", *SCORES, "ece_excess", "majority_accuracy")
+ECE_BINS = 15
+CHANCE_DRAWS = 1000
+CHANCE_ROWS = 50
+"""So many of these draws are held at once."""
+FEWEST = 5
+"""So many groups of each class macro F1 and Matthews' correlation need for an interval."""
 
 
-def per_class(sample: Sample) -> pd.DataFrame:
-    """Compute support, and precision, recall, specificity, F1, AUROC and average precision (0..1).
+@dataclass(frozen=True)
+class Estimate:
+    """Hold the value of a metric, and what its interval is made from."""
 
-    AUROC and average precision are those of the class against the rest. NaN where undefined:
-    precision of a class that was never predicted, recall and average precision of a class with
-    support 0, specificity where every picture is of the class, F1 of a class that is neither
-    there nor predicted, AUROC where no picture or every picture is of the class.
-    """
-    classes = len(sample.classes)
-    if len(sample) == 0:
-        undefined = np.full(classes, np.nan)
-        scores = (undefined, undefined, undefined, np.zeros(classes, dtype=np.int64))
-    else:
-        scores = precision_recall_fscore_support(
-            sample.true, sample.predicted, labels=np.arange(classes), zero_division=np.nan
-        )
-    precision, recall, f1, support = scores
-    columns = (
-        list(sample.classes),
-        support,
+    sample: Sample
+    value: float
+    draws: FloatArray = field(default_factory=lambda: np.empty(0))
+    """(B,), its values in draws of groups, where the interval is made from them."""
+    index: int = -1
+    """The class, of a metric of one class."""
+    found: Mapping[str, Any] = field(default_factory=dict)
+    """The metrics before it in the list, with their intervals."""
+
+    @property
+    def hits(self) -> BoolArray:
+        """Tell which images are of the class, (N,)."""
+        return np.asarray(self.sample.true == self.index)
+
+    @property
+    def given(self) -> BoolArray:
+        """Tell which images were given the class, (N,)."""
+        return np.asarray(self.sample.predicted == self.index)
+
+
+@dataclass(frozen=True)
+class Metric:
+    """Hold one metric."""
+
+    name: str
+    """Its key in metrics.json, or column in per_class.csv."""
+    title: str
+    meaning: str
+    undefined: str
+    """When it is NaN."""
+    compute: Callable[[Weighted], FloatArray]
+    """Gives (B,), or (B, C) of a metric of one class against the rest."""
+    interval: Callable[[Estimate], Interval] | None = None
+    """Gives the interval of 95 % of a sample that holds an image."""
+    drawn: bool = False
+    """Whether the interval is made from draws."""
+    fewest_groups: int = 0
+    """With fewer groups of a class than this there is no interval."""
+    higher_is_better: bool = True
+    in_percent: bool = True
+    """Whether it is a share, written in percent; else it has three decimals."""
+    shown: Literal["bar", "baseline", "tile", ""] = "tile"
+    """How the report shows it, if it does."""
+    beside: str = ""
+    """A metric that stands in the same tile."""
+
+    @property
+    def write(self) -> Callable[[float | None], str]:
+        """Write a value for a person."""
+        return percent if self.in_percent else decimal
+
+
+def bootstrapped(estimate: Estimate) -> Interval:
+    """Give the interval from the draws; n is the number of groups that the metric is about."""
+    groups = estimate.sample.group_count
+    if estimate.index >= 0:
+        groups = estimate.sample.groups_of(estimate.hits)
+    return interval(estimate.draws, estimate.value, groups)
+
+
+def moved(estimate: Estimate, name: str) -> Interval:
+    """Give the interval of another metric, moved by how far the values are apart."""
+    bounds, apart = estimate.found[f"{name}_ci95"], estimate.value - estimate.found[name]
+    return (bounds[0] + apart, bounds[1] + apart) if bounds else UNDEFINED
+
+
+# ---------------------------------------------------------------- of one class against the rest
+
+
+def precision(counted: Weighted) -> FloatArray:
+    """Give the share of right answers among those of each class, (B, C)."""
+    return divide(counted.right, counted.given)
+
+
+def recall(counted: Weighted) -> FloatArray:
+    """Give the share of each class that was found, (B, C)."""
+    return divide(counted.right, counted.there)
+
+
+def specificity(counted: Weighted) -> FloatArray:
+    """Give the share of the other images that were not given each class, (B, C)."""
+    others = counted.total[:, np.newaxis] - counted.there
+    return divide(others - (counted.given - counted.right), others)
+
+
+def f1(counted: Weighted) -> FloatArray:
+    """Give the harmonic mean of precision and recall, (B, C)."""
+    return divide(2 * counted.right, counted.there + counted.given)
+
+
+CLASS_METRICS: list[Metric] = [
+    Metric(
+        "precision",
+        "Precision",
+        "the share of right answers among the images given this class (positive predictive value)",
+        "the class was never predicted",
         precision,
+        lambda e: share_interval(e.sample.groups, e.hits & e.given, e.given),
+    ),
+    Metric(
+        "recall",
+        "Recall",
+        "the share of this class that was found (sensitivity)",
+        "no image is of the class",
         recall,
-        _specificity(sample.true, sample.predicted, classes),
+        lambda e: share_interval(e.sample.groups, e.hits & e.given, e.hits),
+    ),
+    Metric(
+        "specificity",
+        "Specificity",
+        "the share of the other images that were not given this class",
+        "every image is of the class",
+        specificity,
+        lambda e: share_interval(e.sample.groups, ~(e.hits | e.given), ~e.hits),
+    ),
+    Metric(
+        "f1",
+        "F1",
+        "the harmonic mean of precision and recall",
+        "the class is neither there nor predicted",
         f1,
-        [auroc(sample, place) for place in range(classes)],
-        [average_precision(sample, place) for place in range(classes)],
-    )
-    return pd.DataFrame(dict(zip(PER_CLASS_COLUMNS, columns, strict=True)))
+        lambda e: share_interval(e.sample.groups, 2 * (e.hits & e.given), e.hits + 1 * e.given),
+    ),
+    Metric(
+        "auroc",
+        "AUROC",
+        "how well the class is ranked above all others: 1 is perfect, 0.5 is chance",
+        "no image or every image is of the class",
+        lambda counted: counted.rank(Steps.auroc),
+        lambda e: intervals.of_auroc(e.sample, e.index, e.value),
+        in_percent=False,
+    ),
+    Metric(
+        "average_precision",
+        "Average precision",
+        "the mean precision over all thresholds that find one more image of the class",
+        "no image is of the class",
+        lambda counted: counted.rank(Steps.average_precision),
+        bootstrapped,
+        drawn=True,
+        in_percent=False,
+    ),
+]
 
 
-def confusion(sample: Sample) -> pd.DataFrame:
-    """Count the pictures by true (rows) and predicted class (columns), in the order of classes."""
-    counts = _counts(sample.true, sample.predicted, len(sample.classes))
-    return confusion_table(counts, sample.classes, sample.classes)
+# ---------------------------------------------------------------- of the whole sample
 
 
-def summary(sample: Sample) -> dict[str, float]:
-    """Compute the figures of the whole sample; n and groups are counts, accuracies shares 0..1.
+def weighted_f1(counted: Weighted) -> FloatArray:
+    """Give the mean F1, weighted by the images of the classes, (B,)."""
+    return divide((np.nan_to_num(f1(counted)) * counted.there).sum(axis=1), counted.total)
 
-    * groups: patients, or what stands for them; a picture without a group is one of its own.
-    * balanced_accuracy: the mean recall of the classes that the part holds.
-    * macro_f1: the mean F1 of the classes that are there or were predicted.
-    * weighted_f1: the mean F1 of the classes that are there, weighted by their pictures.
-    * mcc: Matthews' correlation, -1..1. NaN where only one class is there or was predicted.
-    * auroc: with two classes, of the second one in sorted order; with more, the mean of each class
-      against the rest, over the classes that the part holds. NaN where only one class is there.
-    * majority_accuracy: what always answering the commonest class of this very part would score.
-    * log_loss: in nats, from the probabilities scaled to the sum 1.
-    * brier: the mean squared error of the probabilities, 0..2 added up over more than two classes,
-      0..1 with two.
-    * ece: see `resampled.calibration_errors`.
-    * ece_excess: ece less what a perfectly calibrated network would show by chance, see
-      `resampled.chance_calibration_error`. About 0 says that nothing speaks against calibration.
 
-    With no picture at all n and groups are 0 and the rest is NaN.
+def mcc(counted: Weighted) -> FloatArray:
+    """Give Matthews' correlation, -1..1, (B,).
+
+    Source: Gorodkin 2004, https://doi.org/10.1016/j.compbiolchem.2004.09.006
     """
+    right, there, given, total = counted.right, counted.there, counted.given, counted.total
+    together = right.sum(axis=1) * total - (there * given).sum(axis=1)
+    spread = (total**2 - (there**2).sum(axis=1)) * (total**2 - (given**2).sum(axis=1))
+    correlation = divide(together, np.sqrt(np.maximum(spread, 0)))
+    return np.where(counted.complete, correlation, np.nan)
+
+
+def log_loss(counted: Weighted) -> FloatArray:
+    """Give the mean log loss in nats, (B,); probabilities are clipped as scikit-learn does."""
+    sample, tiny = counted.sample, np.finfo(np.float64).eps
+    of_truth = sample.probabilities[np.arange(len(sample)), sample.true]
+    return counted.mean(-np.log(np.clip(of_truth, tiny, 1 - tiny)))
+
+
+def brier(counted: Weighted) -> FloatArray:
+    """Give the mean squared error of the probabilities, (B,): 0..1 of two classes, else 0..2."""
+    sample = counted.sample
+    hits = np.arange(len(sample.classes)) == sample.true[:, np.newaxis]
+    errors = ((hits - sample.probabilities) ** 2).sum(axis=1)
+    return counted.mean(errors / 2 if len(sample.classes) < 3 else errors)
+
+
+def calibration_error(counted: Weighted) -> FloatArray:
+    """Give the expected calibration error (0..1), (B,).
+
+    The mean over 15 equally wide bins of confidence, each with its right end and without its
+    left one, of how far the share of right answers is from the mean confidence, weighted by the
+    images in it. An empty bin counts nothing.
+    Source: Guo et al. 2017, https://arxiv.org/abs/1706.04599
+    """
+    from scipy.sparse import csr_array
+
+    sample = counted.sample
+    bins = bins_of(sample.confidences, ECE_BINS)
+    surplus = csr_array(
+        (sample.right - sample.confidences, (sample.groups, bins)),
+        shape=(sample.group_count, ECE_BINS),
+    )
+    return divide(np.abs(counted.weights @ surplus).sum(axis=1), counted.total)
+
+
+def chance_calibration_error(sample: Sample) -> float:
+    """Give the calibration error that a perfectly calibrated network shows on these images.
+
+    It is the mean over draws in which each answer is right with the probability that its
+    confidence states: on few images it is far above 0. NaN without images.
+    Source: Bröcker and Smith 2007, https://doi.org/10.1175/WAF993.1 (consistency resampling)
+    """
+    from scipy.sparse import csr_array
+
     if len(sample) == 0:
-        return {name: 0 if name in ("n", "groups") else math.nan for name in SUMMARY_NAMES}
-    true, predicted = sample.true, sample.predicted
-    every, there = np.arange(len(sample.classes)), np.unique(true)
-    f1 = f1_score(true, predicted, labels=every, average=None, zero_division=np.nan)
-    ece = float(calibration_errors(sample, np.ones((1, sample.group_count)))[0])
-    return {
-        "n": len(sample),
-        "groups": sample.group_count,
-        "accuracy": float(accuracy_score(true, predicted)),
-        "balanced_accuracy": float(recall_score(true, predicted, labels=there, average="macro")),
-        "macro_f1": float(np.nanmean(f1)),
-        "weighted_f1": float(f1_score(true, predicted, labels=there, average="weighted")),
-        "mcc": _mcc(true, predicted),
-        "auroc": mean_auroc(sample),
-        "log_loss": float(log_loss(true, sample.probabilities, labels=every)),
-        "brier": float(brier_score_loss(true, sample.probabilities, labels=every)),
-        "ece": ece,
-        "ece_excess": ece - chance_calibration_error(sample),
-        "majority_accuracy": float(np.bincount(true).max() / len(sample)),
-    }
-
-
-def auroc(sample: Sample, place: int) -> float:
-    """Compute the area under the ROC curve of one class against the rest."""
-    hits = sample.true == place
-    if hits.all() or not hits.any():
         return math.nan
-    return float(roc_auc_score(hits, sample.probabilities[:, place]))
+    random = np.random.default_rng(0)
+    bins = np.eye(ECE_BINS)[bins_of(sample.confidences, ECE_BINS)]  # (N, 15)
+    inside = csr_array(bins)
+    errors = []
+    for _ in range(CHANCE_DRAWS // CHANCE_ROWS):
+        right = random.random((CHANCE_ROWS, len(sample))) < sample.confidences
+        errors.append(np.abs((right - sample.confidences) @ inside).sum(axis=1) / len(sample))
+    return float(np.mean(errors))
 
 
-def average_precision(sample: Sample, place: int) -> float:
-    """Compute the average precision of one class; NaN where the sample does not hold it."""
-    hits = sample.true == place
-    if not hits.any():
-        return math.nan
-    return float(average_precision_score(hits, sample.probabilities[:, place]))
+def bins_of(shares: FloatArray, bins: int) -> IntArray:
+    """Give the bin of each share 0..1, (N,): equally wide, with the right end, without the left."""
+    edges = np.linspace(0, 1, bins + 1)
+    found: IntArray = np.clip(np.searchsorted(edges, shares, side="left") - 1, 0, bins - 1)
+    return found
 
 
-def mean_auroc(sample: Sample) -> float:
-    """Compute the AUROC of two classes, or the mean of more; NaN where only one class is there."""
-    areas = [auroc(sample, place) for place in auroc_places(sample)]
-    return float(np.mean(areas)) if areas else math.nan
+NO_IMAGE = "no image was evaluated"
+METRICS: list[Metric] = [
+    Metric(
+        "accuracy",
+        "Accuracy",
+        "the share of right answers",
+        NO_IMAGE,
+        lambda counted: divide(counted.right.sum(axis=1), counted.total),
+        lambda e: share_interval(e.sample.groups, e.sample.right),
+        shown="bar",
+    ),
+    Metric(
+        "balanced_accuracy",
+        "Balanced accuracy",
+        "the mean recall of the classes, so that a common one does not outweigh a rare one",
+        NO_IMAGE,
+        lambda counted: counted.over_classes(recall(counted)),
+        lambda e: intervals.of_balanced_accuracy(e.sample),
+        shown="bar",
+    ),
+    Metric(
+        "auroc",
+        "AUROC",
+        "1 separates perfectly, 0.5 is chance",
+        "all images are of one class",
+        lambda counted: counted.over_classes(
+            counted.rank(Steps.auroc)[:, counted.sample.auroc_classes]
+        ),
+        lambda e: intervals.of_mean_auroc(e.sample, e.value),
+        in_percent=False,
+    ),
+    Metric(
+        "macro_f1",
+        "Macro F1",
+        "mean over the classes",
+        NO_IMAGE,
+        lambda counted: counted.over_classes(f1(counted)),
+        lambda e: score_interval(
+            e.value, influence.of_macro_f1(e.sample), e.sample.groups, e.sample.true
+        ),
+        fewest_groups=FEWEST,
+    ),
+    Metric(
+        "weighted_f1",
+        "Weighted F1",
+        "mean over the classes, weighted by their images",
+        NO_IMAGE,
+        weighted_f1,
+        lambda e: score_interval(e.value, influence.of_weighted_f1(e.sample), e.sample.groups),
+        shown="",
+    ),
+    Metric(
+        "mcc",
+        "MCC",
+        "Matthews correlation: 1 is perfect, 0 is chance",
+        "one class alone is there or was predicted",
+        mcc,
+        lambda e: intervals.of_mcc(e.sample, e.value),
+        fewest_groups=FEWEST,
+        in_percent=False,
+    ),
+    Metric(
+        "log_loss",
+        "Log loss",
+        "lower is better; confident mistakes cost most",
+        NO_IMAGE,
+        log_loss,
+        bootstrapped,
+        drawn=True,
+        higher_is_better=False,
+        in_percent=False,
+    ),
+    Metric(
+        "brier",
+        "Brier score",
+        "lower is better; mean squared error of the probabilities",
+        NO_IMAGE,
+        brier,
+        bootstrapped,
+        drawn=True,
+        higher_is_better=False,
+        in_percent=False,
+    ),
+    Metric(
+        "ece",
+        "Calibration error",
+        "how far confidence and the share of right answers differ",
+        NO_IMAGE,
+        calibration_error,
+        lambda e: interval(e.draws, e.value, e.sample.group_count, pivotal=True),
+        drawn=True,
+        higher_is_better=False,
+        beside="ece_excess",
+    ),
+    Metric(
+        "ece_excess",
+        "beyond chance",
+        "what the calibration error is above that of a perfectly calibrated network",
+        NO_IMAGE,
+        lambda counted: calibration_error(counted) - chance_calibration_error(counted.sample),
+        lambda e: moved(e, "ece"),
+        higher_is_better=False,
+        shown="",
+    ),
+    Metric(
+        "majority_accuracy",
+        "Always the commonest class",
+        "what the same answer to every image would score, the commonest class of the test part",
+        NO_IMAGE,
+        lambda counted: divide(counted.there.max(axis=1), counted.total),
+        shown="baseline",
+    ),
+]
 
 
-def _mcc(true: IntArray, predicted: IntArray) -> float:
-    """Compute Matthews' correlation; scikit-learn calls the undefined case 0."""
-    if len(np.unique(true)) < 2 or len(np.unique(predicted)) < 2:
-        return math.nan
-    return float(matthews_corrcoef(true, predicted))
-
-
-def _counts(true: IntArray, predicted: IntArray, classes: int) -> IntArray:
-    """Count pictures by true and predicted class, (C, C)."""
-    if len(true) == 0:
-        return np.zeros((classes, classes), dtype=np.int64)
-    counts: IntArray = confusion_matrix(true, predicted, labels=np.arange(classes))
-    return counts
-
-
-def _specificity(true: IntArray, predicted: IntArray, classes: int) -> FloatArray:
-    """Compute the share of the other classes' pictures not taken for the class, (C,)."""
-    if len(true) == 0:
-        return np.full(classes, np.nan)
-    tables = multilabel_confusion_matrix(true, predicted, labels=np.arange(classes))  # (C, 2, 2)
-    right, wrong = tables[:, 0, 0], tables[:, 0, 1]
-    shares: FloatArray = np.full(classes, np.nan)
-    np.divide(right, right + wrong, out=shares, where=(right + wrong) > 0)
-    return shares
+def select(names: Collection[str]) -> list[Metric]:
+    """Give the metrics of these names, in the order of the list."""
+    return [metric for metric in METRICS if metric.name in names]

@@ -18,22 +18,21 @@ Source: Besag & Clifford 1991, https://doi.org/10.1093/biomet/78.2.301 (stopping
 from __future__ import annotations
 
 import math
-from collections.abc import Sequence
 from dataclasses import dataclass, replace
 
 import numpy as np
 import pandas as pd
 from scipy.stats import binomtest
 
+from reports.arrays import FloatArray
 from reports.evaluation.bootstrap import CELLS, DRAWS, SEED, UNDEFINED, interval, resample
-from reports.evaluation.resampled import SCORES, class_scores, counted_scores, scores, tally
-from reports.evaluation.sample import FloatArray, Sample, classes_of, evaluated, read_sample
+from reports.evaluation.metrics import METRICS, select
+from reports.evaluation.sample import Sample, classes_of, evaluated, read_sample
 from reports.evaluation.settings import ComparedBy
+from reports.evaluation.weighted import weigh
 from resnext.contracts.errors import InputError
+from resnext.contracts.formatting import first_few
 
-LOWER_IS_BETTER = frozenset({"log_loss", "brier", "ece"})
-COUNTED = frozenset({"accuracy", "balanced_accuracy", "macro_f1", "weighted_f1", "mcc"})
-"""Metrics that follow from counts alone."""
 LEAST_SWAPS, MOST_SWAPS = 2_000, 200_000
 SWAPS_BELOW = 20
 """So many random swaps at least reach a lead that luck gives just as often as allowed."""
@@ -83,12 +82,9 @@ def paired_difference(
     Raises:
         InputError: the pictures, their classes or groups differ, or there is no such metric.
     """
-    if metric not in SCORES:
-        raise InputError(
-            "metric",
-            f"be one of {', '.join(SCORES)}",
-            f"'{metric}'",
-        )
+    if not select([metric]):
+        names = ", ".join(each.name for each in METRICS)
+        raise InputError("metric", f"be one of {names}", f"'{metric}'")
     return difference_of(*_same_pictures(a, b, split), metric, draws=draws, seed=seed)
 
 
@@ -96,20 +92,20 @@ def difference_of(
     one: Sample, other: Sample, metric: str, *, draws: int = DRAWS, seed: int = SEED
 ) -> Difference:
     """Give what `paired_difference` gives, of two samples of the same pictures in one order."""
-    samples = (one, other)
+    (compared,) = select([metric])
     if not len(one):
         return Difference(math.nan, *UNDEFINED, math.nan)
 
-    def both(weights: FloatArray) -> dict[str, FloatArray]:
-        first, second = (_figure(sample, weights, metric) for sample in samples)
+    def both(weights: FloatArray | None = None) -> dict[str, FloatArray]:
+        first, second = (compared.compute(weigh(sample, weights)) for sample in (one, other))
         return {"difference": second - first}
 
-    value = float(both(np.ones((1, samples[0].group_count)))["difference"][0])
-    drawn = resample(samples[0], both, draws, seed)["difference"]
-    sign = -1 if metric in LOWER_IS_BETTER else 1
+    value = float(both()["difference"][0])
+    drawn = resample(one, both, draws, seed)["difference"]
+    sign = 1 if compared.higher_is_better else -1
     known = drawn[~np.isnan(drawn)]
     worse = float(np.mean(sign * known <= 0)) if len(known) and not math.isnan(value) else math.nan
-    return Difference(value, *interval(drawn, value, samples[0].group_count), worse)
+    return Difference(value, *interval(drawn, value, one.group_count), worse)
 
 
 def sign_test(a: pd.DataFrame, b: pd.DataFrame, *, split: str = "test") -> Signs:
@@ -145,8 +141,8 @@ def luck_of(
     one: Sample, other: Sample, metric: ComparedBy, *, allowed: float, seed: int = SEED
 ) -> float:
     """Give what `luck` gives, of two samples that hold the same pictures in the same order."""
-    everyone = np.ones((1, one.group_count))
-    of_one, of_other = tally(one, everyone), tally(other, everyone)
+    (compared,) = select([metric])
+    of_one, of_other = weigh(one), weigh(other)
     moved = _answers(other) - _answers(one)
     moved = moved[:, moved.any(axis=(0, 2))]  # swapping equal answers changes nothing
 
@@ -155,8 +151,7 @@ def luck_of(
         right, given = swapped @ moved
         fresh = replace(of_one, right=of_one.right + right, given=of_one.given + given)
         old = replace(of_other, right=of_other.right - right, given=of_other.given - given)
-        led: FloatArray = counted_scores(old)[metric] - counted_scores(fresh)[metric]
-        return led
+        return compared.compute(old) - compared.compute(fresh)
 
     groups = moved.shape[1]
     lead = leads(np.zeros((1, groups)))[0] if len(one) else math.nan
@@ -184,50 +179,29 @@ def _answers(sample: Sample) -> FloatArray:
 
 def _same_pictures(a: pd.DataFrame, b: pd.DataFrame, split: str) -> tuple[Sample, Sample]:
     """Read one part of two tables, the pictures in the same order."""
-    one, other = (_in_order(table, split) for table in (a, b))
+    one, other = (
+        evaluated(table, split=split).sort_values("path", ignore_index=True) for table in (a, b)
+    )
     _require_same(one, other)
     classes = classes_of(one)
     return read_sample(one, classes, split=split), read_sample(other, classes, split=split)
 
 
-def _figure(sample: Sample, weights: FloatArray, metric: str) -> FloatArray:
-    if metric in COUNTED:
-        return counted_scores(tally(sample, weights))[metric]
-    if metric != "auroc":  # which alone needs rankings
-        unused = np.full((len(weights), len(sample.classes)), np.nan)
-        return scores(sample, weights, unused)[metric]
-    return scores(sample, weights, class_scores(sample, weights)["auroc"])[metric]
-
-
-def _in_order(table: pd.DataFrame, split: str) -> pd.DataFrame:
-    return evaluated(table, split=split).sort_values("path", ignore_index=True)
-
-
 def _require_same(one: pd.DataFrame, other: pd.DataFrame) -> None:
-    """Raise a ValueError where two tables are not about the same pictures."""
-    differing: Sequence[str] = sorted(set(one["path"]) ^ set(other["path"]))
+    """Raise an InputError where two tables are not about the same pictures."""
+    differing = sorted(set(one["path"]) ^ set(other["path"]))
     if differing or len(one) != len(other):
-        shown = ", ".join(f"'{path}'" for path in differing[:5])
-        raise InputError(
-            "Both tables",
-            "hold the same pictures",
-            f"{len(one)} and {len(other)}, {len(differing)} of them in one table "
-            f"only{': ' if shown else ''}{shown}",
-            "Predict the same split with both models.",
-        )
+        names = first_few(f"'{path}'" for path in differing)
+        got = f"{len(one)} and {len(other)}, {len(differing)} of them in one table only"
+        raise _unlike("hold the same pictures", f"{got}: {names}" if names else got)
     for column in ("label", "group"):
         unlike = one.loc[(one[column] != other[column]).to_numpy(), "path"]
         if len(unlike):
-            raise InputError(
-                "Both tables",
-                f"give each picture the same {column}",
-                f"another one for '{unlike.iloc[0]}' ({len(unlike)} in all)",
-                "Predict the same split with both models.",
-            )
+            got = f"another one for '{unlike.iloc[0]}' ({len(unlike)} in all)"
+            raise _unlike(f"give each picture the same {column}", got)
     if sorted(classes_of(one)) != sorted(classes_of(other)):
-        raise InputError(
-            "Both tables",
-            "hold the same classes",
-            "other columns p_<class>",
-            "Compare models of the same classes.",
-        )
+        raise _unlike("hold the same classes", "other columns p_<class>")
+
+
+def _unlike(rule: str, got: str) -> InputError:
+    return InputError("Both tables", rule, got, "Predict the same split with both models.")

@@ -12,7 +12,7 @@ from dataclasses import dataclass
 
 import numpy as np
 
-from reports.evaluation.sample import BoolArray, FloatArray, IntArray
+from reports.arrays import BoolArray, FloatArray, IntArray, divide
 
 
 @dataclass(frozen=True)
@@ -142,14 +142,6 @@ def placements(scores: FloatArray, positive: BoolArray) -> FloatArray:
         share = (below + not_above) / (2 * len(against))
         placed[side] = share if side is positive else 1 - share
     return placed
-
-
-def divide(above: FloatArray, below: FloatArray) -> FloatArray:
-    """Divide, NaN where the divisor is 0."""
-    shape = np.broadcast_shapes(above.shape, below.shape)
-    shares: FloatArray = np.full(shape, np.nan)
-    np.divide(above, below, out=shares, where=np.broadcast_to(below > 0, shape))
-    return shares
 
 
 def _running(values: FloatArray) -> FloatArray:

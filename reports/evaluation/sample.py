@@ -11,17 +11,12 @@ from dataclasses import dataclass
 from functools import cached_property
 
 import numpy as np
-import numpy.typing as npt
 import pandas as pd
 
+from reports.arrays import BoolArray, FloatArray, IntArray
+from reports.evaluation.ranking import Ranking, rank
 from resnext.contracts.errors import InputError
-
-IntArray = npt.NDArray[np.int64]
-FloatArray = npt.NDArray[np.float64]
-BoolArray = npt.NDArray[np.bool_]
-
-FEWEST = 5
-"""So many groups of each class macro F1 and Matthews' correlation need for an interval."""
+from resnext.contracts.formatting import first_few
 
 
 @dataclass(frozen=True)
@@ -65,9 +60,34 @@ class Sample:
 
         Of the classes that the sample holds; it must hold a picture.
         """
-        counts = [(self.groups_of(self.true == place), place) for place in np.unique(self.true)]
+        counts = [(self.groups_of(self.true == place), place) for place in self.held]
         groups, place = min(counts)
         return self.classes[place], groups
+
+    @cached_property
+    def held(self) -> list[int]:
+        """Say which classes the sample holds."""
+        return [int(index) for index in np.unique(self.true)]
+
+    @cached_property
+    def rankings(self) -> dict[int, Ranking]:
+        """Rank the images by the probability of each class that the sample holds."""
+        return {
+            index: rank(self.probabilities[:, index], self.true == index, self.groups)
+            for index in self.held
+        }
+
+    @cached_property
+    def auroc_classes(self) -> list[int]:
+        """Say which classes the AUROC is the mean of: of two the second one in sorted order.
+
+        None where fewer than two classes are there.
+        """
+        if len(self.held) < 2:
+            return []
+        if len(self.classes) == 2:
+            return [self.classes.index(sorted(self.classes)[1])]
+        return self.held
 
     def groups_of(self, rows: BoolArray) -> int:
         """Count the groups that hold at least one of these pictures (N,)."""
@@ -124,11 +144,10 @@ def _codes(rows: pd.DataFrame, column: str, classes: Sequence[str]) -> IntArray:
     places = {name: place for place, name in enumerate(classes)}
     unknown = [name for name in rows[column].unique() if name not in places]
     if unknown:
-        shown = ", ".join(f"'{name}'" for name in unknown[:5])
         raise InputError(
             f"Column '{column}'",
             f"hold only the {len(places)} classes",
-            f"{shown} ({len(unknown)} unknown in all)",
+            first_few(f"'{name}'" for name in unknown),
             "Evaluate with the classes that the model was trained on.",
         )
     return np.array([places[name] for name in rows[column]], dtype=np.int64)

@@ -26,25 +26,24 @@ from __future__ import annotations
 
 import math
 from collections.abc import Sequence
+from statistics import NormalDist
+from typing import TYPE_CHECKING
 
 import numpy as np
-from scipy.sparse import csr_array
-from scipy.special import stdtrit
 
+from reports.arrays import FloatArray, IntArray, Numbers, divide
 from reports.evaluation.bootstrap import LEVEL, UNDEFINED, Interval
-from reports.evaluation.ranking import divide
-from reports.evaluation.sample import BoolArray, FloatArray, IntArray
+
+if TYPE_CHECKING:
+    from scipy.sparse import csr_array
 
 UPPER = (1 + LEVEL) / 2
-NORMAL = float(stdtrit(np.inf, UPPER))
+NORMAL = NormalDist().inv_cdf(UPPER)
 ROUNDING = 1e-12
 """A variance so much smaller than that of independent images is none."""
 
 
-Counts = FloatArray | IntArray | BoolArray
-
-
-def share_interval(groups: IntArray, hits: Counts, units: Counts | None = None) -> Interval:
+def share_interval(groups: IntArray, hits: Numbers, units: Numbers | None = None) -> Interval:
     """Give the interval of the share that hits are of units, both added up over the images.
 
     NaN without units, and as `score_interval` has it.
@@ -138,6 +137,8 @@ def effective_number(
         freedom: The degrees of freedom of each variance, at least 1.
         most: The greatest number, and the number where there is no variance.
     """
+    from scipy.special import stdtrit
+
     others = np.maximum(images - 1, 1)
     independent = value * (1 - value) / others  # the variance, were each image its own group
     known = (independent > 0) & (variance > ROUNDING * independent)

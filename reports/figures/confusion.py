@@ -3,30 +3,23 @@
 from __future__ import annotations
 
 import math
-from collections.abc import Sequence
-from typing import Any
+from collections.abc import Mapping, Sequence
+from typing import TYPE_CHECKING, Any
 
 import numpy as np
 import pandas as pd
-from matplotlib.axes import Axes
-from matplotlib.colors import PowerNorm
-from matplotlib.figure import Figure
-from matplotlib.image import AxesImage
-from matplotlib.ticker import FuncFormatter
-from matplotlib.transforms import ScaledTranslation, Transform
 
-from reports.figures.fonts import LATIN_FONT, figure_labels, label_width
-from reports.figures.style import (
-    INK,
-    QUIET,
-    SHARES,
-    FloatArray,
-    lay_out,
-    new_figure,
-    percent_tick,
-    sentence,
-    styled,
-)
+from reports.arrays import FloatArray, divide
+from reports.drawing import style
+from reports.drawing.fonts import LATIN_FONT, figure_labels, label_width
+from reports.drawing.plot import Plot
+from resnext.contracts.formatting import count, plural
+
+if TYPE_CHECKING:
+    from matplotlib.axes import Axes
+    from matplotlib.figure import Figure
+    from matplotlib.image import AxesImage
+    from matplotlib.transforms import Transform
 
 NUMBERED_CLASSES = 20
 """Up to so many classes the cells of a confusion matrix hold numbers."""
@@ -45,27 +38,29 @@ def plot_confusion(confusion: pd.DataFrame) -> Figure:
     names = [str(name) for name in confusion.index]
     counts = confusion.to_numpy(dtype=np.float64)  # (C, C)
     if counts.sum() == 0:
-        return sentence("No confusion matrix: no test picture could be evaluated.")
-    totals = counts.sum(axis=1, keepdims=True)  # (C, 1)
-    shares = np.divide(counts, totals, out=np.full(counts.shape, np.nan), where=totals > 0)
-    with styled(names):
+        return style.sentence("No confusion matrix: no test picture could be evaluated.")
+    shares = divide(counts, counts.sum(axis=1, keepdims=True))  # (C, C)
+    with style.styled(names):
         return _draw_matrix(figure_labels(names), counts, shares)
 
 
 def _draw_matrix(labels: Sequence[str], counts: FloatArray, shares: FloatArray) -> Figure:
     """Draw the cells with their names, and numbers or a scale."""
+    from matplotlib.colors import LinearSegmentedColormap, PowerNorm
+
     numbered = len(labels) <= NUMBERED_CLASSES
     edge, room = _cell_edge(len(labels)) * len(labels), label_width(labels)
-    figure = new_figure(edge + 0.1 * room + 1, edge + 0.08 * room + 1)
+    figure = style.new_figure(edge + 0.1 * room + 1, edge + 0.08 * room + 1)
     axes = figure.subplots()
+    colours = LinearSegmentedColormap.from_list("shares", style.SHARES)
     norm = PowerNorm(1 if numbered else 0.5, vmin=0, vmax=1)
-    image = axes.imshow(shares, cmap=SHARES, norm=norm, interpolation="nearest")
+    image = axes.imshow(shares, cmap=colours, norm=norm, interpolation="nearest")
     _label_classes(axes, labels)
     if numbered:
         _write_cells(figure, axes, counts, shares)
     else:
         _draw_scale(figure, axes, image)
-    return lay_out(figure)
+    return style.lay_out(figure)
 
 
 def _cell_edge(classes: int) -> float:
@@ -88,7 +83,7 @@ def _label_classes(axes: Axes, labels: Sequence[str]) -> None:
     elif 0.1 * label_width(labels) > edge:
         for tick in axes.get_xticklabels():
             tick.set(rotation=40, ha="right", rotation_mode="anchor")
-    axes.tick_params(length=0, labelcolor=INK)
+    axes.tick_params(length=0, labelcolor=style.INK)
     axes.set_xlabel("predicted", labelpad=8)
     axes.set_ylabel("true", labelpad=8)
     axes.spines[:].set_visible(False)
@@ -106,17 +101,19 @@ def _write_cells(figure: Figure, axes: Axes, counts: FloatArray, shares: FloatAr
     bold: dict[str, Any] = {"size": 12 if large else 9.5, "weight": "bold"}
     middle, upper, lower = (_above(figure, axes, points) for points in (0, 7, -7))
     for row, column in np.ndindex(*counts.shape):
-        count, share, place = counts[row, column], shares[row, column], (column, row)
-        if count == 0:
-            _write(axes, "0", place, middle, color=QUIET, size=9.5)
+        number, share, place = counts[row, column], shares[row, column], (column, row)
+        if number == 0:
+            _write(axes, "0", place, middle, color=style.QUIET, size=9.5)
             continue
-        color = "white" if share > 0.57 else INK
-        _write(axes, f"{count:.0f}", place, upper, color=color, **bold)
+        color = "white" if share > 0.57 else style.INK
+        _write(axes, f"{number:.0f}", place, upper, color=color, **bold)
         _write(axes, f"{100 * share:.0f} %", place, lower, color=color, **look)
 
 
 def _above(figure: Figure, axes: Axes, points: float) -> Transform:
     """Give the coordinates of the data, shifted upwards by so many points."""
+    from matplotlib.transforms import ScaledTranslation
+
     return axes.transData + ScaledTranslation(0, points / 72, figure.dpi_scale_trans)
 
 
@@ -135,7 +132,28 @@ def _draw_scale(figure: Figure, axes: Axes, image: AxesImage) -> None:
     """Draw the colour scale beside the matrix."""
     place = axes.inset_axes((1.02, 0, 0.025, 1))
     scale = figure.colorbar(image, cax=place, ticks=[0, 0.05, 0.2, 0.4, 0.6, 0.8, 1])
-    scale.ax.yaxis.set_major_formatter(FuncFormatter(percent_tick))
+    scale.ax.yaxis.set_major_formatter(style.percent_tick)
     scale.ax.tick_params(length=0)
     scale.outline.set_visible(False)
-    scale.set_label("share of the true class", color=QUIET)
+    scale.set_label("share of the true class", color=style.QUIET)
+
+
+def describe(tables: Mapping[str, pd.DataFrame]) -> str:
+    """Say in words how many images stand on the diagonal."""
+    counts = tables["confusion.csv"].to_numpy()
+    return (
+        f"Confusion matrix of {plural(len(counts), 'class', 'classes')}: "
+        f"{count(counts.trace())} of {plural(int(counts.sum()), 'test picture')} on the diagonal."
+    )
+
+
+PLOT = Plot(
+    name="confusion",
+    title="Confusion matrix",
+    caption="Test pictures by true class (rows) and predicted class (columns). Right answers stand "
+    "on the diagonal; the colour is the share of the true class.",
+    tables=("confusion.csv",),
+    draw=plot_confusion,
+    position=1,
+    alternative=describe,
+)

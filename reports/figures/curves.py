@@ -6,28 +6,54 @@ its values: they were chosen, and would be read as a score.
 
 from __future__ import annotations
 
-from collections.abc import Sequence
-from typing import Any
+from collections.abc import Mapping, Sequence
+from typing import TYPE_CHECKING, Any
 
 import numpy as np
 import pandas as pd
-from matplotlib.axes import Axes
-from matplotlib.figure import Figure
-from matplotlib.ticker import FuncFormatter, MaxNLocator
 
-from reports.figures.fonts import LATIN_FONT, drawable
-from reports.figures.style import (
-    BLUE,
-    HAIRLINE,
-    QUIET,
-    VERMILION,
-    WIDTH,
-    lay_out,
-    new_figure,
-    percent_tick,
-    sentence,
-    styled,
-)
+from reports.drawing import style
+from reports.drawing.fonts import LATIN_FONT, drawable
+from reports.drawing.plot import Plot
+from reports.sections.split import PARTS, validation_name
+from resnext.contracts.formatting import percent, plural, undefined
+
+if TYPE_CHECKING:
+    from matplotlib.axes import Axes
+    from matplotlib.figure import Figure
+
+
+def plot_training(
+    history: pd.DataFrame,
+    split: pd.DataFrame,
+    timing: pd.DataFrame,
+    *,
+    metric: str,
+    keep: str,
+    show_time: bool,
+) -> Figure:
+    """Plot the curves of a training.
+
+    Nothing was chosen where the last epoch's weights were kept, nor by the test part, which is
+    measured after each epoch where there is no validation part.
+
+    Args:
+        history: history.csv.
+        split: split.csv.
+        timing: timing.csv; its last finished_at is when the training ended.
+        metric: What makes an epoch the best: val_accuracy or val_loss.
+        keep: Which weights were kept: best or last.
+        show_time: Whether to say when the training ended.
+    """
+    name = validation_name(split)
+    chosen = keep == "best" and name == PARTS["val"]
+    ended = f"Training ended {timing['finished_at'].iloc[-1]}" if len(timing) else None
+    return plot_curves(
+        history,
+        validation_name=name.lower(),
+        best_by=metric if chosen else None,
+        caption=ended if show_time else None,
+    )
 
 
 def plot_curves(
@@ -49,9 +75,9 @@ def plot_curves(
         caption: A line below the panels.
     """
     if history.empty:
-        return sentence("No learning curves: the network was not trained for a single epoch.")
-    with styled([validation_name, caption or ""]):
-        figure = new_figure(WIDTH, 3.9)
+        return style.sentence("No learning curves: the network was not trained for a single epoch.")
+    with style.styled([validation_name, caption or ""]):
+        figure = style.new_figure(style.WIDTH, 3.9)
         best = best_epoch(history, best_by) if best_by else None
         panels = figure.subplots(1, 2)
         for axes, measure in zip(panels, ("accuracy", "loss"), strict=True):
@@ -60,8 +86,8 @@ def plot_curves(
                 _mark_best(axes, history, measure, best, chosen=f"val_{measure}" == best_by)
         if caption:
             text = drawable(caption, "")
-            figure.supxlabel(text, x=0.01, ha="left", color=QUIET, size=9)
-        return lay_out(figure, w_pad=0.12)
+            figure.supxlabel(text, x=0.01, ha="left", color=style.QUIET, size=9)
+        return style.lay_out(figure, w_pad=0.12)
 
 
 def best_epoch(history: pd.DataFrame, best_by: str = "val_accuracy") -> int | None:
@@ -81,8 +107,8 @@ def best_epoch(history: pd.DataFrame, best_by: str = "val_accuracy") -> int | No
 def _draw_measure(axes: Axes, history: pd.DataFrame, measure: str, validation_name: str) -> None:
     """Draw one panel: its title, its lines, and their names at the right end."""
     series = [
-        ("train", history[f"train_{measure}"].astype(float), QUIET),
-        (validation_name, history[f"val_{measure}"].astype(float), BLUE),
+        ("train", history[f"train_{measure}"].astype(float), style.QUIET),
+        (validation_name, history[f"val_{measure}"].astype(float), style.BLUE),
     ]
     drawn = [(name, values, color) for name, values, color in series if values.notna().any()]
     epochs = history["epoch"]
@@ -90,8 +116,7 @@ def _draw_measure(axes: Axes, history: pd.DataFrame, measure: str, validation_na
         axes.plot(epochs, values, color=color, marker="o" if len(epochs) < 3 else None)
     axes.set_title(measure.capitalize(), pad=20, family=LATIN_FONT)
     axes.set_xlabel("epoch")
-    axes.grid(axis="y", color=HAIRLINE, linewidth=0.7)
-    axes.set_axisbelow(True)
+    axes.grid(axis="y")
     axes.margins(x=0.02, y=0.08)
     _set_ticks(axes, [int(epoch) for epoch in epochs], measure)
     _name_lines(axes, float(epochs.iloc[-1]), drawn)
@@ -102,16 +127,16 @@ def _set_ticks(axes: Axes, epochs: Sequence[int], measure: str) -> None:
     if len(epochs) <= 8:
         axes.set_xticks(epochs)
     else:
-        axes.xaxis.set_major_locator(MaxNLocator(integer=True, nbins=8))
+        axes.locator_params("x", integer=True, nbins=8)
     if len(epochs) == 1:
         axes.set_xlim(epochs[0] - 0.5, epochs[0] + 0.5)
     low, high = axes.get_ylim()
     narrow = 0.05 - (high - low)
     if narrow > 0:
         axes.set_ylim(low - narrow / 2, high + narrow / 2)
-    axes.yaxis.set_major_locator(MaxNLocator(nbins=7, steps=[1, 2, 5, 10]))
+    axes.locator_params("y", nbins=7, steps=[1, 2, 5, 10])
     if measure == "accuracy":
-        axes.yaxis.set_major_formatter(FuncFormatter(percent_tick))
+        axes.yaxis.set_major_formatter(style.percent_tick)
 
 
 def _name_lines(axes: Axes, end: float, drawn: Sequence[tuple[str, pd.Series[Any], str]]) -> None:
@@ -143,10 +168,10 @@ def _mark_best(axes: Axes, history: pd.DataFrame, measure: str, best: int, *, ch
     """
     epochs = history["epoch"].astype(float)
     value = float(history.loc[epochs == best, f"val_{measure}"].iloc[0])
-    axes.axvline(best, color=VERMILION, linewidth=1, linestyle=(0, (3, 3)), zorder=1)
+    axes.axvline(best, color=style.VERMILION, linewidth=1, linestyle=(0, (3, 3)), zorder=1)
     if np.isnan(value):
         return
-    axes.plot([best], [value], "o", color=VERMILION, markersize=7, zorder=5)
+    axes.plot([best], [value], "o", color=style.VERMILION, markersize=7, zorder=5)
     why = f": {'highest' if measure == 'accuracy' else 'lowest'} {measure}" if chosen else ""
     late = best > epochs.mean()
     axes.annotate(
@@ -157,6 +182,33 @@ def _mark_best(axes: Axes, history: pd.DataFrame, measure: str, best: int, *, ch
         textcoords="offset points",
         ha="right" if late else "left",
         va="bottom",
-        color=VERMILION,
+        color=style.VERMILION,
         size=9.5,
     )
+
+
+def describe(tables: Mapping[str, pd.DataFrame]) -> str:
+    """Say in words where the learning curves end."""
+    history = tables["history.csv"]
+    if history.empty:
+        return "Learning curves without an epoch."
+    last, name = history.iloc[-1], validation_name(tables["split.csv"]).lower()
+    ends = f"train accuracy {percent(last['train_accuracy'])}"
+    if not undefined(last["val_accuracy"]):
+        ends += f", {name} accuracy {percent(last['val_accuracy'])}"
+    return f"Learning curves over {plural(len(history), 'epoch')}. At the end: {ends}."
+
+
+PLOT = Plot(
+    name="curves",
+    title="Learning curves",
+    caption="Accuracy and loss after each epoch. Where the training line goes on improving and the "
+    "other does not, the network is learning the training pictures by heart. A marked epoch is the "
+    "one whose weights were kept. The validation part chose it, which makes its figures there too "
+    "good: they are no score.",
+    tables=("history.csv", "split.csv", "timing.csv"),
+    draw=plot_training,
+    position=7,
+    options=("metric", "keep", "show_time"),
+    alternative=describe,
+)

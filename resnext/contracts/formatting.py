@@ -36,14 +36,6 @@ def decimal(value: float | None) -> str:
     return NOT_AVAILABLE if undefined(value) else f"{float(value or 0):.3f}"
 
 
-def decimal_interval(value: float | None, interval: Sequence[float | None] | None) -> str:
-    """Write a number with its interval as "0.957 (0.90-1.00)"; alone without an interval."""
-    if interval is None or any(undefined(bound) for bound in interval):
-        return decimal(value)
-    low, high = (f"{float(bound or 0):.2f}" for bound in interval)
-    return f"{decimal(value)} ({low}-{high})"
-
-
 def count(value: float | None) -> str:
     """Write a whole number with thousands apart; "n/a" where it is undefined."""
     return NOT_AVAILABLE if undefined(value) else f"{float(value or 0):,.0f}"

@@ -2,7 +2,8 @@
 
 The code counts as the syntax tree, without comments and docstrings, of the stage's module and
 of every project module that it imports, directly or not, inside functions too. A module that
-carries other files names them in a literal `CARRIED_FILES`, and they count by their bytes.
+carries other files names them, or a pattern of them, in a literal `CARRIED_FILES`. They count by
+their bytes; modules among them count as if they were imported.
 Packages from elsewhere count by their versions. The modules in `NOT_COUNTED` show or keep what
 a stage computes but can't change it; of them only `STORE_VERSION` counts.
 
@@ -135,10 +136,16 @@ def _module(name: str) -> _Module:
         raise ModuleNotFoundError(f"No module named {name!r}", name=name)
     code = _Code(ast.parse(path.read_bytes()))
     digest = hashlib.sha256(code.text.encode("utf-8", "surrogatepass"))
-    for carried in code.carried_files:
-        digest.update((path.parent / carried).read_bytes())
-    imports = frozenset(found for node in code.imports for found in _imported(node, name))
-    return _Module(digest.hexdigest()[:KEY_LENGTH], imports)
+    imports = {found for node in code.imports for found in _imported(node, name)}
+    package = name if path.name == "__init__.py" else name.rpartition(".")[0]
+    for pattern in code.carried_files:
+        for carried in sorted(path.parent.glob(pattern)):
+            if carried.suffix == ".py":
+                below = carried.relative_to(path.parent).with_suffix("")
+                imports.add(".".join([package, *below.parts]))
+            elif carried.is_file():
+                digest.update(carried.read_bytes())
+    return _Module(digest.hexdigest()[:KEY_LENGTH], frozenset(imports))
 
 
 @cache

@@ -10,7 +10,7 @@ from __future__ import annotations
 import argparse
 from collections.abc import Callable, Sequence
 from concurrent.futures import ProcessPoolExecutor
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from datetime import UTC, datetime
 from functools import partial
 from pathlib import Path
@@ -18,11 +18,13 @@ from pathlib import Path
 import numpy as np
 from scipy.special import expit, ndtri
 
+from reports.arrays import FloatArray, IntArray
 from reports.evaluation import intervals
 from reports.evaluation.bootstrap import Interval, interval, resample
-from reports.evaluation.resampled import Tallies, class_scores, counted_scores, tally
-from reports.evaluation.resampled import probability_scores as of_probabilities
-from reports.evaluation.sample import FloatArray, IntArray, Sample
+from reports.evaluation.evaluate import summarise
+from reports.evaluation.metrics import CLASS_METRICS, select
+from reports.evaluation.sample import Sample
+from reports.evaluation.weighted import weigh
 from reports.evaluation.wilson import effective_number, wilson
 
 PAGE = Path(__file__).resolve().parents[2] / "docs" / "coverage.md"
@@ -38,6 +40,7 @@ APART = (1, 2, 3)
 """So many standard deviations lie between the scores of a class and of the others."""
 COUNTED = ("balanced_accuracy", "macro_f1", "weighted_f1", "mcc")
 DRAWN = ("average_precision", "log_loss", "brier")
+OF_CLASS = {metric.name: metric for metric in CLASS_METRICS}
 
 
 @dataclass(frozen=True)
@@ -71,9 +74,9 @@ class Answers:
             there = np.full(count, 1 / count)
         right, wrong = there * recalls, there * (1 - recalls) / (count - 1)
         given = right + wrong.sum() - wrong
-        everything = np.ones((1, 1))
-        tallies = Tallies(right[None], there[None], given[None], everything, there > 0)
-        return {name: float(value[0]) for name, value in counted_scores(tallies).items()}
+        counted = weigh(self.sample(np.random.default_rng(0)))
+        endless = replace(counted, right=right[None], there=there[None], given=given[None])
+        return {m.name: float(m.compute(endless)[0]) for m in select(COUNTED)}
 
     def _classes(self) -> IntArray:
         """Give each group its class, (G,)."""
@@ -159,7 +162,7 @@ def shares(rng: np.random.Generator, means: Sequence[float], groups: int) -> Flo
 
 def drawn_scores(sample: Sample) -> dict[str, float]:
     """Compute the scores whose intervals are drawn, of one sample."""
-    return {name: float(found[0]) for name, found in _drawn(sample)(_ones(sample)).items()}
+    return {name: float(found[0]) for name, found in _drawn(sample)().items()}
 
 
 def drawn_intervals(sample: Sample) -> dict[str, Interval]:
@@ -174,15 +177,13 @@ def drawn_intervals(sample: Sample) -> dict[str, Interval]:
 
 def counted_intervals(sample: Sample) -> dict[str, Interval]:
     """Give the intervals of scores that follow from the answers."""
-    scores = counted_scores(tally(sample, _ones(sample)))
-    values = {name: float(value[0]) for name, value in scores.items()} | {"auroc": np.nan}
-    found = intervals.of_scores(sample, values)
-    return {name: found[name] for name in COUNTED}
+    found = summarise(sample, select(COUNTED), {})
+    return {name: found[f"{name}_ci95"] or (np.nan, np.nan) for name in COUNTED}
 
 
 def ranked_interval(sample: Sample) -> dict[str, Interval]:
     """Give the interval of the AUROC."""
-    area = float(class_scores(sample, _ones(sample))["auroc"][0, 1])
+    area = float(_areas(sample)[1])
     return {"auroc": intervals.of_auroc(sample, 1, area)}
 
 
@@ -193,7 +194,7 @@ def mean_interval(sample: Sample) -> dict[str, Interval]:
 
 def mean_area(sample: Sample) -> float:
     """Compute the mean AUROC of the classes, all of which are there."""
-    return float(class_scores(sample, _ones(sample))["auroc"].mean())
+    return float(_areas(sample).mean())
 
 
 def covered(
@@ -228,16 +229,20 @@ def _share_that_holds(bounds: FloatArray, truth: float) -> float:
     return float(((known[:, 0] <= truth + 1e-12) & (truth <= known[:, 1] + 1e-12)).mean())
 
 
-def _drawn(sample: Sample) -> Callable[[FloatArray], dict[str, FloatArray]]:
-    def compute(weights: FloatArray) -> dict[str, FloatArray]:
-        precision = class_scores(sample, weights)["average_precision"][:, 1]
-        return {"average_precision": precision} | of_probabilities(sample, weights)
+def _drawn(sample: Sample) -> Callable[..., dict[str, FloatArray]]:
+    def compute(weights: FloatArray | None = None) -> dict[str, FloatArray]:
+        counted = weigh(sample, weights)
+        precision = OF_CLASS["average_precision"].compute(counted)[:, 1]
+        found = {metric.name: metric.compute(counted) for metric in select(DRAWN)}
+        return {"average_precision": precision} | found
 
     return compute
 
 
-def _ones(sample: Sample) -> FloatArray:
-    return np.ones((1, sample.group_count))
+def _areas(sample: Sample) -> FloatArray:
+    """Compute the AUROC of each class, (C,)."""
+    areas: FloatArray = OF_CLASS["auroc"].compute(weigh(sample))[0]
+    return areas
 
 
 # ---------------------------------------------------------------- the tables

@@ -5,18 +5,15 @@ from typing import Any
 
 import pandas as pd
 
-from reports import html
+from reports import gallery, html
+from reports.drawing import style
 from reports.evaluation import evaluate as evaluation
 from reports.evaluation.sample import classes_of
-from reports.figures import gallery, style
 from resnext.contracts import tables
-from tests.reports.figures.samples import history
-from tests.reports.test_explained import entry, known
+from resnext.contracts.json_files import read_json
+from tests.reports.figures.samples import write_training
+from tests.reports.sections.test_heat_maps import entry, known
 from tests.reports.test_html import content
-
-FIGURES = (
-    "confusion", "per_class", "roc", "precision_recall", "reliability", "confidences", "curves",
-)  # fmt: skip
 
 
 def build(predictions: pd.DataFrame, folder: Path, **changes: Any) -> str:
@@ -24,27 +21,25 @@ def build(predictions: pd.DataFrame, folder: Path, **changes: Any) -> str:
     tables.write_table(predictions, folder / "predictions.csv")
     read = tables.read_table(folder / "predictions.csv")
     evaluation.write(evaluation.evaluate(read), folder)
-    training = gallery.Watched("validation", "val_accuracy", None)
-    for stem, figure in gallery.plot_all(history(3), training, scores_in(folder)):
-        style.save_figure(figure, folder, stem)
+    write_training(folder, 3)
+    options = {"metric": "val_accuracy", "keep": "best", "show_time": False}
+    for name, figure in gallery.plot_all(folder.joinpath, **options):
+        style.save_figure(figure, folder, name)
     return render(classes_of(read), folder, **changes)
 
 
-def scores_in(folder: Path) -> gallery.Scores:
-    return gallery.read_scores(folder.joinpath)
-
-
 def render(classes: list[str], folder: Path, **changes: Any) -> str:
-    found = scores_in(folder)
     split = pd.DataFrame(columns=["path", "label", "group", "copy", "split", "reason"], dtype=str)
     given = {
         "split": split,
-        "per_class": found.per_class,
-        "metrics": found.metrics,
-        "confusion": found.confusion,
-        "calibration": found.calibration,
+        "per_class": tables.read_table(folder / "per_class.csv"),
+        "metrics": read_json(folder / "metrics.json"),
+        "confusion": tables.read_confusion(folder / "confusion.csv"),
+        "calibration": read_json(folder / "calibration.json"),
         "explained": known(entry(label=classes[0], predicted=classes[-1])),
-        "figures": {stem: (folder / f"{stem}.png").read_bytes() for stem in FIGURES},
+        "figures": {
+            plot.name: (folder / f"{plot.name}.png").read_bytes() for plot in gallery.PLOTS
+        },
     }
     page = html.render_report(content(classes, **(given | changes)))
     (folder / "report.html").write_text(page, encoding="utf-8")

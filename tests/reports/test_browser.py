@@ -11,7 +11,7 @@ from playwright.sync_api import Browser, Page, sync_playwright
 
 from reports import html
 from resnext.contracts.tables import confusion_table
-from tests.reports.test_explained import RIGHT, entry, known
+from tests.reports.sections.test_heat_maps import RIGHT, entry, known
 from tests.reports.test_html import EVIL, MANIFEST, METRICS, PAIR, content, scores
 
 CHROMIUM = shutil.which("chromium")

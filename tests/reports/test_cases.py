@@ -101,8 +101,8 @@ def test_a_report_of_ten_thousand_predictions_takes_less_than_ten_seconds(tmp_pa
 
 def test_the_page_is_made_without_torch_and_prefect() -> None:
     code = (
-        "import sys; from reports import html, card; from reports.evaluation import evaluate; "
-        "from reports.figures import gallery; "
+        "import sys; from reports import gallery, html, model_card; "
+        "from reports.evaluation import evaluate; "
         "print({'torch', 'torchvision', 'prefect', 'captum'} & set(sys.modules))"
     )
     done = subprocess.run([sys.executable, "-c", code], capture_output=True, text=True, check=True)

@@ -11,7 +11,9 @@ import numpy as np
 import pandas as pd
 import pytest
 
-from reports import html, score
+from reports import html
+from reports.evaluation.metrics import CLASS_METRICS
+from reports.sections import score
 from resnext.contracts.tables import confusion_table
 
 EVIL = "<script>alert(1)</script>"
@@ -21,7 +23,7 @@ SVG = '<?xml version="1.0"?><svg xmlns="http://www.w3.org/2000/svg" width="360.5
 
 def scores(classes: list[str], **columns: list[float]) -> pd.DataFrame:
     table = {"class": classes, "support": [3] * len(classes)}
-    shares = {name: [0.5] * len(classes) for name in score.PERCENT_COLUMNS}
+    shares = {m.name: [0.5] * len(classes) for m in CLASS_METRICS if m.in_percent}
     return pd.DataFrame(table | shares | columns)
 
 

@@ -8,7 +8,6 @@ from tasks.plot import plot
 from tasks.stage.artifact import Artifact, Runtime, sha256_of
 from tests.reports.figures.samples import history, scores
 
-TABLES = ("roc", "precision_recall", "reliability", "confidences", "per_class")
 STEMS = (
     "confidences",
     "confusion",
@@ -53,11 +52,7 @@ def model(tmp_path: Path) -> Artifact:
 def evaluated(tmp_path: Path) -> Artifact:
     folder, given = tmp_path / "scores", scores(["A", "B"], drawn=["B"])
     folder.mkdir()
-    for name in TABLES:
-        tables.write_table(getattr(given, name), folder / f"{name}.csv")
-    tables.write_confusion(given.confusion, folder / "confusion.csv")
-    (folder / "metrics.json").write_text(json.dumps(given.metrics))
-    (folder / "calibration.json").write_text(json.dumps(given.calibration))
+    given.write(folder)
     return artifact(folder)
 
 

@@ -5,6 +5,8 @@ from uuid import UUID
 
 import pytest
 
+from reports.sections.embedded_figures import data_uri
+from resnext.contracts.tables import read_table
 from tasks import publish
 from tasks.orchestrator import run_id
 from tasks.stage.artifact import Artifact
@@ -41,36 +43,46 @@ def folder(tmp_path: Path) -> Path:
     return tmp_path
 
 
+def plain(text: str) -> str:
+    return text.replace("\u00a0", " ")
+
+
 def artifact(folder: Path) -> Artifact:
     return Artifact(stage="s", key="k", folder=folder, files={p.name: "" for p in folder.iterdir()})
 
 
 def test_the_table_is_for_people_and_what_is_undefined_is_not_zero(folder: Path) -> None:
-    assert publish.per_class_rows(folder / "per_class.csv") == [
+    rows = publish.per_class_rows(read_table(folder / "per_class.csv"))
+    assert [{name: plain(cell) for name, cell in row.items()} for row in rows] == [
         {
-            "class": "NA", "support": "3", "precision": "n/a", "recall": "0.0 % (0-71)",
-            "specificity": "100.0 % (40-100)", "f1": "n/a", "auroc": "0.500",
+            "class": "NA", "pictures": "3", "Precision": "n/a", "Recall": "0.0 % (0 to 71 %)",
+            "Specificity": "100.0 % (40 to 100 %)", "F1": "n/a", "AUROC": "0.500",
+            "Average precision": "n/a",
         },
         {
-            "class": "a, b", "support": "4", "precision": "50.0 % (25-75)",
-            "recall": "100.0 % (40-100)", "specificity": "25.0 % (10-50)",
-            "f1": "66.7 % (40-80)", "auroc": "0.500 (0.20-0.90)",
+            "class": "a, b", "pictures": "4", "Precision": "50.0 % (25 to 75 %)",
+            "Recall": "100.0 % (40 to 100 %)", "Specificity": "25.0 % (10 to 50 %)",
+            "F1": "66.7 % (40 to 80 %)", "AUROC": "0.500 (0.20 to 0.90)",
+            "Average precision": "0.400 (0.10 to 0.80)",
         },
     ]  # fmt: skip
 
 
 def test_the_summary_holds_the_score_the_figures_and_the_way_to_the_report(folder: Path) -> None:
     metrics = json.loads((folder / "metrics.json").read_text())
-    text = publish.summary("pictures", metrics, "data:1", "data:2", folder / "report.html")
-    assert "| accuracy | 57.1 % (25-80) |" in text
-    assert "| AUROC | n/a |" in text
-    assert "| test pictures | 7 |" in text
+    table = read_table(folder / "per_class.csv")
+    text = plain(
+        publish.summary("pictures", metrics, table, "data:1", "data:2", folder / "report.html")
+    )
+    assert "| Accuracy | 57.1 % | 25.0 % to 80.0 % |" in text
+    assert "| AUROC | n/a | n/a |" in text
+    assert "7 test pictures of 4 groups." in text
     assert "![Learning curves](data:1)" in text
     assert f"`{folder / 'report.html'}`" in text
 
 
-def test_a_picture_becomes_an_address(folder: Path) -> None:
-    uri = publish.data_uri(folder / "curves.png")
+def test_a_picture_becomes_an_address() -> None:
+    uri = data_uri(PNG)
     assert base64.b64decode(uri.removeprefix("data:image/png;base64,")) == PNG
 
 

@@ -5,6 +5,27 @@ from collections.abc import Sequence
 import numpy as np
 import pandas as pd
 
+from reports.arrays import FloatArray
+from reports.evaluation.metrics import CLASS_METRICS, METRICS, Metric
+from reports.evaluation.sample import Sample
+from reports.evaluation.weighted import weigh
+
+
+def computed(
+    sample: Sample, weights: FloatArray | None = None, metrics: Sequence[Metric] = METRICS
+) -> dict[str, FloatArray]:
+    """Compute metrics of each row of weights, by name."""
+    return {metric.name: metric.compute(weigh(sample, weights)) for metric in metrics}
+
+
+def of_classes(sample: Sample, weights: FloatArray | None = None) -> dict[str, FloatArray]:
+    return computed(sample, weights, CLASS_METRICS)
+
+
+def summary(sample: Sample) -> dict[str, float]:
+    counts = {"n": len(sample), "groups": sample.group_count}
+    return counts | {name: float(value[0]) for name, value in computed(sample).items()}
+
 
 def predictions(
     classes: Sequence[str],

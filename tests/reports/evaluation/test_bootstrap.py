@@ -5,12 +5,12 @@ import numpy as np
 import pytest
 from sklearn import metrics as reference
 
+from reports.arrays import FloatArray
 from reports.evaluation import bootstrap
 from reports.evaluation.bootstrap import interval, tail_of
 from reports.evaluation.ranking import rank
-from reports.evaluation.resampled import class_scores, scores
-from reports.evaluation.sample import FloatArray, Sample, read_sample
-from tests.reports.evaluation.samples import clustered, predictions
+from reports.evaluation.sample import Sample, read_sample
+from tests.reports.evaluation.samples import clustered, computed, drawn, of_classes, predictions
 
 CLASSES = ["a", "b", "c"]
 
@@ -64,7 +64,7 @@ def test_draws_that_never_hold_all_classes_have_no_means_over_them() -> None:
     names = tuple(f"c{place}" for place in classes)
     sample = Sample(names, classes, classes, np.full((30, 30), 1 / 30), classes)
     weights = every_draw(sample, 50)
-    drawn = scores(sample, weights, np.zeros((50, 30)))
+    drawn = computed(sample, weights)
     for name in ("balanced_accuracy", "macro_f1", "mcc", "auroc"):
         assert np.isnan(drawn[name]).all()
     assert (drawn["accuracy"] == 1).all()
@@ -101,52 +101,64 @@ def weighted(name: str, sample: Sample, weights: FloatArray) -> float:
     return float(found)
 
 
-@pytest.mark.parametrize(
-    "name",
-    [
-        "accuracy",
-        "balanced_accuracy",
-        "macro_f1",
-        "weighted_f1",
-        "mcc",
-        "auroc",
-        "log_loss",
-        "brier",
-    ],
-)
+def weighted_of_class(sample: Sample, weights: FloatArray, index: int) -> dict[str, float]:
+    """Compute the metrics of a class that is there and was predicted in the same way."""
+    w, p = weights[sample.groups], sample.probabilities[:, index]
+    hits, given = sample.true == index, sample.predicted == index
+    return {
+        "precision": reference.precision_score(hits, given, sample_weight=w),
+        "recall": reference.recall_score(hits, given, sample_weight=w),
+        "specificity": reference.recall_score(~hits, ~given, sample_weight=w),
+        "f1": reference.f1_score(hits, given, sample_weight=w),
+        "auroc": reference.roc_auc_score(hits, p, sample_weight=w),
+        "average_precision": reference.average_precision_score(hits, p, sample_weight=w),
+    }
+
+
+COMPARED = [
+    *("accuracy", "balanced_accuracy", "macro_f1", "weighted_f1", "mcc"),
+    *("auroc", "log_loss", "brier"),
+]
+
+
+@pytest.mark.parametrize("name", COMPARED)
 def test_a_figure_of_each_draw_is_scikit_learn_s_with_the_draw_as_weights(name: str) -> None:
     sample = read_sample(clustered(CLASSES, 12, seed=4), CLASSES)
     weights = every_draw(sample, 40)
-    drawn = scores(sample, weights, class_scores(sample, weights)["auroc"])[name]
     expected = [weighted(name, sample, row) for row in weights]
-    assert drawn.tolist() == pytest.approx(expected)
+    assert computed(sample, weights)[name].tolist() == pytest.approx(expected)
+
+
+@pytest.mark.parametrize("count", [2, 9, 100])
+def test_every_value_is_scikit_learn_s_on_random_tables(count: int) -> None:
+    classes = sorted(f"c{index:03d}" for index in range(count))
+    sample = read_sample(drawn(classes, 60 * count, seed=count), classes)
+    ones = np.ones(sample.group_count)
+    found, each = computed(sample), of_classes(sample)
+    expected = {name: weighted(name, sample, ones) for name in COMPARED}
+    assert {name: found[name][0] for name in COMPARED} == pytest.approx(expected, abs=1e-12)
+    for index in range(0, count, 5):
+        of_class = weighted_of_class(sample, ones, index)
+        assert {name: each[name][0, index] for name in of_class} == pytest.approx(of_class)
 
 
 def test_a_class_figure_of_each_draw_is_scikit_learn_s_with_the_draw_as_weights() -> None:
     sample = read_sample(clustered(CLASSES, 12, seed=5), CLASSES)
     weights = every_draw(sample, 40)
-    drawn = class_scores(sample, weights)
+    found = of_classes(sample, weights)
     for row, draw in enumerate(weights):
         w = draw[sample.groups]
-        hits, given, p = sample.true == 1, sample.predicted == 1, sample.probabilities[:, 1]
-        if not w[hits].sum() or not w[given].sum():
-            assert math.isnan(drawn["recall"][row, 1]) or math.isnan(drawn["precision"][row, 1])
+        if not w[sample.true == 1].sum() or not w[sample.predicted == 1].sum():
+            assert math.isnan(found["recall"][row, 1]) or math.isnan(found["precision"][row, 1])
             continue
-        expected = {
-            "precision": reference.precision_score(hits, given, sample_weight=w),
-            "recall": reference.recall_score(hits, given, sample_weight=w),
-            "specificity": reference.recall_score(~hits, ~given, sample_weight=w),
-            "f1": reference.f1_score(hits, given, sample_weight=w),
-            "auroc": reference.roc_auc_score(hits, p, sample_weight=w),
-            "average_precision": reference.average_precision_score(hits, p, sample_weight=w),
-        }
-        assert {name: drawn[name][row, 1] for name in expected} == pytest.approx(expected)
+        expected = weighted_of_class(sample, draw, 1)
+        assert {name: found[name][row, 1] for name in expected} == pytest.approx(expected)
 
 
 def test_the_calibration_error_of_a_draw_is_that_of_its_pictures_written_out() -> None:
     sample = read_sample(clustered(CLASSES, 9, seed=6), CLASSES)
     weights = every_draw(sample, 5)
-    drawn = scores(sample, weights, np.zeros((5, 3)))["ece"]
+    drawn = computed(sample, weights)["ece"]
     for row, draw in enumerate(weights):
         rows = np.repeat(np.arange(len(sample)), draw[sample.groups].astype(int))
         again = Sample(
@@ -156,7 +168,7 @@ def test_the_calibration_error_of_a_draw_is_that_of_its_pictures_written_out() -
             sample.probabilities[rows],
             np.zeros(len(rows), dtype=np.int64),
         )
-        whole = scores(again, np.ones((1, 1)), np.zeros((1, 3)))["ece"][0]
+        whole = computed(again)["ece"][0]
         assert drawn[row] == pytest.approx(whole)
 
 
@@ -188,7 +200,7 @@ def test_the_curves_of_a_draw_run_through_scikit_learn_s_points() -> None:
 def test_a_draw_without_a_class_has_no_figure_of_it() -> None:
     table = predictions(["a", "b"], ["a", "b"], [[0.9, 0.1], [0.2, 0.8]])
     sample = read_sample(table, ["a", "b"])
-    drawn = class_scores(sample, np.array([[2.0, 0.0]]))
+    drawn = of_classes(sample, np.array([[2.0, 0.0]]))
     assert math.isnan(drawn["recall"][0, 1])
     assert math.isnan(drawn["auroc"][0, 1])
     assert math.isnan(drawn["average_precision"][0, 1])

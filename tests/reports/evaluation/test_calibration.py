@@ -5,6 +5,7 @@ from typing import Any
 import numpy as np
 import pytest
 
+from reports.arrays import FloatArray
 from reports.evaluation.calibration import (
     FEWEST_GROUPS,
     calibrate,
@@ -12,7 +13,7 @@ from reports.evaluation.calibration import (
     choose_threshold,
     fit_temperature,
 )
-from reports.evaluation.sample import FloatArray, Sample, read_sample
+from reports.evaluation.sample import Sample, read_sample
 from reports.evaluation.settings import EvaluationSettings, positive_class
 from tests.benchmarks.calibration import gain
 from tests.reports.evaluation.samples import clustered

@@ -4,7 +4,6 @@ import pytest
 from sklearn import metrics as reference
 
 from reports.evaluation import curves
-from reports.evaluation.resampled import rank_class
 from reports.evaluation.sample import Sample, read_sample
 from reports.evaluation.wilson import NORMAL
 from tests.reports.evaluation.samples import clustered, predictions
@@ -147,7 +146,7 @@ def test_confidences_are_counted_by_right_and_wrong() -> None:
 
 def test_a_draw_without_other_pictures_has_no_roc_curve_but_precisions() -> None:
     sample = read_sample(predictions(CLASSES, ["a", "b"], [[0.5, 0.3, 0.2]] * 2), CLASSES)
-    ranking = rank_class(sample, 0)
+    ranking = sample.rankings[0]
     steps = ranking.steps(np.array([[1.0, 1.0], [1.0, 0.0], [0.0, 1.0]]))
     undefined = np.isnan(steps.roc(curves.GRID)).all(axis=1)
     assert undefined.tolist() == [False, True, True]

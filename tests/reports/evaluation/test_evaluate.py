@@ -9,16 +9,17 @@ import pandas as pd
 import pytest
 
 from reports.evaluation import evaluate as evaluation
-from reports.evaluation import metrics
 from reports.evaluation.evaluate import evaluate
-from reports.evaluation.resampled import CLASS_SCORES, SCORES
+from reports.evaluation.metrics import CLASS_METRICS, METRICS
 from reports.evaluation.sample import read_sample
 from reports.evaluation.settings import EvaluationSettings
 from reports.evaluation.wilson import NORMAL
 from resnext.contracts.tables import read_table
-from tests.reports.evaluation.samples import clustered, drawn, predictions
+from tests.reports.evaluation.samples import clustered, drawn, of_classes, predictions, summary
 
 CLASSES = ["a", "b", "c"]
+CLASS_SCORES = [metric.name for metric in CLASS_METRICS]
+SCORES = [metric.name for metric in METRICS if metric.interval is not None]
 
 
 def least(groups: float) -> float:
@@ -42,7 +43,7 @@ def test_the_files_have_the_columns_and_keys_that_others_rely_on(tmp_path: Path)
         f"{name}{end}" for name in CLASS_SCORES for end in ("", "_low", "_high")
     ]
     content = json.loads((tmp_path / "metrics.json").read_text())
-    scores = [key for name in (*SCORES, "ece_excess") for key in (name, f"{name}_ci95")]
+    scores = [key for name in SCORES for key in (name, f"{name}_ci95")]
     assert list(content) == [
         "n", "groups", "few_groups", "smallest_class", *scores, "majority_accuracy",
         "per_patient", "operating_point",
@@ -72,15 +73,15 @@ def test_equal_predictions_give_equal_bytes(tmp_path: Path) -> None:
 def test_points_are_those_of_the_test_part_and_lie_inside_their_intervals() -> None:
     table = tables()
     found, sample = evaluate(table), read_sample(table, CLASSES)
-    expected = metrics.summary(sample)
+    expected = summary(sample)
     for name in SCORES:
         low, high = found.metrics[f"{name}_ci95"]
         assert found.metrics[name] == expected[name]
         assert low <= found.metrics[name] <= high
         assert low < high
-    each, points = found.per_class, metrics.per_class(sample)
+    each, points = found.per_class, of_classes(sample)
     for name in CLASS_SCORES:
-        assert (each[name] == points[name]).all()
+        assert (each[name] == points[name][0]).all()
         assert ((each[f"{name}_low"] <= each[name]) & (each[name] <= each[f"{name}_high"])).all()
 
 
@@ -273,9 +274,9 @@ def test_all_intervals_of_a_thousand_pictures_take_less_than_two_seconds() -> No
     classes = [f"c{place}" for place in range(10)]
     sample = read_sample(drawn(classes, 1000, seed=1), classes)
     start = time.perf_counter()
-    figures = evaluation.compute(sample)
-    evaluation.summary(sample, figures)
-    evaluation.per_class(sample, figures)
+    draws = evaluation.draw(sample)
+    evaluation.summarise(sample, METRICS, draws)
+    evaluation.per_class(sample, draws)
     taken = time.perf_counter() - start
     print(f"{taken:.2f} s")
     assert sample.group_count == 1000
@@ -299,7 +300,7 @@ def test_a_calibrated_network_has_no_calibration_error_beyond_chance_however_few
         shares = rng.beta(2, 2, 31)
         true = np.where(rng.random(31) < shares, "b", "a").tolist()
         both = np.stack([1 - shares, shares], axis=1).tolist()
-        found = metrics.summary(read_sample(predictions(["a", "b"], true, both), ["a", "b"]))
+        found = summary(read_sample(predictions(["a", "b"], true, both), ["a", "b"]))
         plain.append(found["ece"])
         excess.append(found["ece_excess"])
     assert np.mean(plain) > 0.1, "what chance alone shows on 31 pictures"

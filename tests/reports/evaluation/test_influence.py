@@ -5,10 +5,10 @@ from collections.abc import Callable
 import numpy as np
 import pytest
 
+from reports.arrays import FloatArray
 from reports.evaluation import influence
-from reports.evaluation.resampled import class_scores, scores
-from reports.evaluation.sample import FloatArray, Sample, read_sample
-from tests.reports.evaluation.samples import clustered
+from reports.evaluation.sample import Sample, read_sample
+from tests.reports.evaluation.samples import clustered, computed, of_classes
 
 STEP = 1e-6
 
@@ -40,8 +40,7 @@ def test_an_influence_is_the_slope_of_the_score(name: str) -> None:
         "weighted_f1": influence.of_weighted_f1,
         "mcc": influence.of_mcc,
     }
-    nothing = np.zeros((1, 4))
-    expected = slopes(sample, lambda weights: float(scores(sample, weights, nothing)[name][0]))
+    expected = slopes(sample, lambda weights: float(computed(sample, weights)[name][0]))
     assert give[name](sample).tolist() == pytest.approx(expected, abs=1e-8)
 
 
@@ -51,7 +50,7 @@ def test_an_influence_on_a_class_is_the_slope_of_its_score(name: str) -> None:
     for place in range(3):
 
         def score(weights: FloatArray, at: int = place) -> float:
-            return float(class_scores(sample, weights)[name][0, at])
+            return float(of_classes(sample, weights)[name][0, at])
 
         expected = slopes(sample, score)
         hits = sample.true == place

@@ -4,8 +4,9 @@ import numpy as np
 import pytest
 from sklearn.metrics import matthews_corrcoef
 
+from reports.arrays import BoolArray, IntArray
 from reports.evaluation import intervals
-from reports.evaluation.sample import BoolArray, IntArray, Sample
+from reports.evaluation.sample import Sample
 from reports.evaluation.wilson import share_interval
 from tests.benchmarks.coverage import (
     SHARES,

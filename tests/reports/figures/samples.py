@@ -1,6 +1,8 @@
 """Tables as the evaluation and the training write them, for the tests of their figures."""
 
 from collections.abc import Sequence
+from dataclasses import dataclass
+from pathlib import Path
 from typing import Any
 
 import numpy as np
@@ -10,11 +12,40 @@ from matplotlib.collections import Collection
 from matplotlib.figure import Figure
 from matplotlib.patches import Rectangle
 
-from reports.figures.gallery import Scores
-from resnext.contracts.tables import confusion_table
+from resnext.contracts.json_files import write_json
+from resnext.contracts.tables import confusion_table, write_confusion, write_table
 
 GRID = np.linspace(0, 1, 101)
 CLASS_SCORES = ("precision", "recall", "specificity", "f1", "auroc", "average_precision")
+
+
+@dataclass(frozen=True)
+class Scores:
+    """Hold the tables of an evaluation."""
+
+    confusion: pd.DataFrame
+    roc: pd.DataFrame
+    precision_recall: pd.DataFrame
+    reliability: pd.DataFrame
+    confidences: pd.DataFrame
+    per_class: pd.DataFrame
+    metrics: dict[str, Any]
+    calibration: dict[str, Any]
+
+    def write(self, folder: Path) -> None:
+        for name in ("roc", "precision_recall", "reliability", "confidences", "per_class"):
+            write_table(getattr(self, name), folder / f"{name}.csv")
+        write_confusion(self.confusion, folder / "confusion.csv")
+        write_json(self.metrics, folder / "metrics.json")
+        write_json(self.calibration, folder / "calibration.json")
+
+
+def write_training(folder: Path, epochs: int, *, parts: Sequence[str] = ("val", "test")) -> None:
+    """Write the tables of a training besides: history.csv, split.csv, timing.csv."""
+    write_table(history(epochs), folder / "history.csv")
+    write_table(pd.DataFrame({"split": list(parts)}), folder / "split.csv")
+    ended = ["2026-01-01T00:00:00Z"] * min(epochs, 1)
+    write_table(pd.DataFrame({"finished_at": ended}), folder / "timing.csv")
 
 
 def history(epochs: int, *, measured: bool = True) -> pd.DataFrame:

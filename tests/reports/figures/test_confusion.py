@@ -4,8 +4,8 @@ from typing import Any
 import numpy as np
 import pytest
 
+from reports.drawing.style import save_figure
 from reports.figures.confusion import plot_confusion
-from reports.figures.style import save_figure
 from resnext.contracts.tables import confusion_table
 from tests.reports.figures.samples import class_names, matrix, texts, tick_labels
 

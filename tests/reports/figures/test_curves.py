@@ -2,8 +2,8 @@ from pathlib import Path
 
 import numpy as np
 
+from reports.drawing.style import save_figure
 from reports.figures.curves import best_epoch, plot_curves
-from reports.figures.style import save_figure
 from tests.reports.figures.samples import history, points, texts
 
 

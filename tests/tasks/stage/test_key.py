@@ -85,6 +85,16 @@ def test_a_carried_file_counts_by_its_bytes(package: Path) -> None:
     assert fingerprint_now() != before
 
 
+def test_carried_modules_count_as_if_they_were_imported(package: Path) -> None:
+    (package / "found").mkdir()
+    (package / "b.py").write_text('CARRIED_FILES = ("found/*.py",)\ndef g():\n    return 1\n')
+    before = fingerprint_now()
+    (package / "found" / "new.py").write_text("import pkg.c\n")
+    (package / "c.py").write_text("X = 1\n")
+    assert {"pkg.found.new", "pkg.c"} <= set(fingerprint_now().modules)
+    assert fingerprint_now() != before
+
+
 def test_relative_imports_are_followed(package: Path) -> None:
     (package / "a.py").write_text("from . import b\n")
     assert "pkg.b" in fingerprint_now().modules

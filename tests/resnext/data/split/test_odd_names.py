@@ -12,7 +12,7 @@ import numpy as np
 import pytest
 from PIL import Image, ImageDraw, ImageEnhance
 
-from reports.division import cautions, crossings, leak_verdict
+from reports.sections.split import cautions, crossings, leak_verdict
 from resnext.contracts.errors import InputError
 from resnext.data.manifest.scan import scan
 from resnext.data.split.describe import describe_split

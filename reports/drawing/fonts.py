@@ -1,0 +1,137 @@
+"""Find fonts that hold the characters of class names, and say what is drawn where there is none.
+
+Text is drawn as it stands (no formulas). Where no installed font holds a character of a class
+name, the figure shows the class's number instead, and font_note says so.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Iterable, Sequence
+from contextlib import suppress
+from functools import lru_cache
+from itertools import accumulate
+from pathlib import Path
+
+from resnext.contracts.formatting import display_width, first_few
+
+LATIN_FONT = "DejaVu Sans"
+WIDE_FONTS = (
+    "Noto Sans CJK SC",
+    "Noto Sans SC",
+    "Source Han Sans SC",
+    "Noto Sans CJK JP",
+    "WenQuanYi Micro Hei",
+    "WenQuanYi Zen Hei",
+    "Microsoft YaHei",
+    "PingFang SC",
+    "Hiragino Sans GB",
+    "Heiti SC",
+    "SimHei",
+    "SimSun",
+    "Droid Sans Fallback",
+    "Arial Unicode MS",
+)
+"""Fonts with Chinese characters, by choice: free ones, then those of Windows and macOS."""
+LABEL_WIDTH = 22
+"""Longer class names are shortened in the middle, in columns (a Chinese character takes two)."""
+
+
+def font_note(names: Iterable[str]) -> str | None:
+    """Say which names no installed font can draw and what is drawn; None where all can be."""
+    names = list(names)
+    labels = figure_labels(names)
+    changed = [
+        f"'{name}' as '{label}'"
+        for name, label in zip(names, labels, strict=True)
+        if _missing(name)
+    ]
+    if not changed:
+        return None
+    return (
+        f"No installed font holds all characters of some class names; the figures show "
+        f"{first_few(changed)}. Install a font such as Noto Sans CJK to see them."
+    )
+
+
+def figure_labels(names: Sequence[str]) -> list[str]:
+    """Give class names as a figure shows them: one line, shortened, numbered if not drawable."""
+    return [drawable(_shorten(name), f"#{place}") for place, name in enumerate(names, start=1)]
+
+
+def label_width(labels: Sequence[str]) -> int:
+    """Measure the widest label in Latin characters; a wide character counts as two."""
+    return max(map(display_width, labels), default=0)
+
+
+def _shorten(text: str) -> str:
+    """Put a text on one line of at most LABEL_WIDTH columns, shortened in the middle."""
+    line = " ".join(text.split())
+    if display_width(line) <= LABEL_WIDTH:
+        return line
+    end = _first(line[::-1], LABEL_WIDTH // 2 - 1)[::-1]
+    return f"{_first(line, LABEL_WIDTH // 2)}…{end}"
+
+
+def _first(text: str, columns: int) -> str:
+    """Give as many of the first characters as fit into so many columns."""
+    ends = accumulate(map(display_width, text))
+    return text[: sum(end <= columns for end in ends)]
+
+
+def drawable(text: str, instead: str) -> str:
+    """Give the text, or without the characters that no font holds after what stands instead."""
+    missing = _missing(text)
+    if not missing:
+        return text
+    rest = "".join(" " if character in missing else character for character in text).split()
+    return " ".join([instead, *rest]).strip()
+
+
+def _missing(text: str) -> frozenset[str]:
+    """Find the characters of a text that no chosen font holds; spaces are never missing."""
+    held = frozenset[int]().union(*(_characters(name) for name in families(text)))
+    return frozenset(
+        character for character in text if ord(character) not in held and not character.isspace()
+    )
+
+
+def families(text: str) -> list[str]:
+    """Choose fonts for a text: the Latin one, then wide ones, the one that holds most first."""
+    wanted = {ord(character) for character in text if not _is_simple(character)}
+    wanted -= _characters(LATIN_FONT)
+    chosen = [LATIN_FONT]
+    if not wanted:
+        return chosen
+    installed = _installed()
+    wide = [name for name in WIDE_FONTS if name in installed]
+    while found := {name: held for name in wide if (held := wanted & _characters(name))}:
+        best = max(found, key=lambda name: len(found[name]))
+        chosen.append(best)
+        wanted -= found[best]
+    return chosen
+
+
+@lru_cache(maxsize=1)
+def _installed() -> frozenset[str]:
+    """Name the installed fonts, with those that came after matplotlib made its list of them."""
+    from matplotlib import font_manager
+
+    known = {Path(font.fname) for font in font_manager.fontManager.ttflist}
+    for path in sorted(set(map(Path, font_manager.findSystemFonts())) - known):
+        with suppress(OSError, RuntimeError, ValueError, KeyError):  # a broken font is not ours
+            font_manager.fontManager.addfont(path)
+    return frozenset(font_manager.get_font_names())
+
+
+def _is_simple(character: str) -> bool:
+    """Tell whether any font at all can draw a character: printable ASCII or a blank."""
+    return character.isspace() or (character.isascii() and character.isprintable())
+
+
+@lru_cache(maxsize=32)
+def _characters(family: str) -> frozenset[int]:
+    """Read the code points that an installed font holds."""
+    from matplotlib import font_manager
+
+    path = font_manager.findfont(family, fallback_to_default=False)
+    return frozenset(font_manager.get_font(path).get_charmap())

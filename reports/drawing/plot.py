@@ -1,0 +1,35 @@
+"""Describe a figure: a record holds all that is known of it, in the figure's own file.
+
+Each file of `reports/figures` is one figure and holds its record as PLOT. The stage that draws, the
+files that it reads, and the report follow from the records.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Mapping
+from dataclasses import dataclass
+from typing import TYPE_CHECKING
+
+import pandas as pd
+
+if TYPE_CHECKING:  # a record is read where nothing is drawn
+    from matplotlib.figure import Figure
+
+
+@dataclass(frozen=True)
+class Plot:
+    """Hold one figure."""
+
+    name: str
+    """The stem of its files."""
+    title: str
+    caption: str
+    tables: tuple[str, ...]
+    """The files whose contents it is drawn from, in the order of the arguments of `draw`."""
+    draw: Callable[..., Figure]
+    position: int
+    """Where it stands in the report, the lowest first."""
+    options: tuple[str, ...] = ()
+    """The options of the plot stage that `draw` takes by name besides."""
+    alternative: Callable[[Mapping[str, pd.DataFrame]], str] | None = None
+    """Says in words what it shows, from the tables of the report; else its caption does."""

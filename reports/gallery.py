@@ -1,0 +1,53 @@
+"""Draw every figure of a run from its tables; `reports/figures` holds a file a figure.
+
+Nothing that draws is imported before a figure is drawn, so that a stage can read the records.
+"""
+
+from __future__ import annotations
+
+import pkgutil
+from collections.abc import Callable, Iterator
+from importlib import import_module
+from pathlib import Path
+from typing import TYPE_CHECKING, Any
+
+from reports import figures
+from reports.drawing.plot import Plot
+from resnext.contracts.json_files import read_json
+from resnext.contracts.tables import read_confusion, read_table
+
+if TYPE_CHECKING:
+    from matplotlib.figure import Figure
+
+CARRIED_FILES = ("figures/*.py",)  # which are found by their folder, not imported by name
+
+
+def find_plots() -> tuple[Plot, ...]:
+    """Read the records of all figures, in the order of the report."""
+    modules = pkgutil.iter_modules(figures.__path__, f"{figures.__name__}.")
+    plots: list[Plot] = [import_module(module.name).PLOT for module in modules]
+    return tuple(sorted(plots, key=lambda plot: plot.position))
+
+
+PLOTS = find_plots()
+TABLES = frozenset(name for plot in PLOTS for name in plot.tables)
+"""The files that the figures are drawn from."""
+
+
+def plot_all(find: Callable[[str], Path], **options: Any) -> Iterator[tuple[str, Figure]]:
+    """Draw each figure, with its name, asking where the file of each table is.
+
+    Raises:
+        OSError: one of them is not there.
+        ValueError: one of them is no such table.
+    """
+    tables = {name: _read(find(name)) for name in sorted(TABLES)}
+    for plot in PLOTS:
+        chosen = {name: options[name] for name in plot.options}
+        yield plot.name, plot.draw(*(tables[name] for name in plot.tables), **chosen)
+
+
+def _read(path: Path) -> Any:
+    if path.suffix == ".json":
+        return read_json(path)
+    return read_confusion(path) if path.name == "confusion.csv" else read_table(path)

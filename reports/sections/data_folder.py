@@ -1,0 +1,107 @@
+"""Say what is in the folder: how many pictures of which classes, formats and sizes.
+
+It counts the rows of the manifest, which holds readable pictures only, and opens none.
+"""
+
+from __future__ import annotations
+
+from typing import Any
+
+import pandas as pd
+
+from resnext.contracts.formatting import count, plural
+
+NONE = "none"
+ABOUT_EQUAL = 1.05
+"""Up to so many times as large a class is about as large as another."""
+MODES = {
+    "1": "black and white",
+    "L": "grey",
+    "LA": "grey with transparency",
+    "I;16": "grey of 16 bits",
+    "RGBA": "RGB with transparency",
+    "P": "palette",
+}
+"""Colour modes in words; any other one is called as it is."""
+
+
+def folder_facts(manifest: pd.DataFrame, quarantined: int) -> dict[str, str]:
+    """Give the facts about the folder by name, in the order of reading.
+
+    Columns: label, sha256, format, mode, width, height, orientation.
+    """
+    facts = {"Pictures": count(len(manifest)), "Classes": count(manifest["label"].nunique())}
+    if len(manifest):
+        facts |= _picture_facts(manifest)
+    return facts | {"Unusable files": count(quarantined) if quarantined else NONE}
+
+
+def imbalance(labels: pd.Series[str]) -> str:
+    """Say how many times the smallest class the largest one is, the first ones of equals."""
+    sizes = tally(labels)
+    (most, largest), smallest = sizes[0], min(number for _, number in sizes)
+    if len(sizes) == 1:
+        return "there is one class only"
+    if largest == smallest:
+        return f"none, {plural(largest, 'picture')} each"
+    fewest = next(name for name, number in sizes if number == smallest)
+    if largest < ABOUT_EQUAL * smallest:
+        return f"hardly any, {count(smallest)} to {count(largest)} pictures each"
+    return (
+        f"“{most}” is {largest / smallest:.1f} times as large as “{fewest}” "
+        f"({count(largest)} against {count(smallest)})"
+    )
+
+
+def picture_sizes(manifest: pd.DataFrame) -> str:
+    """Say which size the upright pictures have, or the smallest, largest and middle one by area.
+
+    Of an even number of pictures the smaller one of the two in the middle is named.
+    """
+    lying = manifest["orientation"] >= 5  # stored on their side
+    widths = manifest["width"].where(~lying, manifest["height"])
+    heights = manifest["height"].where(~lying, manifest["width"])
+    sizes = sorted(zip(widths, heights, strict=True), key=lambda size: (size[0] * size[1], size))
+    if sizes[0] == sizes[-1] and len(set(sizes)) == 1:
+        return f"{_pixels(sizes[0])}, all of them" if len(sizes) > 1 else _pixels(sizes[0])
+    middle = sizes[(len(sizes) - 1) // 2]
+    return f"{_pixels(sizes[0])} to {_pixels(sizes[-1])}, median {_pixels(middle)}"
+
+
+def identical_files(sha256: pd.Series[str]) -> tuple[int, int]:
+    """Count the sets of files with the same bytes, and the files that are one too many."""
+    copies = sha256.value_counts()
+    again = copies[copies > 1]
+    return len(again), int((again - 1).sum())
+
+
+def _picture_facts(manifest: pd.DataFrame) -> dict[str, str]:
+    """Give the facts that need at least one picture."""
+    modes = [(MODES.get(mode, mode), number) for mode, number in tally(manifest["mode"])]
+    sets, surplus = identical_files(manifest["sha256"])
+    surplus_files = f"{plural(surplus, 'surplus file')} in {plural(sets, 'set')}"
+    turned = int((manifest["orientation"] > 1).sum())
+    return {
+        "Imbalance": imbalance(manifest["label"]),
+        "Formats": _listed(tally(manifest["format"])),
+        "Sizes": picture_sizes(manifest),
+        **({} if [name for name, _ in modes] == ["RGB"] else {"Colours": _listed(modes)}),
+        "Turned upright (EXIF)": plural(turned, "picture") if turned else NONE,
+        "Identical files": surplus_files if sets else NONE,
+    }
+
+
+def tally(names: pd.Series[str]) -> list[tuple[str, int]]:
+    """Count names, the commonest first, equals by name."""
+    tally = [(str(name), int(number)) for name, number in names.value_counts().items()]
+    return sorted(tally, key=lambda row: (-row[1], row[0]))
+
+
+def _listed(names: list[tuple[str, int]]) -> str:
+    """List names with their counts."""
+    return ", ".join(f"{name} {count(number)}" for name, number in names)
+
+
+def _pixels(size: tuple[Any, Any]) -> str:
+    """Write a size (width, height) in pixels, which no line break divides."""
+    return f"{size[0]}\u00a0x\u00a0{size[1]}\u00a0px"

@@ -1,0 +1,190 @@
+import math
+from typing import Any
+
+import pandas as pd
+import pytest
+
+from reports.evaluation.metrics import CLASS_METRICS
+from reports.sections import score
+from resnext.contracts.tables import confusion_table
+
+
+def scores(classes: list[str], **columns: list[float]) -> pd.DataFrame:
+    table = {"class": classes, "support": [3] * len(classes)}
+    shares = {m.name: [0.5] * len(classes) for m in CLASS_METRICS if m.in_percent}
+    return pd.DataFrame(table | shares | columns)
+
+
+METRICS: dict[str, Any] = {
+    "n": 40,
+    "groups": 12,
+    "few_groups": True,
+    "accuracy": 0.7,
+    "accuracy_ci95": [0.5, 0.85],
+    "balanced_accuracy": 0.6,
+    "balanced_accuracy_ci95": None,
+    "majority_accuracy": 0.55,
+    "auroc": 0.75,
+    "auroc_ci95": [0.6, 0.9],
+    "brier": math.nan,
+    "brier_ci95": None,
+    "per_patient": {"n": 12, "accuracy": 0.75, "accuracy_ci95": [0.5, 0.9]},
+    "operating_point": {
+        "positive": "Pox",
+        "threshold": 0.4,
+        "chosen_on": "val",
+        "rule": "greatest J on the validation part",
+        "sensitivity": 0.8,
+        "sensitivity_ci95": [0.6, 0.9],
+        "specificity": 1.0,
+        "specificity_ci95": None,
+    },
+}
+
+
+def plain(text: str) -> str:
+    return text.replace("\u00a0", " ")
+
+
+def test_a_baseline_inside_the_interval_is_said_to_be_a_matter_of_chance() -> None:
+    table = scores(["a", "b"])
+    assert score.verdict(METRICS, table).endswith("With so few groups that may be chance.")
+    many = METRICS | {"few_groups": False, "groups": 400}
+    assert "few groups" not in score.verdict(many, table)
+    assert score.verdict(many, table).endswith(
+        "That may be chance: the interval of the accuracy holds it."
+    )
+    surer = METRICS | {"accuracy_ci95": [0.6, 0.8]}
+    assert plain(score.verdict(surer, table)) == (
+        "15.0 percentage points above always answering “a” (55.0 %)."
+    )
+
+
+def test_bars_reach_as_far_as_their_intervals() -> None:
+    accuracy, balanced, baseline = score.bars(METRICS, scores(["a", "b"]))
+    assert accuracy.width == pytest.approx(70)
+    assert accuracy.reach == pytest.approx((50, 35))
+    assert plain(accuracy.bounds) == "50.0 % to 85.0 %"
+    assert (balanced.reach, balanced.bounds) == (None, "")
+    assert (baseline.name, baseline.metric.shown, baseline.reach) == (
+        "Always “a”",
+        "baseline",
+        None,
+    )
+
+
+def test_a_bar_without_a_share_is_empty() -> None:
+    bar, *_ = score.bars({"accuracy": math.nan}, scores(["a"]))
+    assert (bar.value, bar.width) == ("n/a", 0.0)
+
+
+def test_tiles_are_those_of_the_figures_that_are_there() -> None:
+    auroc, brier = score.tiles(METRICS)
+    assert (auroc.name, auroc.value, auroc.bounds) == ("AUROC", "0.750", "0.600 to 0.900")
+    assert (brier.name, brier.value, brier.bounds) == ("Brier score", "n/a", "")
+
+
+def test_few_groups_are_told_of_the_smallest_class() -> None:
+    smallest = {"smallest_class": {"class": "Pox", "groups": 1}}
+    few = score.sentences({"few_groups": True, "groups": 90} | smallest, None, scores(["a"]))[0]
+    assert few == (
+        "The test part holds 1 group of “Pox”, too few for a firm score: even the intervals are "
+        "rough guesses."
+    )
+
+
+def test_an_interval_that_needs_more_groups_says_why_it_is_not_there() -> None:
+    metrics = {"mcc": 0.5, "mcc_ci95": None, "smallest_class": {"class": "Pox", "groups": 4}}
+    (tile,) = score.tiles(metrics)
+    assert (tile.value, tile.bounds) == ("0.500", "n/a, with under 5 groups of “Pox”")
+    (tile,) = score.tiles(metrics | {"smallest_class": {"class": "Pox", "groups": 5}})
+    assert tile.bounds == ""
+
+
+def test_the_calibration_error_is_shown_with_what_of_it_is_beyond_chance() -> None:
+    (tile,) = score.tiles({"ece": 0.16, "ece_ci95": [0.05, 0.3], "ece_excess": -0.004})
+    assert (tile.name, plain(tile.value)) == ("Calibration error", "16.0 %")
+    assert plain(tile.meaning).endswith("; beyond chance: -0.4 %")
+    (tile,) = score.tiles({"ece": math.nan, "ece_excess": math.nan})
+    assert "beyond" not in tile.meaning
+
+
+def test_sentences_tell_patients_threshold_and_calibration() -> None:
+    fitted = {"temperature": 1.5, "fitted_on": "val", "n": 40, "reason": None}
+    said = score.sentences(METRICS, fitted, scores(["Other", "Pox"]))
+    few, patients, threshold, calibrated = map(plain, said)
+    assert few.startswith("The test part holds 12 groups, too few for a firm score")
+    assert patients == (
+        "By group, whose pictures answer together: right on 75.0 % of 12 (95 %: 50.0 % to 90.0 %)."
+    )
+    assert threshold == (
+        "“Pox” is the positive class. With a threshold it would be said from a calibrated "
+        "probability of 0.400 on (greatest J on the validation part; never chosen on the test "
+        "part). On the test part that finds 80.0 % of “Pox” (sensitivity, 95 %: 60.0 % to 90.0 %) "
+        "and leaves 100.0 % of the others alone (specificity)."
+    )
+    assert calibrated.endswith(
+        "the temperature 1.50, fitted on 40 pictures of the validation part."
+    )
+
+
+def test_what_is_not_known_has_no_sentence() -> None:
+    table = scores(["a", "b", "c"])
+    assert score.sentences({"n": 0, "operating_point": None}, None, table) == []
+    unfitted = {"temperature": 1.0, "fitted_on": None, "reason": "there is no validation part"}
+    assert score.sentences({}, unfitted, table) == [
+        "Probabilities are not calibrated: there is no validation part."
+    ]
+
+
+def test_where_no_class_is_the_positive_one_the_sensitivity_of_both_is_said() -> None:
+    table = scores(["cat", "dog"], recall=[0.8, 0.7], recall_low=[0.6, math.nan])
+    table = table.assign(recall_high=[0.9, math.nan])
+    (said,) = map(plain, score.sentences({"operating_point": None}, None, table))
+    assert said == (
+        "Sensitivity: the likeliest class finds 80.0 % of “cat” (95 %: 60.0 % to 90.0 %) and "
+        "70.0 % of “dog”. Neither name says which class is the positive one; --positive does."
+    )
+
+
+def test_intervals_of_areas_have_two_decimals() -> None:
+    table = scores(["a"], auroc=[0.9], auroc_low=[0.8123], auroc_high=[1.0])
+    assert score.class_rows(table)[0]["cells"][-1]["bounds"] == "0.81 to 1.00"
+
+
+def test_class_rows_hold_text_interval_and_rank() -> None:
+    table = scores(["a"], recall_low=[0.256], recall_high=[0.75], auroc=[math.nan])
+    assert [metric.title for metric in score.class_metrics(table)] == [
+        "Precision",
+        "Recall",
+        "Specificity",
+        "F1",
+        "AUROC",
+    ]
+    (row,) = score.class_rows(table)
+    precision, recall, _, _, auroc = row["cells"]
+    assert (plain(precision["text"]), precision["bounds"]) == ("50.0 %", "")
+    assert plain(recall["bounds"]) == "26 to 75 %"
+    assert float(recall["rank"]) == 0.5
+    assert auroc == {"text": "n/a", "bounds": "", "rank": ""}
+
+
+def test_the_commonest_mistakes_come_first_without_right_answers() -> None:
+    table = confusion_table([[9, 1, 0], [4, 0, 0], [0, 1, 5]], ["a", "b", "c"], ["a", "b", "c"])
+    found = [(m.true, m.predicted, m.count, m.share) for m in score.mistakes(table)]
+    assert found == [("b", "a", 4, 1.0), ("a", "b", 1, 0.1), ("c", "b", 1, pytest.approx(1 / 6))]
+
+
+def test_the_terminal_table_is_aligned_and_says_na() -> None:
+    table = scores(["猴痘", "NA"], recall=[math.nan, 1.0], precision=[0.0, 0.123])
+    assert score.format_per_class(table).splitlines() == [
+        "class  support  precision   recall  specificity      f1",
+        "猴痘         3      0.0 %      n/a       50.0 %  50.0 %",
+        "NA           3     12.3 %  100.0 %       50.0 %  50.0 %",
+    ]
+
+
+def test_a_name_cannot_steer_the_terminal() -> None:
+    lines = score.format_per_class(scores(["\x1b[31mred\n", "b"])).splitlines()
+    assert len(lines) == 3
+    assert lines[1].startswith("\\x1b[31mred\\n")
