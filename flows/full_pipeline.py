@@ -25,7 +25,7 @@ from reports.evaluation.settings import EvaluationSettings
 from resnext.contracts.tables import read_manifest
 from resnext.data.demonstration import DemoSettings
 from resnext.device import describe, probe_memory
-from resnext.models.card import read_card
+from resnext.models.model_file import read_card
 from tasks.audit import audit
 from tasks.callbacks.history import add_tags
 from tasks.draw import PICTURES, draw

@@ -24,7 +24,7 @@ from flows.serving import server
 from resnext.contracts.errors import InputError
 from resnext.data.manifest.listing import list_pictures
 from resnext.device import count_cpus, plan_compute
-from resnext.models.card import ModelCard, read_card
+from resnext.models.model_file import ModelCard, read_card
 from tasks.callbacks.history import add_tags
 from tasks.orchestrator import Completed, State, flow, run_id
 from tasks.predict import answers_of, predict_pictures, publish_predictions

@@ -55,7 +55,7 @@ from reports.evaluation.settings import DecisionSettings
 from resnext.contracts.errors import InputError
 from resnext.contracts.json_files import read_json
 from resnext.contracts.tables import read_manifest
-from resnext.models.card import read_card
+from resnext.models.model_file import read_card
 from tasks.callbacks.history import add_tags
 from tasks.orchestrator import Completed, State, flow, run_id
 from tasks.registry import registry

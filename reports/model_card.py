@@ -19,6 +19,12 @@ from reports.sections import score
 from reports.sections.split import cautions, leak_verdict, random_verdict
 from resnext.contracts.formatting import count, plain, undefined
 
+USE = """from resnext import load_model
+
+model = load_model("model.safetensors")
+answer = model.predict("picture.jpg")
+print(answer.name, answer.probabilities)"""
+
 
 def render_card(content: ReportContent, architecture: str) -> str:
     """Render the card as markdown with a head in YAML."""
@@ -38,6 +44,15 @@ def render_card(content: ReportContent, architecture: str) -> str:
             "",
             "Research and teaching. **It is not a medical device**: it may be used neither to "
             "diagnose nor to treat anybody.",
+            "",
+            "## How to use it",
+            "",
+            "With this project installed, in a folder that holds `model.safetensors` and, for "
+            "calibrated probabilities, `calibration.json`:",
+            "",
+            "```python",
+            USE,
+            "```",
             "",
             "## How it was evaluated",
             "",

@@ -11,6 +11,7 @@ from typing import Any, NamedTuple
 
 import pandas as pd
 
+from resnext.contracts.answers import answered_class
 from resnext.contracts.formatting import printable
 
 PREFIX = "calibrated_"
@@ -41,14 +42,11 @@ def answer_of(row: pd.Series[Any], calibration: Mapping[str, Any] | None) -> Ans
         for name, share in row.items()
         if str(name).startswith(PREFIX)
     }
-    likeliest = str(row["predicted"])
-    positive, threshold = ((calibration or {}).get(name) for name in ("positive", "threshold"))
-    if positive not in shares or threshold is None:
-        return Answer(likeliest, shares[likeliest])
-    others = {name: share for name, share in shares.items() if name != positive}
-    name = positive if shares[positive] >= threshold else max(others, key=others.__getitem__)
+    likeliest, rule = str(row["predicted"]), calibration or {}
+    name = answered_class(shares, likeliest, rule)
     if name == likeliest:
         return Answer(name, shares[name])
+    positive, threshold = rule["positive"], rule["threshold"]
     reason = f"counts from {threshold:.1%} on" if name == positive else f"is below {threshold:.1%}"
     note = f" ({printable(positive)} {reason}; likeliest: {printable(likeliest)})"
     return Answer(name, shares[name], note)

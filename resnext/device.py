@@ -12,37 +12,25 @@ import os
 import platform
 import runpy
 import sys
+from collections.abc import Callable
 from importlib.util import find_spec
 from pathlib import Path
-from typing import TYPE_CHECKING, Literal
+from typing import TYPE_CHECKING, Any, Literal
 
 from pydantic import BaseModel, Field
 
 from resnext.contracts.errors import InputError
+from resnext.models.architectures import ARCHITECTURES, MemoryFormat
 
 if TYPE_CHECKING:
     import torch
 
 Device = Literal["cpu", "cuda", "mps"]
-MemoryFormat = Literal["contiguous", "channels_last"]
+FASTEST_FIRST: tuple[Device, ...] = ("cuda", "mps", "cpu")
 
-# Measured by `make bench`, its third table: the format with the higher training rate in the mean
-# over 64, 96 and 224 px. At 224 px resnext101_32x8d trains equally fast in both.
-MEMORY_FORMATS: dict[tuple[Device, str], MemoryFormat] = {
-    ("cpu", "resnext50_32x4d"): "channels_last",
-    ("cpu", "resnext101_32x8d"): "contiguous",
-    ("cpu", "resnext38_32x4d"): "channels_last",
-}
-# Pairs for which `torch.compile` pays, measured by `make bench`, its fourth table: none on a CPU,
-# where it gained nothing and takes up to a minute at the start of every process. CUDA was not
-# measured.
-COMPILED: frozenset[tuple[Device, str]] = frozenset()
-# For pairs that are not in the table. CUDA was not measured: tensor cores read channels last.
-FALLBACK_FORMATS: dict[Device, MemoryFormat] = {
-    "cpu": "contiguous",
-    "cuda": "channels_last",
-    "mps": "contiguous",
-}
+# CUDA was not measured: tensor cores read channels last. What was measured on a CPU stands in the
+# record of each architecture.
+GPU_FORMATS: dict[Device, MemoryFormat] = {"cuda": "channels_last", "mps": "contiguous"}
 
 BF16_CAPABILITY = 8
 """The major compute capability from which CUDA devices compute in bfloat16 (Ampere)."""
@@ -58,7 +46,10 @@ class Compute(BaseModel, frozen=True):
     precision: Literal["fp32", "bf16"]
     memory_format: MemoryFormat
     deterministic: bool
-    compiled: bool = False
+    compiled: bool = Field(
+        default=False,
+        description="by torch.compile, which gained nothing on a CPU and was not measured on CUDA",
+    )
 
 
 def plan_compute(device: str, architecture: str, deterministic: bool) -> Compute:
@@ -66,7 +57,7 @@ def plan_compute(device: str, architecture: str, deterministic: bool) -> Compute
 
     `auto` takes a CUDA device, else Apple's GPU (mps), else the CPU. The threads are as many as
     there are CPUs that this process may use. CUDA computes in bf16 where it can, the rest in fp32.
-    An architecture that is not in `MEMORY_FORMATS` gets the fall-back of its device.
+    On a CPU the memory format is that of the architecture's record, contiguous without one.
 
     Asking the driver initialises CUDA in this process: a child started by fork can't use CUDA
     then, one started by spawn can.
@@ -75,14 +66,15 @@ def plan_compute(device: str, architecture: str, deterministic: bool) -> Compute
         InputError: for a device that is unknown, or that this machine does not have.
     """
     found = _resolve(device)
+    known = ARCHITECTURES.get(architecture)
+    cpu_format: MemoryFormat = known.cpu_format if known else "contiguous"
     bf16 = found == "cuda" and (probe_driver() or 0) >= BF16_CAPABILITY
     return Compute(
         device=found,
         threads=count_cpus(),
         precision="bf16" if bf16 else "fp32",
-        memory_format=MEMORY_FORMATS.get((found, architecture), FALLBACK_FORMATS[found]),
+        memory_format=GPU_FORMATS.get(found, cpu_format),
         deterministic=deterministic,
-        compiled=(found, architecture) in COMPILED,
     )
 
 
@@ -148,18 +140,12 @@ def probe_driver() -> int | None:
 
     Source: CUDA driver API, sections 6.2 and 6.5, https://docs.nvidia.com/cuda/cuda-driver-api/.
     """
-    try:
-        driver = ctypes.CDLL("nvcuda.dll" if sys.platform == "win32" else "libcuda.so.1")
-    except OSError:
-        return None
-    count, device, major = ctypes.c_int(), ctypes.c_int(), ctypes.c_int()
-    failed = (
-        driver.cuInit(0)
-        or driver.cuDeviceGetCount(ctypes.byref(count))
-        or driver.cuDeviceGet(ctypes.byref(device), 0)
-        or driver.cuDeviceGetAttribute(ctypes.byref(major), _COMPUTE_CAPABILITY_MAJOR, device)
+    return _ask_driver(
+        ctypes.c_int(),
+        lambda driver, device, major: driver.cuDeviceGetAttribute(
+            ctypes.byref(major), _COMPUTE_CAPABILITY_MAJOR, device
+        ),
     )
-    return None if failed or count.value == 0 else major.value
 
 
 def probe_memory() -> int:
@@ -167,17 +153,29 @@ def probe_memory() -> int:
 
     Source: CUDA driver API, section 6.5, https://docs.nvidia.com/cuda/cuda-driver-api/.
     """
+    found = _ask_driver(
+        ctypes.c_size_t(),
+        lambda driver, device, size: driver.cuDeviceTotalMem_v2(ctypes.byref(size), device),
+    )
+    return found or 0
+
+
+def _ask_driver(
+    value: "ctypes.c_int | ctypes.c_size_t", ask: Callable[[Any, ctypes.c_int, Any], int]
+) -> int | None:
+    """Have the CUDA driver fill in a value of its first device; None where it fails."""
     try:
         driver = ctypes.CDLL("nvcuda.dll" if sys.platform == "win32" else "libcuda.so.1")
     except OSError:
-        return 0
-    device, size = ctypes.c_int(), ctypes.c_size_t()
+        return None
+    count, device = ctypes.c_int(), ctypes.c_int()
     failed = (
         driver.cuInit(0)
+        or driver.cuDeviceGetCount(ctypes.byref(count))
         or driver.cuDeviceGet(ctypes.byref(device), 0)
-        or driver.cuDeviceTotalMem_v2(ctypes.byref(size), device)
+        or ask(driver, device, value)
     )
-    return 0 if failed else size.value
+    return None if failed or count.value == 0 else value.value
 
 
 def probe_mps() -> bool:
@@ -186,51 +184,26 @@ def probe_mps() -> bool:
 
 
 def _resolve(device: str) -> Device:
-    """Turn the user's word into a device that this machine has."""
-    if device == "cpu":
-        return "cpu"
-    if device == "cuda":
-        return _require_cuda()
-    if device == "mps":
-        return _require_mps()
-    if device == "auto":
-        return _find()
-    raise InputError(
-        "device",
-        "be auto, cpu, cuda or mps",
-        f"{device!r}",
-    )
+    """Turn the user's choice into a device that this machine has; `auto` takes the fastest."""
+    if device not in ("auto", *FASTEST_FIRST):
+        raise InputError("device", "be auto, cpu, cuda or mps", f"{device!r}")
+    wanted = [each for each in FASTEST_FIRST if device in (each, "auto")]
+    found = next((each for each in wanted if not _lacking(each)), None)
+    if found is None:
+        remedy = f"{_lacking(wanted[0])} `device` cpu or `device` auto."
+        raise InputError("device", "be one that this machine has", f"{device!r}", remedy)
+    return found
 
 
-def _find() -> Device:
-    """Take the fastest kind of device that this machine has."""
-    if probe_build() is not None and probe_driver() is not None:
-        return "cuda"
-    return "mps" if probe_mps() else "cpu"
-
-
-def _require_cuda() -> Device:
-    """Return "cuda", or say what is missing for it."""
-    if probe_build() is None:
-        why = "The installed torch has no CUDA. Install a CUDA build"
-    elif probe_driver() is None:
-        why = "The NVIDIA driver shows no CUDA device. Install driver and device"
-    else:
-        return "cuda"
-    raise _not_here("cuda", f"{why}, or choose `device` cpu or `device` auto.")
-
-
-def _require_mps() -> Device:
-    """Return "mps", or say what is missing for it."""
-    if not probe_mps():
-        raise _not_here(
-            "mps", "It is found on Macs with Apple silicon. Choose `device` cpu or `device` auto."
-        )
-    return "mps"
-
-
-def _not_here(device: Device, remedy: str) -> InputError:
-    return InputError("device", "be one that this machine has", f"{device!r}", remedy)
+def _lacking(device: Device) -> str:
+    """Say what this machine lacks for a device, and what to do; empty where it lacks nothing."""
+    if device == "cuda" and probe_build() is None:
+        return "The installed torch has no CUDA. Install a CUDA build, or choose"
+    if device == "cuda" and probe_driver() is None:
+        return "The NVIDIA driver shows no CUDA device. Install driver and device, or choose"
+    if device == "mps" and not probe_mps():
+        return "It is found on Macs with Apple silicon. Choose"
+    return ""
 
 
 def _confirm(device: Device) -> None:

@@ -6,7 +6,7 @@ from resnext.contracts.tables import read_manifest
 from resnext.data.decoding.levels import Levels
 from resnext.data.pixels import PackedPixels, Picture
 from resnext.data.pixels import pack as pack_pixels
-from tasks.callbacks.watch import counting
+from tasks.callbacks.terminal import counting
 from tasks.scan import read_levels
 from tasks.stage.artifact import Artifact, Reads, Work
 from tasks.stage.decorator import stage

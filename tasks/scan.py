@@ -19,7 +19,7 @@ from resnext.data.decoding.levels import Levels, find_levels
 from resnext.data.manifest import scan as manifest
 from resnext.data.manifest.describe import describe_odd, describe_scan
 from resnext.data.manifest.settings import ReadingSettings
-from tasks.callbacks.watch import counting
+from tasks.callbacks.terminal import counting
 from tasks.stage.artifact import Artifact, Runtime, Work
 from tasks.stage.decorator import stage
 from tasks.stage.key import digest_of

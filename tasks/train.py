@@ -5,7 +5,9 @@ from typing import Annotated
 
 from resnext import device
 from resnext.training.recipe import Recipe
-from tasks.callbacks.watch import TrainingWatcher, say
+from tasks.callbacks.base import TrainingSetup, callbacks_of
+from tasks.callbacks.interrupts import SaveAndStop
+from tasks.callbacks.terminal import say
 from tasks.pack import Packed, open_pixels
 from tasks.scan import read_levels
 from tasks.stage.artifact import Artifact, Reads, Work
@@ -35,18 +37,10 @@ def train(
     model, how = training.start_model(recipe, parts.classes, compute, start)
     log.info("%s at %d px: %s", recipe.arch, recipe.image_size, how)
     training.write_summary(model, recipe, work.out / "summary.txt")
-    watcher = TrainingWatcher(
-        recipe.epochs,
-        log_interval=work.log_interval,
-        progress_bar=work.progress_bar,
-        validates_on_test=work.script_lines and not len(parts.val),
-        watched="validation" if len(parts.val) else "test",
-    )
-    checkpoints = Checkpoints(work.scratch, say)
-    with watcher:
+    callbacks = callbacks_of(TrainingSetup(work, recipe, validates=len(parts.val) > 0))
+    with SaveAndStop() as stop:
         result = training.train(
-            model, packed, parts, recipe, compute, watcher=watcher,
-            checkpoints=checkpoints,
+            model, packed, parts, recipe, compute, callbacks=[*callbacks, stop],
+            checkpoints=Checkpoints(work.scratch, say),
         )  # fmt: skip
-    watcher.conclude(training.describe_kept(result.history, parts, recipe))
     training.write_result(result, parts.classes, recipe, work.out, read_levels(manifest))

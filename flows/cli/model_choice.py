@@ -12,7 +12,7 @@ from pathlib import Path
 from flows.cli.terminal import balanced_accuracy
 from resnext.contracts.errors import InputError
 from resnext.contracts.json_files import read_json
-from resnext.models.card import ModelCard, read_card
+from resnext.models.model_file import ModelCard, read_card
 from tasks.registry import registry
 from tasks.registry.registry import Pointer
 from tasks.registry.versions import FACTS, NUMBER

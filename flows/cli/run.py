@@ -23,7 +23,7 @@ from pydantic import BaseModel, ValidationError
 from flows.cli import flags
 from flows.serving.address import ServerError
 from resnext.contracts.errors import InputError, TrainingError
-from tasks.callbacks.watch import StoppedError
+from tasks.callbacks.interrupts import StoppedError
 from tasks.orchestrator import Cancelled, Failed, State
 
 log = logging.getLogger("flows.cli.run")

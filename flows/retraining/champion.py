@@ -8,7 +8,7 @@ from flows.cli import terminal
 from flows.cli.plan import Plan
 from resnext.data.manifest.listing import part_folders
 from resnext.device import Compute, plan_compute
-from resnext.models.card import ModelCard, read_card
+from resnext.models.model_file import ModelCard, read_card
 from tasks.pack import pack
 from tasks.registry import registry
 from tasks.registry.registry import Pointer, Version

@@ -10,7 +10,7 @@ from flows.retraining.drift import note_drift_since
 from reports.evaluation.settings import DecisionSettings
 from resnext.contracts.formatting import plural
 from resnext.contracts.json_files import read_json
-from resnext.models.card import read_card
+from resnext.models.model_file import read_card
 from tasks.decide import DECISION, decide, publish_decision
 from tasks.predict import predict
 from tasks.registry import registry

@@ -11,7 +11,7 @@ from pathlib import Path
 from typing import NoReturn
 
 from flows.cli.flags import REPOSITORY
-from tasks.callbacks.watch import signals_to_end
+from tasks.callbacks.interrupts import signals_to_end
 
 PREFECT = ("prefect", "--no-prompt")
 PATIENCE = 45.0  # seconds to save a checkpoint and end; Prefect itself gives a run 30

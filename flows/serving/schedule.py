@@ -11,7 +11,7 @@ from flows.serving import programs as page
 from flows.serving import server
 from flows.serving.address import is_taken
 from resnext.contracts.errors import InputError
-from tasks.callbacks.watch import signals_to_end
+from tasks.callbacks.interrupts import signals_to_end
 from tasks.orchestrator import (
     ConcurrencyLimitConfig,
     ConcurrencyLimitStrategy,

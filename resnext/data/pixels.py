@@ -24,11 +24,6 @@ from resnext.data.decoding.decode import read_scanned
 from resnext.data.decoding.levels import Levels
 from resnext.data.processes import map_apart
 
-# Channel means and deviations of ImageNet, for pixels in 0..1.
-# Source: https://docs.pytorch.org/vision/stable/models.html
-MEAN = (0.485, 0.456, 0.406)
-STD = (0.229, 0.224, 0.225)
-
 DETAIL = 2  # times the size that the network sees is what a big JPEG is decoded to at least
 CHUNK = 32  # pictures handed to a process at a time
 WORTH_A_POOL = 256  # pictures from which starting processes pays

@@ -10,7 +10,7 @@ their brightness; a map that is zero everywhere stays so.
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+from itertools import zip_longest
 from pathlib import Path
 from typing import Any, NamedTuple, TypeAlias
 
@@ -19,7 +19,6 @@ import numpy.typing as npt
 import pandas as pd
 import torch
 from captum.attr import LayerGradCam
-from PIL import Image
 from torch import Tensor, nn
 from torch.nn.functional import interpolate
 
@@ -31,12 +30,12 @@ from resnext.data.decoding.levels import Levels
 from resnext.data.pixels import PackedPixels, PixelSource
 from resnext.data.thumbnails import as_uri, lay_over, shrink
 from resnext.device import Compute
-from resnext.models.model_file import load_model
+from resnext.models.architectures import Scale, find_architecture
+from resnext.models.model_file import load_network
 from resnext.training.batches import Batches, Part
-from resnext.training.step import MEMORY_FORMATS
+from resnext.training.step import in_format, move_model
 from resnext.training.train import part_of
 
-LAYER = "layer4"  # the last stack of convolutions, in every architecture
 MOST_MISTAKES = 12
 MOST_RIGHT = 6
 SIDE = 240  # pixels of a thumbnail's longer side
@@ -55,14 +54,6 @@ class HeatMaps(NamedTuple):
 
     maps: Maps
     cells: int
-
-
-class Heat(NamedTuple):
-    """Hold a picture's maps (S, S), 0..1: of the predicted class, of the true one if another."""
-
-    predicted: npt.NDArray[np.float32]
-    true: npt.NDArray[np.float32] | None
-    border_share: float | None
 
 
 def explain(
@@ -85,15 +76,24 @@ def explain(
         OSError: a picture can't be read, though it is there.
     """
     device.apply(compute)
-    network, card = load_model(model)
+    network, card = load_network(model)
+    layer = find_architecture(card.architecture).heat_layer
     chosen = choose(read_table(predictions))
     chosen = chosen.merge(read_manifest(manifest)[["path", "sha256"]], on="path", validate="1:1")
-    heats, cells = _heats(network, pixels, chosen, card.classes, compute)
-    rows = chosen.to_dict("records")
-    entries = [_entry(root, row, heat, card.levels) for row, heat in zip(rows, heats, strict=True)]
+
+    def maps_of(table: pd.DataFrame) -> HeatMaps:
+        part = part_of(table, pixels, card.classes)
+        return heat_maps(network, layer, pixels, part, compute, card.scale)
+
+    predicted, cells = maps_of(chosen.assign(label=chosen["predicted"]))
+    true, _ = maps_of(chosen[chosen["kind"] == "mistake"])  # they come first
+    entries = [
+        _entry(root, row, card.levels, heat, heat_true, border_share(heat, cells))
+        for row, heat, heat_true in zip_longest(chosen.to_dict("records"), predicted, true)
+    ]
     shares = [entry["border_share"] for entry in entries if entry["border_share"] is not None]
     return {
-        "layer": LAYER,
+        "layer": layer,
         "cells": cells,
         "even_border_share": EVEN_BORDER_SHARE,
         "border_share": round(float(np.mean(shares)), 6) if shares else None,
@@ -140,7 +140,7 @@ def _in_turn(ranked: pd.DataFrame) -> pd.DataFrame:
 # ---------------------------------------------------------------- maps
 
 
-def grad_cam(network: nn.Module, images: Tensor, classes: Tensor) -> Tensor:
+def grad_cam(network: nn.Module, layer: str, images: Tensor, classes: Tensor) -> Tensor:
     """Give where images (B, 3, H, W) speak for their class (B,): (B, h, w), h and w of the layer.
 
     Each channel of the layer is weighted by the mean gradient of the class's logit; what speaks
@@ -148,10 +148,9 @@ def grad_cam(network: nn.Module, images: Tensor, classes: Tensor) -> Tensor:
 
     Source: equations 1 and 2 of the paper.
     """
-    layer = network.get_submodule(LAYER)
-    network.requires_grad_(False)
-    layer.requires_grad_(True)  # no gradient, and no memory for one, is needed before it
-    cam: Tensor = LayerGradCam(network, layer).attribute(images, classes, relu_attributions=True)
+    seen = network.requires_grad_(False).get_submodule(layer)
+    seen.requires_grad_(True)  # no gradient, and no memory for one, is needed before it
+    cam: Tensor = LayerGradCam(network, seen).attribute(images, classes, relu_attributions=True)
     return cam.detach()[:, 0]  # (B, 1, h, w) -> (B, h, w)
 
 
@@ -163,20 +162,23 @@ def enlarge(cam: Tensor, size: int) -> Maps:
     return scaled
 
 
-def heat_maps(network: nn.Module, source: PixelSource, part: Part, compute: Compute) -> HeatMaps:
+def heat_maps(
+    network: nn.Module,
+    layer: str,
+    source: PixelSource,
+    part: Part,
+    compute: Compute,
+    scale: Scale,
+) -> HeatMaps:
     """Give the maps of a part, whose labels are the classes to explain.
 
     They are computed in fp32, whatever `compute` says, without a change of the pictures.
     """
-    layout = MEMORY_FORMATS[compute.memory_format]
-    network = network.eval().to(  # type: ignore[call-overload]
-        device=torch.device(compute.device), memory_format=layout
-    )
+    move_model(network.eval(), compute)
     order = [np.arange(len(part))[start : start + BATCH] for start in range(0, len(part), BATCH)]
     found, cells = [np.zeros((0, source.size, source.size), dtype=np.float32)], 0
-    for batch in Batches(source, part, compute, kind="none").run(order):
-        images = batch.images.contiguous(memory_format=layout)
-        cam = grad_cam(network, images, batch.labels).cpu()
+    for images, labels in Batches(source, part, compute, kind="none", scale=scale).run(order):
+        cam = grad_cam(network, layer, in_format(images, compute), labels).cpu()
         cells = cam.shape[-1]
         found.append(enlarge(cam, source.size))
     return HeatMaps(np.concatenate(found), cells)
@@ -198,55 +200,34 @@ def border_share(heat: npt.NDArray[np.float32], cells: int) -> float | None:
     return round(max(0.0, 1 - within / total), 6)
 
 
-def _heats(
-    network: nn.Module,
-    pixels: PackedPixels,
-    chosen: pd.DataFrame,
-    classes: Sequence[str],
-    compute: Compute,
-) -> tuple[list[Heat], int]:
-    """Compute the maps of the predicted class, and for mistakes those of the true one.
-
-    Gives also how many cells a side they were enlarged from.
-    """
-    wrong = chosen[chosen["kind"] == "mistake"]
-    guessed = part_of(chosen.assign(label=chosen["predicted"]), pixels, classes)
-    predicted, cells = heat_maps(network, pixels, guessed, compute)
-    true, _ = heat_maps(network, pixels, part_of(wrong, pixels, classes), compute)
-    heats = [  # mistakes come first
-        Heat(heat, true[place] if place < len(true) else None, border_share(heat, cells))
-        for place, heat in enumerate(predicted)
-    ]
-    return heats, cells
-
-
-# ---------------------------------------------------------------- entries
-
-
-def _entry(root: Path, row: dict[Any, Any], heat: Heat, levels: Levels) -> Explained:
-    known = {name: row[name] for name in ("path", "label", "group", "predicted")}
-    pictures: dict[str, str | None] = dict.fromkeys(("thumbnail", "heat", "heat_true"))
-    error = None
+def _entry(
+    root: Path,
+    row: dict[Any, Any],
+    levels: Levels,
+    heat: npt.NDArray[np.float32],
+    heat_true: npt.NDArray[np.float32] | None,
+    share: float | None,
+) -> Explained:
+    """Give what explained.json says of one picture; `heat_true` is None for a right answer."""
+    maps = {"heat": heat, "heat_true": heat_true}
+    thumbnail, heats, error = None, dict[str, str | None].fromkeys(maps), None
     try:
         image = read_scanned(root / row["path"], row["sha256"], levels, at_least=DETAIL * SIDE)
-        pictures = _pictures(shrink(image, SIDE), heat)
+        small = shrink(image, SIDE)
+        thumbnail = as_uri(small)
+        heats = {
+            name: None if each is None else as_uri(lay_over(small, each))
+            for name, each in maps.items()
+        }
     except InputError as fault:
         # Where the pictures lie on this machine is nobody's business in a report.
         error = str(fault).replace(str(root / row["path"]), row["path"])
     return {
-        **known,
+        **{name: row[name] for name in ("path", "label", "group", "predicted")},
         "confidence": float(row["confidence"]),
         "kind": row["kind"],
-        **pictures,
-        "border_share": heat.border_share,
+        "thumbnail": thumbnail,
+        **heats,
+        "border_share": share,
         "error": error,
-    }
-
-
-def _pictures(thumbnail: Image.Image, heat: Heat) -> dict[str, str | None]:
-    true = None if heat.true is None else as_uri(lay_over(thumbnail, heat.true))
-    return {
-        "thumbnail": as_uri(thumbnail),
-        "heat": as_uri(lay_over(thumbnail, heat.predicted)),
-        "heat_true": true,
     }

@@ -1,8 +1,8 @@
 """Predictions as tables: val and test part of a split, or a folder of new pictures."""
 
-import json
 from collections.abc import Sequence
 from pathlib import Path
+from typing import Any
 
 import numpy as np
 import pandas as pd
@@ -10,11 +10,12 @@ from torch import Tensor
 
 from resnext import device
 from resnext.contracts.errors import InputError
+from resnext.contracts.formatting import first_few
+from resnext.contracts.json_files import read_json
 from resnext.contracts.tables import read_manifest, read_split_pictures, read_table
 from resnext.data.pixels import PackedPixels, Picture, PictureFiles
 from resnext.device import Compute
-from resnext.models.card import read_card
-from resnext.models.model_file import load_model
+from resnext.models.model_file import load_network, read_card
 from resnext.training import engine
 from resnext.training.batches import Part
 from resnext.training.train import part_of
@@ -52,12 +53,12 @@ def _predict_rows(
     rows: pd.DataFrame, pixels: PackedPixels, model: Path, compute: Compute
 ) -> pd.DataFrame:
     device.apply(compute)
-    network, card = load_model(model)
+    network, card = load_network(model)
     rows = rows.reset_index(drop=True)
     part = part_of(rows, pixels, card.classes)
     columns = rows[["path", "label", "group", "split"]]
-    predicted = prediction_columns(engine.predict(network, pixels, part, compute), card.classes)
-    return pd.concat([columns, predicted], axis=1)
+    logs = engine.predict(network, pixels, part, compute, scale=card.scale)
+    return pd.concat([columns, prediction_columns(logs, card.classes)], axis=1)
 
 
 def predict_pictures(
@@ -79,15 +80,15 @@ def predict_pictures(
         InputError: the model or the calibration can't be read, or a picture changed since it was
             scanned.
     """
-    temperature = 1.0 if calibration is None else read_temperature(calibration)
+    temperature = 1.0 if calibration is None else read_calibration(calibration)["temperature"]
     device.apply(compute)
-    network, card = load_model(model)
+    network, card = load_network(model)
     rows = read_manifest(manifest)
     paths, digests = rows["path"].tolist(), rows["sha256"].tolist()
     pictures = [Picture(root / path, digest) for path, digest in zip(paths, digests, strict=True)]
     source = PictureFiles(pictures, card.image_size, workers, card.levels)
     part = Part(np.arange(len(rows)), np.zeros(len(rows), dtype=np.int64), digests, paths)
-    logs = engine.predict(network, source, part, compute)
+    logs = engine.predict(network, source, part, compute, scale=card.scale)
     predicted = prediction_columns(logs, card.classes, temperature=temperature)
     done = pd.concat([rows[["path"]], predicted], axis=1)
     faults = read_table(quarantine).rename(columns={"reason": "error"})
@@ -96,16 +97,17 @@ def predict_pictures(
     return table.fillna(dict.fromkeys(text, "")).sort_values("path", ignore_index=True)
 
 
-def read_temperature(path: Path) -> float:
-    """Read the temperature of a calibration.json.
+def read_calibration(path: Path) -> dict[str, Any]:
+    """Read a calibration.json: its temperature, and what else stands there.
 
     Raises:
-        InputError: it holds none that a fit can give.
+        InputError: it holds no temperature that a fit can give.
     """
     try:
-        temperature = json.loads(path.read_text(encoding="utf-8"))["temperature"]
-    except (ValueError, KeyError, TypeError):
-        temperature = None
+        content = read_json(path)
+    except InputError:
+        content = {}
+    temperature: Any = content.get("temperature")
     number = isinstance(temperature, int | float) and not isinstance(temperature, bool)
     if not number or not COLDEST <= temperature <= HOTTEST:
         raise InputError(
@@ -114,7 +116,7 @@ def read_temperature(path: Path) -> float:
             f"{temperature!r}",
             f"File {str(path)!r}. Run flows/full_pipeline.py again, or move the file away.",
         )
-    return float(temperature)
+    return content
 
 
 def prediction_columns(
@@ -145,6 +147,6 @@ def _require_known(labels: "pd.Series[str]", classes: Sequence[str]) -> None:
         raise InputError(
             "The classes",
             f"be those of the model ({', '.join(classes)})",
-            f"{', '.join(strange[:5])}",
+            first_few(strange),
             "Train a model on these pictures.",
         )

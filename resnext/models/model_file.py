@@ -1,36 +1,92 @@
-"""Weights on disk: `model.safetensors`, which carries all that is needed to use it."""
+"""The model file: `model.safetensors`, weights with all that is needed to use them.
+
+What a file says of itself stands in one entry of its metadata, because the format keeps several in
+no fixed order and the same weights must give the same bytes. It is read without torch.
+"""
 
 from pathlib import Path
+from typing import TYPE_CHECKING
 
-from safetensors import SafetensorError
-from safetensors.torch import load_file, save
-from torch import Tensor, nn
+from pydantic import BaseModel, ConfigDict, Field, ValidationError
+from safetensors import SafetensorError, safe_open
 
 from resnext.contracts.errors import InputError
-from resnext.models import architectures as zoo
-from resnext.models.card import METADATA_KEY, ModelCard, read_card
+from resnext.contracts.formatting import first_few
+from resnext.data.decoding.levels import Levels
+from resnext.models.architectures import Channels, Scale, build
+
+if TYPE_CHECKING:
+    from torch import Tensor, nn
+
+METADATA_KEY = "resnext"
 
 
-def save_model(path: Path, weights: dict[str, Tensor], card: ModelCard) -> None:
+class ModelCard(BaseModel):
+    """What a model file says of itself."""
+
+    model_config = ConfigDict(frozen=True)
+
+    classes: tuple[str, ...] = Field(min_length=1)
+    architecture: str
+    image_size: int = Field(ge=32, le=1024)
+    mean: Channels
+    std: Channels
+    levels: Levels = Levels()
+    """How deep images are scaled; files from before this was kept lack it, and get the default."""
+
+    @property
+    def scale(self) -> Scale:
+        """Give what images are normalised by."""
+        return self.mean, self.std
+
+
+def read_card(path: Path) -> ModelCard:
+    """Read what a model file says of itself.
+
+    Raises:
+        InputError: it is no model file that this project wrote.
+    """
+    try:
+        with safe_open(path, framework="np") as file:
+            return ModelCard.model_validate_json((file.metadata() or {})[METADATA_KEY])
+    except (OSError, SafetensorError, KeyError, ValidationError) as error:
+        raise InputError(
+            "model",
+            "be a model.safetensors that the pipeline wrote",
+            f"'{path}'",
+            f"It can't be read as one ({type(error).__name__}). Name another file.",
+        ) from error
+
+
+def describe(card: ModelCard) -> str:
+    """Say in a line what a model is for."""
+    return f"{card.architecture} at {card.image_size} px for {first_few(card.classes)}"
+
+
+def save_model(path: Path, weights: "dict[str, Tensor]", card: ModelCard) -> None:
     """Write weights and card.
 
     Raises:
         OSError: the file can't be written.
     """
+    from safetensors.torch import save
+
     plain = {name: tensor.detach().cpu().contiguous() for name, tensor in weights.items()}
     path.write_bytes(save(plain, metadata={METADATA_KEY: card.model_dump_json()}))
 
 
-def load_model(path: Path) -> tuple[nn.Module, ModelCard]:
-    """Build the network that a file describes, with its weights, in eval mode.
+def load_network(path: Path) -> "tuple[nn.Module, ModelCard]":
+    """Build the network that a model file describes, with its weights, in eval mode.
 
     Raises:
-        InputError: it is no file of weights that this project wrote.
+        InputError: it is no model file that this project wrote.
     """
+    from safetensors.torch import load_file
+
     card = read_card(path)
-    model = zoo.build(card.architecture, len(card.classes))
+    network = build(card.architecture, len(card.classes))
     try:
-        model.load_state_dict(load_file(path))
+        network.load_state_dict(load_file(path))
     except (RuntimeError, SafetensorError) as error:
         raise InputError(
             "model",
@@ -38,4 +94,4 @@ def load_model(path: Path) -> tuple[nn.Module, ModelCard]:
             f"'{path}'",
             "It is damaged. Name another file, or run the pipeline again.",
         ) from error
-    return model.eval(), card
+    return network.eval(), card

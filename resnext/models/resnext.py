@@ -9,6 +9,7 @@ Departures from the paper: none in the block, whose 3x3 convolution carries the 
 here. Modules are named, ordered and initialised as in torchvision's `resnet.py`, so that weights
 trained there load strictly and one seed draws the same weights. `resnext38_32x4d` has stacks of
 2, 3, 5 and 2 blocks where ResNeXt-50 has 3, 4, 6 and 3, and a batch norm epsilon of its own.
+Depths and widths of each network stand in `resnext.models.architectures`.
 """
 
 from collections.abc import Callable, Sequence
@@ -135,31 +136,3 @@ def zero_residual_branches(network: nn.Module) -> None:
     for module in network.modules():
         if isinstance(module, Bottleneck):
             nn.init.zeros_(module.bn3.weight)
-
-
-def resnext50_32x4d(num_classes: int = 1000) -> ResNeXt:
-    """Build ResNeXt-50: 32 groups of 4 channels, 25,028,904 parameters with 1,000 classes.
-
-    Source: table 1 of the paper.
-    """
-    return ResNeXt((3, 4, 6, 3), groups=32, group_width=4, num_classes=num_classes, eps=1e-5)
-
-
-def resnext101_32x8d(num_classes: int = 1000) -> ResNeXt:
-    """Build ResNeXt-101: 32 groups of 8 channels, 88,791,336 parameters with 1,000 classes.
-
-    Source: torchvision's network of this name; the paper's own ResNeXt-101 are 32x4d and 64x4d.
-    """
-    return ResNeXt((3, 4, 23, 3), groups=32, group_width=8, num_classes=num_classes, eps=1e-5)
-
-
-def resnext38_32x4d(num_classes: int = 1000) -> ResNeXt:
-    """Build the network of 38 weighted layers: 17,006,402 parameters with 2 classes.
-
-    Groups, widths and strides are ResNeXt-50's; the stacks are shorter, and the batch norm epsilon
-    is 1.001e-5 as in Keras' residual networks.
-
-    Source: `block3` in `resnet_common.py` of https://github.com/keras-team/keras-applications,
-    for the epsilon.
-    """
-    return ResNeXt((2, 3, 5, 2), groups=32, group_width=4, num_classes=num_classes, eps=1.001e-5)

@@ -14,7 +14,7 @@ from collections.abc import Iterable, Mapping
 from dataclasses import dataclass
 from http.client import HTTPException
 from pathlib import Path
-from typing import Any
+from typing import Any, TypeAlias
 from urllib.error import URLError
 from urllib.parse import urlsplit
 
@@ -23,17 +23,25 @@ from safetensors import safe_open
 from torch import Tensor, nn
 
 from resnext.contracts.errors import InputError
-from resnext.models import architectures as zoo
-from resnext.models.card import METADATA_KEY, ModelCard, describe
+from resnext.contracts.formatting import first_few, printable
+from resnext.models.architectures import (
+    ARCHITECTURES,
+    Architecture,
+    build,
+    find_architecture,
+    imagenet_name,
+)
+from resnext.models.model_file import METADATA_KEY, ModelCard, describe
 
-HEAD = "fc."  # the layer that depends on the number of classes
 # Batch norm counts batches; only one without momentum, which none is here, ever reads the count.
 COUNTER = "num_batches_tracked"
 # Where checkpoints keep weights, the averaged ones first, as in timm's `load_state_dict`.
 WRAPPERS = ("state_dict_ema", "model_ema", "state_dict", "model_state_dict", "model")
 # What DataParallel, torch.compile and networks around a network put before a name.
 PREFIXES = re.compile(r"^(?:module\.|_orig_mod\.|model\.|backbone\.)+")
-SHOWN = 5  # names in a message
+NAME = 80  # characters of a name in a message
+
+State: TypeAlias = Mapping[str, Tensor]
 
 
 @dataclass(frozen=True)
@@ -67,67 +75,75 @@ def load_pretrained(model: nn.Module, arch: str, weights: str, file: Path | None
     if weights == "none":
         return "weights start from random values"
     source = _read(file, arch) if file else _imagenet(arch)
-    own = model.state_dict()
-    _check_architecture(own, source, arch)
-    fitting = _fitting(own, source.tensors)
-    _check_finite(fitting, source)
+    architecture, own = find_architecture(arch), model.state_dict()
+    _require_fit(own, source, architecture)
+    fitting = _fitting(own, source.tensors, architecture)
+    bad = [name for name, tensor in fitting.items() if not tensor.isfinite().all()]
+    if bad:
+        raise InputError(
+            "weights",
+            "be finite numbers",
+            source.given,
+            f"Tensors with NaN or infinity: {len(bad)}{_listed(bad)}. Name weights "
+            "of a training that did not fail.",
+        )
     model.load_state_dict(own | fitting)
-    anew = [name for name in own if name not in fitting and not name.endswith(COUNTER)]
+    fresh = [name for name in own if name not in fitting and not name.endswith(COUNTER)]
     left = [name for name in source.tensors if name not in fitting]
     return (
         f"weights start from {source.name}: {len(fitting)} tensors loaded, "
-        f"{len(anew)} initialised anew{_listed(anew)}, {len(left)} left over{_listed(left)}"
+        f"{len(fresh)} initialised anew{_listed(fresh)}, {len(left)} left over{_listed(left)}"
     )
 
 
-def _fitting(own: Mapping[str, Tensor], tensors: Mapping[str, Tensor]) -> dict[str, Tensor]:
+def _fitting(own: State, tensors: State, architecture: Architecture) -> dict[str, Tensor]:
     """Give what can be loaded, in the network's own types: the head as a whole or not at all."""
     fitting = {
         name: tensors[name].detach().to(tensor.dtype)
         for name, tensor in own.items()
         if _kind(tensors.get(name)) == _kind(tensor)
     }
-    if all(name in fitting for name in own if name.startswith(HEAD)):
-        return fitting
-    return {name: tensor for name, tensor in fitting.items() if not name.startswith(HEAD)}
+    head = {name for name in own if architecture.in_head(name)}
+    return fitting if head <= fitting.keys() else {n: fitting[n] for n in fitting.keys() - head}
 
 
-def _check_architecture(own: Mapping[str, Tensor], source: _Source, arch: str) -> None:
-    wrong = _misfits(own, source.tensors)
+def _require_fit(own: State, source: _Source, architecture: Architecture) -> None:
+    """Raise an InputError where tensors don't fit; it names an architecture that they do fit."""
+    wrong = _misfits(own, source.tensors, architecture)
     if not wrong:
         return
+    others = ""
+    for other in ARCHITECTURES.values():
+        with torch.device("meta"):
+            theirs = build(other.name, 1).state_dict()
+        if not _misfits(theirs, source.tensors, other):
+            others = f", or `arch` {other.name}, which they fit"
+            break
     first = wrong[0]
-    fits = [
-        f", or --arch {name}, which they fit" for name in zoo.ARCHITECTURES if _fits(name, source)
-    ]
     raise InputError(
         "weights",
-        f"belong to {arch}",
+        f"belong to {architecture.name}",
         source.given,
-        f"Tensors that don't fit: {len(wrong)}, the first {_shown(first)}, "
+        f"Tensors that don't fit: {len(wrong)}, the first {printable(first[:NAME])}, "
         f"{_kind(source.tensors.get(first))} there and {_kind(own.get(first))} in "
-        f"the network. Name other weights{fits[0] if fits else ''}.",
+        f"the network. Name other weights{others}.",
     )
 
 
-def _misfits(own: Mapping[str, Tensor], tensors: Mapping[str, Tensor]) -> list[str]:
+def _misfits(own: State, tensors: State, architecture: Architecture) -> list[str]:
     """List tensors that differ or stand on one side only, in all parts that the network names.
 
     Left out are the head, counters, and what belongs to other parts, as of a loss.
     """
-    parts = {name.split(".")[0] for name in own if not name.startswith(HEAD)}
+    body = {name.split(".")[0] for name in own if not architecture.in_head(name)}
     return [
         name
         for name in dict.fromkeys([*own, *tensors])
-        if name.split(".")[0] in parts
+        if name.split(".")[0] in body
+        and not architecture.in_head(name)
         and not name.endswith(COUNTER)
         and _kind(own.get(name)) != _kind(tensors.get(name))
     ]
-
-
-def _fits(arch: str, source: _Source) -> bool:
-    with torch.device("meta"):
-        return not _misfits(zoo.build(arch, 1).state_dict(), source.tensors)
 
 
 def _kind(tensor: Tensor | None) -> str:
@@ -140,18 +156,6 @@ def _kind(tensor: Tensor | None) -> str:
     return f"{shape}{dtype}{layout}".replace("torch.", "")
 
 
-def _check_finite(tensors: Mapping[str, Tensor], source: _Source) -> None:
-    bad = [name for name, tensor in tensors.items() if not tensor.isfinite().all()]
-    if bad:
-        raise InputError(
-            "weights",
-            "be finite numbers",
-            source.given,
-            f"Tensors with NaN or infinity: {len(bad)}{_listed(bad)}. Name weights "
-            "of a training that did not fail.",
-        )
-
-
 # ---------------------------------------------------------------- files
 
 
@@ -161,14 +165,14 @@ def _read(path: Path, arch: str) -> _Source:
     Raises:
         InputError: it holds no weights, or its own card names another architecture.
     """
-    card = None
+    card, entry = None, None
     try:
+        _require_file(path)
         if path.suffix.lower() == ".safetensors":
             tensors, card = _read_safetensors(path)
-            entry = None
         else:
             tensors, entry = _unwrap(_read_pickle(path))
-        tensors = _plain_names(tensors)
+        tensors = _without_prefixes(tensors)
     except Exception as error:  # torch.load raises what its reader happens to raise
         raise InputError(
             "weights",
@@ -183,13 +187,28 @@ def _read(path: Path, arch: str) -> _Source:
             f"'{path}'",
             f"It is a {describe(card)}. Name other weights, or `arch` {card.architecture}.",
         )
-    about = describe(card) if card else f"its entry {entry}" if entry else ""
-    return _Source(tensors, f"{path.name} ({about})" if about else path.name, f"'{path}'")
+    about = f" ({describe(card)})" if card else f" (its entry {entry})" if entry else ""
+    return _Source(tensors, path.name + about, f"'{path}'")
+
+
+def _require_file(path: Path) -> None:
+    """Say what is wrong with a path that holds no bytes; a pipe would be waited for.
+
+    Raises:
+        OSError: it can't be opened.
+    """
+    if path.is_dir():
+        raise _NoWeightsError("It is a folder. Name a file.")
+    if not path.exists():
+        raise _NoWeightsError("There is no such file. Check the path.")
+    if not path.is_file():
+        raise _NoWeightsError("It is no regular file. Name another.")
+    with path.open("rb") as file:
+        if not file.read(1):
+            raise _NoWeightsError("It is empty. Fetch it again, or name another file.")
 
 
 def _read_safetensors(path: Path) -> tuple[dict[str, Tensor], ModelCard | None]:
-    with _regular(path).open("rb"):  # says why it can't be opened, which the next line doesn't
-        pass
     with safe_open(path, framework="pt") as file:
         text = (file.metadata() or {}).get(METADATA_KEY)
         tensors = {name: file.get_tensor(name) for name in file.keys()}  # noqa: SIM118
@@ -197,24 +216,10 @@ def _read_safetensors(path: Path) -> tuple[dict[str, Tensor], ModelCard | None]:
 
 
 def _read_pickle(path: Path) -> Any:
-    """Read tensors, numbers and words; an argparse.Namespace too, which timm writes beside them."""
-    _regular(path)
+    """Read tensors, numbers and text; an argparse.Namespace too, which timm writes with them."""
     with warnings.catch_warnings(), torch.serialization.safe_globals([argparse.Namespace]):
         warnings.simplefilter("ignore")  # about formats that are refused anyway
         return torch.load(path, map_location="cpu", weights_only=True)
-
-
-def _regular(path: Path) -> Path:
-    """Keep away from what is no file: a pipe would be waited for."""
-    if path.is_dir():
-        raise _NoWeightsError("It is a folder. Name a file.")
-    if not path.exists():
-        raise _NoWeightsError("There is no such file. Check the path.")
-    if not path.is_file():
-        raise _NoWeightsError("It is no regular file. Name another.")
-    if not path.stat().st_size:
-        raise _NoWeightsError("It is empty. Fetch it again, or name another file.")
-    return path
 
 
 def _unwrap(content: Any) -> tuple[dict[str, Tensor], str | None]:
@@ -237,14 +242,15 @@ def _unwrap(content: Any) -> tuple[dict[str, Tensor], str | None]:
     return tensors, entry
 
 
-def _plain_names(tensors: Mapping[str, Tensor]) -> dict[str, Tensor]:
+def _without_prefixes(tensors: State) -> dict[str, Tensor]:
     """Take off what wrappers put before the names."""
     plain: dict[str, Tensor] = {}
     for name, tensor in tensors.items():
         short = PREFIXES.sub("", name)
         if short in plain:
             raise _NoWeightsError(
-                f"It holds {_shown(short)} twice, under two prefixes. Save one network alone."
+                f"It holds {printable(short[:NAME])} twice, under two prefixes. "
+                "Save one network alone."
             )
         plain[short] = tensor
     return plain
@@ -258,7 +264,7 @@ def _fault(error: Exception) -> str:
         return f"It can't be opened: {error.strerror}. Name another file."
     if refused := re.search(r"GLOBAL ([\w.]+)", str(error)):
         return (
-            f"It asks for {_shown(refused[1])}, and nothing but tensors is taken from a pickle. "
+            f"It asks for {printable(refused[1])}, and nothing but tensors is taken from a pickle. "
             "Save the network's state_dict() alone."
         )
     return (
@@ -273,16 +279,7 @@ def _fault(error: Exception) -> str:
 def _imagenet(arch: str) -> _Source:
     from torchvision.models import get_model_weights
 
-    try:
-        url = get_model_weights(arch).DEFAULT.url
-    except ValueError as error:
-        raise InputError(
-            "weights imagenet",
-            "go with an architecture of torchvision",
-            arch,
-            "There are no such weights. Use `weights` none or another `arch`.",
-        ) from error
-    source = _read(_downloaded(url), arch)
+    source = _read(_downloaded(get_model_weights(imagenet_name(arch)).DEFAULT.url), arch)
     return _Source(source.tensors, f"imagenet ({source.name})", "imagenet")
 
 
@@ -296,7 +293,11 @@ def _downloaded(url: str) -> Path:
     promised = path.stem.rpartition("-")[2]  # torchvision's names end with the hash's beginning
     by_hand = f"fetch {url} by hand and save it as {path}"
     try:
-        digest = _fetch(url, path, promised)
+        if not path.exists():
+            path.parent.mkdir(parents=True, exist_ok=True)
+            torch.hub.download_url_to_file(url, str(path), promised, progress=False)
+        with path.open("rb") as file:
+            digest = hashlib.file_digest(file, "sha256").hexdigest()
     except (OSError, HTTPException) as error:
         raise InputError(
             "weights imagenet",
@@ -314,39 +315,22 @@ def _downloaded(url: str) -> Path:
     if not digest.startswith(promised):
         raise InputError(
             "weights imagenet",
-            f"find a file with the SHA-256 {promised}...",
-            f"{digest[: len(promised)]}..",
-            f"for {path}. It is damaged. Delete it and run again, or {by_hand}.",
+            f"find a file with the SHA-256 {promised}... at {path}",
+            f"{digest[: len(promised)]}...",
+            f"It is damaged. Delete it and run again, or {by_hand}.",
         )
     return path
 
 
-def _fetch(url: str, path: Path, promised: str) -> str:
-    """Download a file that is not there yet and return its SHA-256."""
-    if not path.exists():
-        path.parent.mkdir(parents=True, exist_ok=True)
-        torch.hub.download_url_to_file(url, str(path), promised, progress=False)
-    with path.open("rb") as file:
-        return hashlib.file_digest(file, "sha256").hexdigest()
-
-
 def _reason(error: Exception) -> str:
-    reason = error.reason if isinstance(error, URLError) else error
-    return " ".join(str(reason).split()) or type(error).__name__
+    cause = error.reason if isinstance(error, URLError) else error
+    return " ".join(str(cause).split()) or type(error).__name__
 
 
-# ---------------------------------------------------------------- words
+# ---------------------------------------------------------------- messages
 
 
 def _listed(names: Iterable[str]) -> str:
-    """Name the first few and how many there are, in brackets; nothing for none."""
-    shown = [_shown(name) for name in names]
-    if not shown:
-        return ""
-    rest = f", ... {len(shown)} in all" if len(shown) > SHOWN else ""
-    return f" ({', '.join(shown[:SHOWN])}{rest})"
-
-
-def _shown(name: str) -> str:
-    """Keep a name from a file on one line."""
-    return "".join(c if c.isprintable() else "?" for c in name[:80])
+    """Name the first few and how many more there are, in brackets; nothing for none."""
+    listed = first_few(printable(name[:NAME]) for name in names)
+    return f" ({listed})" if listed else ""

@@ -17,10 +17,10 @@ import torch
 from torch import Tensor
 from torch.nn.functional import grid_sample
 
-from resnext.data.pixels import MEAN, STD
+from resnext.models.architectures import Scale
 from resnext.training.recipe import Augment
 
-Words: TypeAlias = npt.NDArray[np.uint64]
+UInt64s: TypeAlias = npt.NDArray[np.uint64]
 Counts: TypeAlias = npt.NDArray[np.int64]
 
 DEGREES = 20.0  # largest turn, either way
@@ -49,17 +49,17 @@ QUARTER = (
 GOLDEN = np.uint64(0x9E3779B97F4A7C15)
 
 
-def picture_keys(sha256: Sequence[str]) -> Words:
+def picture_keys(sha256: Sequence[str]) -> UInt64s:
     """Give the first 64 bits of each digest: (B,)."""
     return np.array([int(digest[:16], 16) for digest in sha256], dtype=np.uint64)
 
 
-def met_again(keys: Words, times: Counts) -> Words:
+def met_again(keys: UInt64s, times: Counts) -> UInt64s:
     """Give keys of their own to pictures that were met so many times before in the epoch: (B,)."""
     return np.where(times > 0, keys ^ _scramble(times.astype(np.uint64)), keys)
 
 
-def draws(keys: Words, seed: int, epoch: int, count: int) -> Tensor:
+def draws(keys: UInt64s, seed: int, epoch: int, count: int) -> Tensor:
     """Draw numbers of each picture, uniform in [0, 1): float32 (B, count), on the CPU.
 
     They are whole multiples of 2^-24, hence the same on every machine, and the first ones stay
@@ -67,20 +67,20 @@ def draws(keys: Words, seed: int, epoch: int, count: int) -> Tensor:
     """
     state = _scramble(_scramble(np.array([seed], np.uint64)) ^ np.array([epoch], np.uint64))
     streams = _scramble(state ^ keys)[:, None]
-    words = _scramble(streams + np.arange(count, dtype=np.uint64) * GOLDEN)
-    return torch.from_numpy((words >> np.uint64(40)).astype(np.float32) * np.float32(2.0**-24))
+    bits = _scramble(streams + np.arange(count, dtype=np.uint64) * GOLDEN)
+    return torch.from_numpy((bits >> np.uint64(40)).astype(np.float32) * np.float32(2.0**-24))
 
 
-def _scramble(words: Words) -> Words:
+def _scramble(state: UInt64s) -> UInt64s:
     """Step splitmix64 once from each state; a state that counts on by GOLDEN gives its stream.
 
     Source: Steele, Lea and Flood 2014 (doi:10.1145/2660193.2660195); constants of Vigna's
     splitmix64.c.
     """
-    words = words + GOLDEN
-    words = (words ^ (words >> np.uint64(30))) * np.uint64(0xBF58476D1CE4E5B9)
-    words = (words ^ (words >> np.uint64(27))) * np.uint64(0x94D049BB133111EB)
-    return words ^ (words >> np.uint64(31))
+    bits = state + GOLDEN
+    bits = (bits ^ (bits >> np.uint64(30))) * np.uint64(0xBF58476D1CE4E5B9)
+    bits = (bits ^ (bits >> np.uint64(27))) * np.uint64(0x94D049BB133111EB)
+    return bits ^ (bits >> np.uint64(31))
 
 
 def augment(images: Tensor, draws: Tensor, kind: Augment) -> Tensor:
@@ -108,9 +108,9 @@ def to_float(pixels: Tensor) -> Tensor:
     return pixels.permute(0, 3, 1, 2).to(torch.float32).mul_(1 / 255)
 
 
-def normalise(images: Tensor) -> Tensor:
-    """Scale images (B, 3, H, W) in 0..1 by the channel means and deviations of ImageNet."""
-    scale = _beside(torch.tensor((MEAN, STD)), images)  # (2, 3)
+def normalise(images: Tensor, by: Scale) -> Tensor:
+    """Scale images (B, 3, H, W) in 0..1 by means and deviations of their channels."""
+    scale = _on_device(torch.tensor(by), images)  # (2, 3)
     if not images.is_contiguous(memory_format=torch.channels_last):
         return (images - scale[0, :, None, None]).div_(scale[1, :, None, None])
     batch, channels, height, width = images.shape
@@ -122,7 +122,7 @@ def normalise(images: Tensor) -> Tensor:
 
 def _flipped(images: Tensor, draws: Tensor) -> Tensor:
     """Flip some left-right and some top-bottom, exactly."""
-    across, down = _beside(draws[:, :2], images).T[:, :, None, None, None] < 0.5
+    across, down = _on_device(draws[:, :2], images).T[:, :, None, None, None] < 0.5
     images = torch.where(across, images.flip(3), images)
     return torch.where(down, images.flip(2), images)
 
@@ -135,7 +135,7 @@ def _reshaped(images: Tensor, draws: Tensor) -> Tensor:
     enlarged, so that bilinear sampling drops no detail.
     """
     height, width = images.shape[2:]
-    grid = _grid(_beside(_affine(draws, height / width), images), height, width)
+    grid = _grid(_on_device(_affine(draws, height / width), images), height, width)
     return grid_sample(
         images, grid, mode="bilinear", padding_mode="reflection", align_corners=False
     )
@@ -148,10 +148,10 @@ def _affine(draws: Tensor, tall: float) -> Tensor:
     """
     flip_x, flip_y, turn, area, aspect, across, down = draws.unbind(1)
     sign_x, sign_y = (torch.where(flip < 0.5, -1.0, 1.0) for flip in (flip_x, flip_y))
-    angle = math.radians(DEGREES) * _either_way(turn)
+    angle = math.radians(DEGREES) * _centred(turn)
     cos, sin = angle.cos(), angle.sin()
     span_x, span_y = _spans(area, aspect)
-    place_x, place_y = _either_way(across) * (1 - span_x), _either_way(down) * (1 - span_y)
+    place_x, place_y = _centred(across) * (1 - span_x), _centred(down) * (1 - span_y)
     x = (cos * span_x, -tall * sin * span_y, cos * place_x - tall * sin * place_y)
     y = (sin / tall * span_x, cos * span_y, sin / tall * place_x + cos * place_y)
     rows = (sign_x[:, None] * torch.stack(x, 1), sign_y[:, None] * torch.stack(y, 1))
@@ -191,7 +191,7 @@ def _recoloured(images: Tensor, draws: Tensor) -> Tensor:
     All four are linear in a pixel and the mean of its picture, hence one sum. Departs from
     torchvision's, which clamp in between and turn the hue in HSV.
     """
-    mixing = _beside(_mixing(draws), images)
+    mixing = _on_device(_mixing(draws), images)
     own = mixing[0]
     lift = (mixing[1] * images.mean((2, 3))[:, None, :]).sum(2)[:, :, None, None]
     # Product by product: a fused multiply-add would round by the place in the batch, and a matrix
@@ -208,20 +208,20 @@ def _mixing(draws: Tensor) -> Tensor:
     Contrast blends with the mean grey of the picture and saturation with the pixel's own; the hue
     turns what is left of a colour without its grey.
     """
-    brightness, contrast, saturation = 1 + COLOUR * _either_way(draws[:, :3]).T[:, :, None, None]
-    angle = 2 * math.pi * HUE * _either_way(draws[:, 3, None, None])
-    to_grey, quarter = _beside(torch.tensor(((GREY,) * 3, QUARTER)), draws)
+    brightness, contrast, saturation = 1 + COLOUR * _centred(draws[:, :3]).T[:, :, None, None]
+    angle = 2 * math.pi * HUE * _centred(draws[:, 3, None, None])
+    to_grey, quarter = _on_device(torch.tensor(((GREY,) * 3, QUARTER)), draws)
     rest = torch.eye(3, device=draws.device, dtype=draws.dtype) - to_grey
     chroma = saturation * (angle.cos() * rest + angle.sin() * quarter)
     own = brightness * contrast * (to_grey + chroma)
     return torch.stack((own, brightness * (1 - contrast) * to_grey))
 
 
-def _either_way(draws: Tensor) -> Tensor:
+def _centred(draws: Tensor) -> Tensor:
     """Spread 0..1 over -1..1."""
     return 2 * draws - 1
 
 
-def _beside(few: Tensor, images: Tensor) -> Tensor:
+def _on_device(few: Tensor, images: Tensor) -> Tensor:
     """Put a few numbers where the images are, without waiting, as numbers of their kind."""
     return few.to(images.device, images.dtype, non_blocking=images.is_cuda)

@@ -18,8 +18,9 @@ import pandas as pd
 import torch
 from torch import Tensor
 
-from resnext.data.pixels import Pixels, PixelSource, Rows
+from resnext.data.pixels import PixelSource, Rows
 from resnext.device import Compute
+from resnext.models.architectures import MEAN, STD, Scale
 from resnext.training.augmentation import (
     DRAWS,
     augment,
@@ -89,18 +90,24 @@ def times_before(order: Order) -> Order:
 
 
 class Batches:
-    """Give batches of a part on the device.
+    """Give batches of a part on the device, normalised by `scale`.
 
     On CUDA the part's pixels stay there where they fit; else they are copied from pinned memory
     without waiting.
     """
 
     def __init__(
-        self, source: PixelSource, part: Part, compute: Compute, *, kind: Augment, seed: int = 0
+        self,
+        source: PixelSource,
+        part: Part,
+        compute: Compute,
+        *,
+        kind: Augment,
+        seed: int = 0,
+        scale: Scale = (MEAN, STD),
     ) -> None:
-        self.source, self.part, self.compute = source, part, compute
+        self.source, self.part, self.seed, self.scale = source, part, seed, scale
         self.kind: Augment = kind
-        self.seed = seed
         self.keys = picture_keys(part.digests)
         self.labels = torch.from_numpy(part.labels)
         self.device = torch.device(compute.device)
@@ -125,17 +132,17 @@ class Batches:
             drawn = draws(met_again(self.keys[indices], times), self.seed, epoch, DRAWS)
             images = augment(images, drawn, self.kind)
         labels = self.labels[torch.from_numpy(indices)].to(self.device, non_blocking=True)
-        return Batch(normalise(images), labels)
+        return Batch(normalise(images, self.scale), labels)
 
     def _gather(self, indices: npt.NDArray[np.int64]) -> Tensor:
         """Give pixels uint8 (B, S, S, 3), on the device where they are resident."""
         if self.resident is not None:
             return self.resident[torch.from_numpy(indices).to(self.device)]
-        pixels = torch.from_numpy(self._take(self.part.rows[indices]))
+        pixels = self._take(self.part.rows[indices])
         return pixels.pin_memory() if self.device.type == "cuda" else pixels
 
-    def _take(self, rows: Rows) -> Pixels:
-        return np.ascontiguousarray(self.source.take(rows))
+    def _take(self, rows: Rows) -> Tensor:
+        return torch.from_numpy(np.ascontiguousarray(self.source.take(rows)))
 
     def _resident(self) -> Tensor | None:
         """Put the part's pixels on a CUDA device, where they fit beside the training."""
@@ -144,4 +151,4 @@ class Batches:
         free, _ = torch.cuda.mem_get_info(self.device)
         if len(self.part) * self.source.size**2 * 3 > RESIDENT_SHARE * free:
             return None
-        return torch.from_numpy(self._take(self.part.rows)).to(self.device)
+        return self._take(self.part.rows).to(self.device)

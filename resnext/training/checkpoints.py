@@ -13,7 +13,7 @@ import hashlib
 import io
 import math
 import os
-from collections.abc import Callable
+from collections.abc import Callable, Sequence
 from dataclasses import asdict, dataclass, field
 from pathlib import Path
 from typing import Any
@@ -154,38 +154,31 @@ def rank_of(row: EpochRow, recipe: Recipe) -> tuple[float, float]:
     """
     if row.val_accuracy is None or row.val_loss is None:
         return float(row.epoch), 0.0
+    by_accuracy = recipe.metric == "val_accuracy"
+    return (row.val_accuracy, -row.val_loss) if by_accuracy else (-row.val_loss, 0.0)
+
+
+def describe_kept(history: Sequence[EpochRow], recipe: Recipe) -> str:
+    """Say which epoch's weights were kept, and that what chose it is no score."""
+    if recipe.keep == "last" or history[-1].val_loss is None:
+        return f"kept the weights of epoch {len(history)}, the last one"
+    best = max(history, key=lambda row: rank_of(row, recipe))  # the first of equals
+    why = "lowest validation loss" if recipe.metric == "val_loss" else "highest validation accuracy"
     return (
-        (row.val_accuracy, -row.val_loss)
-        if recipe.metric == "val_accuracy"
-        else (-row.val_loss, 0.0)
+        f"kept the weights of epoch {best.epoch} of {len(history)}, which had the {why}. That is a "
+        "choice and no score: the test part gives the score"
     )
-
-
-class _Hashing(io.RawIOBase):
-    """Pass bytes on to a file and hash them on their way."""
-
-    def __init__(self, file: Any) -> None:
-        self.file, self.digest = file, hashlib.sha256()
-
-    def writable(self) -> bool:
-        return True
-
-    def write(self, data: Any) -> int:
-        self.digest.update(data)
-        return int(self.file.write(data))
 
 
 def _write(path: Path, state: dict[str, Any]) -> None:
     """Write a file so that it is there whole or not at all, even after a power cut."""
+    buffer = io.BytesIO()  # torch would hide a full disk behind an error of its own
+    torch.save(state, buffer)
     fresh = path.with_suffix(".new")
     try:
         with fresh.open("wb") as file:
-            hashing = _Hashing(file)
-            try:
-                torch.save(state, hashing)  # type: ignore[arg-type]  # it needs no more than write
-            except RuntimeError as error:  # torch hides a full disk, or a second Ctrl-C, behind it
-                raise error.__context__ or error from None
-            file.write(hashing.digest.digest())
+            file.write(buffer.getbuffer())
+            file.write(hashlib.sha256(buffer.getbuffer()).digest())
             file.flush()
             os.fsync(file.fileno())
         fresh.replace(path)

@@ -1,8 +1,8 @@
 """Every loop over batches: training and prediction.
 
-The loops don't print, log or draw; they tell a `Watcher` what happened. Nothing in them waits
-for the device but where a number is needed by a person, and at the end of an epoch. A training
-that was stopped goes on from its newest checkpoint, to the same bytes.
+The loops don't print, log or draw; they tell callbacks what happened. Nothing in them waits for the
+device but where a number is needed by a person, and at the end of an epoch. A training that was
+stopped goes on from its newest checkpoint, to the same bytes.
 
 The training loss of an epoch is the mean of its batches' means, as in the script that the project
 began as, so that a last, smaller batch weighs as much as the others. The validation loss is the
@@ -13,10 +13,10 @@ from __future__ import annotations
 
 import math
 import time
-from collections.abc import Iterator
+from collections.abc import Iterator, Sequence
 from contextlib import contextmanager
 from datetime import UTC, datetime
-from typing import NamedTuple, Protocol
+from typing import NamedTuple
 
 import numpy as np
 import torch
@@ -24,51 +24,20 @@ from torch import Tensor, nn
 from torch.nn.functional import cross_entropy
 
 from resnext.contracts.errors import TrainingError
+from resnext.contracts.formatting import first_few
 from resnext.data.pixels import PixelSource
 from resnext.device import Compute
+from resnext.models.architectures import MEAN, STD, Scale, find_architecture
 from resnext.training.batches import Batches, Part, count_batches, epoch_order
-from resnext.training.checkpoints import Checkpoints, EpochRow, Progress
+from resnext.training.callback import Callback
+from resnext.training.checkpoints import Checkpoints, EpochRow, Progress, describe_kept
 from resnext.training.recipe import Recipe
 from resnext.training.schedule import learning_rate
-from resnext.training.step import MEMORY_FORMATS, Step, autocast, class_weights
+from resnext.training.step import Step, autocast, class_weights, in_format, move_model
 
 CHECKPOINT_EVERY = 300.0  # seconds, besides the end of each epoch
 LOOK_EVERY = 50  # steps between two looks for a loss that is not finite, off the CPU
-NAMED = 5  # files of a batch that are named in a message
 BATCH = 32  # pictures predicted at once
-
-
-class Watcher(Protocol):
-    """Told by the loops what happens, and asked whether to stop."""
-
-    def on_start(self, total_steps: int, steps_per_epoch: int, done: int) -> None:
-        """Step `done`, from 0, of `total_steps` comes next."""
-
-    def on_step(self, step: int, images: int, loss: Tensor) -> None:
-        """Step `step`, from 1, is under way: `images` pictures, `loss` still on the device."""
-
-    def on_epoch(self, row: EpochRow) -> None:
-        """An epoch is over."""
-
-    def wants_to_stop(self) -> bool:
-        """Tell whether to save a checkpoint and stop, by KeyboardInterrupt."""
-
-
-class Unwatched:
-    """A watcher that does nothing."""
-
-    def on_start(self, total_steps: int, steps_per_epoch: int, done: int) -> None:
-        """Pass over it."""
-
-    def on_step(self, step: int, images: int, loss: Tensor) -> None:
-        """Pass over it."""
-
-    def on_epoch(self, row: EpochRow) -> None:
-        """Pass over it."""
-
-    def wants_to_stop(self) -> bool:
-        """Go on."""
-        return False
 
 
 class Fitted(NamedTuple):
@@ -78,20 +47,33 @@ class Fitted(NamedTuple):
     weights: dict[str, Tensor]
 
 
-def fit(
+@torch.inference_mode()
+def predict(
     model: nn.Module,
     source: PixelSource,
-    train: Part,
-    val: Part,
-    recipe: Recipe,
+    part: Part,
     compute: Compute,
     *,
-    classes: int,
-    as_the_script: bool = False,
-    watcher: Watcher | None = None,
-    checkpoints: Checkpoints | None = None,
-) -> Fitted:
-    """Train a network.
+    scale: Scale = (MEAN, STD),
+    batch_size: int = BATCH,
+) -> Tensor:
+    """Give class log-probabilities (N, C), float64 on the CPU, a row a picture; (0, 0) for none.
+
+    Images are normalised by `scale`.
+
+    Raises:
+        InputError: a picture changed since it was scanned.
+    """
+    if not len(part):
+        return torch.empty(0, 0, dtype=torch.float64)
+    move_model(model, compute)
+    batches = Batches(source, part, compute, kind="none", scale=scale)
+    logits = _logits(model, batches, compute, batch_size)
+    return torch.log_softmax(logits.double().cpu(), dim=1)
+
+
+class Training:
+    """Train a network; `fit` does it.
 
     Args:
         model: The network, with its first weights.
@@ -102,49 +84,9 @@ def fit(
         compute: Where and how to compute; `resnext.device.apply` must have been called.
         classes: How many there are.
         as_the_script: Take the mean of the batches' means for the validation loss too.
-        watcher: Told what happens.
+        callbacks: Told what happens, in this order.
         checkpoints: Where the state is kept, and found again after a stop.
-
-    Returns:
-        The history, and the weights to keep: those of the best epoch by the recipe's metric, or
-        of the last one where the recipe says so; averaged ones where it averages.
-
-    Raises:
-        TrainingError: a loss is not finite.
-        InputError: a picture changed since it was scanned.
-        KeyboardInterrupt: the watcher wanted to stop; a checkpoint was saved.
     """
-    devices = [torch.device(compute.device)] if compute.device == "cuda" else []
-    with torch.random.fork_rng(devices=devices):
-        training = _Training(
-            model, source, train, val, recipe, compute, classes, watcher or Unwatched(),
-            as_the_script=as_the_script,
-        )  # fmt: skip
-        return training.run(checkpoints or Checkpoints(None))
-
-
-@torch.inference_mode()
-def predict(
-    model: nn.Module,
-    source: PixelSource,
-    part: Part,
-    compute: Compute,
-    *,
-    batch_size: int = BATCH,
-) -> Tensor:
-    """Give class log-probabilities (N, C), float64 on the CPU, a row a picture; (0, 0) for none.
-
-    Raises:
-        InputError: a picture changed since it was scanned.
-    """
-    if not len(part):
-        return torch.empty(0, 0, dtype=torch.float64)
-    logits = _logits(model, Batches(source, part, compute, kind="none"), compute, batch_size)
-    return torch.log_softmax(logits.double().cpu(), dim=1)
-
-
-class _Training:
-    """Hold what a training needs from one step to the next."""
 
     def __init__(
         self,
@@ -154,77 +96,102 @@ class _Training:
         val: Part,
         recipe: Recipe,
         compute: Compute,
-        classes: int,
-        watcher: Watcher,
         *,
-        as_the_script: bool,
+        classes: int,
+        as_the_script: bool = False,
+        callbacks: Sequence[Callback] = (),
+        checkpoints: Checkpoints | None = None,
     ) -> None:
-        self.model = model.to(
-            device=torch.device(compute.device),
-            memory_format=MEMORY_FORMATS[compute.memory_format],
-        )  # type: ignore[call-overload]
+        self.model = move_model(model, compute)
         if compute.compiled:
             self.model.compile()
-        self.train, self.recipe, self.compute, self.watcher = train, recipe, compute, watcher
-        self.batches = Batches(source, train, compute, kind=recipe.augment, seed=recipe.seed)
-        self.held_out = Batches(source, val, compute, kind="none")
+        self.train, self.recipe, self.compute, self.callbacks = train, recipe, compute, callbacks
+        self.checkpoints = checkpoints or Checkpoints(None)
+        scale = find_architecture(recipe.arch).scale
+        self.batches = Batches(
+            source, train, compute, kind=recipe.augment, seed=recipe.seed, scale=scale
+        )
+        self.held_out = Batches(source, val, compute, kind="none", scale=scale)
         self.loss_size = recipe.batch_size if as_the_script else max(1, len(val))
         weights = class_weights(train.labels, classes, recipe)
         self.step = Step(self.model, recipe, compute, weights, classes)
         self.per_epoch = count_batches(len(train), recipe)
         self.total = recipe.epochs * self.per_epoch
         self.progress = Progress(torch.device(compute.device))
-        self.saved_at = time.monotonic()
+        self.saved_at = self.counted_at = time.monotonic()
 
-    def run(self, checkpoints: Checkpoints) -> Fitted:
-        """Train to the end, from the newest checkpoint if there is one."""
-        checkpoints.restore(self.progress, self.model, self.step)
-        self.watcher.on_start(self.total, self.per_epoch, self.progress.step)
-        while self.progress.epoch < self.recipe.epochs and not self._has_stalled():
-            self._epoch(checkpoints)
-        return Fitted(self.progress.history, self.progress.kept)
+    def fit(self) -> Fitted:
+        """Train to the end, from the newest checkpoint if there is one.
 
-    def _epoch(self, checkpoints: Checkpoints) -> None:
+        Gives the history, and the weights to keep: those of the best epoch by the recipe's metric,
+        or of the last one where the recipe says so; averaged ones where it averages.
+
+        Raises:
+            TrainingError: a loss is not finite.
+            InputError: a picture changed since it was scanned.
+            KeyboardInterrupt: a callback wanted to stop; a checkpoint was saved.
+        """
+        progress, recipe, result = self.progress, self.recipe, None
+        devices = [progress.device] if self.compute.device == "cuda" else []
+        with torch.random.fork_rng(devices=devices):
+            self.checkpoints.restore(progress, self.model, self.step)
+            try:
+                for callback in self.callbacks:
+                    callback.on_start(self.total, self.per_epoch, progress.step)
+                while progress.epoch < recipe.epochs and not 0 < recipe.patience <= progress.waited:
+                    self._epoch()
+                result = describe_kept(progress.history, recipe)
+            finally:
+                for callback in self.callbacks:
+                    callback.on_end(result)
+        return Fitted(progress.history, progress.kept)
+
+    def _epoch(self) -> None:
         progress = self.progress
         self.step.freeze(progress.epoch < self.recipe.freeze_epochs)
         order = epoch_order(self.train.labels, self.recipe, progress.epoch)
-        started = time.monotonic()
+        self.counted_at = time.monotonic()
         for batch in self.batches.run(order, progress.epoch, progress.batch):
             progress.lr = learning_rate(progress.step, self.total, self.per_epoch, self.recipe)
             loss, right = self.step(batch, progress.lr, progress.step)
             progress.note(loss, right, len(batch.labels))
-            self.watcher.on_step(progress.step, len(batch.labels), loss)
-            self._between_steps(checkpoints, started)
-        progress.seconds += time.monotonic() - started
+            for callback in self.callbacks:
+                callback.on_step(progress.step, len(batch.labels), loss)
+            self._between_steps()
+        self._count_seconds()
         self._require_finite()
         self._end_epoch()
-        checkpoints.save(progress, self.model, self.step)
-        self.saved_at = time.monotonic()
+        self._save()
 
-    def _between_steps(self, checkpoints: Checkpoints, started: float) -> None:
+    def _between_steps(self) -> None:
         """Look for trouble now and then, and save where it is time or asked for."""
         every = 1 if self.compute.device == "cpu" else LOOK_EVERY
-        if self.progress.step % every == 0:
+        stopping = any(callback.wants_to_stop() for callback in self.callbacks)
+        saving = stopping or time.monotonic() - self.saved_at >= CHECKPOINT_EVERY
+        if saving or self.progress.step % every == 0:
             self._require_finite()
-        stopping = self.watcher.wants_to_stop()
-        if not stopping and time.monotonic() - self.saved_at < CHECKPOINT_EVERY:
-            return
-        self._require_finite()
-        before = self.progress.seconds
-        self.progress.seconds += time.monotonic() - started
-        checkpoints.save(self.progress, self.model, self.step)
-        self.progress.seconds = before
-        self.saved_at = time.monotonic()
+        if saving:
+            self._count_seconds()
+            self._save()
         if stopping:
             raise KeyboardInterrupt
+
+    def _count_seconds(self) -> None:
+        now = time.monotonic()
+        self.progress.seconds += now - self.counted_at
+        self.counted_at = now
+
+    def _save(self) -> None:
+        self.checkpoints.save(self.progress, self.model, self.step)
+        self.saved_at = time.monotonic()
 
     def _end_epoch(self) -> None:
         """Measure the validation part, write the epoch down and keep its weights if best."""
         with self._averaged_weights():
-            val_loss, val_accuracy = self._validate()
-            row = self._row(val_loss, val_accuracy)
+            row = self._row(*self._validate())
             self.progress.end_epoch(row, self.model, self.recipe)
-        self.watcher.on_epoch(row)
+        for callback in self.callbacks:
+            callback.on_epoch(row)
 
     @contextmanager
     def _averaged_weights(self) -> Iterator[None]:
@@ -266,9 +233,6 @@ class _Training:
             raise self._not_finite("validation", loss, self.progress.step - 1, [])
         return loss, int((logits.argmax(1) == labels).sum()) / len(labels)
 
-    def _has_stalled(self) -> bool:
-        return 0 < self.recipe.patience <= self.progress.waited
-
     def _require_finite(self) -> None:
         """Raise a TrainingError that names the first step with a loss that is not finite."""
         if (step := int(self.progress.bad_step)) < 0:
@@ -280,8 +244,7 @@ class _Training:
 
     def _not_finite(self, name: str, loss: float, step: int, files: list[str]) -> TrainingError:
         lr = learning_rate(min(step, self.total - 1), self.total, self.per_epoch, self.recipe)
-        named = ", ".join(files[:NAMED]) + (f" ({len(files)} in all)" if files[NAMED:] else "")
-        batch = f" The batch held {named}." if files else ""
+        batch = f" The batch held {first_few(files)}." if files else ""
         return TrainingError(
             f"The {name} loss must stay finite, got {loss} at step {step + 1} (epoch "
             f"{step // self.per_epoch + 1}) at learning rate {lr:g}.{batch} Lower --lr, clip the "
@@ -292,13 +255,11 @@ class _Training:
 @torch.inference_mode()
 def _logits(model: nn.Module, batches: Batches, compute: Compute, batch_size: int) -> Tensor:
     """Give logits (N, C) in float32 on the device, in the part's order."""
-    layout = MEMORY_FORMATS[compute.memory_format]
-    model.to(device=torch.device(compute.device), memory_format=layout)  # type: ignore[call-overload]
     model.eval()
     cuts = range(batch_size, len(batches.part), batch_size)
     order = np.split(np.arange(len(batches.part)), list(cuts))
     found = []
     for images, _ in batches.run(order):
         with autocast(compute):
-            found.append(model(images.contiguous(memory_format=layout)).float())
+            found.append(model(in_format(images, compute)).float())
     return torch.cat(found)

@@ -12,10 +12,10 @@ import torch
 
 from resnext.contracts.errors import TrainingError
 from resnext.device import Compute
-from resnext.models import architectures as zoo
+from resnext.models.architectures import build
 from resnext.training.batches import Batch
 from resnext.training.recipe import Recipe
-from resnext.training.step import MEMORY_FORMATS, Step
+from resnext.training.step import Step, move_model
 
 
 def parts_that_fit(recipe: Recipe, classes: int, compute: Compute) -> int:
@@ -40,22 +40,20 @@ def _fits(recipe: Recipe, classes: int, compute: Compute) -> bool:
     """Take a step and tell whether the memory sufficed; leave nothing behind."""
     try:
         _step(recipe, classes, compute)
+        return True
     except torch.OutOfMemoryError:
-        fits = False
-    else:
-        fits = True
-    gc.collect()
-    if compute.device == "cuda":
-        torch.cuda.empty_cache()
-    return fits
+        return False
+    finally:
+        gc.collect()
+        if compute.device == "cuda":
+            torch.cuda.empty_cache()
 
 
 def _step(recipe: Recipe, classes: int, compute: Compute) -> None:
     """Take one training step on a blank batch, with all that a training keeps beside it."""
     device = torch.device(compute.device)
     with torch.random.fork_rng(devices=[device] if device.type == "cuda" else []):
-        model = zoo.build(recipe.arch, classes)
-        model.to(device=device, memory_format=MEMORY_FORMATS[compute.memory_format])  # type: ignore[call-overload]
+        model = move_model(build(recipe.arch, classes), compute)
         step = Step(model, recipe, compute, None, classes)
         side = recipe.image_size
         images = torch.zeros(recipe.batch_size, 3, side, side, device=device)

@@ -8,10 +8,17 @@ from typing import Annotated, Literal
 from pydantic import BaseModel, ConfigDict, Field, field_validator, model_validator
 
 from resnext.contracts.errors import InputError
-from resnext.models import architectures as zoo
+from resnext.models.architectures import (
+    ARCHITECTURES,
+    find_architecture,
+    imagenet_name,
+    on_imagenet,
+)
 
 # From here on a channel of the last layer has more than one value for a single picture.
 SMALLEST_FOR_ONE = 64
+
+DEFAULT = next(iter(ARCHITECTURES.values()))
 
 Optimizer = Literal["adamw", "adam", "sgd"]
 Schedule = Literal["cosine", "one-cycle", "step", "constant"]
@@ -27,17 +34,17 @@ class Recipe(BaseModel):
 
     model_config = ConfigDict(frozen=True, extra="forbid")
 
-    arch: str = Field(
-        "resnext50_32x4d", description=f"architecture: {', '.join(zoo.ARCHITECTURES)}"
-    )
+    arch: str = Field(DEFAULT.name, description=f"architecture: {', '.join(ARCHITECTURES)}")
     weights: str = Field(
         "none",
-        description="weights to start from: none (random), imagenet (torchvision's own), "
-        "or a .safetensors, .pth or .pt FILE from this program, torchvision or timm",
+        description="weights to start from: none (random), imagenet (torchvision's own, "
+        f"{DEFAULT.licence}, for {' or '.join(on_imagenet())}), or a .safetensors, .pth or .pt "
+        "FILE from this program, torchvision or timm",
     )
     image_size: int = Field(
-        224, ge=32, le=1024, description="width and height that the network sees, in pixels"
-    )
+        DEFAULT.input_size, ge=32, le=1024,
+        description="width and height that the network sees, in pixels",
+    )  # fmt: skip
     epochs: int = Field(30, ge=1, le=10_000, description="passes over the training pictures")
     batch_size: int = Field(32, ge=1, le=4096, description="pictures a step")
     lr: Annotated[
@@ -119,17 +126,11 @@ class Recipe(BaseModel):
 
     @model_validator(mode="after")
     def _imagenets_weights_are_published(self) -> "Recipe":
-        if self.weights == "imagenet" and self.arch not in zoo.ON_IMAGENET:
-            raise InputError(
-                "weights imagenet",
-                f"go with `arch` {' or '.join(zoo.ON_IMAGENET)}",
-                self.arch,
-                "There are no such weights. Use `weights` none or another `arch`.",
-            )
+        if self.weights == "imagenet":
+            imagenet_name(self.arch)
         return self
 
     @field_validator("arch")
     @classmethod
     def _known(cls, name: str) -> str:
-        zoo.check(name)
-        return name
+        return find_architecture(name).name

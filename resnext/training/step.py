@@ -6,7 +6,6 @@ torchvision's.
 
 from __future__ import annotations
 
-from collections.abc import Iterator
 from contextlib import AbstractContextManager
 
 import numpy as np
@@ -16,7 +15,7 @@ from torch import Tensor, nn
 from torch.nn.functional import cross_entropy
 
 from resnext.device import Compute
-from resnext.models.weights import HEAD
+from resnext.models.architectures import find_architecture
 from resnext.training.batches import Batch
 from resnext.training.recipe import Recipe
 from resnext.training.schedule import ema_decay
@@ -27,6 +26,19 @@ MEMORY_FORMATS = {
 }
 
 
+def move_model(model: nn.Module, compute: Compute) -> nn.Module:
+    """Move a network to the device, in the memory format that is planned."""
+    layout = MEMORY_FORMATS[compute.memory_format]
+    device = torch.device(compute.device)
+    moved: nn.Module = model.to(device=device, memory_format=layout)  # type: ignore[call-overload]
+    return moved
+
+
+def in_format(images: Tensor, compute: Compute) -> Tensor:
+    """Give images (B, 3, H, W) in the memory format that the network has."""
+    return images.contiguous(memory_format=MEMORY_FORMATS[compute.memory_format])
+
+
 def build_optimizer(model: nn.Module, recipe: Recipe, compute: Compute) -> torch.optim.Optimizer:
     """Build the recipe's optimizer, fused where the device has that.
 
@@ -35,10 +47,11 @@ def build_optimizer(model: nn.Module, recipe: Recipe, compute: Compute) -> torch
 
     Source: He et al. 2019, arXiv:1812.01187, section 3.1 ("no bias decay").
     """
+    architecture = find_architecture(recipe.arch)
     kinds: dict[tuple[float, float], list[nn.Parameter]] = {}
     for name, parameter in model.named_parameters():
         decay = recipe.weight_decay if parameter.ndim > 1 else 0.0
-        share = recipe.head_lr if name.startswith(HEAD) else 1.0
+        share = recipe.head_lr if architecture.in_head(name) else 1.0
         kinds.setdefault((decay, share), []).append(parameter)
     groups = [
         {"params": parameters, "weight_decay": decay, "share": share}
@@ -63,8 +76,9 @@ def quieten_head(model: nn.Module, recipe: Recipe) -> None:
     Source: Yang and Hu 2021, arXiv:2011.14522, and Yang et al. 2022, arXiv:2203.03466 (the output
     layer in the maximal update parametrisation).
     """
+    architecture = find_architecture(recipe.arch)
     for name, parameter in model.named_parameters():
-        if name.startswith(HEAD):
+        if architecture.in_head(name):
             parameter.mul_(min(1.0, recipe.head_lr))
 
 
@@ -117,50 +131,37 @@ class Step:
 
     def freeze(self, frozen: bool) -> None:
         """Train the last layer alone, the rest as in evaluation; or train everything."""
-        self.model.train()
-        for name, parameter in self.model.named_parameters():
-            parameter.requires_grad_(not frozen or name.startswith(HEAD))
+        self.model.train(not frozen).requires_grad_(not frozen)
         if frozen:
-            for name, module in self.model.named_children():
-                if not f"{name}.".startswith(HEAD):
-                    module.eval()
+            head = find_architecture(self.recipe.arch).head
+            self.model.get_submodule(head).train().requires_grad_()
 
     def _gradients(self, images: Tensor, targets: Tensor) -> tuple[Tensor, Tensor]:
         """Add up the gradients of a batch, computed in parts."""
-        total = self._total(targets)
+        total: Tensor | int = len(targets)
+        if self.weights is not None and targets.ndim == 1:
+            total = self.weights[targets].sum()  # as torch's mean has it
+        size = -(-len(images) // self.recipe.accumulate)
         losses, right = [], []
-        for part_images, part_targets in self._parts(images, targets):
+        parts = zip(torch.split(images, size), torch.split(targets, size), strict=True)
+        for part_images, part_targets in parts:
             with autocast(self.compute):
-                logits = self.model(part_images)  # (B, C)
-                loss = self._summed(logits, part_targets) / total
+                logits = self.model(in_format(part_images, self.compute))  # (B, C)
+                loss = (
+                    cross_entropy(
+                        logits,
+                        part_targets,
+                        weight=self.weights,
+                        label_smoothing=self.recipe.label_smoothing,
+                        reduction="sum",
+                    )
+                    / total
+                )
             loss.backward()  # type: ignore[no-untyped-call]
             labels = part_targets if part_targets.ndim == 1 else part_targets.argmax(1)
             losses.append(loss.detach())
             right.append((logits.detach().argmax(1) == labels).sum())
         return torch.stack(losses).sum(), torch.stack(right).sum()
-
-    def _parts(self, images: Tensor, targets: Tensor) -> Iterator[tuple[Tensor, Tensor]]:
-        """Cut a batch into parts, channels last where the network is."""
-        layout = MEMORY_FORMATS[self.compute.memory_format]
-        size = -(-len(images) // self.recipe.accumulate)
-        for start in range(0, len(images), size):
-            part = images[start : start + size].contiguous(memory_format=layout)
-            yield part, targets[start : start + size]
-
-    def _summed(self, logits: Tensor, targets: Tensor) -> Tensor:
-        return cross_entropy(
-            logits,
-            targets,
-            weight=self.weights,
-            label_smoothing=self.recipe.label_smoothing,
-            reduction="sum",
-        )
-
-    def _total(self, targets: Tensor) -> Tensor | int:
-        """Give what a sum of losses is divided by to give torch's mean."""
-        if self.weights is None or targets.ndim > 1:
-            return len(targets)
-        return self.weights[targets].sum()
 
     def _average(self, step: int) -> None:
         """Move the averaged weights towards the present ones; counts are taken over."""

@@ -12,16 +12,16 @@ from resnext import device
 from resnext.contracts.errors import InputError
 from resnext.contracts.tables import read_split_pictures, write_table
 from resnext.data.decoding.levels import Levels
-from resnext.data.pixels import MEAN, STD, PackedPixels, PixelSource
+from resnext.data.pixels import PackedPixels, PixelSource
 from resnext.device import Compute
-from resnext.models import architectures as zoo
-from resnext.models.card import ModelCard
-from resnext.models.model_file import save_model
+from resnext.models.architectures import build, find_architecture
+from resnext.models.model_file import ModelCard, save_model
 from resnext.models.resnext import zero_residual_branches
 from resnext.models.weights import load_pretrained
 from resnext.training import engine
 from resnext.training.batches import Part
-from resnext.training.checkpoints import Checkpoints, EpochRow, rank_of
+from resnext.training.callback import Callback
+from resnext.training.checkpoints import Checkpoints
 from resnext.training.recipe import SMALLEST_FOR_ONE, Recipe
 from resnext.training.step import quieten_head
 
@@ -75,7 +75,7 @@ def start_model(
     device.apply(compute)
     with torch.random.fork_rng(devices=[]):
         torch.manual_seed(recipe.seed)
-        model = zoo.build(recipe.arch, len(classes))
+        model = build(recipe.arch, len(classes))
     if recipe.zero_init_residual:
         zero_residual_branches(model)
     quieten_head(model, recipe)
@@ -105,7 +105,7 @@ def train(
     recipe: Recipe,
     compute: Compute,
     *,
-    watcher: engine.Watcher | None = None,
+    callbacks: Sequence[Callback] = (),
     checkpoints: Checkpoints | None = None,
 ) -> engine.Fitted:
     """Train on the train part, watching the val part.
@@ -116,12 +116,12 @@ def train(
     Raises:
         TrainingError: a loss is not finite.
         InputError: the recipe does not go with the parts.
-        KeyboardInterrupt: the watcher wanted to stop; a checkpoint was saved.
+        KeyboardInterrupt: a callback wanted to stop; a checkpoint was saved.
     """
     _require_trainable(parts, recipe)
     if not len(parts.val):
         recipe = recipe.model_copy(update={"keep": "last"})
-    return engine.fit(
+    return engine.Training(
         model,
         source,
         parts.train,
@@ -130,21 +130,9 @@ def train(
         compute,
         classes=len(parts.classes),
         as_the_script=not len(parts.val),
-        watcher=watcher,
+        callbacks=callbacks,
         checkpoints=checkpoints,
-    )
-
-
-def describe_kept(history: Sequence[EpochRow], parts: Parts, recipe: Recipe) -> str:
-    """Say which epoch's weights were kept, and that what chose it is no score."""
-    if recipe.keep == "last" or not len(parts.val):
-        return f"kept the weights of epoch {len(history)}, the last one"
-    best = max(history, key=lambda row: rank_of(row, recipe))  # the first of equals
-    why = "lowest validation loss" if recipe.metric == "val_loss" else "highest validation accuracy"
-    return (
-        f"kept the weights of epoch {best.epoch} of {len(history)}, which had the {why}. That is a "
-        "choice and no score: the test part gives the score"
-    )
+    ).fit()
 
 
 def _require_trainable(parts: Parts, recipe: Recipe) -> None:
@@ -178,12 +166,13 @@ def write_result(
     Raises:
         OSError: a file can't be written.
     """
+    architecture = find_architecture(recipe.arch)
     card = ModelCard(
         classes=tuple(classes),
         architecture=recipe.arch,
         image_size=recipe.image_size,
-        mean=MEAN,
-        std=STD,
+        mean=architecture.mean,
+        std=architecture.std,
         levels=levels,
     )
     save_model(folder / "model.safetensors", trained.weights, card)

@@ -17,7 +17,7 @@ from pathlib import Path
 from typing import Any, Concatenate, Generic, ParamSpec, get_args
 
 from resnext.contracts.errors import InputError
-from tasks.callbacks.watch import StoppedError
+from tasks.callbacks.interrupts import StoppedError
 from tasks.orchestrator import NO_CACHE, Cancelled, Completed, Failed, State, Task, task
 from tasks.stage.artifact import Artifact, Reads, Runtime, Work
 from tasks.stage.key import cache_key, digest_of

@@ -4,10 +4,10 @@
 
 First table: `resnext38_32x4d` with native grouped convolutions against the same network with 32
 convolutions a layer. Second: `resnext50_32x4d` against torchvision's, each in its better memory
-format. Third: both memory formats for every architecture and size; `MEMORY_FORMATS` in
-`resnext/device.py` is filled from it, by the training rate in the mean over the sizes. Fourth: a
-training step compiled by `torch.compile`, in the better format, and how long its first call takes;
-`COMPILED` is filled from it. It needs a C++ compiler.
+format. Third: both memory formats for every architecture and size; `cpu_format` in
+`resnext/models/architectures.py` is filled from it, by the training rate in the mean over the
+sizes. Fourth: a training step compiled by `torch.compile`, in the better format, and how long its
+first call takes. It needs a C++ compiler.
 
 The variants of one comparison take turns (A B A B ...), so that what else the machine does meets
 all of them. Rates are medians over the rounds, ratios medians over the ratios of each round.
@@ -24,7 +24,7 @@ import torch
 import torchvision
 from torch import Tensor, nn
 
-from resnext.device import COMPILED, MEMORY_FORMATS, count_cpus
+from resnext.device import count_cpus
 from resnext.models.architectures import ARCHITECTURES, build
 from tests.benchmarks.grouped_loop import build_loop
 from tests.benchmarks.measuring import describe_machine, render, seconds_of
@@ -185,7 +185,7 @@ def render_comparison(
 
 
 def render_formats(speeds: dict[str, list[Speed]]) -> str:
-    """Render channels_last against contiguous, and the format that `resnext.device` has."""
+    """Render channels_last against contiguous, and the format that the record has."""
     rows = [
         [
             architecture,
@@ -193,13 +193,13 @@ def render_formats(speeds: dict[str, list[Speed]]) -> str:
             f"{speed.size} px",
             *(f"{median(rates[f'{architecture}/{name}']):.1f}" for name in FORMATS),
             f"{ratio(rates, f'{architecture}/channels_last', f'{architecture}/contiguous'):.2f}",
-            MEMORY_FORMATS["cpu", architecture],
+            ARCHITECTURES[architecture].cpu_format,
         ]
         for architecture, measured in speeds.items()
         for speed in measured
         for kind, rates in (("train", speed.train), ("infer", speed.infer))
     ]
-    return render(["architecture", "step", "size", *FORMATS, "ratio", "device.py has"], rows)
+    return render(["architecture", "step", "size", *FORMATS, "ratio", "record has"], rows)
 
 
 def measure_compiled(loads: dict[str, Load]) -> str:
@@ -207,7 +207,7 @@ def measure_compiled(loads: dict[str, Load]) -> str:
     rows = []
     for architecture, load in loads.items():
         size = sorted(load.batches)[len(load.batches) // 2]
-        batch, layout = load.batches[size], MEMORY_FORMATS["cpu", architecture]
+        batch, layout = load.batches[size], ARCHITECTURES[architecture].cpu_format
         torch.compiler.reset()
         steps = {
             name: prepare(build(architecture, CLASSES), layout, size, batch, compiled=compiled)[0]
@@ -217,10 +217,9 @@ def measure_compiled(loads: dict[str, Load]) -> str:
         rates = alternate(steps, batch, load.rounds)
         plain, compiled = (median(rates[name]) for name in steps)
         gain = ratio(rates, "compiled", "plain")
-        has = "compiled" if ("cpu", architecture) in COMPILED else "not compiled"
         cells = [f"{plain:.1f}", f"{compiled:.1f}", f"{gain:.2f}", f"{first:.0f} s"]
-        rows.append([architecture, f"{size} px", *cells, has])
-    head = ["architecture", "size", "plain", "compiled", "ratio", "first step", "device.py has"]
+        rows.append([architecture, f"{size} px", *cells])
+    head = ["architecture", "size", "plain", "compiled", "ratio", "first step"]
     return render(head, rows)
 
 

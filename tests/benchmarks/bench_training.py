@@ -27,9 +27,9 @@ from torchvision.transforms import v2
 
 from resnext import device
 from resnext.data.manifest.scan import scan
-from resnext.data.pixels import MEAN, STD, PackedPixels, Picture, pack
+from resnext.data.pixels import PackedPixels, Picture, pack
 from resnext.device import Compute
-from resnext.models.architectures import build
+from resnext.models.architectures import MEAN, STD, build
 from resnext.training import engine
 from resnext.training.augmentation import ASPECTS, COLOUR, DEGREES, HUE, SMALLEST_AREA
 from resnext.training.batches import Batches, Part, epoch_order
@@ -211,10 +211,10 @@ def engine_epoch(
 ) -> None:
     """Train an epoch with a checkpoint, and measure the same pictures as the script does."""
     part = pictures.part
-    engine.fit(
+    engine.Training(
         model, pictures.source, part, part, recipe, compute, classes=CLASSES,
         checkpoints=Checkpoints(folder),
-    )  # fmt: skip
+    ).fit()  # fmt: skip
     for file in folder.iterdir():  # the next round starts anew
         file.unlink()
 

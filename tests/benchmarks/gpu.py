@@ -39,7 +39,7 @@ from resnext.models.architectures import build
 from resnext.training import engine
 from resnext.training.batches import Batch, Batches, epoch_order
 from resnext.training.recipe import Recipe
-from resnext.training.step import MEMORY_FORMATS, Step, autocast
+from resnext.training.step import Step, autocast, in_format, move_model
 from tests.benchmarks.bench_training import Pictures, eval_steps, prepare, train_steps
 from tests.benchmarks.measuring import describe_machine, render
 
@@ -61,11 +61,6 @@ class Setting:
     def device(self) -> torch.device:
         """Where it is computed."""
         return torch.device(self.compute.device)
-
-    def place(self, model: nn.Module) -> nn.Module:
-        """Put a network on the device in the memory format that is measured."""
-        layout = MEMORY_FORMATS[self.compute.memory_format]
-        return model.to(device=self.device, memory_format=layout)  # type: ignore[call-overload,no-any-return]
 
 
 def main() -> None:
@@ -156,20 +151,20 @@ def fresh(whose: str, setting: Setting) -> nn.Module:
     """Build a network with fresh weights."""
     arch = setting.recipe.arch
     if whose == "ours":
-        return setting.place(build(arch, CLASSES))
+        return move_model(build(arch, CLASSES), setting.compute)
     if whose == "timm":
-        return setting.place(timm.create_model(arch, num_classes=CLASSES))
-    return setting.place(torchvision.models.get_model(arch, num_classes=CLASSES))
+        return move_model(timm.create_model(arch, num_classes=CLASSES), setting.compute)
+    return move_model(torchvision.models.get_model(arch, num_classes=CLASSES), setting.compute)
 
 
 def engine_epoch(setting: Setting, model: nn.Module) -> None:
     """Train an epoch with the engine."""
     part = setting.pictures.part
     nothing = type(part)(part.rows[:0], part.labels[:0], [], [])
-    engine.fit(
+    engine.Training(
         model, setting.pictures.source, part, nothing,
         setting.recipe.model_copy(update={"keep": "last"}), setting.compute, classes=CLASSES,
-    )  # fmt: skip
+    ).fit()  # fmt: skip
 
 
 def reference_loader(setting: Setting) -> DataLoader[tuple[Tensor, Tensor]]:
@@ -195,7 +190,7 @@ def reference_epoch(
     losses = 0.0
     for images, labels in loader:
         images = images.to(setting.device, non_blocking=True)
-        images = images.contiguous(memory_format=MEMORY_FORMATS[setting.compute.memory_format])
+        images = in_format(images, setting.compute)
         labels = labels.to(setting.device, non_blocking=True)
         with autocast(setting.compute):
             loss = criterion(model(images), labels)

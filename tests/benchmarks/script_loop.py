@@ -12,7 +12,7 @@ from torch.utils.data import DataLoader
 from torchvision.datasets import ImageFolder
 from torchvision.transforms import Compose, Normalize, Resize, ToTensor
 
-from resnext.data.pixels import MEAN, STD
+from resnext.models.architectures import MEAN, STD
 
 Loader = DataLoader[tuple[Tensor, Tensor]]
 EVAL_STEPS = (ToTensor(), Normalize(MEAN, STD))

@@ -190,7 +190,7 @@ def test_another_rate_trains_anew_on_the_same_split(project: Project) -> None:
 
 
 def test_a_comment_in_the_engine_changes_nothing(project: Project) -> None:
-    with (project.code / "resnext" / "engine.py").open("a") as engine:
+    with (project.code / "resnext" / "training" / "engine.py").open("a") as engine:
         engine.write("\n# a comment\n")
     assert computed(project.run()) == {"scan"}
 

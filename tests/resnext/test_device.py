@@ -99,7 +99,7 @@ def test_an_unknown_device_is_answered_with_the_known_ones() -> None:
 @pytest.mark.parametrize("name", ARCHITECTURES)
 def test_every_architecture_has_a_measured_memory_format_on_a_cpu(name: str) -> None:
     plan = plan_compute("cpu", name, False)
-    assert plan.memory_format == device.MEMORY_FORMATS["cpu", name]
+    assert plan.memory_format == ARCHITECTURES[name].cpu_format
 
 
 def test_an_unmeasured_architecture_gets_the_fall_back_of_its_device(
@@ -188,7 +188,7 @@ def test_without_torch_there_is_no_cuda_build(monkeypatch: pytest.MonkeyPatch) -
 def test_planning_and_checking_names_import_no_torch() -> None:
     code = (
         "import sys, resnext.device, resnext.models.architectures\n"
-        "resnext.models.architectures.check('resnext50_32x4d')\n"
+        "resnext.models.architectures.find_architecture('resnext50_32x4d')\n"
         "plan = resnext.device.plan_compute('auto', 'resnext50_32x4d', False)\n"
         "resnext.device.describe(plan)\n"
         "print('torch' in sys.modules)"

@@ -9,9 +9,8 @@ import pytest
 
 from resnext.contracts.tables import MANIFEST_COLUMNS, TEXT_COLUMNS, read_table, write_table
 from resnext.device import plan_compute
-from resnext.models import architectures as zoo
-from resnext.models.card import ModelCard
-from resnext.models.model_file import save_model
+from resnext.models.architectures import build
+from resnext.models.model_file import ModelCard, save_model
 from tasks import drift
 from tasks.pack import pack
 from tasks.scan import scan
@@ -141,7 +140,7 @@ def test_where_nothing_is_new_nothing_is_predicted_and_the_note_says_so(
     names = read_table(pictures.path("manifest.csv"))["path"].tolist()
     parts = split(place.store.parent, {name: (name, "train") for name in names})
     model = place.store.parent / "model.safetensors"
-    network = zoo.build("resnext38_32x4d", 2)
+    network = build("resnext38_32x4d", 2)
     about = {"mean": (0.5, 0.5, 0.5), "std": (0.2, 0.2, 0.2), "image_size": 32}
     card = ModelCard(classes=("A", "B"), architecture="resnext38_32x4d", **about)
     save_model(model, network.state_dict(), card)

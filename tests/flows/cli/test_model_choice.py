@@ -12,7 +12,7 @@ from safetensors.numpy import save_file
 
 from flows.cli.model_choice import choose_model, say_who_answers
 from resnext.contracts.errors import InputError
-from resnext.models.card import METADATA_KEY, ModelCard, read_card
+from resnext.models.model_file import METADATA_KEY, ModelCard, read_card
 from tasks.registry import registry
 from tasks.registry.registry import About
 from tasks.stage.runs import MODEL, open_run

@@ -9,9 +9,8 @@ import torch
 
 from flows.retraining import champion
 from resnext.data.decoding.levels import Levels
-from resnext.data.pixels import MEAN, STD
-from resnext.models.card import ModelCard
-from resnext.models.model_file import save_model
+from resnext.models.architectures import MEAN, STD
+from resnext.models.model_file import ModelCard, save_model
 from tasks.scan import scan
 from tasks.stage.artifact import Runtime
 

@@ -8,10 +8,9 @@ import pytest
 import torch
 from torch import Tensor, nn
 
-from resnext.data.pixels import MEAN, STD
 from resnext.device import Compute
 from resnext.inference import explain
-from resnext.models import architectures as zoo
+from resnext.models.architectures import ARCHITECTURES, MEAN, STD, build
 from resnext.training.batches import Part
 
 CPU = Compute(
@@ -49,15 +48,16 @@ IMAGE = torch.tensor(
 def test_grad_cam_of_a_linear_head_is_its_weighted_channels_without_the_negative() -> None:
     """The gradient of a mean over 4 places is a quarter: (w . channels) / 4, cut at 0."""
     cam = explain.grad_cam(
-        Tiny([[1, -1, 0], [0, 1, 2]]), torch.stack([IMAGE, IMAGE]), torch.tensor([0, 1])
+        Tiny([[1, -1, 0], [0, 1, 2]]), "layer4", torch.stack([IMAGE, IMAGE]), torch.tensor([0, 1])
     )
     assert cam.tolist() == [[[1, 0], [1, 0]], [[0, 1], [1, 6]]]
 
 
 def test_a_picture_s_map_does_not_depend_on_its_neighbours() -> None:
     network = Tiny([[1, -1, 0], [0, 1, 2]])
-    alone = explain.grad_cam(network, IMAGE[None], torch.tensor([1]))
-    beside = explain.grad_cam(network, torch.stack([7 * IMAGE, IMAGE]), torch.tensor([0, 1]))
+    alone = explain.grad_cam(network, "layer4", IMAGE[None], torch.tensor([1]))
+    both = torch.stack([7 * IMAGE, IMAGE])
+    beside = explain.grad_cam(network, "layer4", both, torch.tensor([0, 1]))
     assert alone[0].tolist() == beside[1].tolist()
 
 
@@ -72,14 +72,14 @@ def test_a_map_of_zeros_stays_zero_beside_one_that_does_not() -> None:
     assert wide.tolist() == [[[0] * 3] * 3, [[1] * 3] * 3]
 
 
-@pytest.mark.parametrize("name", zoo.ARCHITECTURES)
+@pytest.mark.parametrize("name", ARCHITECTURES)
 def test_the_layer_is_the_last_before_the_places_are_averaged_in_every_architecture(
     name: str,
 ) -> None:
     with torch.device("meta"):
-        network = zoo.build(name, 2).eval()
+        network = build(name, 2).eval()
         seen: list[torch.Size] = []
-        network.get_submodule(explain.LAYER).register_forward_hook(
+        network.get_submodule(ARCHITECTURES[name].heat_layer).register_forward_hook(
             lambda _module, _inputs, output: seen.append(output.shape)
         )
         network(torch.empty(1, 3, 96, 96))
@@ -100,25 +100,29 @@ class Squares:
         return pixels
 
 
+def heat_maps(part: Part) -> explain.HeatMaps:
+    return explain.heat_maps(Tiny(RED_AND_BLUE), "layer4", Squares(), part, CPU, (MEAN, STD))
+
+
 def test_maps_come_in_the_order_of_the_part_over_several_batches_and_normalised() -> None:
     count = 2 * explain.BATCH + 1
     names = [str(number) for number in range(count)]
     part = Part(
         np.arange(count) + 150, np.zeros(count, dtype=np.int64), [f"{0:064x}"] * count, names
     )
-    maps, cells = explain.heat_maps(Tiny(RED_AND_BLUE), Squares(), part, CPU)
+    maps, cells = heat_maps(part)
     assert cells == 2
     assert maps.shape == (count, 2, 2)
     # Black is below the mean of red, so that it speaks against the class: 0. Red 150 is above.
     assert (150 / 255 - MEAN[0]) / STD[0] > 0
     assert (maps == np.array([[0, 1], [0, 0]])).all()
-    other, _ = explain.heat_maps(Tiny(RED_AND_BLUE), Squares(), part, CPU)
+    other, _ = heat_maps(part)
     assert maps.tobytes() == other.tobytes()
 
 
 def test_no_picture_has_no_map() -> None:
     nothing = Part(np.arange(0), np.arange(0), [], [])
-    maps, cells = explain.heat_maps(Tiny(RED_AND_BLUE), Squares(), nothing, CPU)
+    maps, cells = heat_maps(nothing)
     assert maps.shape == (0, 2, 2)
     assert cells == 0
 

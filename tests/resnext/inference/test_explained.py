@@ -16,11 +16,10 @@ from PIL import Image
 
 from resnext.contracts.json_files import write_json
 from resnext.contracts.tables import MANIFEST_COLUMNS, write_table
-from resnext.data.pixels import MEAN, STD, PackedPixels, Picture, pack
+from resnext.data.pixels import PackedPixels, Picture, pack
 from resnext.inference import explain
-from resnext.models import architectures as zoo
-from resnext.models.card import ModelCard
-from resnext.models.model_file import save_model
+from resnext.models.architectures import MEAN, STD, build
+from resnext.models.model_file import ModelCard, save_model
 from tests.resnext.data.samples import picture, save
 from tests.resnext.inference.test_explain import CPU, predicted
 
@@ -41,7 +40,7 @@ class Folder:
         self.rows: list[tuple[str, str, str, float]] = []
         self.digests: dict[str, str] = {}
         torch.manual_seed(0)
-        weights = zoo.build("resnext38_32x4d", 2).state_dict()
+        weights = build("resnext38_32x4d", 2).state_dict()
         weights["fc.weight"].abs_()  # so that no map is zero: what is averaged is not negative
         card = ModelCard(
             classes=CLASSES, architecture="resnext38_32x4d", image_size=size, mean=MEAN, std=STD
@@ -178,7 +177,9 @@ def test_a_network_that_looks_nowhere_gives_a_cold_map_and_no_share(
     folder: Folder, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     monkeypatch.setattr(
-        explain, "grad_cam", lambda _network, images, _classes: torch.zeros(len(images), 3, 3)
+        explain,
+        "grad_cam",
+        lambda _network, _layer, images, _classes: torch.zeros(len(images), 3, 3),
     )
     folder.add("cat/1.png", "dog")
     found = folder.explained()

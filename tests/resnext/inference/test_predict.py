@@ -9,11 +9,12 @@ from resnext.contracts.errors import InputError
 from resnext.contracts.tables import write_table
 from resnext.data.decoding.levels import Levels
 from resnext.data.manifest.scan import scan_pictures
-from resnext.data.pixels import MEAN, STD, Pixels, PixelSource
+from resnext.data.pixels import Pixels, PixelSource
 from resnext.device import plan_compute
 from resnext.inference import predict as predictions
-from resnext.inference.predict import prediction_columns, read_temperature
-from resnext.models.card import ModelCard
+from resnext.inference.predict import prediction_columns, read_calibration
+from resnext.models.architectures import MEAN, STD
+from resnext.models.model_file import ModelCard
 
 LOGS = torch.tensor([[0.8, 0.2], [0.5, 0.5]], dtype=torch.float64).log()
 
@@ -47,7 +48,7 @@ def test_the_parts_of_a_split_have_raw_probabilities_alone() -> None:
 def test_the_temperature_is_read_from_the_calibration(tmp_path: Path) -> None:
     file = tmp_path / "calibration.json"
     file.write_text('{"temperature": 2.5, "positive": null}')
-    assert read_temperature(file) == 2.5
+    assert read_calibration(file) == {"temperature": 2.5, "positive": None}
 
 
 @pytest.mark.parametrize(
@@ -69,7 +70,7 @@ def test_a_calibration_without_a_temperature_is_refused(content: str, tmp_path: 
     with pytest.raises(
         InputError, match=r"^calibration.json must hold a temperature from 0.1 to 10"
     ):
-        read_temperature(file)
+        read_calibration(file)
 
 
 def test_new_pictures_are_scaled_as_the_training_pictures_of_the_model_were(
@@ -85,11 +86,11 @@ def test_new_pictures_are_scaled_as_the_training_pictures_of_the_model_were(
     )  # fmt: skip
     seen: list[Pixels] = []
 
-    def predict(_: object, source: PixelSource, *__: object) -> torch.Tensor:
+    def predict(_: object, source: PixelSource, *__: object, **___: object) -> torch.Tensor:
         seen.append(source.take(np.array([0])))
         return LOGS[:1]
 
-    monkeypatch.setattr(predictions, "load_model", lambda _: (None, card))
+    monkeypatch.setattr(predictions, "load_network", lambda _: (None, card))
     monkeypatch.setattr("resnext.training.engine.predict", predict)
     tables = tmp_path / "manifest.csv", tmp_path / "quarantine.csv"
     compute = plan_compute("cpu", "resnext38_32x4d", deterministic=True)

@@ -1,25 +1,22 @@
 import pytest
 import torch
 import torchvision
-from torch import nn
 
 from resnext.contracts.errors import InputError
-from resnext.models import resnext as model
-from resnext.models.architectures import ARCHITECTURES, ON_IMAGENET, build, check
+from resnext.models.architectures import ARCHITECTURES, build, find_architecture, on_imagenet
 
 
 @pytest.mark.parametrize("name", ARCHITECTURES)
-def test_every_name_builds_the_network_of_that_name(name: str) -> None:
+def test_a_record_says_where_its_last_layers_are(name: str) -> None:
+    record = find_architecture(name)
     with torch.device("meta"):
-        built = build(name, 3)
-        expected: nn.Module = getattr(model, name)(3)
-    shapes = [(key, value.shape) for key, value in built.state_dict().items()]
-    assert shapes == [(key, value.shape) for key, value in expected.state_dict().items()]
-
-
-@pytest.mark.parametrize("name", ARCHITECTURES)
-def test_a_known_name_passes_as_it_is(name: str) -> None:
-    assert check(name) == name
+        network = build(name, 3)
+    assert record.name == name
+    assert {each for each in network.state_dict() if record.in_head(each)} == {
+        f"{record.head}.weight", f"{record.head}.bias"
+    }  # fmt: skip
+    assert network.get_parameter(f"{record.head}.bias").shape == (3,)
+    assert isinstance(network.get_submodule(record.heat_layer), torch.nn.Module)
 
 
 def test_an_unknown_name_is_answered_with_the_names_and_the_closest() -> None:
@@ -33,7 +30,7 @@ def test_an_unknown_name_is_answered_with_the_names_and_the_closest() -> None:
 
 def test_a_name_like_none_is_answered_with_the_names_alone() -> None:
     with pytest.raises(InputError, match=r"got 'vgg'\. Choose one of these names\.$"):
-        check("vgg")
+        find_architecture("vgg")
 
 
 def test_no_classes_are_refused() -> None:
@@ -43,4 +40,5 @@ def test_no_classes_are_refused() -> None:
 
 def test_imagenets_weights_are_promised_where_torchvision_publishes_them() -> None:
     published = torchvision.models.list_models(module=torchvision.models)
-    assert [name for name in ARCHITECTURES if name in published] == list(ON_IMAGENET)
+    assert [name for name in ARCHITECTURES if name in published] == on_imagenet()
+    assert all(ARCHITECTURES[name].licence for name in on_imagenet())

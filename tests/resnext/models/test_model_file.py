@@ -7,19 +7,17 @@ from safetensors.torch import save_file
 
 from resnext.contracts.errors import InputError
 from resnext.data.decoding.levels import Levels
-from resnext.data.pixels import MEAN, STD
-from resnext.models import architectures as zoo
-from resnext.models.card import METADATA_KEY, ModelCard, read_card
-from resnext.models.model_file import load_model, save_model
+from resnext.models.architectures import MEAN, STD, build
+from resnext.models.model_file import METADATA_KEY, ModelCard, load_network, read_card, save_model
 
 ARCH = "resnext38_32x4d"
 CARD = ModelCard(classes=("NA", "猴痘"), architecture=ARCH, image_size=64, mean=MEAN, std=STD)
 
 
 def test_a_model_comes_back_as_it_was(tmp_path: Path) -> None:
-    model = zoo.build(ARCH, 2)
+    model = build(ARCH, 2)
     save_model(tmp_path / "m.safetensors", model.state_dict(), CARD)
-    loaded, card = load_model(tmp_path / "m.safetensors")
+    loaded, card = load_network(tmp_path / "m.safetensors")
     assert card == CARD
     assert not loaded.training
     own = model.state_dict()
@@ -32,7 +30,7 @@ def test_the_card_is_read_without_torch(tmp_path: Path) -> None:
 
     save_model(tmp_path / "m.safetensors", {"a": torch.zeros(1)}, CARD)
     code = (
-        "import sys; from pathlib import Path; from resnext.models.card import read_card; "
+        "import sys; from pathlib import Path; from resnext.models.model_file import read_card; "
         "print(read_card(Path(sys.argv[1])).image_size); assert 'torch' not in sys.modules"
     )
     words = [sys.executable, "-c", code, str(tmp_path / "m.safetensors")]
@@ -42,21 +40,21 @@ def test_the_card_is_read_without_torch(tmp_path: Path) -> None:
 @pytest.mark.parametrize("content", [b"", b"{}", b"\x08" + bytes(7) + b"{}      ", b"x" * 99])
 def test_what_is_no_model_is_refused_in_words(tmp_path: Path, content: bytes) -> None:
     (tmp_path / "x.safetensors").write_bytes(content)
-    with pytest.raises(InputError, match=r"model must be a model.safetensors"):
+    with pytest.raises(InputError, match=r"^model must be a model.safetensors"):
         read_card(tmp_path / "x.safetensors")
 
 
 def test_other_peoples_weights_are_no_model_of_this_project(tmp_path: Path) -> None:
     save_file({"a": torch.zeros(1)}, tmp_path / "x.safetensors")
-    with pytest.raises(InputError, match="model must be"):
+    with pytest.raises(InputError, match=r"^model must be"):
         read_card(tmp_path / "x.safetensors")
 
 
 def test_weights_that_do_not_fit_their_own_card_are_refused(tmp_path: Path) -> None:
     card = CARD.model_copy(update={"classes": ("a", "b", "c")})
-    save_model(tmp_path / "m.safetensors", zoo.build(ARCH, 2).state_dict(), card)
+    save_model(tmp_path / "m.safetensors", build(ARCH, 2).state_dict(), card)
     with pytest.raises(InputError, match="weights that its own description names"):
-        load_model(tmp_path / "m.safetensors")
+        load_network(tmp_path / "m.safetensors")
 
 
 def test_the_levels_of_deep_images_are_kept_and_older_files_have_the_default(

@@ -6,17 +6,15 @@ import torch
 import torchvision
 from torch import Tensor, nn
 
-from resnext.models.resnext import (
-    Bottleneck,
-    ResNeXt,
-    resnext38_32x4d,
-    resnext50_32x4d,
-    resnext101_32x8d,
-    zero_residual_branches,
-)
+from resnext.models.architectures import ARCHITECTURES
+from resnext.models.resnext import Bottleneck, ResNeXt, zero_residual_branches
 from tests.benchmarks import grouped_loop
 
-Builder = Callable[..., nn.Module]
+Builder = Callable[[int], nn.Module]
+
+resnext38_32x4d = ARCHITECTURES["resnext38_32x4d"].builder
+resnext50_32x4d = ARCHITECTURES["resnext50_32x4d"].builder
+resnext101_32x8d = ARCHITECTURES["resnext101_32x8d"].builder
 
 
 def pictures(batch: int = 2, size: int = 64) -> Tensor:
@@ -93,18 +91,16 @@ def test_thirty_eight_layers_have_weights() -> None:
 
 @pytest.mark.parametrize("name", ["resnext50_32x4d", "resnext101_32x8d"])
 def test_state_dict_has_torchvisions_keys_and_shapes_in_its_order(name: str) -> None:
-    builders = {"resnext50_32x4d": resnext50_32x4d, "resnext101_32x8d": resnext101_32x8d}
     with torch.device("meta"):
-        ours = builders[name](7).state_dict()
+        ours = ARCHITECTURES[name].builder(7).state_dict()
         theirs = getattr(torchvision.models, name)(num_classes=7).state_dict()
     assert [(k, v.shape) for k, v in ours.items()] == [(k, v.shape) for k, v in theirs.items()]
 
 
 @pytest.mark.parametrize("name", ["resnext50_32x4d", "resnext101_32x8d"])
 def test_weights_load_strictly_both_ways(name: str) -> None:
-    builders = {"resnext50_32x4d": resnext50_32x4d, "resnext101_32x8d": resnext101_32x8d}
     with torch.device("meta"):
-        ours: nn.Module = builders[name](7)
+        ours: nn.Module = ARCHITECTURES[name].builder(7)
         theirs: nn.Module = getattr(torchvision.models, name)(num_classes=7)
     ours.load_state_dict(theirs.state_dict(), strict=True, assign=True)
     theirs.load_state_dict(ours.state_dict(), strict=True, assign=True)

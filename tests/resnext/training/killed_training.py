@@ -27,6 +27,7 @@ from resnext.device import Compute
 from resnext.training import checkpoints as progress
 from resnext.training import engine
 from resnext.training.batches import Part
+from resnext.training.callback import Callback
 from resnext.training.checkpoints import Checkpoints
 from resnext.training.recipe import Recipe
 
@@ -67,7 +68,7 @@ def part(rows: range) -> Part:
     return Part(numbers, numbers % 2, digests, digests)
 
 
-class StopAt(engine.Unwatched):
+class StopAt(Callback):
     """Wish to stop after a step."""
 
     def __init__(self, step: int) -> None:
@@ -80,14 +81,14 @@ class StopAt(engine.Unwatched):
         return self.step == self.stop_at
 
 
-def train(folder: Path | None, watcher: engine.Watcher | None = None, *, say: bool = False) -> str:
+def train(folder: Path | None, *callbacks: Callback, say: bool = False) -> str:
     """Train to the end; give a digest of weights and history (times aside)."""
     checkpoints = Checkpoints(folder, print if say else None)
     train_part, val = part(range(18)), part(range(18, 24))
-    history, weights = engine.fit(
-        network(), Drawn(), train_part, val, RECIPE, CPU, classes=2, watcher=watcher,
+    history, weights = engine.Training(
+        network(), Drawn(), train_part, val, RECIPE, CPU, classes=2, callbacks=callbacks,
         checkpoints=checkpoints,
-    )  # fmt: skip
+    ).fit()  # fmt: skip
     rows = [
         (r.epoch, r.lr, r.train_loss, r.train_accuracy, r.val_loss, r.val_accuracy) for r in history
     ]

@@ -15,7 +15,7 @@ from torch import Tensor
 from torchvision.transforms import v2
 from torchvision.transforms.v2 import functional as tv
 
-from resnext.data.pixels import MEAN, STD
+from resnext.models.architectures import MEAN, STD
 from resnext.training.augmentation import (
     DRAWS,
     GREY,
@@ -215,7 +215,7 @@ def test_nothing_draws_from_a_global_generator() -> None:
 def test_nothing_asks_for_a_value_that_is_on_the_device(kind: Augment, where: str) -> None:
     # Tensors of the meta device have no values, so that whoever asks for one fails.
     pixels = torch.empty((2, 8, 8, 3), dtype=torch.uint8, device="meta")
-    result = normalise(augment(to_float(pixels), random_draws(2).to(where), kind))
+    result = normalise(augment(to_float(pixels), random_draws(2).to(where), kind), (MEAN, STD))
     assert result.shape == (2, 3, 8, 8)
 
 
@@ -224,11 +224,11 @@ def test_nothing_asks_for_a_value_that_is_on_the_device(kind: Augment, where: st
 @pytest.mark.parametrize("kind", KINDS)
 def test_a_cuda_device_gives_the_same_and_is_not_waited_for(kind: Augment) -> None:
     pixels = (255 * pictures(4, 32, 32)).to(torch.uint8).permute(0, 2, 3, 1).contiguous()
-    expected = normalise(augment(to_float(pixels), random_draws(4), kind))
+    expected = normalise(augment(to_float(pixels), random_draws(4), kind), (MEAN, STD))
     there = pixels.cuda()
     torch.cuda.set_sync_debug_mode("error")
     try:
-        result = normalise(augment(to_float(there), random_draws(4), kind))
+        result = normalise(augment(to_float(there), random_draws(4), kind), (MEAN, STD))
     finally:
         torch.cuda.set_sync_debug_mode("default")
     assert torch.allclose(result.cpu(), expected, atol=1e-4)
@@ -447,7 +447,7 @@ def test_normalise_is_torchvisions() -> None:
     images = pictures()
     expected = v2.Normalize(mean=list(MEAN), std=list(STD))(images)
     for layout in (torch.contiguous_format, torch.channels_last):
-        result = normalise(images.contiguous(memory_format=layout))
+        result = normalise(images.contiguous(memory_format=layout), (MEAN, STD))
         assert torch.equal(result, expected)
         assert result.is_contiguous(memory_format=layout)
     assert torch.equal(images, pictures())

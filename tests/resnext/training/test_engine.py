@@ -16,7 +16,8 @@ from resnext.device import Compute
 from resnext.training import engine
 from resnext.training import train as training
 from resnext.training.batches import Batches, Part, epoch_order
-from resnext.training.checkpoints import EpochRow, Progress
+from resnext.training.callback import Callback
+from resnext.training.checkpoints import EpochRow, Progress, describe_kept
 from resnext.training.recipe import Recipe
 from resnext.training.step import build_optimizer
 
@@ -62,7 +63,6 @@ class Data(NamedTuple):
         )
 
 
-ONE = Part(np.array([0]), np.array([0]), ["0"], ["0"])
 NOTHING = Part(np.array([], dtype=np.int64), np.array([], dtype=np.int64), [], [])
 
 
@@ -79,7 +79,7 @@ def data(tree: Path) -> Data:
 def fit(
     model: nn.Module, data: Data, train: Part, val: Part, made: Recipe, **more: Any
 ) -> engine.Fitted:
-    return engine.fit(model, data.source, train, val, made, CPU, classes=2, **more)
+    return engine.Training(model, data.source, train, val, made, CPU, classes=2, **more).fit()
 
 
 def recipe(**changes: object) -> Recipe:
@@ -87,11 +87,15 @@ def recipe(**changes: object) -> Recipe:
     return Recipe.model_validate(plain | changes)
 
 
-class Recorder(engine.Unwatched):
-    """Keep the losses of the steps."""
+class Recorder(Callback):
+    """Keep the losses of the steps, and how the training ended."""
 
     def __init__(self) -> None:
         self.losses: list[float] = []
+        self.ends: list[str | None] = []
+
+    def on_end(self, result: str | None) -> None:
+        self.ends.append(result)
 
     def on_step(self, step: int, images: int, loss: Tensor) -> None:
         assert step == len(self.losses) + 1
@@ -159,8 +163,9 @@ def test_one_batch_is_learnt_by_heart(data: Data) -> None:
     made = recipe(
         epochs=60, batch_size=24, lr=0.05, augment="none", label_smoothing=0.0, weight_decay=0.0
     )
-    history, _ = fit(seeded(), data, data.part, NOTHING, made, watcher=recorder)
+    history, _ = fit(seeded(), data, data.part, NOTHING, made, callbacks=[recorder])
     assert recorder.losses[-1] < 0.01
+    assert recorder.ends == ["kept the weights of epoch 60, the last one"]
     assert history[-1].train_accuracy == 1.0
     assert history[-1].val_loss is None
 
@@ -210,21 +215,19 @@ def test_by_default_the_epoch_with_the_lowest_validation_loss_is_kept_of_equals_
             model[5].bias.fill_(row.epoch)  # type: ignore[index]
         progress.end_epoch(row, model, made)
     assert progress.kept["5.bias"].tolist() == [kept, kept]
-    said = training.describe_kept(progress.history, parts(ONE, ONE, ONE), made)
+    said = describe_kept(progress.history, made)
     assert said.startswith(f"kept the weights of epoch {kept} of {len(measured)}, which had the ")
     assert "no score" in said
     assert not any(f"{number}" in said for pair in measured for number in pair)
 
 
-def test_without_a_validation_part_the_last_epoch_is_said_to_be_kept() -> None:
-    history = rows((0.4, 0.9), (0.6, 0.8))
-    for split, made in (
-        (parts(ONE, NOTHING, ONE), recipe()),
-        (parts(ONE, ONE, ONE), recipe(keep="last")),
-    ):
-        assert training.describe_kept(history, split, made) == (
-            "kept the weights of epoch 2, the last one"
-        )
+def test_without_a_validation_part_the_last_epoch_is_said_to_be_kept(data: Data) -> None:
+    last = "kept the weights of epoch 2, the last one"
+    assert describe_kept(rows((0.4, 0.9), (0.6, 0.8)), recipe(keep="last")) == last
+    recorder = Recorder()
+    split = parts(data.take(slice(0, 12)), NOTHING, data.take(slice(12, 24)))
+    training.train(seeded(), data.source, split, recipe(), CPU, callbacks=[recorder])
+    assert recorder.ends == [last]
 
 
 def test_each_validation_picture_weighs_the_same_in_the_loss_that_chooses(data: Data) -> None:
@@ -287,9 +290,10 @@ def test_a_loss_that_is_not_finite_stops_the_training_and_names_step_rate_and_fi
     made = recipe(augment="none", epochs=3, batch_size=4, schedule="constant", lr=0.01)
     order = epoch_order(data.part.labels, made, 0)
     batch = next(iter(Batches(data.source, data.part, CPU, kind="none").run([order[2][:1]])))
-    model = Poison(batch.images[0, 0, 0, 0])
+    model, recorder = Poison(batch.images[0, 0, 0, 0]), Recorder()
     with pytest.raises(TrainingError) as caught:
-        fit(model, data, data.part, NOTHING, made)
+        fit(model, data, data.part, NOTHING, made, callbacks=[recorder])
+    assert recorder.ends == [None]
     names = ", ".join(data.part.paths[index] for index in order[2])
     assert str(caught.value).startswith(
         "The training loss must stay finite, got nan at step 3 (epoch 1) at learning rate 0.01. "
@@ -316,7 +320,7 @@ def test_one_training_picture_is_refused_where_it_cannot_be_normalised(data: Dat
 
 def test_stopping_by_the_test_part_is_refused(data: Data) -> None:
     split = parts(data.take(slice(0, 12)), NOTHING, data.take(slice(12, 24)))
-    with pytest.raises(InputError, match="--patience must be 0 without a validation part"):
+    with pytest.raises(InputError, match="patience must be 0 without a validation part"):
         training.train(tiny(), data.source, split, recipe(patience=2), CPU)
 
 

@@ -115,10 +115,9 @@ def test_packages_from_elsewhere_count_by_version(package: Path) -> None:
 def test_the_modules_that_only_keep_or_show_do_not_count() -> None:
     code = keys.fingerprint("tasks.train")
     assert "resnext.training.engine" in code.modules
-    assert "resnext.models.resnext" in code.modules  # imported inside a function of zoo
-    assert not [
-        name for name in code.modules if name.startswith(("tasks.stage", "tasks.callbacks.watch"))
-    ]
+    assert "resnext.models.resnext" in code.modules  # imported inside a function of architectures
+    assert not [name for name in code.modules if name.startswith(("tasks.stage", "tasks.call"))]
+    assert "resnext" not in code.modules, "the library's door leads to all of it"
     assert "prefect" not in code.packages
 
 

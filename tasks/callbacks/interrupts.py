@@ -1,0 +1,73 @@
+"""What happens on Ctrl-C, and where a process is asked to end: a training saves first, then stops.
+
+A second Ctrl-C stops at once.
+"""
+
+import os
+import signal
+import threading
+from contextlib import suppress
+from typing import Any, Self
+
+from resnext.training.callback import Callback
+
+
+class StoppedError(Exception):
+    """Somebody asked the process to end: a cancelled run, a worker that stops, `kill`."""
+
+
+def signals_to_end() -> list[signal.Signals]:
+    """Give the signals that ask a process to end: Prefect cancels a run by SIGTERM.
+
+    SIGHUP comes where a terminal is closed, unless `nohup` had it ignored.
+    """
+    asked = [signal.SIGTERM]
+    if hasattr(signal, "SIGHUP"):  # which Windows lacks
+        asked.append(signal.SIGHUP)
+    return [each for each in asked if signal.getsignal(each) is not signal.SIG_IGN]
+
+
+class SaveAndStop(Callback):
+    """Stop a training after its step, with a checkpoint saved, where a signal asks for it.
+
+    As a context manager it takes the first Ctrl-C for a wish to save and stop; a second one stops
+    at once. The signals of `signals_to_end` are such a wish too, however many: then it ends in a
+    `StoppedError`.
+    """
+
+    def __init__(self) -> None:
+        self.asked = self.ending = False
+        self.before: dict[signal.Signals, Any] = {}
+
+    def __enter__(self) -> Self:
+        if threading.current_thread() is threading.main_thread():
+            handlers = {signal.SIGINT: self._interrupt}
+            handlers |= dict.fromkeys(signals_to_end(), self._end)
+            self.before = {each: signal.signal(each, do) for each, do in handlers.items()}
+        return self
+
+    def __exit__(self, kind: type[BaseException] | None, *_: object) -> None:
+        for each, handler in self.before.items():
+            signal.signal(each, handler)
+        if kind not in (None, KeyboardInterrupt):
+            return
+        if self.ending:
+            raise StoppedError(
+                "Stopped by a signal. A checkpoint is saved; another run of the same goes on there."
+            ) from None
+        if self.asked and kind is None:  # after the last step: the wish to stop still holds
+            raise KeyboardInterrupt
+
+    def wants_to_stop(self) -> bool:
+        """Tell whether Ctrl-C was pressed, or the process asked to end."""
+        return self.asked
+
+    def _interrupt(self, *_: object) -> None:
+        if self.asked:
+            raise KeyboardInterrupt
+        self.asked = True
+        with suppress(OSError):  # a logger could be in the middle of a line
+            os.write(2, b"\nSaving a checkpoint after this step; Ctrl-C again stops at once.\n")
+
+    def _end(self, *_: object) -> None:
+        self.ending = self.asked = True

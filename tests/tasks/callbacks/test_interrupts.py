@@ -1,0 +1,63 @@
+import signal
+
+import pytest
+
+from tasks.callbacks.interrupts import SaveAndStop, StoppedError, signals_to_end
+
+
+def press_twice() -> None:
+    with SaveAndStop() as stop:
+        assert not stop.wants_to_stop()
+        signal.raise_signal(signal.SIGINT)
+        assert stop.wants_to_stop()
+        signal.raise_signal(signal.SIGINT)
+        pytest.fail("the second one did not stop")
+
+
+def test_the_first_ctrl_c_asks_to_stop_and_the_second_stops() -> None:
+    before = signal.getsignal(signal.SIGINT)
+    with pytest.raises(KeyboardInterrupt):
+        press_twice()
+    assert signal.getsignal(signal.SIGINT) is before
+
+
+def test_a_ctrl_c_after_the_last_step_is_not_forgotten() -> None:
+    before = signal.getsignal(signal.SIGINT)
+    with pytest.raises(KeyboardInterrupt), SaveAndStop():
+        signal.raise_signal(signal.SIGINT)
+    assert signal.getsignal(signal.SIGINT) is before
+
+
+def stopped(*kinds: signal.Signals) -> None:
+    """Ask a training to end; the engine saves, then raises what Ctrl-C raises."""
+    with SaveAndStop() as stop:
+        for kind in kinds:
+            signal.raise_signal(kind)
+            assert stop.wants_to_stop()
+        raise KeyboardInterrupt
+
+
+@pytest.mark.parametrize("kind", [signal.SIGTERM, signal.SIGHUP])
+def test_a_process_that_is_asked_to_end_saves_first_and_says_so(kind: signal.Signals) -> None:
+    before = signal.getsignal(kind)
+    with pytest.raises(StoppedError, match="A checkpoint is saved"):
+        stopped(kind)
+    assert signal.getsignal(kind) is before
+    with pytest.raises(KeyboardInterrupt):
+        stopped(signal.SIGINT)
+
+
+def test_asked_by_the_terminal_and_by_its_worker_a_training_saves_all_the_same() -> None:
+    with pytest.raises(StoppedError):
+        stopped(signal.SIGINT, signal.SIGTERM, signal.SIGTERM)
+
+
+def test_a_closed_terminal_does_not_end_what_nohup_started() -> None:
+    before = signal.signal(signal.SIGHUP, signal.SIG_IGN)
+    try:
+        assert signals_to_end() == [signal.SIGTERM]
+        with SaveAndStop() as stop:
+            signal.raise_signal(signal.SIGHUP)
+            assert not stop.wants_to_stop()
+    finally:
+        signal.signal(signal.SIGHUP, before)
