@@ -10,17 +10,43 @@ import sys
 from collections.abc import Callable, Iterator
 from dataclasses import replace
 from importlib.metadata import version
-from pathlib import Path
-from typing import Annotated, Any
-
-from cyclopts import Group, Parameter
+from typing import Any
 
 from flows.cli import run as command
+from flows.cli.flags import (
+    ConfigFile,
+    DataFlags,
+    EvaluationFlags,
+    RunFlags,
+    SplitFlags,
+    TrainingFlags,
+)
+
+
+def main(
+    *,
+    data: DataFlags = DataFlags(),
+    split: SplitFlags = SplitFlags(),
+    training: TrainingFlags = TrainingFlags(),
+    evaluation: EvaluationFlags = EvaluationFlags(),
+    run: RunFlags = RunFlags(),
+    config: ConfigFile = None,  # noqa: ARG001 - read by run_command, before the other flags
+) -> None:
+    """From class folders to a report: scan, split, train, predict, evaluate, explain, report.
+
+    What did not change since an earlier run is not computed again.
+    """
+    flags = (data, split, training, run, evaluation)
+    resolve(*flags)  # wrong input is said before a server is started
+    command.run_flow(full_pipeline, *flags)
+
+
+if __name__ == "__main__":
+    command.answer_help(main, name="full_pipeline.py")
+
 from flows.cli import terminal
 from flows.cli.command_line import as_in_readme
-from flows.cli.flags import DataFlags, EvaluationFlags, RunFlags, SplitFlags, TrainingFlags
 from flows.cli.plan import Plan, name_of, require_positive, resolve
-from flows.serving import server
 from reports.evaluation.settings import EvaluationSettings
 from resnext.contracts.tables import read_manifest
 from resnext.data.demonstration import DemoSettings
@@ -45,11 +71,55 @@ from tasks.stage.artifact import Artifact, Runtime
 from tasks.stage.runs import open_run, point_latest
 from tasks.train import train
 
-PICTURES_GROUP = Group.create_ordered("Which pictures")
-SPLIT_GROUP = Group.create_ordered("How they are divided")
-TRAINING_GROUP = Group.create_ordered("How the network is trained")
-EVALUATION_GROUP = Group.create_ordered("How it is evaluated")
-RUN_GROUP = Group.create_ordered("Where and how to compute")
+
+@flow(name="full-pipeline", flow_run_name=lambda: run_name(), persist_result=False, retries=0)
+def full_pipeline(
+    data: DataFlags = DataFlags(),
+    split: SplitFlags = SplitFlags(),
+    training: TrainingFlags = TrainingFlags(),
+    run: RunFlags = RunFlags(),
+    evaluation: EvaluationFlags = EvaluationFlags(),
+) -> State[Any]:
+    """Train a classifier on class folders and report how good it is."""
+    with command.flow_outcome() as outcome:
+        plan = resolve(data, split, training, run, evaluation)
+        add_tags(plan.tags)
+        outcome.state = Completed(message=run_pipeline(plan, run_id()))
+    return outcome.state
+
+
+def run_name() -> str:
+    """Name a flow run by its images, its network, and where it stops, if it does."""
+    given = running.flow_run.parameters
+    groups = [given[name] for name in ("data", "training", "run") if given.get(name)]
+    only = getattr(given.get("run"), "only", None)  # which a retraining has not
+    return f"{name_of(*groups)}, only {only}" if only else name_of(*groups)
+
+
+def run_pipeline(plan: Plan, name: str) -> str:
+    """Run a plan in a run folder of its own; say in a line how good the network is.
+
+    Raises:
+        InputError: the images can't be used as they were asked to be.
+    """
+    with open_run(plan.store, name, plan.facts) as run:
+        terminal.log_images(plan)
+        runtime = with_images(plan.runtime(run))
+        for artifact in pipeline_stages(plan, runtime):
+            if artifact.stage == plan.only:
+                break
+        if plan.only is None:
+            point_latest(plan.store, run)
+    add_tags(terminal.score_tags(run))
+    return terminal.conclusion(run, plan)
+
+
+def with_images(runtime: Runtime) -> Runtime:
+    """Draw the demonstration set for a run that was given no images."""
+    if runtime.data is not None:
+        return runtime
+    drawn = draw(runtime, DemoSettings())
+    return runtime.model_copy(update={"data": drawn.folder / PICTURES})
 
 
 def pipeline_stages(plan: Plan, runtime: Runtime) -> Iterator[Artifact]:
@@ -96,146 +166,47 @@ def stages_after_scan(
     publish(plan.name, scores, figures, page)
     yield page
     if plan.predict is not None:
-        beside = runtime.model_copy(update={"data": plan.predict})
-        yield from _answer_new(beside, model, plan, scores, (manifest, parts, predictions))
+        new = runtime.model_copy(update={"data": plan.predict})
+        yield from _predict_new(new, model, plan, scores, (manifest, parts, predictions))
 
 
-def _answer_new(
+def _predict_new(
     runtime: Runtime,
     model: Artifact,
     plan: Plan,
     scores: Artifact,
     known: tuple[Artifact, Artifact, Artifact],
 ) -> Iterator[Artifact]:
-    """Predict the pictures in runtime.data, and hold them against what the model was made with."""
+    """Predict the images in runtime.data, and compare them with those of the model."""
     levels = read_card(model.path("model.safetensors")).levels
-    yield (pictures := scan_pictures(runtime, plan.reading, levels))
+    yield (images := scan_pictures(runtime, plan.reading, levels))
     if runtime.data is not None and not runtime.data.is_dir():
         runtime = runtime.model_copy(update={"data": runtime.data.parent})
     weights = model.only(["model.safetensors"])
-    yield (answers := predict_pictures(runtime, pictures, weights, plan.compute, scores))
-    yield (drift := drift_of_batch(runtime, pictures, answers, *known))
+    yield (predicted := predict_pictures(runtime, images, weights, plan.compute, scores))
+    yield (drift := drift_of_batch(runtime, images, predicted, *known))
     publish_drift(drift)
 
 
-def runtime_of(plan: Plan, run: Path) -> Runtime:
-    """Say where things lie for a run of this plan, and how fast to go."""
-    return Runtime(
-        store=plan.store,
-        run=run,
-        data=plan.data,
-        workers=plan.workers,
-        verify=plan.verify,
-        progress_bar=terminal.is_watched(),
-        script_lines=plan.preset == "seed",
-    )
-
-
-def run_pipeline(plan: Plan, name: str) -> str:
-    """Run a plan in a run folder of its own; say in a line how good the network is.
-
-    Raises:
-        InputError: the pictures can't be used as they were asked to be.
-    """
-    with open_run(plan.store, name, {"command": plan.asked, "data": plan.data_name}) as run:
-        runtime = runtime_of(plan, run)
-        if plan.data is None:
-            drawn = draw(runtime, DemoSettings())
-            pictures = drawn.folder / PICTURES
-            runtime = runtime.model_copy(update={"data": pictures})
-        for artifact in pipeline_stages(plan, runtime):
-            if artifact.stage == plan.only:
-                break
-        if plan.only is None:
-            point_latest(plan.store, run)
-    add_tags(terminal.score_tags(run))
-    return terminal.conclusion(run, plan)
-
-
-@flow(name="full-pipeline", flow_run_name=lambda: run_name(), persist_result=False, retries=0)
-def full_pipeline(
-    data: DataFlags = DataFlags(),
-    split: SplitFlags = SplitFlags(),
-    training: TrainingFlags = TrainingFlags(),
-    run: RunFlags = RunFlags(),
-    evaluation: EvaluationFlags = EvaluationFlags(),
-) -> State[Any]:
-    """Train a classifier on class folders and report how good it is."""
-    with command.wrong_input_fails_in_words() as outcome:
-        plan = resolve(data, split, training, run, evaluation)
-        add_tags(plan.tags)
-        outcome.state = Completed(message=run_pipeline(plan, run_id()))
-    return outcome.state
-
-
-def run_name() -> str:
-    """Name a flow run by its pictures, its network, and where it stops, if it does."""
-    given = running.flow_run.parameters
-    data, training, run = (given.get(name) for name in ("data", "training", "run"))
-    name = name_of(data or DataFlags(), training or TrainingFlags())
-    only = getattr(run, "only", None)  # which a retraining has not
-    return f"{name}, only {only}" if only else name
-
-
 def about(plan: Plan) -> About:
-    """Put the facts of a run into words for its report."""
-    uses_momentum = plan.recipe.optimizer == "sgd"
+    """Gather the facts of a run for its report."""
     packages = ("torch", "torchvision", "pandas", "scipy", "prefect")
+    settings = plan.settings_in_words()
+    if plan.recipe.optimizer != "sgd":  # which alone uses it
+        del settings["training"]["momentum"]
     return About(
         data_name=plan.data_name,
         synthetic=plan.data is None,
         architecture=plan.recipe.arch,
         command=as_in_readme(plan.command),
         notes=plan.notes,
-        settings=(
-            ("Images", _facts(plan.reading)),
-            ("Split", _facts(plan.split)),
-            ("Training", _facts(plan.recipe, without=() if uses_momentum else ("momentum",))),
-            ("Evaluation", _facts(plan.evaluation)),
-        ),
+        settings=tuple((what.capitalize(), (*facts.items(),)) for what, facts in settings.items()),
         environment=(
             ("Computed on", describe(plan.compute)),
             ("Python", ".".join(map(str, sys.version_info[:3]))),
             *((name, version(name)) for name in packages),
         ),
     )
-
-
-def _facts(model: Any, without: tuple[str, ...] = ()) -> tuple[tuple[str, str], ...]:
-    return tuple(
-        (name.replace("_", " "), terminal.plain(value))
-        for name, value in model
-        if name not in without
-    )
-
-
-def main(
-    *,
-    data: Annotated[DataFlags, Parameter(name="*", group=PICTURES_GROUP)] = DataFlags(),
-    split: Annotated[SplitFlags, Parameter(name="*", group=SPLIT_GROUP)] = SplitFlags(),
-    training: Annotated[TrainingFlags, Parameter(name="*", group=TRAINING_GROUP)] = TrainingFlags(),
-    evaluation: Annotated[
-        EvaluationFlags, Parameter(name="*", group=EVALUATION_GROUP)
-    ] = EvaluationFlags(),
-    run: Annotated[RunFlags, Parameter(name="*", group=RUN_GROUP)] = RunFlags(),
-    config: Annotated[Path | None, Parameter(group=RUN_GROUP)] = None,  # noqa: ARG001 - read by run_command, before the other flags
-) -> None:
-    """From class folders to a report: scan, split, train, predict, evaluate, explain, plot, report.
-
-    Args:
-        data: Which pictures.
-        split: How they are divided.
-        training: How the network is trained.
-        evaluation: How it is evaluated.
-        run: Where and how to compute.
-        config: TOML file with any of these settings; a flag wins over it [default: none].
-    """
-    # Wrong input is said before a server is started.
-    plan = resolve(data, split, training, run, evaluation)
-    terminal.show_only_our_lines()
-    terminal.say_what_runs(plan)
-    with server.connected():
-        command.run_flow(full_pipeline, data, split, training, run, evaluation)
 
 
 if __name__ == "__main__":

@@ -22,13 +22,12 @@ from typing import Annotated, Literal
 from cyclopts import Parameter
 
 from flows.cli import run as command
-from flows.cli.flags import REPOSITORY
+from flows.cli import terminal
+from flows.cli.plan import existing_store
 from flows.serving import server
 from flows.serving.address import ServerError
 from resnext.contracts.errors import InputError
-from resnext.contracts.formatting import display_width, printable
 from tasks.registry import registry
-from tasks.registry.announce import announce_promotion
 from tasks.registry.registry import Pointer, Version
 
 BY_HAND = "by hand"
@@ -40,7 +39,7 @@ def main(
     /,
     *,
     name: Annotated[str | None, Parameter(name="--registry")] = None,
-    store: Path = REPOSITORY / "artifacts",
+    store: Path | None = None,
 ) -> None:
     """List the registered models, make one champion, go back to the one before, or have none.
 
@@ -53,34 +52,25 @@ def main(
             the only one].
         store: Folder of all results [default: artifacts in the repository].
     """
-    if not store.is_dir():
-        raise InputError(
-            "store",
-            "be a folder of results",
-            f"'{store}'",
-            "Nothing is there. Check the path.",
-        )
+    folder = existing_store(store)
     if (action == "promote") != (number is not None):
-        raise InputError(
-            "N",
-            "be given with promote and with nothing else",
-            f"{action} {'without one' if number is None else number}",
-            "Write as in: models.py promote 3",
-        )
+        got = f"{action} {'without one' if number is None else number}"
+        rule = "be given with promote and with nothing else"
+        raise InputError("N", rule, got, "Write as in: models.py promote 3")
     if action == "list":
-        print(table(registry.versions(store), registry.pointers(store)))
+        print(table(registry.versions(folder), registry.pointers(folder)))
         return
     if action == "retire":
-        retired = registry.retire(store, BY_HAND, name)
-        whose = registry.whose(store, retired)
+        retired = registry.retire(folder, BY_HAND, name)
+        whose = registry.whose(folder, retired)
         print(f"No model is champion{whose} now. The next retraining starts anew.")
         return
     if number is not None:
-        changed = registry.promote(store, number, BY_HAND, name)
+        changed = registry.promote(folder, number, BY_HAND, name)
     else:
-        changed = registry.rollback(store, BY_HAND, name)
-    print(f"Version {changed.champion} is champion{registry.whose(store, changed)} now.")
-    announce(store, changed)
+        changed = registry.rollback(folder, BY_HAND, name)
+    print(f"Version {changed.champion} is champion{registry.whose(folder, changed)} now.")
+    announce(folder, changed)
 
 
 def announce(store: Path, changed: Pointer) -> None:
@@ -89,10 +79,11 @@ def announce(store: Path, changed: Pointer) -> None:
     with suppress(InputError, ServerError):  # a server that is away is no reason to fail
         if server.current() is None:
             return
+        from tasks.registry.announce import announce_promotion  # it imports Prefect
+
         with server.connected():
-            announce_promotion(
-                store, registry.find(store, change.version), f"{change.kind} {change.why}"
-            )
+            version = registry.find(store, change.version)
+            announce_promotion(store, version, f"{change.kind} {change.why}")
 
 
 def table(versions: Sequence[Version], aliases: Sequence[Pointer]) -> str:
@@ -100,16 +91,24 @@ def table(versions: Sequence[Version], aliases: Sequence[Pointer]) -> str:
     if not versions:
         return "No model is registered yet. flows/retrain.py registers one."
     champions = {alias.champion for alias in aliases}
-    labels = [registry.label_of(version.registry, version.classes) for version in versions]
-    rows = [["", "N", "registered", "data", "network", "score", "decision"]]
-    rows += [_row(version, version.number in champions) for version in versions]
-    if len({*labels, *(alias.label for alias in aliases)}) > 1:
-        rows = [
-            [*row[:3], label, *row[3:]] for row, label in zip(rows, ["of", *labels], strict=True)
-        ]
-    widths = [max(map(display_width, column)) for column in zip(*rows, strict=True)]
-    lines = ["  ".join(map(_padded, row, widths)).rstrip() for row in rows]
-    return "\n".join([*lines, *(_newest(alias) for alias in aliases if alias.changes)])
+    rows = [
+        {
+            "": "*" if each.number in champions else "",
+            "N": each.number,
+            "registered": each.created[:16],
+            "of": registry.label_of(each.registry, each.classes),
+            "data": each.data,
+            "network": each.architecture,
+            "score": each.score,
+            "decision": each.decision,
+        }
+        for each in versions
+    ]
+    if len({*(row["of"] for row in rows), *(alias.label for alias in aliases)}) == 1:
+        for row in rows:
+            del row["of"]
+    changes = [_newest(alias) for alias in aliases if alias.changes]
+    return "\n".join([terminal.table(rows), *changes])
 
 
 def _newest(alias: Pointer) -> str:
@@ -124,16 +123,6 @@ def _newest(alias: Pointer) -> str:
         f"Champion of {alias.label} since {change.at}: version {change.version} ({change.kind}, "
         f"{change.why})."
     )
-
-
-def _row(version: Version, champion: bool) -> list[str]:
-    words = [version.data, version.architecture, version.score, version.decision]
-    mark = "*" if champion else ""
-    return [mark, str(version.number), version.created[:16], *map(printable, words)]
-
-
-def _padded(cell: str, width: int) -> str:
-    return cell + " " * (width - display_width(cell))
 
 
 if __name__ == "__main__":

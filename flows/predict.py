@@ -1,6 +1,6 @@
-"""Predict the class of one picture, or of every picture in a folder.
+"""Predict the class of one image, or of every image in a folder.
 
-$ python flows/predict.py PICTURE_OR_FOLDER
+$ python flows/predict.py IMAGE_OR_FOLDER
 
 Takes the champion of the newest run's classes, else its model; or that of `--registry NAME`, or
 `--model FILE`. Writes batch_predictions.csv.
@@ -9,25 +9,42 @@ Takes the champion of the newest run's classes, else its model; or that of `--re
 import logging
 import sys
 from pathlib import Path
-from typing import Annotated, Any
-
-from cyclopts import Parameter
+from typing import Any
 
 from flows.cli import run as command
-from flows.cli import terminal
-from flows.cli.command_line import command_line
 from flows.cli.flags import PredictFlags
-from flows.cli.model_choice import choose_model, say_who_answers
-from flows.cli.plan import reading_of, store_folder
-from flows.retraining.drift import note_drift_of_batch
-from flows.serving import server
 from resnext.contracts.errors import InputError
+
+
+def main(source: Path, /, *, settings: PredictFlags = PredictFlags()) -> None:
+    """Print class and probability of one image, or of every image in a folder.
+
+    Args:
+        source: An image or a folder.
+    """
+    if not source.exists():
+        remedy = "Nothing is there. Check the path."
+        raise InputError("IMAGE_OR_FOLDER", "be there", f"'{source}'", remedy)
+    if not _is_empty(source):  # wrong input is said before a server is started
+        choose_model(settings.model, store_folder(settings.store), settings.registry)
+    command.run_flow(batch_predict, source.absolute(), settings)
+
+
+if __name__ == "__main__":
+    command.answer_help(main, name="predict.py")
+
+from flows.cli.command_line import command_line
+from flows.cli.plan import build, given_of, store_folder
+from flows.cli.terminal import is_terminal
+from flows.retraining.drift import note_drift_of_batch
 from resnext.data.manifest.listing import list_pictures
+from resnext.data.manifest.settings import ReadingSettings
 from resnext.device import count_cpus, plan_compute
 from resnext.models.model_file import ModelCard, read_card
 from tasks.callbacks.history import add_tags
 from tasks.orchestrator import Completed, State, flow, run_id
 from tasks.predict import answers_of, predict_pictures, publish_predictions
+from tasks.registry.choose import choose_model, log_model
 from tasks.scan import scan_pictures
 from tasks.stage.artifact import Artifact, Runtime
 from tasks.stage.runs import open_run
@@ -37,7 +54,7 @@ log = logging.getLogger("flows.predict")  # also where this file is the program
 
 CALIBRATION = "calibration.json"
 RESULT = "batch_predictions.csv"
-SHOWN = 20  # pictures, on the terminal
+SHOWN = 20  # images, on the terminal
 
 
 @flow(
@@ -47,13 +64,13 @@ SHOWN = 20  # pictures, on the terminal
     retries=0,
 )
 def batch_predict(source: Path, settings: PredictFlags = PredictFlags()) -> State[Any]:
-    """Predict pictures that have no class yet.
+    """Predict images that have no class yet.
 
     Args:
-        source: a picture, or a folder of pictures
+        source: an image, or a folder of images
         settings: with which model and where
     """
-    with command.wrong_input_fails_in_words() as outcome:
+    with command.flow_outcome() as outcome:
         add_tags(["predict"])
         outcome.state = Completed(message=run_prediction(source, settings, run_id()))
     return outcome.state
@@ -65,31 +82,36 @@ def run_prediction(source: Path, settings: PredictFlags, name: str) -> str:
     Nothing is to be done for a folder without a file, as a batch's may be on some nights.
 
     Raises:
-        InputError: there is no such picture or model.
+        InputError: there is no such image or model.
     """
     if _is_empty(source):
-        words = f"{source.name}: no pictures"
-        log.info(words, extra={"plain": True})
-        return words
+        text = f"{source.name}: no pictures"
+        log.info(text, extra={"plain": True})
+        return text
     store = store_folder(settings.store)
     model, card = find_model(settings, store)
-    calibration = find_calibration(model.single_path())
+    table = model.single_path().with_name(CALIBRATION)
+    calibration = _unaltered(table, CALIBRATION) if table.is_file() else None
     if calibration is None:
         log.info("calibrated_ columns repeat p_ (temperature 1): no calibration.json by the model")
     source = source.absolute()
-    root = source if source.is_dir() else source.parent
-    asked = command_line("predict.py", settings, words=[str(source)])
-    with open_run(store, name, {"command": asked, "data": str(source)}) as run:
-        runtime = Runtime(store=store, run=run, data=source, progress_bar=terminal.is_watched())
-        scanning = runtime.model_copy(update={"workers": count_cpus()})
-        pictures = scan_pictures(scanning, reading_of(settings), card.levels)
+    asked = {"command": command_line("predict.py", settings, positional=[str(source)])}
+    asked |= {"data": str(source), "network": card.architecture}
+    with open_run(store, name, asked) as run:
+        runtime = Runtime(
+            store=store, run=run, data=source, workers=count_cpus(),
+            progress_bar=is_terminal(sys.stderr),
+        )  # fmt: skip
+        reading = build(ReadingSettings, given_of(settings))
+        images = scan_pictures(runtime, reading, card.levels)
         compute = plan_compute(settings.device, card.architecture, deterministic=False)
-        reading = runtime.model_copy(update={"data": root})
-        done = predict_pictures(reading, pictures, model, compute, calibration)
-        words = publish_predictions(done, run / RESULT, calibration)
-        note_drift_of_batch(reading, pictures, done, model.single_path())
-    show(done, run / RESULT, calibration)
-    return f"{source.name}: {words}"
+        root = source if source.is_dir() else source.parent
+        runtime = runtime.model_copy(update={"data": root, "workers": 1})
+        predicted = predict_pictures(runtime, images, model, compute, calibration)
+        text = publish_predictions(predicted, run / RESULT, calibration)
+        note_drift_of_batch(runtime, images, predicted, model.single_path())
+    log_predictions(predicted, run / RESULT, calibration)
+    return f"{source.name}: {text}"
 
 
 def _is_empty(source: Path) -> bool:
@@ -105,73 +127,32 @@ def find_model(settings: PredictFlags, store: Path) -> tuple[Artifact, ModelCard
         InputError: there are none, they were altered, or the file is no model of this project.
     """
     found = choose_model(settings.model, store, settings.registry)
-    _require_unaltered(found, "--model")
+    weights = _unaltered(found, "model")
     card = read_card(found)
     chosen = settings.model is not None or settings.registry is not None
-    say_who_answers(store, found, card, chosen=chosen)
-    return Artifact.of_file(found), card
+    log_model(store, found, card, chosen=chosen)
+    return weights, card
 
 
-def find_calibration(model: Path) -> Artifact | None:
-    """Give the calibration.json beside a model, in its run folder as a rule; None without one.
-
-    Raises:
-        InputError: it was altered.
-    """
-    found = model.parent / CALIBRATION
-    if not found.is_file():
-        return None
-    _require_unaltered(found, CALIBRATION)
-    return Artifact.of_file(found)
-
-
-def _require_unaltered(file: Path, what: str) -> None:
-    """Check a file that lies in a store against what was written down of it there.
+def _unaltered(file: Path, what: str) -> Artifact:
+    """Give a file that may lie in a store, as it was written there.
 
     Raises:
         InputError: it was altered since.
     """
     if is_altered(file):
-        raise InputError(
-            what,
-            "be as it was written",
-            f"'{file}', which was altered since",
-            "Put the file back, or name another model with --model.",
-        )
+        remedy = "Put the file back, or name another model with `model`."
+        got = f"'{file}', which was altered since"
+        raise InputError(what, "be as it was written", got, remedy)
+    return Artifact.of_file(file)
 
 
-def show(predictions: Artifact, link: Path, calibration: Artifact | None) -> None:
-    """Print class and probability of the first pictures, and where all of them are."""
-    answers = answers_of(predictions, calibration)
-    for path, answer in answers[:SHOWN]:
-        log.info("%s: %s", path, answer, extra={"plain": True})
-    log.info("Predictions (%d): %s", len(answers), link, extra={"plain": True})
-
-
-def main(
-    source: Path,
-    /,
-    *,
-    settings: Annotated[PredictFlags, Parameter(name="*")] = PredictFlags(),
-) -> None:
-    """Print class and probability of one picture, or of every picture in a folder.
-
-    Args:
-        source: A picture or a folder.
-        settings: With which model and where.
-    """
-    if not source.exists():
-        raise InputError(
-            "PICTURE_OR_FOLDER",
-            "be there",
-            f"'{source}'",
-            "Nothing is there. Check the path.",
-        )
-    if not _is_empty(source):  # wrong input is said before a server is started
-        choose_model(settings.model, store_folder(settings.store), settings.registry)
-    terminal.show_only_our_lines()
-    with server.connected():
-        command.run_flow(batch_predict, source.absolute(), settings)
+def log_predictions(predictions: Artifact, link: Path, calibration: Artifact | None) -> None:
+    """Print class and probability of the first images, and where all of them are."""
+    predicted = answers_of(predictions, calibration)
+    for path, found in predicted[:SHOWN]:
+        log.info("%s: %s", path, found, extra={"plain": True})
+    log.info("Predictions (%d): %s", len(predicted), link, extra={"plain": True})
 
 
 if __name__ == "__main__":

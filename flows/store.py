@@ -1,82 +1,113 @@
 """List what the store holds, or throw away what no kept run uses.
 
-$ python flows/store.py list
+$ python flows/store.py list --sort score
 $ python flows/store.py prune --keep-runs 10
 $ python flows/store.py prune --checkpoints
 
-The checkpoint of a training that was stopped is kept until `--checkpoints` is said.
+The checkpoint of a training that was stopped is kept until `--checkpoints` is given.
 """
 
 import sys
 import time
+from datetime import datetime
 from pathlib import Path
-from typing import Annotated, Literal
-
-from cyclopts import Parameter
+from textwrap import shorten
+from typing import Any, Literal
 
 from flows.cli import run as command
-from flows.cli.flags import REPOSITORY
+from flows.cli.plan import existing_store
+from flows.cli.terminal import table
 from resnext.contracts.errors import InputError
-from resnext.contracts.formatting import plural
+from resnext.contracts.formatting import plural, share_with_interval
+from resnext.models.model_file import read_card
 from tasks.stage import prune as pruning
-from tasks.stage.runs import run_record, run_status, runs
+from tasks.stage.runs import MODEL, run_metrics, run_record, run_status, runs
 
 
 def main(
     action: Literal["list", "prune"],
     /,
     *,
-    store: Path = REPOSITORY / "artifacts",
+    store: Path | None = None,
+    sort: Literal["date", "score"] = "date",
     keep_runs: int = 10,
-    checkpoints: Annotated[bool, Parameter(negative="")] = False,
-    dry_run: Annotated[bool, Parameter(negative="")] = False,
+    checkpoints: bool = False,
+    dry_run: bool = False,
 ) -> None:
     """List what the store holds, or remove old runs and every artifact that no run then uses.
 
     Args:
         action: list, or prune.
         store: Folder of all results [default: artifacts in the repository].
+        sort: Runs that list shows first: the newest (date), or those of the best balanced accuracy
+            (score) [default: date].
         keep_runs: How many of the newest runs that hold a model prune keeps; every run since the
             oldest of them and the one that `latest` names besides [default: 10].
         checkpoints: Let prune remove the checkpoints of stopped trainings too, after it has listed
             them; those trainings begin anew then [default: off].
         dry_run: Remove nothing, only tell [default: off].
     """
-    if not store.is_dir():
-        raise InputError(
-            "store",
-            "be a folder of results",
-            f"'{store}'",
-            "Nothing is there. Check the path.",
-        )
+    folder = existing_store(store)
     if keep_runs < 0:
-        raise InputError(
-            "keep_runs",
-            "be 0 or more",
-            keep_runs,
-        )
+        raise InputError("keep_runs", "be 0 or more", keep_runs)
     if action == "list":
-        show(store)
+        print_list(folder, sort)
     else:
-        remove(store, keep_runs, dry_run, checkpoints)
+        remove(folder, keep_runs, dry_run, checkpoints)
 
 
-def show(store: Path) -> None:
+def print_list(store: Path, sort: str) -> None:
     """Print the artifacts and the runs."""
-    entries = pruning.entries(store)
-    for entry in entries:
-        users = f"{len(entry.used_by)} runs" if len(entry.used_by) != 1 else "1 run"
-        print(f"{entry.stage:<18} {entry.key:<22} {entry.state:<9} {size(entry.bytes)}  {users}")
-    for run in runs(store):
-        asked = run_record(run).get("asked", {})
-        words = asked.get("command") or " ".join(map(_in_words, asked.values()))
-        print(f"run {run.name}  {run_status(run)[:60]}  {words}")
+    entries, found = pruning.entries(store), runs(store)[::-1]
+    artifacts = [
+        {
+            "stage": entry.stage,
+            "artifact": entry.key,
+            "state": entry.state,
+            "size": size(entry.bytes),
+            "used by": plural(len(entry.used_by), "run"),
+        }
+        for entry in entries
+    ]
+    if sort == "score":
+        found.sort(key=lambda run: -(run_metrics(run).get("balanced_accuracy") or 0.0))
+    for rows in (artifacts, [_row(run) for run in found]):
+        if rows:
+            print(f"{table(rows, plain=('run', 'command'))}\n")
     total = sum(entry.bytes for entry in entries)
-    print(f"{len(entries)} artifacts, {size(total).strip()}; {len(runs(store))} runs")
+    print(f"{plural(len(entries), 'artifact')}, {size(total)}; {plural(len(found), 'run')}")
 
 
-def _in_words(asked: object) -> str:
-    return " ".join(map(str, asked)) if isinstance(asked, list) else str(asked)
+def _row(run: Path) -> dict[str, str]:
+    """Say of a run when it began, on what data it was, how good it is, and how it ended."""
+    record, metrics = run_record(run), run_metrics(run)
+    asked = record.get("asked", {})
+    return {
+        "date": str(record.get("started", ""))[:16].replace("T", " "),
+        "data": Path(str(asked.get("data", ""))).name,
+        "network": asked.get("network") or _network(run),
+        "score": share_with_interval(metrics, "balanced_accuracy") if metrics else "",
+        "duration": _duration(record),
+        "state": shorten(run_status(run), 60, placeholder=" ..."),
+        "run": run.name,
+        "command": str(asked.get("command", "")),
+    }
+
+
+def _network(run: Path) -> str:
+    """Name the network of a run that was recorded without it, if it holds a model."""
+    try:
+        return read_card(run / MODEL).architecture
+    except InputError:
+        return ""
+
+
+def _duration(record: dict[str, Any]) -> str:
+    """Give hours, minutes and seconds from the start of a run to its end; empty without one."""
+    if "ended" not in record:
+        return ""
+    began, ended = (datetime.fromisoformat(record[name]) for name in ("started", "ended"))
+    return str(ended - began)
 
 
 def remove(store: Path, keep_runs: int, dry_run: bool, checkpoints: bool = False) -> None:
@@ -84,31 +115,31 @@ def remove(store: Path, keep_runs: int, dry_run: bool, checkpoints: bool = False
     saved = pruning.checkpoints(store)
     if checkpoints:
         for checkpoint in saved:
-            print(in_words(store, checkpoint, time.time()))
+            print(describe(store, checkpoint, time.time()))
     before = {entry.folder: entry.bytes for entry in pruning.entries(store)}
     gone = pruning.prune(store, keep_runs=keep_runs, dry_run=dry_run, checkpoints=checkpoints)
     for folder in gone:
         print(folder.relative_to(store))
-    freed = size(sum(before.get(folder, 0) for folder in gone)).strip()
+    freed = size(sum(before.get(folder, 0) for folder in gone))
     print(f"{len(gone)} folders, {freed}, {'would be removed' if dry_run else 'removed'}")
     kept = [checkpoint for checkpoint in saved if checkpoint.folder not in gone]
     if kept:
-        space = size(sum(checkpoint.bytes for checkpoint in kept)).strip()
+        space = size(sum(checkpoint.bytes for checkpoint in kept))
         what = plural(len(kept), "checkpoint")
         more = "" if checkpoints else "; prune --checkpoints lists and removes them"
         print(f"{what} of trainings that can go on, {space}, kept{more}")
 
 
-def in_words(store: Path, checkpoint: pruning.Checkpoint, now: float) -> str:
+def describe(store: Path, checkpoint: pruning.Checkpoint, now: float) -> str:
     """Say which training a checkpoint is of, how big and how old it is, and how it goes on."""
     recipe = checkpoint.inputs.get("recipe", {})
     network = f"{recipe['arch']} at {recipe['image_size']} px" if recipe else "an unknown network"
     what = [
         "under way" if checkpoint.running else "stopped",
-        str(checkpoint.asked.get("data", "unknown pictures")),
+        str(checkpoint.asked.get("data", "unknown images")),
         network,
         checkpoint.where or "an unknown epoch",
-        size(checkpoint.bytes).strip(),
+        size(checkpoint.bytes),
         f"{age(now - checkpoint.saved)} old",
     ]
     line = f"{checkpoint.folder.relative_to(store)}: {', '.join(what)}"
@@ -125,8 +156,8 @@ def age(seconds: float) -> str:
 
 
 def size(count: int) -> str:
-    """Write a number of bytes for people, in eight columns."""
-    return f"{count / 2**20:6.1f} MB" if count >= 2**20 else f"{count / 2**10:6.1f} kB"
+    """Write a number of bytes for people."""
+    return f"{count / 2**20:.1f} MB" if count >= 2**20 else f"{count / 2**10:.1f} kB"
 
 
 if __name__ == "__main__":

@@ -1,8 +1,12 @@
 """Draw the synthetic demonstration set, for runs that are given no pictures."""
 
+import logging
+
 from resnext.data import demonstration as demo
 from tasks.stage.artifact import Work
 from tasks.stage.decorator import stage
+
+log = logging.getLogger(__name__)
 
 PICTURES = "pictures"
 
@@ -10,4 +14,5 @@ PICTURES = "pictures"
 @stage(run_name="draw the synthetic demonstration set")
 def draw(work: Work, settings: demo.DemoSettings) -> None:
     """Draw class folders of synthetic pictures below `pictures/`."""
+    log.info("drawing images of %d patients (ten seconds or more)", settings.patients)
     demo.draw(work.out / PICTURES, settings, workers=work.workers)

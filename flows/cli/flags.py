@@ -1,36 +1,32 @@
-"""What a pipeline run is told: one set of models behind flags, TOML file and the UI's form.
+"""The flags of every program, made of the settings models: `--help`, TOML keys and the UI's form.
 
-A field that is left empty takes its value from the preset. The bounds are those of the models
-that the values end up in (`Recipe`, `SplitSettings`), which `flows.cli.plan.resolve` builds.
+A class is a group: a box in `--help`, an object of the form, keys of the TOML file. It declares
+only what no settings model holds. `@group` adds the fields of settings models, each empty until
+`flows.cli.plan` fills it: the user's value wins, then the preset's, then the model's default.
 """
 
-from collections.abc import Mapping
+from collections.abc import Callable, Collection, Mapping
 from pathlib import Path
-from typing import Annotated, Any, Literal
+from typing import Annotated, Any, Literal, TypeVar, get_args, get_origin
 
-from pydantic import AfterValidator, BaseModel, ConfigDict, Field
+from cyclopts import Group, Parameter
+from pydantic import AfterValidator, BaseModel, ConfigDict, Field, FiniteFloat, create_model
 
-from reports.evaluation.settings import ComparedBy, EvaluationSettings
-from resnext.data.manifest.settings import ReadingSettings, Truncated
+from reports.evaluation.settings import DecisionSettings, EvaluationSettings
+from resnext.data.manifest.settings import ReadingSettings
 from resnext.data.split.settings import SplitSettings
-from resnext.training.recipe import (
-    Augment,
-    ClassWeights,
-    Keep,
-    Metric,
-    Optimizer,
-    Recipe,
-    Sampler,
-    Schedule,
-)
-from tasks.registry.versions import require_name
+from resnext.training.recipe import Recipe
+
+T = TypeVar("T", bound=BaseModel)
 
 REPOSITORY = Path(__file__).resolve().parents[2]
 SYNTHETIC = "synthetic demonstration set"
 USUAL_DATA = REPOSITORY / "data" / "45-data"
 
+Place = Annotated[Path, AfterValidator(Path.absolute)]
+"""A file or folder, by its full path, so that a run may be started from anywhere."""
 Store = Annotated[
-    Path | None,
+    Place | None,
     Field(description="folder of all results [default: artifacts in the repository]"),
 ]
 Device = Annotated[
@@ -38,8 +34,6 @@ Device = Annotated[
 ]
 Preset = Literal["default", "seed", "quick"]
 Stop = Literal["scan", "split", "pack", "train", "predict", "evaluate", "explain", "plot", "report"]
-Strategy = Literal["grouped", "stratified", "random", "given"]
-NearDuplicates = Literal["join", "report", "off"]
 
 PRESETS: Mapping[str, Mapping[str, Any]] = {
     "default": {},
@@ -56,7 +50,7 @@ PRESETS: Mapping[str, Mapping[str, Any]] = {
         "label_smoothing": 0.0,
         "augment": "none",
         "keep": "last",
-        "strategy": "random",
+        "split": "random",
         "shares": (80, 0, 20),
     },
     # Ends within two minutes on two cores with the demonstration set.
@@ -74,31 +68,79 @@ PRESETS: Mapping[str, Mapping[str, Any]] = {
         "augment": "flips",
     },
 }
+"""What the flags of a group that are left empty become, by the flag's name."""
+
+FLAG_NAMES: Mapping[tuple[str, str], str] = {
+    ("SplitSettings", "strategy"): "split",
+    ("SplitSettings", "seed"): "split_seed",
+    ("DecisionSettings", "metric"): "judge_by",
+}
+"""Flags that are called otherwise than the field of the settings that they fill."""
+BOUNDS = {"ge": "from {:.10g}", "gt": "above {:.10g}", "le": "to {:.10g}", "lt": "below {:.10g}"}
 
 
-def _from_preset(model: type[BaseModel], name: str) -> Any:
-    """Describe a flag that is empty until the preset fills it, with the values it can take."""
-    field = model.model_fields[name]
-    values = {preset: given.get(name, field.default) for preset, given in PRESETS.items()}
+NAMES = {"config", "port", "webhook", "url", "allow_private", "lost_after", "keep_runs"}
+"""What an error may name that is a flag: those of no group, and all that `group` adds."""
+_boxes: dict[str, Group] = {}
+"""The boxes of `--help`, by title, in the order in which they are shown."""
+
+
+class Flags(BaseModel):
+    """Base of the groups: no change after they were read. `group` forbids unknown names."""
+
+    model_config = ConfigDict(frozen=True)
+
+
+def flag_name(model: str, field: str) -> str:
+    """Give the name of the flag that fills a field of a settings model."""
+    return FLAG_NAMES.get((model, field), field)
+
+
+def group(
+    *settings: type[BaseModel], without: Collection[str] = ()
+) -> Callable[[type[T]], type[T]]:
+    """Make a class a group of flags: its own fields, then those of the settings models.
+
+    The first sentence of its docstring is the title of its box in `--help`.
+    """
+
+    def decorate(own: type[T]) -> type[T]:
+        fields: dict[str, Any] = {
+            flag_name(model.__name__, name): _empty(model, name)
+            for model in settings
+            for name in model.model_fields
+            if name not in without
+        }
+        made = create_model(
+            own.__name__, __base__=own, __module__=own.__module__, __doc__=own.__doc__,
+            __cls_kwargs__={"extra": "forbid"}, **fields,
+        )  # fmt: skip
+        NAMES.update(made.model_fields)
+        title = str(own.__doc__).split("\n")[0].rstrip(".")
+        box = _boxes.setdefault(title, Group.create_ordered(title))
+        return Parameter(name="*", group=box)(made)
+
+    return decorate
+
+
+def _empty(model: type[BaseModel], name: str) -> tuple[Any, Any]:
+    """Copy a field so that it is empty by default; its text says what it becomes then."""
+    field, flag = model.model_fields[name], flag_name(model.__name__, name)
+    kind: Any = FiniteFloat if field.annotation is float else field.annotation
+    if any(get_origin(part) is tuple for part in (kind, *get_args(kind))):
+        kind = str  # as in 70,10,20: one word on a command line
+    bounds = [
+        text.format(getattr(rule, bound))
+        for bound, text in BOUNDS.items()
+        for rule in field.metadata
+        if hasattr(rule, bound)
+    ]
+    values = {preset: given.get(flag, field.default) for preset, given in PRESETS.items()}
     default = values.pop("default")
     others = "".join(f"; {preset}: {_plain(v)}" for preset, v in values.items() if v != default)
-    bounds = {
-        kind: getattr(rule, kind)
-        for rule in field.metadata
-        for kind in ("ge", "gt", "le", "lt")
-        if hasattr(rule, kind)
-    }
-    if field.annotation is float:
-        bounds["allow_inf_nan"] = False
-    text = f"{field.description}{_in_words(bounds)} [default: {_plain(default)}{others}]"
-    return Field(default=None, description=text, **bounds)
-
-
-def _in_words(bounds: Mapping[str, float]) -> str:
-    """Say between what a value must lie, since the UI's form does not show it."""
-    words = {"ge": "from {:.10g}", "gt": "above {:.10g}", "le": "to {:.10g}", "lt": "below {:.10g}"}
-    said = [text.format(bounds[kind]) for kind, text in words.items() if kind in bounds]
-    return f" ({' '.join(said)})" if said else ""
+    between = f" ({' '.join(bounds)})" if bounds else ""
+    text = f"{field.description}{between} [default: {_plain(default)}{others}]"
+    return Annotated[kind | None, *field.metadata, Field(description=text)], None
 
 
 def _plain(value: object) -> str:
@@ -107,176 +149,133 @@ def _plain(value: object) -> str:
     return ",".join(f"{item:g}" for item in value) if isinstance(value, tuple) else str(value)
 
 
-class Flags(BaseModel):
-    """Base of the flags: nothing unknown, and no change after they were read."""
+@group(ReadingSettings)
+class ImageFlags(Flags):
+    """Which images."""
 
-    model_config = ConfigDict(frozen=True, extra="forbid")
-
-
-class PictureFlags(Flags):
-    """Which pictures."""
-
-    data: Annotated[
-        Path | None,
-        Field(
-            description="folder of class folders, or of train, val and test folders that hold them "
-            "[default: data/45-data where it exists, else a synthetic demonstration set that the "
-            "program draws]"
-        ),
-    ] = None
-    max_pixels: int | None = _from_preset(ReadingSettings, "max_pixels")
-    truncated: Truncated | None = _from_preset(ReadingSettings, "truncated")
+    data: Place | None = Field(
+        None,
+        description="folder of class folders, or of train, val and test folders that hold them "
+        "[default: data/45-data where it exists, else a synthetic demonstration set that the "
+        "program draws]",
+    )
 
 
-class DataFlags(PictureFlags):
-    """Which pictures, and which new ones."""
+@group()
+class DataFlags(ImageFlags):
+    """Which images."""
 
-    predict: Annotated[
-        Path | None,
-        Field(description="folder of new pictures to predict with the new model [default: none]"),
-    ] = None
+    predict: Place | None = Field(
+        None, description="folder of new images to predict with the new model [default: none]"
+    )
 
 
+@group(SplitSettings, without=("fold", "carve_val"))
 class DrawFlags(Flags):
-    """How the pictures are divided."""
+    """How they are split."""
 
-    split: Strategy | None = _from_preset(SplitSettings, "strategy")
-    shares: str | None = _from_preset(SplitSettings, "shares")
-    group_pattern: str | None = _from_preset(SplitSettings, "group_pattern")
-    groups: Annotated[
-        Path | None,
-        Field(
-            description="table (CSV) of path,group: the patient of each picture, by its path below "
-            "--data or its name; columns such as image_id and patient_id of published metadata are "
-            "understood. It wins over what names say [default: none]"
-        ),
-    ] = None
-    near_duplicates: NearDuplicates | None = _from_preset(SplitSettings, "near_duplicates")
-    hold_out_copies: bool | None = _from_preset(SplitSettings, "hold_out_copies")
-    split_seed: int | None = _from_preset(SplitSettings, "seed")
+    groups: Place | None = Field(
+        None,
+        description="table (CSV) of path,group: the patient of each image, by its path below "
+        "--data or its name; columns such as image_id and patient_id of published metadata are "
+        "understood. It wins over what names say [default: none]",
+    )
 
 
+@group(SplitSettings, without=("carve_val",))
 class SplitFlags(DrawFlags):
-    """How the pictures are divided, or by which table."""
+    """How they are split."""
 
-    fold: str | None = _from_preset(SplitSettings, "fold")
-    use_split: Annotated[
-        Path | None,
-        Field(
-            description="table (CSV) of path,split (train, val, test or unused): used as it is, "
-            "and audited [default: none]"
-        ),
-    ] = None
-    no_val: Annotated[
-        bool | None,
-        Field(
-            description="leave a split that comes without a validation part as it is: else groups "
-            "are taken out of its train part for one, in the ratio of --shares [default: off]"
-        ),
-    ] = None
-    keep_split: Annotated[
-        Path | None,
-        Field(
-            description="split.csv of an earlier run: its groups stay where they are, so that "
-            "scores stay comparable; new ones are drawn. Renamed pictures are known by the "
-            "manifest.csv beside it, ids of joined groups by the joined_groups.json "
-            "[default: none]"
-        ),
-    ] = None
+    use_split: Place | None = Field(
+        None,
+        description="table (CSV) of path,split (train, val, test or unused): used as it is, and "
+        "audited [default: none]",
+    )
+    no_val: bool | None = Field(
+        None,
+        description="leave a split that comes without a validation part as it is: else groups "
+        "are taken out of its train part for one, in the ratio of --shares [default: off]",
+    )
+    keep_split: Place | None = Field(
+        None,
+        description="split.csv of an earlier run: its groups stay where they are, so that scores "
+        "stay comparable; new ones are drawn. Renamed images are known by the manifest.csv beside "
+        "it, ids of joined groups by the joined_groups.json [default: none]",
+    )
 
 
+@group(Recipe)
 class TrainingFlags(Flags):
     """How the network is trained."""
 
-    preset: Annotated[
-        Preset,
-        Field(
-            description="what the empty settings are taken from: default (a recipe that learns), "
-            "seed (the script that the project began as), quick (minutes on a laptop)"
-        ),
-    ] = "default"
-    arch: str | None = _from_preset(Recipe, "arch")
-    weights: str | None = _from_preset(Recipe, "weights")
-    image_size: int | None = _from_preset(Recipe, "image_size")
-    epochs: int | None = _from_preset(Recipe, "epochs")
-    batch_size: int | None = _from_preset(Recipe, "batch_size")
-    lr: float | None = _from_preset(Recipe, "lr")
-    zero_init_residual: bool | None = _from_preset(Recipe, "zero_init_residual")
-    head_lr: float | None = _from_preset(Recipe, "head_lr")
-    optimizer: Optimizer | None = _from_preset(Recipe, "optimizer")
-    momentum: float | None = _from_preset(Recipe, "momentum")
-    weight_decay: float | None = _from_preset(Recipe, "weight_decay")
-    schedule: Schedule | None = _from_preset(Recipe, "schedule")
-    warmup_epochs: float | None = _from_preset(Recipe, "warmup_epochs")
-    step_epochs: int | None = _from_preset(Recipe, "step_epochs")
-    step_factor: float | None = _from_preset(Recipe, "step_factor")
-    accumulate: int | None = _from_preset(Recipe, "accumulate")
-    clip_norm: float | None = _from_preset(Recipe, "clip_norm")
-    ema_decay: float | None = _from_preset(Recipe, "ema_decay")
-    freeze_epochs: int | None = _from_preset(Recipe, "freeze_epochs")
-    label_smoothing: float | None = _from_preset(Recipe, "label_smoothing")
-    class_weights: ClassWeights | None = _from_preset(Recipe, "class_weights")
-    sampler: Sampler | None = _from_preset(Recipe, "sampler")
-    augment: Augment | None = _from_preset(Recipe, "augment")
-    mixup: float | None = _from_preset(Recipe, "mixup")
-    cutmix: float | None = _from_preset(Recipe, "cutmix")
-    keep: Keep | None = _from_preset(Recipe, "keep")
-    metric: Metric | None = _from_preset(Recipe, "metric")
-    patience: int | None = _from_preset(Recipe, "patience")
-    seed: int | None = _from_preset(Recipe, "seed")
+    preset: Preset = Field(
+        "default",
+        description="what the empty settings are taken from: default (a recipe that learns), "
+        "seed (the script that the project began as), quick (minutes on a laptop)",
+    )
 
 
+@group(EvaluationSettings)
 class EvaluationFlags(Flags):
     """How it is evaluated."""
 
-    positive: str | None = _from_preset(EvaluationSettings, "positive")
-    sensitivity: float | None = _from_preset(EvaluationSettings, "sensitivity")
-    threshold: str | float | None = _from_preset(EvaluationSettings, "threshold")
+
+def _registry_name(name: str | None) -> str | None:
+    from tasks.registry.versions import require_name  # not needed for `--help`
+
+    return name if name is None else require_name(name)
 
 
+@group(DecisionSettings)
 class DecisionFlags(Flags):
-    """When a new model becomes champion, and of what."""
+    """When a new model becomes champion."""
 
-    registry: Annotated[
-        str | None,
-        AfterValidator(lambda name: name if name is None else require_name(name)),
-        Field(
-            description="name of a champion of its own, whatever the classes are [default: none, "
-            "one champion for each set of classes]"
-        ),
-    ] = None
-
-    judge_by: Annotated[
-        ComparedBy, Field(description="figure that must be better [default: balanced_accuracy]")
-    ] = "balanced_accuracy"
-    margin: Annotated[
-        float,
-        Field(
-            ge=0, lt=1,
-            description="the 95 % interval of the difference must lie above this, a share from 0 "
-            "to 1 [default: 0]",
-        ),
-    ] = 0.0  # fmt: skip
+    registry: Annotated[str | None, AfterValidator(_registry_name)] = Field(
+        None,
+        description="name of a champion of its own, whatever the classes are [default: none, "
+        "one champion for each set of classes]",
+    )
 
 
+@group()
+class MachineFlags(Flags):
+    """Where and how to compute."""
+
+    store: Store = None
+    device: Device = "auto"
+    workers: int | None = Field(
+        None, ge=0, le=256,
+        description="processes that read images (from 0 to 256) [default: as many as cores]",
+    )  # fmt: skip
+    deterministic: bool = Field(
+        False, description="the same bytes on CUDA too, a little slower [default: off]"
+    )
+    verify: bool = Field(False, description="hash every image and cached file again [default: off]")
+
+
+@group()
+class RunFlags(MachineFlags):
+    """Where and how to compute."""
+
+    only: Stop | None = Field(None, description="stop after this stage [default: none]")
+
+
+@group()
 class ScheduleFlags(Flags):
     """When to do it again."""
 
-    serve: Annotated[
-        bool,
-        Field(description="do it by the clock until Ctrl-C, and not now [default: off]"),
-    ] = False
-    cron: Annotated[
-        str | None,
-        Field(
-            description="with --serve: when, in five fields: minute, hour, day, month, weekday; "
-            "the next three times are printed [default: 0 3 * * 1, Mondays at 03:00]"
-        ),
-    ] = None
-    timezone: Annotated[
-        str | None,
-        Field(description="with --serve: where the clock is, as Europe/Berlin [default: UTC]"),
-    ] = None
+    serve: bool = Field(
+        False, description="do it by the clock until Ctrl-C, and not now [default: off]"
+    )
+    cron: str | None = Field(
+        None,
+        description="with --serve: when, in five fields: minute, hour, day, month, weekday; the "
+        "next three times are printed [default: 0 3 * * 1, Mondays at 03:00]",
+    )
+    timezone: str | None = Field(
+        None,
+        description="with --serve: where the clock is, as Europe/Berlin [default: UTC]",
+    )
 
     @property
     def when(self) -> tuple[str, str]:
@@ -285,47 +284,28 @@ class ScheduleFlags(Flags):
         return cron, "UTC" if self.timezone is None else self.timezone
 
 
-class MachineFlags(Flags):
-    """Where and how to compute, and what to keep."""
-
-    store: Store = None
-    device: Device = "auto"
-    workers: Annotated[
-        int | None,
-        Field(
-            ge=0, le=256,
-            description="processes that read pictures (from 0 to 256) [default: as many as cores]",
-        ),
-    ] = None  # fmt: skip
-    deterministic: Annotated[
-        bool, Field(description="the same bytes on CUDA too, a little slower [default: off]")
-    ] = False
-    verify: Annotated[
-        bool, Field(description="hash every picture and cached file again [default: off]")
-    ] = False
-
-
-class RunFlags(MachineFlags):
-    """Where and how to compute, and how far."""
-
-    only: Annotated[Stop | None, Field(description="stop after this stage [default: none]")] = None
-
-
+@group(ReadingSettings)
 class PredictFlags(Flags):
     """With which model and where."""
 
-    model: Annotated[
-        Path | None,
-        Field(description="a model.safetensors [default: the champion, else the newest run's]"),
-    ] = None
-    registry: Annotated[
-        str | None,
-        Field(
-            description="whose champion answers: a name that retrain.py was given, or classes as "
-            "models.py lists them [default: the champion of the newest run's classes]"
-        ),
-    ] = None
-    max_pixels: int | None = _from_preset(ReadingSettings, "max_pixels")
-    truncated: Truncated | None = _from_preset(ReadingSettings, "truncated")
+    model: Place | None = Field(
+        None, description="a model.safetensors [default: the champion, else the newest run's]"
+    )
+    registry: str | None = Field(
+        None,
+        description="whose champion predicts: a name that retrain.py was given, or classes as "
+        "models.py lists them [default: the champion of the newest run's classes]",
+    )
     store: Store = None
     device: Device = "auto"
+
+
+ConfigFile = Annotated[
+    Path | None,
+    Parameter(
+        name="--config",
+        group=_boxes["Where and how to compute"],
+        help="TOML file with any of these settings; a flag wins over it [default: none]",
+    ),
+]
+"""Read by `run_command` before the other flags are."""

@@ -2,39 +2,59 @@
 
 import os
 import shlex
+import sys
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from pathlib import Path
-from typing import Any, NamedTuple
+from typing import Any, NamedTuple, TypeVar
 
 from pydantic import BaseModel
 
-from flows.cli.command_line import command_line, words_of
+from flows.cli.command_line import arguments_of, command_line
 from flows.cli.flags import (
     PRESETS,
     REPOSITORY,
     SYNTHETIC,
     USUAL_DATA,
-    DataFlags,
-    EvaluationFlags,
+    DecisionFlags,
     Preset,
-    RunFlags,
-    SplitFlags,
     Stop,
-    TrainingFlags,
+    flag_name,
 )
-from reports.evaluation.settings import HALF, EvaluationSettings, positive_class
+from flows.cli.terminal import is_terminal
+from reports.evaluation.settings import (
+    HALF,
+    SHOWN_CLASSES,
+    EvaluationSettings,
+    positive_class,
+)
 from resnext.contracts.errors import InputError
+from resnext.contracts.formatting import first_few
 from resnext.data.manifest.folders import class_name
 from resnext.data.manifest.listing import part_folders
 from resnext.data.manifest.settings import ReadingSettings
 from resnext.data.split.settings import JOINED_FILE, SplitSettings
 from resnext.device import Compute, count_cpus, plan_compute
 from resnext.training.recipe import Recipe
-from tasks.stage.artifact import Artifact
+from tasks.stage.artifact import Artifact, Runtime
 from tasks.stage.store import is_altered
 
-SHOWN_CLASSES = 20
+M = TypeVar("M", bound=BaseModel)
+Given = Mapping[str, Any]
+"""The flags that were given, by name."""
+
+ELSEWHERE = {"predict", "store", "workers", "verify", "only", *DecisionFlags.model_fields}
+"""Flags that change no result of a pipeline run."""
+EXCLUDED = {"use_split": ("keep_split", "fold", "shares", "split"), "keep_split": ("fold",)}
+"""Flags that say how to split, and those that each can't be followed with."""
+NUMBERS: Mapping[str, tuple[str, int, Any, str, str]] = {
+    "shares": (
+        ",", 3, float, "be three numbers",
+        "Write the percentages of train, val and test as in 70,10,20.",
+    ),
+    "fold": ("/", 2, int, "be two whole numbers", "Write I/K as in 1/5."),
+}  # fmt: skip
+"""Flags of several numbers: what stands between them, how many, their kind, rule and remedy."""
 
 
 class SplitTables(NamedTuple):
@@ -44,9 +64,9 @@ class SplitTables(NamedTuple):
     given: Artifact | None
     earlier: Artifact | None
     earlier_manifest: Artifact | None
-    """By which the pictures of the earlier split are known again, whatever they are called now."""
+    """By which the images of the earlier split are recognised, whatever they are called now."""
     earlier_joined: Artifact | None
-    """By which the ids are known that were joined to the groups of the earlier split."""
+    """By which the ids are recognised that were joined to the groups of the earlier split."""
 
     def keeping(self, split: Path) -> "SplitTables":
         """Give these tables with an earlier split, and with what lies beside it, if anything."""
@@ -66,6 +86,7 @@ class Plan:
     store: Path
     only: Stop | None
     preset: Preset
+    reading: ReadingSettings
     split: SplitSettings
     tables: SplitTables
     recipe: Recipe
@@ -78,13 +99,12 @@ class Plan:
     """Gives the same results, wherever they are kept and however fast."""
     asked: str
     """Asks for the same again, every flag included."""
-    reading: ReadingSettings = ReadingSettings()
     notes: tuple[str, ...] = ()
     """What a reader of the report should know besides."""
 
     @property
     def data_name(self) -> str:
-        """Call the pictures by their folder, or the demonstration set by what it is."""
+        """Call the images by their folder, or the demonstration set by what it is."""
         return self.data.name if self.data else SYNTHETIC
 
     @property
@@ -97,52 +117,111 @@ class Plan:
         """Tag the run in the Prefect UI."""
         return (self.data_name, self.recipe.arch, f"preset: {self.preset}")
 
+    @property
+    def facts(self) -> dict[str, str]:
+        """Say in the record of a run what was asked for, on which images, with which network."""
+        return {"command": self.asked, "data": self.data_name, "network": self.recipe.arch}
 
-def resolve(
-    data: DataFlags,
-    split: SplitFlags,
-    training: TrainingFlags,
-    run: RunFlags,
-    evaluation: EvaluationFlags = EvaluationFlags(),
-) -> Plan:
+    def settings_in_words(self) -> dict[str, dict[str, str]]:
+        """Say how images are admitted, split, trained on and evaluated, by subject and name."""
+        settings: dict[str, BaseModel] = {
+            "images": self.reading,
+            "split": self.split,
+            "training": self.recipe,
+            "evaluation": self.evaluation,
+        }
+        return {
+            about: {name.replace("_", " "): _plain(value) for name, value in model}
+            for about, model in settings.items()
+        }
+
+    def runtime(self, run: Path) -> Runtime:
+        """Say where things lie for a run of this plan, and how fast to go."""
+        return Runtime(
+            store=self.store,
+            run=run,
+            data=self.data,
+            workers=self.workers,
+            verify=self.verify,
+            progress_bar=is_terminal(sys.stderr),
+            script_lines=self.preset == "seed",
+        )
+
+
+def resolve(*flags: BaseModel, program: str = "full_pipeline.py") -> Plan:
     """Fill in what was left empty, check everything, and find the device.
+
+    Args:
+        flags: Groups of flags; a group that is left out is empty.
+        program: The file in flows/ that they were given to.
 
     Raises:
         InputError: a value is out of bounds, or a folder or device isn't there.
         pydantic.ValidationError: a value is out of bounds.
     """
-    preset = PRESETS[training.preset]
-    start, weights = _weights(training.weights)
-    pictures = _folder("--data", _asked_folder(data))
-    split_settings = _split_settings(split, preset, pictures)
-    asked_recipe = given_of(training) | ({"weights": start} if start else {})
-    recipe = Recipe(**_chosen(Recipe, preset, asked_recipe))
-    store = store_folder(run.store)
-    if pictures is not None and store.resolve().is_relative_to(pictures):
-        raise InputError(
-            "store",
-            "lie outside --data",
-            f"'{store}'",
-            "Its folder would be taken for a class. Name another one.",
-        )
+    given = given_of(*flags)
+    preset = given.get("preset", "default")
+    images = _image_folder(given)
+    split = _split_settings(given, preset, images)
+    start, weights = _weights(given.get("weights"))
+    recipe = build(Recipe, given | start, preset)
+    store = store_folder(given.get("store"))
+    inside = images is not None and store.resolve().is_relative_to(images)
+    remedy = "Its folder would be taken for a class. Name another one."
+    _require(not inside, "store", "lie outside --data", f"'{store}'", remedy)
+    # A class may be written as its folder is on any system.
+    positive = {"positive": class_name(given["positive"])} if given.get("positive") else {}
+    workers = given.get("workers")
     return Plan(
-        data=pictures,
-        predict=_path("--predict", data.predict),
+        data=images,
+        predict=_images_to_predict(given.get("predict")),
         store=store,
-        only=run.only,
-        preset=training.preset,
-        split=split_settings,
-        tables=_tables(split),
+        only=given.get("only"),
+        preset=preset,
+        reading=build(ReadingSettings, given),
+        split=split,
+        tables=_tables(given),
         recipe=recipe,
         weights=weights,
-        evaluation=_evaluation(evaluation),
-        compute=plan_compute(run.device, recipe.arch, run.deterministic),
-        workers=count_cpus() if run.workers is None else max(1, run.workers),
-        verify=run.verify,
-        command=_command(data, training, split, evaluation, run),
-        asked=command_line("full_pipeline.py", data, split, training, evaluation, run),
-        reading=reading_of(data),
+        evaluation=build(EvaluationSettings, given | positive),
+        compute=plan_compute(
+            given.get("device", "auto"), recipe.arch, given.get("deterministic", False)
+        ),
+        workers=count_cpus() if workers is None else max(1, workers),
+        verify=given.get("verify", False),
+        command=shlex.join(
+            ["python", "flows/full_pipeline.py", *arguments_of(*flags, without=ELSEWHERE)]
+        ),
+        asked=command_line(program, *flags),
     )
+
+
+def given_of(*flags: BaseModel) -> dict[str, Any]:
+    """Give the flags that were set, by name."""
+    return {name: value for each in flags for name, value in each if value is not None}
+
+
+def build(settings: type[M], given: Given, preset: str = "default") -> M:
+    """Fill a settings model: a flag wins over the preset, the preset over the model's default."""
+    chosen = {**PRESETS[preset], **given}
+    flags = {name: flag_name(settings.__name__, name) for name in settings.model_fields}
+    return settings(
+        **{name: _numbers(flag, chosen[flag]) for name, flag in flags.items() if flag in chosen}
+    )
+
+
+def _numbers(flag: str, value: Any) -> Any:
+    """Read the numbers of a flag that holds several, as text has them; give others as they are."""
+    if flag not in NUMBERS or not isinstance(value, str):
+        return value
+    between, count, kind, rule, remedy = NUMBERS[flag]
+    try:
+        numbers = tuple(kind(part) for part in value.split(between))
+    except ValueError:
+        numbers = ()
+    if len(numbers) != count:
+        raise InputError(flag, rule, repr(value), remedy)
+    return numbers
 
 
 def require_positive(settings: EvaluationSettings, classes: Sequence[str]) -> None:
@@ -151,24 +230,12 @@ def require_positive(settings: EvaluationSettings, classes: Sequence[str]) -> No
     Raises:
         InputError: it is none of them, or a threshold is wanted and of what is not said.
     """
-    shown = ", ".join(classes[:SHOWN_CLASSES])
-    more = f" and {len(classes) - SHOWN_CLASSES} more" if len(classes) > SHOWN_CLASSES else ""
-    if settings.positive is not None and settings.positive not in classes:
-        raise InputError(
-            "positive",
-            f"be one of the classes ({shown}{more})",
-            f"'{settings.positive}'",
-            "Write it as its folder is called.",
-        )
-    flag = "--sensitivity" if settings.sensitivity is not None else "--threshold"
+    flag = "sensitivity" if settings.sensitivity is not None else "threshold"
     wanted = settings.sensitivity is not None or settings.threshold != HALF
-    if wanted and positive_class(classes, settings.positive) is None:
-        raise InputError(
-            flag,
-            "go with --positive where no class is known to be the positive one",
-            "it alone",
-            f"Name one of {shown}{more}.",
-        )
+    if positive_class(classes, settings.positive) is None and wanted:
+        rule = "go with `positive` where no class is known to be the positive one"
+        remedy = f"Name one of {first_few(classes, most=SHOWN_CLASSES)}."
+        raise InputError(flag, rule, "it alone", remedy)
 
 
 def store_folder(path: Path | None) -> Path:
@@ -183,117 +250,88 @@ def store_folder(path: Path | None) -> Path:
         writable = os.access(store, os.W_OK)
     except OSError:
         writable = False
-    if not writable:
-        raise InputError(
-            "store",
-            "be a folder that can be written to",
-            f"'{store}'",
-            "Name another one.",
-        )
+    rule = "be a folder that can be written to"
+    _require(writable, "store", rule, f"'{store}'", "Name another one.")
     return store
 
 
-def name_of(data: DataFlags, training: TrainingFlags) -> str:
-    """Name a run by its pictures and its network, before anything is checked."""
-    folder = _asked_folder(data)
-    arch = training.arch or PRESETS[training.preset].get("arch", Recipe().arch)
+def existing_store(path: Path | None) -> Path:
+    """Give the store's folder, which must be there.
+
+    Raises:
+        InputError: it is not.
+    """
+    store = path or REPOSITORY / "artifacts"
+    remedy = "Nothing is there. Check the path."
+    _require(store.is_dir(), "store", "be a folder of results", f"'{store}'", remedy)
+    return store
+
+
+def name_of(*flags: BaseModel) -> str:
+    """Name a run by its images and its network, before anything is checked."""
+    given = given_of(*flags)
+    folder, preset = _asked_folder(given), PRESETS[given.get("preset", "default")]
+    arch = given.get("arch") or preset.get("arch", Recipe().arch)
     return f"{folder.resolve().name if folder else SYNTHETIC}, {arch}"
 
 
-def _asked_folder(data: DataFlags) -> Path | None:
-    return data.data or (USUAL_DATA if USUAL_DATA.is_dir() else None)
-
-
-def _weights(text: str | None) -> tuple[str | None, Artifact | None]:
-    """Tell a word from a file, which is known by its bytes from here on."""
-    if text is None or text in ("none", "imagenet"):
-        return text, None
-    if not Path(text).is_file():
-        what = "a folder" if Path(text).is_dir() else "nothing"
-        raise InputError(
-            "weights",
-            "be none, imagenet or a .safetensors, .pth or .pt file",
-            f"'{text}'",
-            f"There is {what} at that place. Check the path.",
-        )
-    return "file", Artifact.of_file(Path(text).absolute())
-
-
-def _evaluation(flags: EvaluationFlags) -> EvaluationSettings:
-    """Fill in how it is evaluated; a class may be written as its folder is on any system."""
-    positive = {"positive": class_name(flags.positive)} if flags.positive else {}
-    return EvaluationSettings(**given_of(flags) | positive)
-
-
-def _split_settings(
-    flags: SplitFlags, preset: Mapping[str, Any], pictures: Path | None
-) -> SplitSettings:
-    """Fill in how the pictures are divided; a folder that comes divided is taken as it is.
+def _split_settings(given: Given, preset: str, images: Path | None) -> SplitSettings:
+    """Fill in how the images are split; a folder that comes split is taken as it is.
 
     Where it comes with two parts alone, --shares says how its train part is shared out.
     """
-    _require_one_way(flags)
-    renamed = {"split": "strategy", "split_seed": "seed"}
-    asked = {renamed.get(name, name): value for name, value in given_of(flags).items()}
-    parts = part_folders(pictures) if pictures is not None else []
-    against = {"strategy", "fold", "keep_split"} | ({"shares"} if len(parts) > 2 else set())
-    chooses = asked.keys() & against or "strategy" in preset
-    if flags.use_split or (parts and not chooses):
-        asked["strategy"] = "given"
-    if "shares" in asked:
-        asked["shares"] = _shares(asked["shares"])
-    if "fold" in asked:
-        asked["fold"] = _fold(asked["fold"])
-    settings = SplitSettings(**_chosen(SplitSettings, preset, asked))
-    if settings.strategy == "given" and not flags.no_val and settings.shares[1]:
-        settings = settings.model_copy(update={"carve_val": True})
-    if flags.no_val and settings.strategy != "given":
-        raise InputError(
-            "no_val",
-            "go with a split that comes with the data",
-            settings.strategy,
-            "To draw parts without validation, give --shares 80,0,20.",
-        )
-    if flags.keep_split is not None and settings.strategy not in ("grouped", "stratified"):
-        raise InputError(
-            "keep_split",
-            "go with --split grouped or stratified",
-            settings.strategy,
-            "Name one of them, or leave it out.",
-        )
-    return settings
+    _require_one_way(given)
+    parts = part_folders(images) if images is not None else []
+    against = {"split", "fold", "keep_split"} | ({"shares"} if len(parts) > 2 else set())
+    chooses = given.keys() & against or "split" in PRESETS[preset]
+    if "use_split" in given or (parts and not chooses):
+        given = {**given, "split": "given"}
+    settings = build(SplitSettings, given, preset)
+    no_val = given.get("no_val", False)
+    strategy = settings.strategy
+    rule = "go with a split that comes with the data"
+    remedy = "To draw parts without validation, give --shares 80,0,20."
+    _require(not no_val or strategy == "given", "no_val", rule, strategy, remedy)
+    kept = "keep_split" not in given or strategy in ("grouped", "stratified")
+    rule, remedy = "go with `split` grouped or stratified", "Name one of them, or leave it out."
+    _require(kept, "keep_split", rule, strategy, remedy)
+    carve = strategy == "given" and not no_val and settings.shares[1] > 0
+    return settings.model_copy(update={"carve_val": carve})
 
 
-def _require_one_way(flags: SplitFlags) -> None:
-    """Raise an InputError where two flags say how to divide and can't both be followed."""
-    chosen = given_of(flags)
-    if flags.use_split is not None:
-        against = ["keep_split", "fold", "shares"]
-        against += ["split"] if flags.split not in (None, "given") else []
-    elif flags.keep_split is not None:
-        against = ["fold"]
-    else:
-        return
-    for name in against:
-        if name in chosen:
-            first = "--use-split" if flags.use_split is not None else "--keep-split"
-            raise InputError(
-                first,
-                f"not go with --{name.replace('_', '-')}",
-                "both",
-                "Leave one out.",
-            )
+def _require_one_way(given: Given) -> None:
+    """Raise an InputError where two flags say how to split and can't both be followed."""
+    flag = next((name for name in EXCLUDED if name in given), "")
+    for other in EXCLUDED.get(flag, ()):
+        if other in given and (other, given[other]) != ("split", "given"):
+            raise InputError(flag, f"not go with `{other}`", "both", "Leave one out.")
 
 
-def _tables(flags: SplitFlags) -> SplitTables:
+def _weights(text: str | None) -> tuple[dict[str, str], Artifact | None]:
+    """Tell a name from a file, which is known by its bytes from here on."""
+    if text is None or text in ("none", "imagenet"):
+        return {}, None
+    path = Path(text).absolute()
+    rule = "be none, imagenet or a .safetensors, .pth or .pt file"
+    remedy = f"There is {_what_is_at(path)} at that place. Check the path."
+    _require(path.is_file(), "weights", rule, f"'{text}'", remedy)
+    return {"weights": "file"}, Artifact.of_file(path)
+
+
+def _tables(given: Given) -> SplitTables:
     """Find the tables that the split is made with.
 
     Raises:
         InputError: one of them is not there.
     """
-    groups = _table("--groups", flags.groups)
-    tables = SplitTables(groups, _table("--use-split", flags.use_split), None, None, None)
-    earlier = _table("--keep-split", flags.keep_split)
+    found: dict[str, Artifact | None] = dict.fromkeys(("groups", "use_split", "keep_split"))
+    for flag in [name for name in found if name in given]:
+        path: Path = given[flag]
+        remedy = "There is no such file. Check the path."
+        _require(path.is_file(), flag, "be a CSV file", f"'{path}'", remedy)
+        found[flag] = Artifact.of_file(path.absolute())
+    tables = SplitTables(found["groups"], found["use_split"], None, None, None)
+    earlier = found["keep_split"]
     return tables if earlier is None else tables.keeping(earlier.single_path())
 
 
@@ -303,116 +341,47 @@ def _beside(file: Path, name: str) -> Artifact | None:
     return Artifact.of_file(found) if found.is_file() and not is_altered(found) else None
 
 
-def _table(flag: str, path: Path | None) -> Artifact | None:
+def _asked_folder(given: Given) -> Path | None:
+    return given.get("data") or (USUAL_DATA if USUAL_DATA.is_dir() else None)
+
+
+def _image_folder(given: Given) -> Path | None:
+    path = _asked_folder(given)
     if path is None:
         return None
-    if not path.is_file():
-        raise InputError(
-            flag,
-            "be a CSV file",
-            f"'{path}'",
-            "There is no such file. Check the path.",
-        )
-    return Artifact.of_file(path.absolute())
+    remedy = f"There is {_what_is_at(path)} at that place. Check the path."
+    _require(path.is_dir(), "data", "be a folder of class folders", f"'{path}'", remedy)
+    return path.resolve()
 
 
-def given_of(flags: BaseModel) -> dict[str, Any]:
-    """Give the flags that were set."""
-    return {name: value for name, value in flags if value is not None}
+def _images_to_predict(path: Path | None) -> Path | None:
+    if path is None:
+        return None
+    remedy = "Nothing is there. Check the path."
+    _require(path.exists(), "predict", "be an image or a folder", f"'{path}'", remedy)
+    # A link may lead to a folder of images.
+    files = [path] if path.is_file() else path.rglob("*")
+    some = any(each.is_file() or each.is_symlink() for each in files)
+    _require(some, "predict", "hold images", f"'{path}'", "There is no file in it.")
+    return path.resolve()
 
 
-def reading_of(flags: BaseModel) -> ReadingSettings:
-    """Give which images the flags admit."""
-    return ReadingSettings(**_reading_given(flags))
+def _what_is_at(path: Path) -> str:
+    return "a folder" if path.is_dir() else "a file" if path.exists() else "nothing"
 
 
-def _reading_given(flags: BaseModel) -> dict[str, Any]:
-    asked = given_of(flags)
-    return {name: asked[name] for name in ReadingSettings.model_fields if name in asked}
+def _require(met: bool, argument: str, rule: str, got: str, remedy: str) -> None:
+    """Raise an InputError where a rule is not met."""
+    if not met:
+        raise InputError(argument, rule, got, remedy)
 
 
-def as_parameters(flags: Mapping[str, BaseModel]) -> dict[str, dict[str, Any]]:
-    """Give the flags that were set as JSON values, paths absolute, for a run started elsewhere."""
-    return {
-        name: {
-            key: str(value.absolute()) if isinstance(value, Path) else value
-            for key, value in given_of(model).items()
-        }
-        for name, model in flags.items()
-    }
-
-
-def _chosen(
-    model: type[BaseModel], preset: Mapping[str, Any], asked: Mapping[str, Any]
-) -> dict[str, Any]:
-    """Give the fields of a model that the preset or the user set; the user wins."""
-    chosen = {**preset, **asked}
-    return {name: value for name, value in chosen.items() if name in model.model_fields}
-
-
-def _shares(text: str) -> tuple[float, ...]:
-    try:
-        train, val, test = (float(part) for part in text.split(","))
-    except ValueError as error:
-        raise InputError(
-            "shares",
-            "be three numbers",
-            f"{text!r}",
-            "Write the percentages of train, val and test as in 70,10,20.",
-        ) from error
-    return train, val, test
-
-
-def _fold(text: str) -> tuple[int, ...]:
-    try:
-        number, folds = (int(part) for part in text.split("/"))
-    except ValueError as error:
-        raise InputError(
-            "fold",
-            "be two whole numbers",
-            f"{text!r}",
-            "Write I/K as in 1/5.",
-        ) from error
-    return number, folds
-
-
-def _folder(flag: str, path: Path | None) -> Path | None:
-    if path is not None and not path.is_dir():
-        what = "a file" if path.exists() else "nothing"
-        raise InputError(
-            flag,
-            "be a folder of class folders",
-            f"'{path}'",
-            f"There is {what} at that place. Check the path.",
-        )
-    return path.resolve() if path else None
-
-
-def _path(flag: str, path: Path | None) -> Path | None:
-    if path is not None and not path.exists():
-        raise InputError(
-            flag,
-            "be a picture or a folder",
-            f"'{path}'",
-            "Nothing is there. Check the path.",
-        )
-    if path is not None and path.is_dir() and not any(map(_may_hold_pictures, path.rglob("*"))):
-        raise InputError(
-            flag,
-            "hold pictures",
-            f"'{path}'",
-            "There is no file in it.",
-        )
-    return path.resolve() if path else None
-
-
-def _may_hold_pictures(path: Path) -> bool:
-    """Tell a file, or a link, which may lead to a folder of them."""
-    return path.is_file() or path.is_symlink()
-
-
-def _command(data: DataFlags, *flags: BaseModel) -> str:
-    """Write the command line that gives the same results."""
-    pictures = data.model_copy(update={"data": data.data and data.data.resolve()})
-    words = words_of(pictures, *flags, without=("predict", "store", "workers", "verify", "only"))
-    return shlex.join(["python", "flows/full_pipeline.py", *words])
+def _plain(value: object) -> str:
+    """Write a setting's value for people."""
+    if value is None:
+        return "none"
+    if isinstance(value, tuple):
+        return " / ".join(map(_plain, value))
+    if isinstance(value, bool):
+        return "yes" if value else "no"
+    return f"{value:g}" if isinstance(value, float) else str(value)

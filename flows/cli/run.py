@@ -4,6 +4,7 @@ Exit codes: 0 done; 2 the user's input was wrong (one line, no traceback); 1 any
 """
 
 import errno
+import inspect
 import logging
 import os
 import re
@@ -12,31 +13,26 @@ import tomllib
 from collections.abc import Callable, Iterator, Sequence
 from contextlib import contextmanager
 from dataclasses import dataclass
+from importlib.metadata import version
 from itertools import pairwise
 from pathlib import Path
-from typing import Any
+from typing import TYPE_CHECKING, Any
 
 from cyclopts import App, CycloptsError, Parameter, UnusedCliTokensError
 from cyclopts.config import Toml
-from pydantic import BaseModel, ValidationError
+from pydantic import ValidationError
 
 from flows.cli import flags
 from flows.serving.address import ServerError
 from resnext.contracts.errors import InputError, TrainingError
 from tasks.callbacks.interrupts import StoppedError
-from tasks.orchestrator import Cancelled, Failed, State
+
+if TYPE_CHECKING:
+    from tasks.orchestrator import State
 
 log = logging.getLogger("flows.cli.run")
 
-# Flags that are called otherwise than the field that their value ends up in.
-RENAMED = {("SplitSettings", "strategy"): "split", ("SplitSettings", "seed"): "split_seed"}
-FLAGS = frozenset(
-    name
-    for model in vars(flags).values()
-    if isinstance(model, type) and issubclass(model, BaseModel)
-    for name in model.model_fields
-) | {"port", "webhook", "url", "allow_private", "lost_after", "keep_runs", "config", "folds"}
-SETTING = re.compile(r"`(\w+)`")  # in an error's words
+SETTING = re.compile(r"`(\w+)`")
 FULL = (errno.ENOSPC, errno.EDQUOT, errno.EFBIG)
 DENIED = (errno.EROFS, errno.EACCES, errno.EPERM)
 AT_LEAST = "greater than or equal to"
@@ -44,7 +40,18 @@ STOPPED = (
     "Stopped. Every finished stage is kept, and the training's newest checkpoint; the same command "
     "goes on from there."
 )
+QUESTIONS = ("--help", "-h", "--version", "--install-completion")
+EPILOGUE = (
+    "--help shows this, --version the version. --install-completion lets bash, zsh or fish "
+    "complete the flags of an alias: alias {alias}='python flows/{alias}.py'"
+)
 DONE, FAILED, WRONG_INPUT = 0, 1, 2
+
+
+def answer_help(command: Callable[..., Any], *, name: str) -> None:
+    """Print the help or the version and end, before the program imports Prefect, which is slow."""
+    if not {*QUESTIONS}.isdisjoint(sys.argv[1:]):
+        sys.exit(run_command(command, name=name))
 
 
 def run_command(
@@ -58,15 +65,8 @@ def run_command(
         arguments: The words after the program's name; those of this process by default.
     """
     words = list(sys.argv[1:] if arguments is None else arguments)
-    app = App(
-        name=name,
-        version_flags=[],
-        help_format="plaintext",
-        result_action="return_value",
-        suppress_keyboard_interrupt=False,
-        default_parameter=Parameter(show_default=False, negative=""),
-    )
-    app.default(command)
+    alias = name.removesuffix(".py")  # what a shell completes must be a word
+    app = _app(command, alias if "--install-completion" in words else name)
     try:
         app.config = _config_file(words)
         app(words, exit_on_error=False, print_error=False)
@@ -74,12 +74,9 @@ def run_command(
     except CycloptsError as error:
         return _complain(_first_line(error))
     except (InputError, ValidationError) as error:
-        return _complain(in_words(error))
+        return _complain(error_line(error))
     except KeyboardInterrupt:
         print(f"\n{STOPPED}", file=sys.stderr)
-        return FAILED
-    except (TrainingError, StoppedError, ServerError) as error:
-        print(f"error: {error}", file=sys.stderr)
         return FAILED
     except BrokenPipeError:  # the reader of our output, such as `head`, has had enough
         os.dup2(os.open(os.devnull, os.O_WRONLY), sys.stdout.fileno())
@@ -97,14 +94,37 @@ def run_command(
             file=sys.stderr,
         )
         return FAILED
+    except (TrainingError, StoppedError, ServerError) as error:
+        print(f"error: {error}", file=sys.stderr)
+        return FAILED
     return DONE
+
+
+def _app(command: Callable[..., Any], name: str) -> App:
+    """Make the reader of a command line; the last line of its help is about every program."""
+    app = App(
+        name=name,
+        version=lambda: version("resnext-pipeline"),
+        help_format="plaintext",
+        help_epilogue=EPILOGUE.format(alias=name.removesuffix(".py")),
+        result_action="return_value",
+        suppress_keyboard_interrupt=False,
+        default_parameter=Parameter(show_default=False, negative=""),
+    )
+    app.register_install_completion_command()
+    for question in QUESTIONS:
+        app[question].show = False  # no box of their own
+    # A description goes on over line ends, and the help is wrapped as wide as the terminal.
+    command.__doc__ = re.sub(r"\n {8}", " ", inspect.cleandoc(command.__doc__ or ""))
+    app.default(command)
+    return app
 
 
 @dataclass
 class Outcome:
     """How a flow ends."""
 
-    state: State[Any]
+    state: "State[Any]"
     heard: bool = True
 
 
@@ -113,16 +133,18 @@ _ended: list[Outcome] = []
 
 
 @contextmanager
-def wrong_input_fails_in_words() -> Iterator[Outcome]:
-    """Turn wrong input into a failed state with the reason as its message, not a traceback.
+def flow_outcome() -> Iterator[Outcome]:
+    """Turn wrong input into a failed state whose message is the reason, without a traceback.
 
     A process that was asked to end, by Ctrl-C too, gives a cancelled one.
     """
+    from tasks.orchestrator import Cancelled, Failed
+
     outcome = Outcome(Failed(message="did not end"))
     try:
         yield outcome
     except (InputError, ValidationError) as error:
-        outcome.state = Failed(message=in_words(error), data=error)
+        outcome.state = Failed(message=error_line(error), data=error)
     except StoppedError as error:
         outcome.state = Cancelled(message=str(error), data=StoppedError(str(error)))
     except KeyboardInterrupt:
@@ -131,7 +153,7 @@ def wrong_input_fails_in_words() -> Iterator[Outcome]:
 
 
 def run_flow(flow: Callable[..., Any], *args: Any) -> None:
-    """Run a flow; raise what it failed with.
+    """Run a flow with a server, show its lines, and raise what it failed with.
 
     Where the server went away meanwhile, what the flow did counts, not that nobody wrote it down.
 
@@ -139,19 +161,28 @@ def run_flow(flow: Callable[..., Any], *args: Any) -> None:
         InputError: the user's input was wrong.
         Exception: anything else.
     """
-    _ended.clear()
-    try:
-        state = flow(*args, return_state=True)
-    except Exception as error:
-        if not _ended:
-            raise
-        state, _ended[0].heard = _ended[0].state, False
-        log.warning(
-            "the Prefect server went away (%s), so that the run history does not show how this "
-            "run ended. Its results are complete: the same command would find all of them cached.",
-            error,
-        )
-    end(state)
+    from flows.cli import terminal
+    from flows.serving import server
+
+    terminal.show_only_our_lines()
+    with server.connected():
+        _ended.clear()
+        try:
+            state = flow(*args, return_state=True)
+        except Exception as error:
+            if not _ended:
+                raise
+            state, _ended[0].heard = _ended[0].state, False
+            log.warning(
+                "the Prefect server went away (%s), so that the run history does not show how this "
+                "run ended. Its results are complete: the same command would find all of them "
+                "cached.",
+                error,
+            )
+        result = state.result(raise_on_failure=False)
+        log.info("finishing the run history (a few seconds)")
+    if isinstance(result, BaseException):
+        raise result
 
 
 def _leave_if_unheard() -> None:
@@ -162,15 +193,8 @@ def _leave_if_unheard() -> None:
         os._exit(DONE)
 
 
-def end(state: State[Any]) -> None:
-    """Raise what a flow failed with."""
-    result = state.result(raise_on_failure=False)
-    if isinstance(result, BaseException):
-        raise result
-
-
-def in_words(error: Exception) -> str:
-    """Say in one line what was wrong with the input."""
+def error_line(error: Exception) -> str:
+    """Write in one line what was wrong with the input."""
     if isinstance(error, InputError):
         return _with_flags(error)
     if not isinstance(error, ValidationError):
@@ -181,12 +205,12 @@ def in_words(error: Exception) -> str:
         return _with_flags(cause, error.title)
     rule = first["msg"].replace("Input should be ", "be ").replace(AT_LEAST, "at least")
     name = str(first["loc"][0]) if first["loc"] else "settings"
-    got = _as_typed(first["input"])
+    got = _plain(first["input"])
     return _with_flags(InputError(name, rule.partition(", unable")[0], got), error.title)
 
 
 def _with_flags(error: InputError, model: str = "") -> str:
-    """Write an error in one line, with the flags of the settings that it names, of a model's."""
+    """Write an error in one line, with the flags of the settings that it names."""
     name, _, rest = error.argument.partition(" ")
     argument = f"{_flag_of(name, model)} {rest}".rstrip()
     rule, remedy = (
@@ -197,12 +221,12 @@ def _with_flags(error: InputError, model: str = "") -> str:
 
 
 def _flag_of(name: str, model: str) -> str:
-    """Give the flag of a setting; what is none is called as it is."""
-    name = RENAMED.get((model, name), name)
-    return f"--{name.replace('_', '-')}" if name in FLAGS else name
+    """Give the flag of a setting; another name stays as it is."""
+    name = flags.flag_name(model, name)
+    return f"--{name.replace('_', '-')}" if name in flags.NAMES else name
 
 
-def _as_typed(value: object) -> str:
+def _plain(value: object) -> str:
     """Show a value as it was given; a number that a command line gave as text without quotes."""
     try:
         float(str(value))
@@ -219,7 +243,7 @@ def _complain(text: str) -> int:
 def _first_line(error: CycloptsError) -> str:
     cause = error.__cause__ or error
     if isinstance(cause, ValidationError):
-        return in_words(cause)
+        return error_line(cause)
     if isinstance(error, UnusedCliTokensError):
         words = " ".join(error.unused_tokens or [])
         return f"There is no place for '{words}' here. Name a flag before it, such as --data."
@@ -239,10 +263,6 @@ def _toml(path: Path) -> Toml:
     try:
         tomllib.loads(path.read_text(encoding="utf-8"))
     except (OSError, ValueError) as error:
-        raise InputError(
-            "config",
-            "be a TOML file",
-            f"'{path}'",
-            f"It can't be read: {error}.",
-        ) from error
+        remedy = f"It can't be read: {error}."
+        raise InputError("config", "be a TOML file", f"'{path}'", remedy) from error
     return Toml(path, must_exist=True, search_parents=False)

@@ -1,27 +1,36 @@
-"""What the command lines show: clean lines instead of Prefect's, and how a run ended."""
+"""What the command lines show: clean lines instead of Prefect's, tables, and how a run ended.
+
+On a terminal, lines are wrapped at blanks and tables have rules. Elsewhere both are plain text for
+scripts to read.
+"""
 
 import logging
+import re
 import sys
-from collections.abc import Mapping
+from collections.abc import Collection, Mapping, Sequence
 from pathlib import Path
-from typing import Any
+from typing import TYPE_CHECKING, Any, TextIO
+
+from rich import box
+from rich.console import Console
+from rich.table import Table
+from rich.text import Text
 
 from flows.cli.command_line import interpreter
-from flows.cli.plan import Plan
-from tasks.stage.decorator import current_stage
-from tasks.stage.runs import LATEST
+from resnext.contracts.formatting import display_width, percent, printable, share_with_interval
+from tasks.stage.runs import LATEST, run_metrics
+
+if TYPE_CHECKING:
+    from flows.cli.plan import Plan
 
 log = logging.getLogger(__name__)
 
-METRICS = "metrics.json"
-HIDDEN = (
-    "prefect.engine",
-    "prefect.flow_runs",
-    "prefect.task_runs",
-    "prefect.events",
-    "prefect._internal",
+HIDDEN = tuple(
+    f"prefect.{name}" for name in ("engine", "flow_runs", "task_runs", "events", "_internal")
 )
 PROJECT_LOGGERS = ("flows", "tasks", "resnext", "reports")
+NAME_WIDTH = 9  # columns for a stage's name
+UNLIMITED = 10_000  # columns, where no terminal breaks lines
 
 
 class Lines(logging.Handler):
@@ -32,12 +41,62 @@ class Lines(logging.Handler):
 
     def emit(self, record: logging.LogRecord) -> None:
         """Write one record."""
+        from tasks.stage.decorator import current_stage  # it imports Prefect
+
         if getattr(record, "plain", False):
-            print(record.getMessage(), flush=True)
-            return
+            return write(record.getMessage(), sys.stdout)
         warning = "" if record.levelno < logging.WARNING else f"{record.levelname}: "
+        name = current_stage.get().partition("-")[0][:NAME_WIDTH]
         for line in record.getMessage().split("\n"):
-            print(f"{current_stage.get():<9} {warning}{line}", file=sys.stderr, flush=True)
+            write(f"{warning}{line}", sys.stderr, name=f"{name:<{NAME_WIDTH}} ")
+        return None
+
+
+def write(text: str, file: TextIO, *, name: str = "") -> None:
+    """Write lines, wrapped at blanks on a terminal, the first after a name, the others below it."""
+    lines = text.split("\n")
+    if is_terminal(file):
+        width = max(20, Console(file=file).width - display_width(name))
+        lines = [part for line in lines for part in _wrapped(line, width)]
+    below = "\n" + " " * len(name)
+    print(f"{name}{below.join(lines)}", file=file, flush=True)
+
+
+def _wrapped(line: str, width: int) -> list[str]:
+    """Part a line at blanks; a word that is longer than the width stays whole."""
+    lines = [""]
+    for word in re.findall(r"\s*\S+", line):
+        if lines[-1] and display_width(lines[-1] + word) > width:
+            lines.append(word.lstrip())
+        else:
+            lines[-1] += word
+    return lines
+
+
+def table(rows: Sequence[Mapping[str, object]], *, plain: Collection[str] = ()) -> str:
+    """Lay out rows, by column, for standard output; without a terminal as plain text.
+
+    The columns of `plain` are long, for scripts: a terminal does not show them.
+    """
+    watched = is_terminal(sys.stdout)
+    cells = {
+        name: [printable(str(row[name])) for row in rows]
+        for name in rows[0]
+        if not (watched and name in plain)
+    }
+    made = Table(
+        box=box.SIMPLE_HEAD if watched else None,
+        pad_edge=watched,
+        padding=(0, 1 if watched else 2, 0, 0),
+    )
+    for name, column in cells.items():  # a single word is never broken
+        made.add_column(name, overflow="fold", no_wrap=not any(" " in cell for cell in column))
+    for row in zip(*cells.values(), strict=True):
+        made.add_row(*map(Text, row))
+    console = Console(width=None if watched else UNLIMITED, force_terminal=watched)
+    with console.capture() as captured:
+        console.print(made)
+    return "\n".join(line.rstrip() for line in captured.get().split("\n")).strip("\n")
 
 
 def show_only_our_lines() -> None:
@@ -66,87 +125,57 @@ def _worth_showing(record: logging.LogRecord) -> bool:
     return record.levelno >= logging.WARNING
 
 
-def is_watched() -> bool:
-    """Tell whether standard error is a terminal; a closed one is none."""
-    return sys.stderr is not None and sys.stderr.isatty()
+def is_terminal(file: TextIO | None) -> bool:
+    """Tell whether a person looks at what is written; there may be no file at all."""
+    return file is not None and file.isatty()
 
 
-def say_what_runs(plan: Plan) -> None:
-    """Say which pictures are used, above all when they are no photographs."""
+def log_images(plan: "Plan") -> None:
+    """Say which images are used, above all when they are no photographs."""
     if plan.data is None:
         log.info(
             "No --data given: using a SYNTHETIC demonstration set that this program draws.\n"
-            "Its scores say nothing about real pictures. For your own, in class folders:\n"
+            "Its scores say nothing about real images. For your own, in class folders:\n"
             "    %s flows/full_pipeline.py --data FOLDER",
             interpreter(),
         )
     else:
-        log.info("pictures: %s", plan.data)
+        log.info("images: %s", plan.data)
 
 
-def conclusion(run: Path, plan: Plan) -> str:
+def conclusion(run: Path, plan: "Plan") -> str:
     """Show the per-class table and where the report is; give the score in a line."""
-    place = plan.store / LATEST if plan.only is None else run  # latest names whole runs alone
-    if not (run / METRICS).exists():
-        log.info("Stopped after %s. Results: %s", plan.only, place)
-        if (run / "audit.html").exists():
-            log.info("Audit: %s", place / "audit.html", extra={"plain": True})
-        return f"{plan.name}: stopped after {plan.only}"
-    from reports.sections.score import format_per_class
-    from resnext.contracts.json_files import read_json
-    from resnext.contracts.tables import read_table
+    folder = plan.store / LATEST if plan.only is None else run  # latest names whole runs alone
+    metrics = run_metrics(run)
+    made = {name: folder / name for name in ("report.html", "audit.html") if (run / name).exists()}
+    text = f"stopped after {plan.only}"
+    if metrics:
+        from reports.sections.score import format_per_class
+        from resnext.contracts.tables import read_table
 
-    metrics = read_json(run / METRICS)
-    table = format_per_class(read_table(run / "per_class.csv"))
-    score = score_line(metrics)
-    kind = "SYNTHETIC demonstration set, " if plan.data is None else ""
-    log.info("\n%s\n\n%s%s", table, kind, score, extra={"plain": True})
-    if (run / "report.html").exists():
-        log.info("Report: %s", place / "report.html", extra={"plain": True})
-    else:
-        log.info("Stopped after %s. Results: %s", plan.only, place)
+        per_class = format_per_class(read_table(run / "per_class.csv"))
+        text = score_line(metrics)
+        kind = "SYNTHETIC demonstration set, " if plan.data is None else ""
+        log.info("\n%s\n\n%s%s", per_class, kind, text, extra={"plain": True})
+    if "report.html" not in made:
+        log.info("Stopped after %s. Results: %s", plan.only, folder)
+    for name, path in made.items():
+        log.info("%s: %s", Path(name).stem.capitalize(), path, extra={"plain": True})
     if plan.predict is not None and plan.only is None:
-        log.info("Predictions: %s", place / "batch_predictions.csv", extra={"plain": True})
-    return f"{plan.name}: {score}"
+        log.info("Predictions: %s", folder / "batch_predictions.csv", extra={"plain": True})
+    return f"{plan.name}: {text}"
 
 
 def score_line(metrics: Mapping[str, Any]) -> str:
     """Say in a line how good the network is, with the interval of 95 % where there is one."""
-    from resnext.contracts.formatting import percent
-
     return (
         f"{percent(metrics['accuracy'], ' ')} of {metrics['n']} test pictures right (always "
         f"answering the commonest class: {percent(metrics['majority_accuracy'], ' ')}); "
-        f"balanced accuracy {balanced_accuracy(metrics)}"
+        f"balanced accuracy {share_with_interval(metrics, 'balanced_accuracy')}"
     )
 
 
 def score_tags(run: Path) -> list[str]:
     """Say how good a run's network is in a tag, so that runs can be told apart in a list."""
-    if not (run / METRICS).exists():
-        return []
-    from resnext.contracts.formatting import percent
-    from resnext.contracts.json_files import read_json
-
-    share = read_json(run / METRICS)["balanced_accuracy"]
-    return [f"bal. acc. {percent(share, ' ')}"]
-
-
-def balanced_accuracy(metrics: Mapping[str, Any]) -> str:
-    """Write the balanced accuracy with its interval of 95 % where there is one."""
-    from resnext.contracts.formatting import percent
-
-    interval = metrics.get("balanced_accuracy_ci95")
-    bounds = f" (95 % {100 * interval[0]:.0f} to {100 * interval[1]:.0f})" if interval else ""
-    return f"{percent(metrics['balanced_accuracy'], ' ')}{bounds}"
-
-
-def plain(value: object) -> str:
-    """Write a setting's value for people."""
-    if value is None:
-        return "none"
-    if isinstance(value, tuple):
-        return " / ".join(plain(item) for item in value)
-    if isinstance(value, bool):
-        return "yes" if value else "no"
-    return f"{value:g}" if isinstance(value, float) else str(value)
+    metrics = run_metrics(run)
+    return [f"bal. acc. {percent(metrics['balanced_accuracy'], ' ')}"] if metrics else []

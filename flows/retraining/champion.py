@@ -1,11 +1,11 @@
-"""The champion, checked, and made ready to answer the pictures of a retraining."""
+"""The champion, checked, and prepared to predict the images of a retraining."""
 
 from contextlib import suppress
 from dataclasses import dataclass
 from pathlib import Path
 
-from flows.cli import terminal
 from flows.cli.plan import Plan
+from resnext.contracts.formatting import first_few
 from resnext.data.manifest.listing import part_folders
 from resnext.device import Compute, plan_compute
 from resnext.models.model_file import ModelCard, read_card
@@ -32,28 +32,28 @@ class Champion:
 
 
 def require_sound(plan: Plan, name: str | None) -> None:
-    """Check every champion that the pictures may be judged against, before they are read.
+    """Check every champion that a challenger may be compared with, before images are read.
 
     Raises:
-        InputError: a champion is broken, or there are models and no telling which is champion.
+        InputError: a champion is broken, or there are models and it is unknown which is champion.
     """
     registry.require_pointer(plan.store)
     classes = _class_folders(plan.data) if plan.data else set()
     for alias in registry.pointers(plan.store):
         may_be = not alias.classes or classes & {*alias.classes}
         if alias.name == name and (name is not None or may_be):
-            present(plan.store, alias)
+            intact_champion(plan.store, alias)
 
 
 def _class_folders(data: Path) -> set[str]:
     """Name the folders that may be classes, also below train, val and test."""
     tops = [data, *(data / part for part in part_folders(data))]
-    with suppress(OSError):  # the scan says in words what can't be read
+    with suppress(OSError):  # the scan says what can't be read
         return {path.name for top in tops for path in top.iterdir() if path.is_dir()}
     return set()
 
 
-def present(store: Path, alias: Pointer) -> Version | None:
+def intact_champion(store: Path, alias: Pointer) -> Version | None:
     """Give an alias's champion, which holds what a retraining needs; None where it starts anew.
 
     Raises:
@@ -67,22 +67,16 @@ def present(store: Path, alias: Pointer) -> Version | None:
 
 
 def settings_of(plan: Plan) -> dict[str, str]:
-    """Say which images a model is made of, how divided, trained and evaluated, by name."""
-    models = {
-        "images": plan.reading,
-        "split": plan.split,
-        "training": plan.recipe,
-        "evaluation": plan.evaluation,
-    }
+    """Say which images a model is made of, how split, trained and evaluated, by name."""
     return {
-        f"{about}: {name.replace('_', ' ')}": terminal.plain(value)
-        for about, model in models.items()
-        for name, value in model
+        f"{about}: {name}": value
+        for about, facts in plan.settings_in_words().items()
+        for name, value in facts.items()
     }
 
 
 def differences(plan: Plan, champion: Version) -> str:
-    """Say which settings are other than the champion's; empty where none is, or none is known."""
+    """Say which settings are other than the champion's; empty where none is, or none is stored."""
     asked = settings_of(plan)
     changed = [
         f"{name.partition(': ')[2]} {was} -> {asked[name]}"
@@ -91,15 +85,16 @@ def differences(plan: Plan, champion: Version) -> str:
     ]
     if not changed:
         return ""
-    more = f" and {len(changed) - SHOWN} more" if len(changed) > SHOWN else ""
     return (
-        f"these settings are not version {champion.number}'s: {', '.join(changed[:SHOWN])}{more}. "
+        f"these settings are not version {champion.number}'s: {first_few(changed, most=SHOWN)}. "
         "To train as then, give the same flags again"
     )
 
 
-def ready(plan: Plan, runtime: Runtime, version: Version, manifest: Artifact) -> Champion:
-    """Check the champion's weights, and pack the pictures at the size and levels that it takes.
+def prepare_champion(
+    plan: Plan, runtime: Runtime, version: Version, manifest: Artifact
+) -> Champion:
+    """Check the champion's weights, and pack the images at the size and levels that it takes.
 
     Raises:
         InputError: the weights are gone or were altered.
@@ -108,13 +103,13 @@ def ready(plan: Plan, runtime: Runtime, version: Version, manifest: Artifact) ->
     card = read_card(weights)
     folder = (runtime.run or plan.store) / "champion"
     folder.mkdir()
-    beside = runtime.model_copy(update={"run": folder})
+    own = runtime.model_copy(update={"run": folder})
     other = None if card.levels == read_levels(manifest) else card.levels
     return Champion(
         version=version,
         model=Artifact.of_file(weights),
         card=card,
-        pixels=pack(beside, manifest, card.image_size, other),
+        pixels=pack(own, manifest, card.image_size, other),
         compute=plan_compute(plan.compute.device, card.architecture, plan.compute.deterministic),
-        runtime=beside,
+        runtime=own,
     )

@@ -1,11 +1,11 @@
-"""What is decided on a challenger in a retraining, and how that is said."""
+"""What is decided on a challenger in a retraining, and how the user reads it."""
 
 import logging
 from pathlib import Path
 from typing import Any, NamedTuple
 
 from flows.cli.plan import Plan
-from flows.retraining.champion import Champion, ready
+from flows.retraining.champion import Champion, prepare_champion
 from flows.retraining.drift import note_drift_since
 from reports.evaluation.settings import DecisionSettings
 from resnext.contracts.formatting import plural
@@ -25,8 +25,8 @@ FIRST = "the first model"
 CHANGED = "classes changed"
 
 
-class Judgement(NamedTuple):
-    """Hold how a challenger was judged, and against which champion."""
+class Decision(NamedTuple):
+    """Hold what was decided on a challenger, and against which champion."""
 
     verdict: str
     decision: str
@@ -34,21 +34,21 @@ class Judgement(NamedTuple):
     use: int | None
 
 
-def judgement(
+def decide_on(
     plan: Plan,
     runtime: Runtime,
     champion: Version | None,
     made: dict[str, Artifact],
     settings: DecisionSettings,
-) -> Judgement:
-    """Judge the challenger against the champion, where there is one."""
+) -> Decision:
+    """Compare the challenger with the champion, where there is one, and decide."""
     if champion is None:
-        return Judgement(registry.BETTER, FIRST, None, None)
-    old = ready(plan, runtime, champion, made["scan"])
+        return Decision(registry.BETTER, FIRST, None, None)
+    old = prepare_champion(plan, runtime, champion, made["scan"])
     note_drift_since(runtime, old, made)
     use = use_in(plan.store, made["scan"], made["split"])
-    found, words = judge(runtime, old, made, settings, use)
-    return Judgement(found["verdict"], words, champion.number, found.get("use"))
+    found, text = compare(runtime, old, made, settings, use)
+    return Decision(found["verdict"], text, champion.number, found.get("use"))
 
 
 def use_in(store: Path, manifest: Artifact, split: Artifact) -> int:
@@ -69,14 +69,14 @@ def note_of(store: Path, manifest: Artifact, split: Artifact) -> str:
     )
 
 
-def judge(
+def compare(
     runtime: Runtime,
     champion: Champion,
     made: dict[str, Artifact],
     settings: DecisionSettings,
     use: int,
 ) -> tuple[dict[str, Any], str]:
-    """Let the champion answer the challenger's test part, compare the two, and say it in words."""
+    """Predict the challenger's test part with the champion, and compare the two."""
     from reports.evaluation.decision import changed_classes, describe
 
     number, classes = champion.version.number, champion.card.classes
@@ -96,29 +96,29 @@ def judge(
 def conclude(store: Path, run: Path, version: Version) -> str:
     """Publish and print what was decided and who is champion now; give it in a line."""
     pointer = registry.judged_in(registry.pointers(store), version.registry, version.classes)
-    words, other = _decided(version, pointer.champion, registry.whose(store, pointer))
+    text, other = _describe(version, pointer.champion, registry.whose(store, pointer))
     pages = {f"report of version {version.number}": run / "report.html"}
     if other is not None:
         pages[f"report of version {other}"] = registry.place_of(store, other) / "report.html"
-    publish_decision(words, registry.versions_of(store, pointer), pointer, pages)
-    say(words)
+    publish_decision(text, registry.versions_of(store, pointer), pointer, pages)
+    log_sentence(text)
     for name, page in pages.items():
         log.info("%s: %s", name.capitalize(), page, extra={"plain": True})
-    return words
+    return text
 
 
-def _decided(version: Version, champion: int | None, whose: str) -> tuple[str, int | None]:
+def _describe(version: Version, champion: int | None, whose: str) -> tuple[str, int | None]:
     """Say in a line what became of a challenger; give the number of its rival, if any."""
     if champion == version.number:
         return f"version {version.number} is champion{whose}: {version.decision}", version.against
     stays = "no model is" if champion is None else f"version {champion} stays"
-    words = f"{stays} champion{whose}: version {version.number} is {version.decision}"
+    text = f"{stays} champion{whose}: version {version.number} is {version.decision}"
     if version.verdict == CHANGED:
-        words += f". Look at it, and promote it by hand: models.py promote {version.number}"
-    return words, champion
+        text += f". Look at it, and promote it by hand: models.py promote {version.number}"
+    return text, champion
 
 
-def say(words: str) -> str:
+def log_sentence(text: str) -> str:
     """Print a line on the terminal as a sentence, and give it."""
-    log.info("%s%s", words[0].upper(), words[1:], extra={"plain": True})
-    return words
+    log.info("%s%s", text[0].upper(), text[1:], extra={"plain": True})
+    return text

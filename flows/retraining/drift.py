@@ -1,11 +1,10 @@
-"""Note how new pictures differ from those that a model was made with, in a flow of either kind.
+"""Note how new images differ from those that a model was made with.
 
-Nothing is noted where the files that tell so do not lie beside the model, or were altered.
+Nothing is noted where the model's tables are missing or altered.
 """
 
 import logging
 from pathlib import Path
-from typing import NamedTuple
 
 from flows.retraining.champion import Champion
 from tasks.drift import drift_of_batch, drift_since_training, predict_new, publish_drift
@@ -15,43 +14,35 @@ from tasks.stage.store import is_altered
 log = logging.getLogger(__name__)
 
 
-class Beside(NamedTuple):
-    """Hold the tables of the data that a model was made with."""
+def tables_beside(model: Path) -> tuple[Artifact, Artifact, Artifact] | None:
+    """Give a model's manifest.csv, split.csv and predictions.csv; None where one is missing.
 
-    known: Artifact
-    parts: Artifact
-    held_out: Artifact
-
-
-def tables_beside(model: Path) -> Beside | None:
-    """Give manifest.csv, split.csv and predictions.csv beside a model; None where one is missing.
-
-    They lie there in a run's folder and in the registry's.
+    They lie beside it, in a run's folder and in the registry's.
     """
     names = ("manifest.csv", "split.csv", "predictions.csv")
-    paths = [model.parent / name for name in names]
+    manifest, split, predictions = paths = [model.parent / name for name in names]
     wrong = [path.name for path in paths if not path.is_file() or is_altered(path)]
     if wrong:
         log.info("no note on drift: %s beside the model missing or altered", ", ".join(wrong))
         return None
-    return Beside(*map(Artifact.of_file, paths))
+    return Artifact.of_file(manifest), Artifact.of_file(split), Artifact.of_file(predictions)
 
 
 def note_drift_of_batch(
-    runtime: Runtime, pictures: Artifact, predicted: Artifact, model: Path
+    runtime: Runtime, images: Artifact, predicted: Artifact, model: Path
 ) -> None:
-    """Hold the answers to new pictures against those to the model's held-out ones."""
+    """Compare the predictions of new images with those of the model's held-out ones."""
     if (tables := tables_beside(model)) is not None:
-        publish_drift(drift_of_batch(runtime, pictures, predicted, *tables))
+        publish_drift(drift_of_batch(runtime, images, predicted, *tables))
 
 
 def note_drift_since(runtime: Runtime, champion: Champion, made: dict[str, Artifact]) -> None:
-    """Hold the pictures that are new since the champion against its own; it answers them."""
+    """Compare the images that are new since the champion with its own; it predicts them."""
     tables = tables_beside(champion.model.single_path())
     if tables is None:
         return
     now = made["scan"], made["split"]
-    answers = predict_new(
-        runtime, *now, tables.known, champion.pixels, champion.model, champion.compute
+    predicted = predict_new(
+        runtime, *now, tables[0], champion.pixels, champion.model, champion.compute
     )
-    publish_drift(drift_since_training(runtime, *now, answers, *tables))
+    publish_drift(drift_since_training(runtime, *now, predicted, *tables))

@@ -14,8 +14,10 @@ from typing import Literal
 from pydantic import BaseModel, ConfigDict, Field, field_validator, model_validator
 
 from resnext.contracts.errors import InputError
+from resnext.contracts.formatting import first_few
 
 HALF = 0.5
+SHOWN_CLASSES = 20
 NEGATIVE_WORDS = frozenset(
     """
     other others rest normal normals healthy health negative negatives neg control controls benign
@@ -96,12 +98,8 @@ def positive_class(classes: Sequence[str], asked: str | None) -> str | None:
         InputError: the one asked for is not among the classes.
     """
     if asked is not None and asked not in classes:
-        shown = ", ".join(classes[:20]) + (", ..." if len(classes) > 20 else "")
-        raise InputError(
-            "positive",
-            f"be one of the classes ({shown})",
-            f"'{asked}'",
-        )
+        rule = f"be one of the classes ({first_few(classes, most=SHOWN_CLASSES)})"
+        raise InputError("positive", rule, f"'{asked}'", "Write it as its folder is called.")
     if asked is not None or len(classes) != 2:
         return asked
     one, other = classes
@@ -140,5 +138,5 @@ class DecisionSettings(BaseModel):
     )
     margin: float = Field(
         default=0.0, ge=0, lt=1,
-        description="by how much more than this the figure must be better, a share from 0 to 1",
+        description="the 95 % interval of the difference must lie above this, a share",
     )  # fmt: skip

@@ -8,7 +8,8 @@ from __future__ import annotations
 import math
 import re
 import unicodedata
-from collections.abc import Iterable, Sequence
+from collections.abc import Iterable, Mapping, Sequence
+from typing import Any
 
 NOT_AVAILABLE = "n/a"
 MARKS = re.compile(r"([\\`*_\[\]<>#|~&$])")
@@ -29,6 +30,13 @@ def percent_interval(share: float | None, interval: Sequence[float | None] | Non
         return shown
     low, high = (f"{100 * float(bound or 0):.0f}" for bound in interval)
     return f"{shown} ({low}-{high})"
+
+
+def share_with_interval(metrics: Mapping[str, Any], name: str) -> str:
+    """Write a share of metrics.json as "71.0 % (95 % 58 to 83)"; without its interval, alone."""
+    interval = metrics.get(f"{name}_ci95")
+    bounds = f" (95 % {100 * interval[0]:.0f} to {100 * interval[1]:.0f})" if interval else ""
+    return f"{percent(metrics[name], ' ')}{bounds}"
 
 
 def decimal(value: float | None) -> str:

@@ -17,7 +17,9 @@ from typing import Any
 
 from filelock import FileLock, Timeout
 
-from resnext.contracts.json_files import json_text
+from resnext.contracts.errors import InputError
+from resnext.contracts.json_files import json_text, read_json
+from tasks.callbacks.interrupts import StoppedError
 from tasks.stage.artifact import Artifact
 from tasks.stage.store import replace_file
 
@@ -27,6 +29,7 @@ REGISTRY = "registry"
 USED = "artifacts.txt"
 RUN_RECORD = "run.json"
 MODEL = "model.safetensors"
+METRICS = "metrics.json"
 STAMP = "%Y%m%dT%H%M%SZ"
 RUN_NAME = re.compile(r"\d{8}T\d{6}Z-.{1,8}")
 
@@ -50,9 +53,8 @@ def open_run(store: Path, run_id: str, asked: Mapping[str, Any]) -> Iterator[Pat
         try:
             yield folder
         except BaseException as error:
-            reason = str(error) or type(error).__name__
             with contextlib.suppress(OSError):  # a full disk, say: the error itself matters more
-                _write(folder, record | _ending(folder, f"failed: {reason}"))
+                _write(folder, record | _ending(folder, _how_it_ended(error)))
             raise
         _write(folder, record | _ending(folder, "finished"))
 
@@ -125,7 +127,7 @@ def asked_of(folder: Path | None) -> dict[str, Any]:
 
 
 def run_status(run: Path) -> str:
-    """Say how a run ended: finished, failed and why, running, or killed if nobody lives in it."""
+    """Say how a run ended: finished, failed and why, or interrupted; running, killed if not."""
     status = str(run_record(run).get("status", "unfinished"))
     if status != "running":
         return status
@@ -135,6 +137,14 @@ def run_status(run: Path) -> str:
             return "killed" if status == "running" else status
     except (Timeout, OSError):  # held, or a store that can't be written to
         return status
+
+
+def run_metrics(run: Path) -> dict[str, Any]:
+    """Read metrics.json of a run; empty where it has none that can be read."""
+    try:
+        return read_json(run / METRICS)
+    except InputError:
+        return {}
 
 
 def newest_model(store: Path) -> Path | None:
@@ -156,6 +166,13 @@ def link_file(link: Path, target: Path) -> None:
             raise
         fresh.hardlink_to(target)
     fresh.replace(link)
+
+
+def _how_it_ended(error: BaseException) -> str:
+    """Tell what somebody interrupted from what failed."""
+    if isinstance(error, KeyboardInterrupt | StoppedError):
+        return "interrupted"
+    return f"failed: {str(error) or type(error).__name__}"
 
 
 def _ending(run: Path, status: str) -> dict[str, Any]:

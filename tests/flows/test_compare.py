@@ -8,7 +8,7 @@ import pytest
 
 from flows import compare
 from flows.cli import run as command
-from flows.cli.flags import DrawFlags, MachineFlags, PictureFlags, TrainingFlags
+from flows.cli.flags import DrawFlags, ImageFlags, MachineFlags, TrainingFlags
 from flows.compare import CompareFlags, Contestant, contestant_flags, plan_all
 from tests.conftest import REPOSITORY, make_tree
 
@@ -22,7 +22,7 @@ def plans(
     return plan_all(
         recipes,
         CompareFlags(folds=3),
-        PictureFlags(),
+        ImageFlags(),
         split,
         TrainingFlags.model_validate(training),
         MachineFlags(store=store, device="cpu"),

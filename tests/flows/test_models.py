@@ -5,10 +5,10 @@ import pytest
 
 from flows import models
 from flows.cli import run as command
-from flows.cli.model_choice import choose_model
 from flows.serving.address import ServerError
 from resnext.contracts.errors import InputError
 from tasks.registry import registry
+from tasks.registry.choose import choose_model
 from tasks.registry.registry import About
 from tasks.stage.runs import MODEL, open_run
 
@@ -125,7 +125,7 @@ def test_an_empty_registry_says_what_to_do(
 def test_after_retire_nobody_is_champion_and_predictions_take_the_newest_model(
     tmp_path: Path, capsys: pytest.CaptureFixture[str], monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    monkeypatch.setattr(models, "announce_promotion", pytest.fail)
+    monkeypatch.setattr("tasks.registry.announce.announce_promotion", pytest.fail)
     registered(tmp_path, 2)
     store = ["--store", str(tmp_path)]
     said(capsys, "promote", "1", *store)

@@ -12,12 +12,12 @@ import pytest
 from PIL import Image
 
 from flows import retrain as flow
-from flows.cli.flags import DecisionFlags, MachineFlags, PictureFlags, TrainingFlags
-from flows.cli.model_choice import choose_model
+from flows.cli.flags import DecisionFlags, ImageFlags, MachineFlags, TrainingFlags
 from flows.retraining import decision
 from resnext.contracts.errors import InputError
 from tasks.orchestrator import State
 from tasks.registry import registry
+from tasks.registry.choose import choose_model
 from tasks.stage.key import Fingerprint, fingerprint
 from tasks.stage.prune import prune
 from tasks.stage.runs import run_record, runs
@@ -59,7 +59,7 @@ class Place:
 
     def end(self, training: TrainingFlags, registry: str | None = None) -> State[Any]:
         return flow.retrain(
-            data=PictureFlags(data=self.data),
+            data=ImageFlags(data=self.data),
             training=training,
             decision=DecisionFlags(registry=registry),
             run=MachineFlags(store=self.store, device="cpu", workers=0),
@@ -91,10 +91,10 @@ def young(tmp_path_factory: pytest.TempPathFactory) -> Place:
 
 
 def judged_as(verdict: str, monkeypatch: pytest.MonkeyPatch) -> None:
-    def judge(*_: Any) -> tuple[dict[str, Any], str]:
+    def compare(*_: Any) -> tuple[dict[str, Any], str]:
         return {"verdict": verdict}, f"{verdict} than it was"
 
-    monkeypatch.setattr(decision, "judge", judge)
+    monkeypatch.setattr(decision, "compare", compare)
 
 
 class KilledError(RuntimeError):
@@ -246,11 +246,11 @@ def test_a_challenger_is_not_promoted_over_a_champion_that_came_meanwhile_but_ju
     assert before is not None
     other = next(v.number for v in registry.versions(place.store) if v.number != before)
 
-    def judge(*_: Any) -> tuple[dict[str, Any], str]:
+    def compare(*_: Any) -> tuple[dict[str, Any], str]:
         registry.promote(place.store, other, "by hand, while the challenger was trained")
         return {"verdict": "better"}, "better than it was"
 
-    monkeypatch.setattr(decision, "judge", judge)
+    monkeypatch.setattr(decision, "compare", compare)
     monkeypatch.setattr(flow, "announce_promotion", pytest.fail)
     training = TRAINING.model_copy(update={"seed": 10})
     assert place.retrain(training) == (
@@ -390,7 +390,7 @@ def test_without_the_champions_test_pictures_retire_begins_anew_and_rollback_tak
 
 def test_a_split_that_cannot_be_kept_is_refused(place: Place) -> None:
     state = flow.retrain(
-        data=PictureFlags(data=place.data),
+        data=ImageFlags(data=place.data),
         training=TrainingFlags(preset="seed"),
         run=MachineFlags(store=place.store),
         return_state=True,

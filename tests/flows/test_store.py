@@ -1,7 +1,9 @@
 """What the store's command line shows and removes."""
 
 import os
+import re
 import time
+from contextlib import suppress
 from pathlib import Path
 
 import pytest
@@ -9,6 +11,7 @@ import pytest
 from flows import store as flow
 from flows.cli import run as command
 from resnext.contracts.errors import InputError
+from resnext.contracts.json_files import write_json
 from resnext.training.recipe import Recipe
 from tasks.stage.artifact import Runtime, Work
 from tasks.stage.decorator import stage
@@ -80,7 +83,29 @@ def test_a_checkpoint_from_before_it_was_written_down_what_it_is_of_is_listed_to
     (saved / "where.txt").unlink()
     (saved.with_suffix(".partial") / "artifact.json").unlink()
     told = said(capsys, "prune", "--checkpoints", "--dry-run", "--store", str(stopped))
-    assert "stopped, unknown pictures, an unknown network, an unknown epoch, 2.0 kB, 2 days" in told
+    assert "stopped, unknown images, an unknown network, an unknown epoch, 2.0 kB, 2 days" in told
+
+
+def test_runs_are_listed_newest_first_or_by_their_score(
+    tmp_path: Path, capsys: pytest.CaptureFixture[str]
+) -> None:
+    for number, score in enumerate((0.7, 0.9, 0.8, None)):
+        asked = {"command": f"python x --seed {number}", "data": "/a/moles", "network": "net"}
+        with suppress(KeyboardInterrupt), open_run(tmp_path, f"run{number}-----", asked) as run:
+            if score is None:
+                raise KeyboardInterrupt
+            write_json({"balanced_accuracy": score}, run / "metrics.json")
+        run.rename(run.with_name(f"2026010{number + 1}T000000Z{run.name[16:]}"))
+    (line,) = [each for each in said(capsys, "list", "--store", str(tmp_path)).split("\n")
+               if "run1" in each]  # fmt: skip
+    assert line.split()[2:] == [
+        "moles", "net", "90.0", "%", "0:00:00", "finished", "20260102T000000Z-run1----",
+        "python", "x", "--seed", "1",
+    ]  # fmt: skip
+    for words, order in (([], "3210"), (["--sort", "score"], "1203")):
+        text = said(capsys, "list", *words, "--store", str(tmp_path))
+        assert "".join(re.findall(r"--seed (\d)", text)) == order
+    assert "interrupted" in text
 
 
 def test_a_store_without_checkpoints_says_nothing_of_them(

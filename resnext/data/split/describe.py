@@ -9,7 +9,7 @@ from typing import Any
 
 import pandas as pd
 
-from resnext.contracts.formatting import first_few
+from resnext.contracts.formatting import display_width, printable
 from resnext.data.manifest.listing import PART_NAMES
 from resnext.data.split.conflicts import CONFLICT
 from resnext.data.split.draw import COPY_HELD_OUT
@@ -104,7 +104,7 @@ def describe_split(drawn: pd.DataFrame, report: Mapping[str, Any]) -> str:
     """
     lines = _group_lines(report)
     lines += _table_lines(report.get("tables", {}))
-    lines += [_part_line(drawn, part) for part in PARTS if (drawn["split"] == part).any()]
+    lines += _part_table(drawn)
     lines += _carved_line(report) + _unused_line(drawn)
     if not report["drawn"]["any"]["count"]:
         known = report["scheme"]["groups_known"]
@@ -223,20 +223,35 @@ def _table_lines(tables: Mapping[str, Mapping[str, Any]]) -> list[str]:
     ]
 
 
-def _part_line(drawn: pd.DataFrame, part: str) -> str:
-    """Count pictures, photographs and groups of one part, and pictures and groups per class."""
-    rows = drawn[drawn["split"] == part]
-    photographs = int((rows["copy"].fillna(0) == 0).sum())
-    counts = rows.groupby("label")["group"].agg(["size", "nunique"])
-    named = (
-        f"{label} {size:,} ({groups:,})"
-        for label, size, groups in counts.itertuples(index=True, name=None)
-    )
-    return (
-        f"{part}: {len(rows):,} pictures ({photographs:,} photographs) of "
-        f"{rows['group'].nunique():,} groups; pictures (groups) by class: "
-        + first_few(named, most=SHOWN_CLASSES)
-    )
+def _part_table(drawn: pd.DataFrame) -> list[str]:
+    """Lay out images (groups) by class and part, and how many of each part are photographs."""
+    parts = [part for part in PARTS if (drawn["split"] == part).any()]
+    used = drawn[drawn["split"].isin(parts)]
+    labels = sorted(used["label"].unique())
+    rows = [["images (groups)", *parts]]
+    for label in labels[:SHOWN_CLASSES]:
+        of_class = used[used["label"] == label]
+        rows.append([printable(label), *(_count(of_class, part) for part in parts)])
+    if len(labels) > SHOWN_CLASSES:
+        rows.append([f"and {len(labels) - SHOWN_CLASSES} more", *("" for _ in parts)])
+    photographs = used[used["copy"].fillna(0) == 0]
+    rows.append(["all", *(_count(used, part) for part in parts)])
+    rows.append(["photographs", *(_count(photographs, part) for part in parts)])
+    wide = [max(map(display_width, column)) for column in zip(*rows, strict=True)]
+    return [
+        "".join(
+            [
+                f"{name}{' ' * (wide[0] - display_width(name))}",
+                *(f"  {cell:>{width}}" for cell, width in zip(cells, wide[1:], strict=True)),
+            ]
+        ).rstrip()
+        for name, *cells in rows
+    ]
+
+
+def _count(rows: pd.DataFrame, part: str) -> str:
+    found = rows[rows["split"] == part]
+    return f"{len(found):,} ({found['group'].nunique():,})"
 
 
 def _carved_line(report: Mapping[str, Any]) -> list[str]:

@@ -9,17 +9,10 @@ import pytest
 from cyclopts import Parameter
 from pydantic import BaseModel, ValidationError
 
+from flows.cli import flags as groups
 from flows.cli import run as command
-from flows.cli.command_line import as_in_readme, command_line, interpreter, words_of
-from flows.cli.flags import (
-    DataFlags,
-    DecisionFlags,
-    EvaluationFlags,
-    PredictFlags,
-    RunFlags,
-    SplitFlags,
-    TrainingFlags,
-)
+from flows.cli.command_line import arguments_of, as_in_readme, command_line, interpreter
+from flows.cli.flags import DecisionFlags, EvaluationFlags, RunFlags, SplitFlags, TrainingFlags
 from flows.compare import CompareFlags
 
 ODD = "it's -50 % $HOME"
@@ -35,17 +28,8 @@ def other_value(model: type[BaseModel], name: str) -> Any:
     choices = [
         c for part in (field.annotation, *get_args(field.annotation)) for c in get_args(part)
     ]
-    for value in (
-        Path("/a folder") / ODD,
-        *reversed(choices),
-        ODD,
-        "skin",
-        40,
-        3,
-        0.3,
-        2_000_000,
-        True,
-    ):
+    folder = Path("/a folder") / ODD
+    for value in (folder, *reversed(choices), ODD, "skin", 40, 3, 0.3, 2_000_000, True):
         try:
             made = model.model_validate({name: value}, strict=True)
         except ValidationError:
@@ -56,18 +40,14 @@ def other_value(model: type[BaseModel], name: str) -> Any:
 
 
 @pytest.mark.parametrize(
-    "model",
-    [
-        DataFlags, SplitFlags, TrainingFlags, EvaluationFlags, RunFlags, DecisionFlags,
-        PredictFlags, CompareFlags,
-    ],
-)  # fmt: skip
+    "model", [CompareFlags, *(each for name, each in vars(groups).items() if name[-5:] == "Flags")]
+)
 def test_every_flag_is_in_the_command_and_is_read_back_as_it_was(model: type[BaseModel]) -> None:
     given = model.model_validate(every_flag_of(model))
     words = shlex.split(command_line("full_pipeline.py", given))
     read: list[BaseModel] = []
 
-    def main(*, flags: Any = model()) -> None:  # noqa: B008 - frozen
+    def main(*, flags: Any = model()) -> None:
         read.append(flags)
 
     main.__annotations__["flags"] = Annotated[model, Parameter(name="*")]
@@ -76,21 +56,21 @@ def test_every_flag_is_in_the_command_and_is_read_back_as_it_was(model: type[Bas
 
 
 def test_what_is_as_by_default_is_left_out() -> None:
-    assert words_of(TrainingFlags(), RunFlags(), DecisionFlags()) == []
+    assert arguments_of(TrainingFlags(), RunFlags(), DecisionFlags()) == []
 
 
 def test_text_that_begins_with_a_dash_is_no_flag() -> None:
-    assert words_of(EvaluationFlags(positive="-x")) == ["--positive=-x"]
+    assert arguments_of(EvaluationFlags(positive="-x")) == ["--positive=-x"]
 
 
 def test_paths_are_written_in_full(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.chdir(tmp_path)
     Path("start.pth").touch()
     given = [SplitFlags(groups=Path("groups.csv")), TrainingFlags(weights="start.pth")]
-    assert words_of(*given) == [
+    assert arguments_of(*given) == [
         "--groups", str(tmp_path / "groups.csv"), "--weights", str(tmp_path / "start.pth"),
     ]  # fmt: skip
-    assert words_of(TrainingFlags(weights="imagenet")) == ["--weights", "imagenet"]
+    assert arguments_of(TrainingFlags(weights="imagenet")) == ["--weights", "imagenet"]
 
 
 def test_a_command_begins_as_one_types_it_here(
@@ -99,7 +79,7 @@ def test_a_command_begins_as_one_types_it_here(
     repository = Path(__file__).resolve().parents[3]
     monkeypatch.setattr(sys, "executable", str(repository / ".venv" / "bin" / "python"))
     monkeypatch.chdir(repository)
-    assert command_line("store.py", words=["list"]) == ".venv/bin/python flows/store.py list"
+    assert command_line("store.py", positional=["list"]) == ".venv/bin/python flows/store.py list"
     monkeypatch.chdir(tmp_path)
     assert interpreter() == str(repository / ".venv" / "bin" / "python")
     assert shlex.split(command_line("store.py"))[1] == str(repository / "flows" / "store.py")

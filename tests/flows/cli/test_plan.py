@@ -1,6 +1,9 @@
 import errno
 import os
+import subprocess
+import sys
 import unicodedata
+from importlib.metadata import version
 from pathlib import Path
 
 import pytest
@@ -15,6 +18,7 @@ from reports.evaluation.settings import EvaluationSettings
 from resnext.contracts.errors import InputError
 from resnext.data.manifest.settings import ReadingSettings
 from tasks.stage.artifact import Artifact
+from tests.conftest import REPOSITORY
 
 # The flags that scripts rely on.
 CONTRACT = """
@@ -50,41 +54,43 @@ def test_help_names_every_flag(capsys: pytest.CaptureFixture[str]) -> None:
     shown = capsys.readouterr().out
     assert code == 0
     assert [flag for flag in CONTRACT.split() if flag not in shown] == []
+    assert "Commands" not in shown, "no box for what every program answers"
+
+
+@pytest.mark.parametrize("name", ["full_pipeline", "retrain", "predict", "compare"])
+def test_help_and_version_are_answered_before_prefect_is_imported(name: str) -> None:
+    code = (
+        "import runpy, sys; sys.argv = ['x', '--version']\n"
+        f"try: runpy.run_path('flows/{name}.py', run_name='__main__')\n"
+        "except SystemExit as end: print(end.code, 'prefect' in sys.modules)"
+    )
+    words = [sys.executable, "-c", code]
+    shown = subprocess.run(words, cwd=REPOSITORY, capture_output=True, text=True, check=True).stdout
+    assert shown.split() == [version("resnext-pipeline"), "0", "False"]
+
+
+def test_the_completion_of_a_shell_knows_the_flags(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setenv("HOME", str(tmp_path))
+    monkeypatch.setenv("SHELL", "/bin/bash")
+    words = ["--install-completion"]
+    assert command.run_command(full_pipeline.main, name="full_pipeline.py", arguments=words) == 0
+    (script,) = tmp_path.rglob("completions/full_pipeline")
+    assert "--near-duplicates" in script.read_text()
 
 
 def test_the_seed_preset_is_the_script_that_the_project_began_as() -> None:
     seed = plan(training=TrainingFlags(preset="seed"))
     assert seed.recipe.model_dump() == {
-        "arch": "resnext38_32x4d",
-        "weights": "none",
-        "image_size": 224,
-        "epochs": 20,
-        "batch_size": 32,
-        "lr": 1e-4,
-        "zero_init_residual": False,
-        "head_lr": 1.0,
-        "optimizer": "sgd",
-        "momentum": 0.0,
-        "weight_decay": 0.0,
-        "schedule": "constant",
-        "warmup_epochs": 0.0,
-        "step_epochs": 10,
-        "step_factor": 0.1,
-        "accumulate": 1,
-        "clip_norm": 0.0,
-        "ema_decay": 0.0,
-        "freeze_epochs": 0,
-        "class_weights": "none",
-        "sampler": "shuffled",
-        "mixup": 0.0,
-        "cutmix": 0.0,
-        "metric": "val_loss",
-        "patience": 0,
-        "label_smoothing": 0.0,
-        "augment": "none",
-        "keep": "last",
-        "seed": 0,
-    }
+        "arch": "resnext38_32x4d", "weights": "none", "image_size": 224, "epochs": 20,
+        "batch_size": 32, "lr": 1e-4, "zero_init_residual": False, "head_lr": 1.0,
+        "optimizer": "sgd", "momentum": 0.0, "weight_decay": 0.0, "schedule": "constant",
+        "warmup_epochs": 0.0, "step_epochs": 10, "step_factor": 0.1, "accumulate": 1,
+        "clip_norm": 0.0, "ema_decay": 0.0, "freeze_epochs": 0, "class_weights": "none",
+        "sampler": "shuffled", "mixup": 0.0, "cutmix": 0.0, "metric": "val_loss", "patience": 0,
+        "label_smoothing": 0.0, "augment": "none", "keep": "last", "seed": 0,
+    }  # fmt: skip
     assert (seed.split.strategy, seed.split.shares) == ("random", (80, 0, 20))
 
 
@@ -139,10 +145,7 @@ def test_an_unknown_key_in_a_config_file_is_refused(
         ("--shares 1,2", "--shares must be three numbers, got '1,2'"),
         ("--shares 50,20,20", "--shares must be three percentages that sum to 100"),
         ("--group-pattern (", "--group-pattern must be a regular expression"),
-        (
-            "--split folds",
-            "--split must be 'grouped', 'stratified', 'random' or 'given'",
-        ),
+        ("--split folds", "--split must be 'grouped', 'stratified', 'random' or 'given'"),
         ("--fold 6/5", "--fold must be I/K with K at least 2"),
         ("--fold five", "--fold must be two whole numbers, got 'five'"),
         ("--fold 1/5 --split random", "--fold must go with the strategy grouped or stratified"),
@@ -167,7 +170,7 @@ def test_an_unknown_key_in_a_config_file_is_refused(
         ("--group-pattern (?P<group>a{99999999999})", "--group-pattern must be a regular"),
         ("--batch-size 1 --image-size 32", "--batch-size must be at least 2 below 64 px"),
         ("--store /dev/null/store", "--store must be a folder that can be written to"),
-        ("--predict /no/such", "--predict must be a picture or a folder"),
+        ("--predict /no/such", "--predict must be an image or a folder"),
         ("--no-such-flag", "--no-such-flag"),
         ("stray", "stray"),
     ],
@@ -195,7 +198,7 @@ def test_a_store_inside_the_pictures_is_refused(
 def test_a_folder_to_predict_that_is_empty_is_refused_at_once(
     tmp_path: Path, capsys: pytest.CaptureFixture[str]
 ) -> None:
-    assert "--predict must hold pictures" in complaint(["--predict", str(tmp_path)], capsys)
+    assert "--predict must hold images" in complaint(["--predict", str(tmp_path)], capsys)
 
 
 def test_a_folder_to_predict_may_be_links(tmp_path: Path) -> None:
@@ -207,8 +210,8 @@ def test_a_folder_to_predict_may_be_links(tmp_path: Path) -> None:
     ).predict == (tmp_path / "inbox").resolve()  # fmt: skip
 
 
-def divided(root: Path) -> Path:
-    for part in ("train", "Validation", "test"):
+def divided(root: Path, *parts: str) -> Path:
+    for part in parts or ("train", "Validation", "test"):
         for label in ("cat", "dog"):
             (root / part / label).mkdir(parents=True)
     return root
@@ -240,18 +243,11 @@ def test_a_positive_class_is_found_however_its_name_is_composed(tmp_path: Path) 
         require_positive(chosen, [composed, "cat"])
 
 
-def two_parts(root: Path, other: str = "test") -> Path:
-    for part in ("train", other):
-        for label in ("cat", "dog"):
-            (root / part / label).mkdir(parents=True)
-    return root
-
-
 @pytest.mark.parametrize("other", ["test", "val"])
 def test_validation_is_taken_out_of_a_train_part_unless_no_val_or_no_share_is_asked_for(
     tmp_path: Path, other: str
 ) -> None:
-    data = two_parts(tmp_path, other)
+    data = divided(tmp_path, "train", other)
     for asked, carves in (
         (SplitFlags(), True),
         (SplitFlags(shares="60,20,20"), True),
@@ -261,6 +257,7 @@ def test_validation_is_taken_out_of_a_train_part_unless_no_val_or_no_share_is_as
         chosen = plan(data, asked).split
         assert (chosen.strategy, chosen.carve_val) == ("given", carves)
     assert plan(data, SplitFlags(split="grouped")).split.carve_val is False
+    assert plan(data, SplitFlags(no_val=True)).command.endswith("--no-val")
     seed = plan(data, SplitFlags(split="given"), training=TrainingFlags(preset="seed"))
     assert (seed.split.strategy, seed.split.carve_val) == ("given", False)
 
@@ -277,10 +274,6 @@ def test_no_val_of_a_split_that_is_drawn_names_what_helps(tmp_path: Path) -> Non
         plan(tmp_path, SplitFlags(no_val=True))
     assert str(caught.value).endswith("give --shares 80,0,20.")
     assert plan(tmp_path, SplitFlags(shares="80,0,20")).split.parts == ["train", "test"]
-
-
-def test_no_val_stands_in_the_command(tmp_path: Path) -> None:
-    assert plan(two_parts(tmp_path), SplitFlags(no_val=True)).command.endswith("--no-val")
 
 
 def test_the_command_that_reproduces_a_run_can_be_run(tmp_path: Path) -> None:
@@ -360,8 +353,8 @@ def test_the_command_gives_the_same_plan_again(tmp_path: Path) -> None:
         training=TrainingFlags(preset="quick", epochs=3, lr=0.01),
     )
     assert made.command == (
-        f"python flows/full_pipeline.py --data {tmp_path} --preset quick --epochs 3 --lr 0.01 "
-        "--split stratified --shares 60,20,20"
+        f"python flows/full_pipeline.py --data {tmp_path} --split stratified --shares 60,20,20 "
+        "--preset quick --epochs 3 --lr 0.01"
     )
 
 
@@ -387,9 +380,9 @@ def test_the_positive_class_must_be_one_that_was_found() -> None:
     with pytest.raises(InputError, match=r"must be one of the classes \(a, b\), got 'c'"):
         require_positive(EvaluationSettings(positive="c"), ["a", "b"])
     for classes in (["a", "b"], ["a", "b", "c"]):
-        with pytest.raises(InputError, match=r"^--sensitivity must go with --positive where no"):
+        with pytest.raises(InputError, match=r"^sensitivity must go with `positive` where no"):
             require_positive(EvaluationSettings(sensitivity=0.9), classes)
-        with pytest.raises(InputError, match=r"^--threshold must go with .* Name one of a, b"):
+        with pytest.raises(InputError, match=r"^threshold must go with .* Name one of a, b"):
             require_positive(EvaluationSettings(threshold=0.3), classes)
     many = [f"c{number:02}" for number in range(30)]
     with pytest.raises(InputError, match=r"c19 and 10 more\), got 'x'"):

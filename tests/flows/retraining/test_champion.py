@@ -1,4 +1,4 @@
-"""The champion, made ready to answer other images than it was trained with."""
+"""The champion, prepared to predict other images than it was trained with."""
 
 from pathlib import Path
 from types import SimpleNamespace
@@ -31,6 +31,6 @@ def test_it_sees_deep_images_scaled_as_in_its_own_training(
         store=tmp_path, compute=SimpleNamespace(device="cpu", deterministic=True)
     )
     version: Any = None
-    champion.ready(plan, runtime, version, scan.fn(runtime))
+    champion.prepare_champion(plan, runtime, version, scan.fn(runtime))
     same = levels == Levels()  # as those of the scan: then its pixels are shared
     assert packed == [(48, None if same else levels)]

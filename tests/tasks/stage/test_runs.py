@@ -143,7 +143,7 @@ def test_runs_without_a_model_push_no_model_out(runtime: Runtime) -> None:
 def test_a_run_that_was_interrupted_says_so(runtime: Runtime) -> None:
     with pytest.raises(KeyboardInterrupt), open_run(runtime.store, "0123456789", {}) as run:
         raise KeyboardInterrupt
-    assert run_record(run)["status"] == "failed: KeyboardInterrupt"
+    assert run_record(run)["status"] == "interrupted"
 
 
 def test_nothing_under_a_lock_is_pruned(runtime: Runtime) -> None:

@@ -401,12 +401,11 @@ def test_the_description_names_scheme_parts_and_what_random_would_leak(tmp_path:
     assert lines[1] == (
         "20 ids, 20 groups: shared photographs, identical files and near-duplicates joined 0"
     )
-    assert lines[2] == (
-        "train: 42 pictures (14 photographs) of 14 groups; pictures (groups) by class: "
-        "Macular 21 (7), Pustular 21 (7)"
-    )
-    assert lines[5] == "unused: 12 pictures: 12 (copy of a held-out photograph)"
-    assert lines[6].startswith("No test picture has a relative in train. Of the ")
+    assert [line.split()[:4] for line in lines[3:5]] == [
+        ["Macular", "21", "(7)", "1"], ["Pustular", "21", "(7)", "1"],
+    ]  # fmt: skip
+    assert lines[7] == "unused: 12 pictures: 12 (copy of a held-out photograph)"
+    assert lines[8].startswith("No test picture has a relative in train. Of the ")
 
 
 def test_a_leak_is_warned_of_last(tmp_path: Path) -> None:

@@ -10,10 +10,10 @@ import numpy as np
 import pytest
 from safetensors.numpy import save_file
 
-from flows.cli.model_choice import choose_model, say_who_answers
 from resnext.contracts.errors import InputError
 from resnext.models.model_file import METADATA_KEY, ModelCard, read_card
 from tasks.registry import registry
+from tasks.registry.choose import choose_model, log_model
 from tasks.registry.registry import About
 from tasks.stage.runs import MODEL, open_run
 
@@ -68,7 +68,7 @@ def store(tmp_path: Path) -> Store:
 def said(store: Store, caplog: pytest.LogCaptureFixture, name: str | None = None) -> str:
     caplog.set_level("INFO")
     model = choose_model(None, store.root, name)
-    say_who_answers(store.root, model, read_card(model), chosen=name is not None)
+    log_model(store.root, model, read_card(model), chosen=name is not None)
     return caplog.text
 
 
@@ -168,7 +168,7 @@ def test_a_file_is_called_a_file(store: Store, caplog: pytest.LogCaptureFixture)
     caplog.set_level("INFO")
     model = (store.train(*POX) / MODEL).rename(store.root / MODEL)
     card: Any = read_card(model)
-    say_who_answers(store.root, model, card, chosen=True)
+    log_model(store.root, model, card, chosen=True)
     assert "model: a file; classes Monkeypox, Others; net at 32 px" in caplog.text
 
 
