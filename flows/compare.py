@@ -68,9 +68,13 @@ from resnext.models.architectures import ARCHITECTURES
 from resnext.training.recipe import Recipe
 from tasks.callbacks.history import add_tags
 from tasks.compare import COMPARISON, compare, publish_comparison
-from tasks.orchestrator import Completed, State, flow, run_id
 from tasks.stage.artifact import Artifact, Runtime
 from tasks.stage.runs import open_run
+
+from prefect import flow
+from prefect.client.schemas.objects import State
+from prefect.runtime import flow_run
+from prefect.states import Completed
 
 log = logging.getLogger("flows.compare")  # also where this file is the program
 
@@ -106,7 +110,7 @@ def compare_recipes(
         contestants = plan_all(recipes, compared, data, split, training, run)
         add_tags(["compare", contestants[0].plans[0].data_name])
         asked = command_line("compare.py", compared, data, split, training, run, positional=recipes)
-        outcome.state = Completed(message=run_comparison(contestants, asked, run_id()))
+        outcome.state = Completed(message=run_comparison(contestants, asked, flow_run.id))
     return outcome.state
 
 

@@ -58,7 +58,6 @@ from tasks.draw import PICTURES, draw
 from tasks.drift import drift_of_batch, publish_drift
 from tasks.evaluate import evaluate
 from tasks.explain import explain
-from tasks.orchestrator import Completed, State, flow, run_id, running
 from tasks.pack import pack
 from tasks.plot import plot
 from tasks.predict import predict, predict_pictures
@@ -70,6 +69,11 @@ from tasks.split import split
 from tasks.stage.artifact import Artifact, Runtime
 from tasks.stage.runs import open_run, point_latest
 from tasks.train import train
+
+from prefect import flow
+from prefect.client.schemas.objects import State
+from prefect.runtime import flow_run
+from prefect.states import Completed
 
 
 @flow(name="full-pipeline", flow_run_name=lambda: run_name(), persist_result=False, retries=0)
@@ -84,13 +88,13 @@ def full_pipeline(
     with command.flow_outcome() as outcome:
         plan = resolve(data, split, training, run, evaluation)
         add_tags(plan.tags)
-        outcome.state = Completed(message=run_pipeline(plan, run_id()))
+        outcome.state = Completed(message=run_pipeline(plan, flow_run.id))
     return outcome.state
 
 
 def run_name() -> str:
     """Name a flow run by its images, its network, and where it stops, if it does."""
-    given = running.flow_run.parameters
+    given = flow_run.parameters
     groups = [given[name] for name in ("data", "training", "run") if given.get(name)]
     only = getattr(given.get("run"), "only", None)  # which a retraining has not
     return f"{name_of(*groups)}, only {only}" if only else name_of(*groups)
@@ -158,10 +162,11 @@ def stages_after_scan(
     yield model
     yield (predictions := predict(runtime, manifest, parts, pixels, model, plan.compute))
     yield (scores := evaluate(runtime, predictions, plan.evaluation))
-    yield (explained := explain(runtime, manifest, pixels, model, predictions, plan.compute))
     show_time = plan.preset == "seed"
-    figures = plot(runtime, parts, model, scores, show_time, recipe.metric, recipe.keep)
-    yield figures
+    # Beside explain, which stays in the main thread: there Ctrl-C stops it at once.
+    drawing = plot.submit(runtime, parts, model, scores, show_time, recipe.metric, recipe.keep)
+    yield (explained := explain(runtime, manifest, pixels, model, predictions, plan.compute))
+    yield (figures := drawing.result())
     page = report(runtime, manifest, parts, model, scores, explained, figures, about(plan))
     publish(plan.name, scores, figures, page)
     yield page

@@ -27,8 +27,9 @@ from flows.cli.plan import existing_store
 from flows.serving import server
 from flows.serving.address import ServerError
 from resnext.contracts.errors import InputError
-from tasks.registry import registry
-from tasks.registry.registry import Pointer, Version
+from tasks.registry.aliases import Alias, all_aliases, label_of, of_alias
+from tasks.registry.promotion import promote, retire, rollback
+from tasks.registry.versions import Version, all_versions, find_version
 
 BY_HAND = "by hand"
 
@@ -58,22 +59,22 @@ def main(
         rule = "be given with promote and with nothing else"
         raise InputError("N", rule, got, "Write as in: models.py promote 3")
     if action == "list":
-        print(table(registry.versions(folder), registry.pointers(folder)))
+        print(table(all_versions(folder), all_aliases(folder)))
         return
     if action == "retire":
-        retired = registry.retire(folder, BY_HAND, name)
-        whose = registry.whose(folder, retired)
+        retired = retire(folder, BY_HAND, name)
+        whose = of_alias(folder, retired)
         print(f"No model is champion{whose} now. The next retraining starts anew.")
         return
     if number is not None:
-        changed = registry.promote(folder, number, BY_HAND, name)
+        changed = promote(folder, number, BY_HAND, name)
     else:
-        changed = registry.rollback(folder, BY_HAND, name)
-    print(f"Version {changed.champion} is champion{registry.whose(folder, changed)} now.")
+        changed = rollback(folder, BY_HAND, name)
+    print(f"Version {changed.champion} is champion{of_alias(folder, changed)} now.")
     announce(folder, changed)
 
 
-def announce(store: Path, changed: Pointer) -> None:
+def announce(store: Path, changed: Alias) -> None:
     """Tell the Prefect server that a run would use of the new champion; none is started for it."""
     change = changed.changes[-1]
     with suppress(InputError, ServerError):  # a server that is away is no reason to fail
@@ -82,11 +83,11 @@ def announce(store: Path, changed: Pointer) -> None:
         from tasks.registry.announce import announce_promotion  # it imports Prefect
 
         with server.connected():
-            version = registry.find(store, change.version)
+            version = find_version(store, change.version)
             announce_promotion(store, version, f"{change.kind} {change.why}")
 
 
-def table(versions: Sequence[Version], aliases: Sequence[Pointer]) -> str:
+def table(versions: Sequence[Version], aliases: Sequence[Alias]) -> str:
     """Lay out the models for a terminal, champions marked, and the newest change of each alias."""
     if not versions:
         return "No model is registered yet. flows/retrain.py registers one."
@@ -96,7 +97,7 @@ def table(versions: Sequence[Version], aliases: Sequence[Pointer]) -> str:
             "": "*" if each.number in champions else "",
             "N": each.number,
             "registered": each.created[:16],
-            "of": registry.label_of(each.registry, each.classes),
+            "of": label_of(each.registry, each.classes),
             "data": each.data,
             "network": each.architecture,
             "score": each.score,
@@ -111,7 +112,7 @@ def table(versions: Sequence[Version], aliases: Sequence[Pointer]) -> str:
     return "\n".join([terminal.table(rows), *changes])
 
 
-def _newest(alias: Pointer) -> str:
+def _newest(alias: Alias) -> str:
     """Say since when a model is champion of an alias, or none is."""
     change = alias.changes[-1]
     if change.kind == "retirement":

@@ -42,13 +42,17 @@ from resnext.data.manifest.settings import ReadingSettings
 from resnext.device import count_cpus, plan_compute
 from resnext.models.model_file import ModelCard, read_card
 from tasks.callbacks.history import add_tags
-from tasks.orchestrator import Completed, State, flow, run_id
 from tasks.predict import answers_of, predict_pictures, publish_predictions
 from tasks.registry.choose import choose_model, log_model
 from tasks.scan import scan_pictures
 from tasks.stage.artifact import Artifact, Runtime
 from tasks.stage.runs import open_run
 from tasks.stage.store import is_altered
+
+from prefect import flow
+from prefect.client.schemas.objects import State
+from prefect.runtime import flow_run
+from prefect.states import Completed
 
 log = logging.getLogger("flows.predict")  # also where this file is the program
 
@@ -72,7 +76,7 @@ def batch_predict(source: Path, settings: PredictFlags = PredictFlags()) -> Stat
     """
     with command.flow_outcome() as outcome:
         add_tags(["predict"])
-        outcome.state = Completed(message=run_prediction(source, settings, run_id()))
+        outcome.state = Completed(message=run_prediction(source, settings, flow_run.id))
     return outcome.state
 
 

@@ -72,14 +72,19 @@ from resnext.contracts.formatting import share_with_interval
 from resnext.contracts.tables import read_manifest
 from resnext.models.model_file import read_card
 from tasks.callbacks.history import add_tags
-from tasks.orchestrator import Completed, State, flow, run_id
-from tasks.registry import registry
+from tasks.registry.aliases import alias_flag, alias_to_beat, all_aliases, label_of, of_alias
 from tasks.registry.announce import announce_promotion
-from tasks.registry.registry import About, Version
+from tasks.registry.promotion import BETTER, finish_promotion, register
+from tasks.registry.versions import About, Version, all_versions, registry_folder, version_file
 from tasks.scan import scan
 from tasks.stage.artifact import Artifact
 from tasks.stage.key import fingerprint
 from tasks.stage.runs import MODEL, open_run, run_metrics
+
+from prefect import flow
+from prefect.client.schemas.objects import State
+from prefect.runtime import flow_run
+from prefect.states import Completed
 
 log = logging.getLogger("flows.retrain")  # also where this file is the program
 
@@ -101,7 +106,7 @@ def retrain(
     with command.flow_outcome() as outcome:
         plan = plan_retraining(data, split, training, evaluation, decision, run)
         add_tags(["retrain", *plan.tags])
-        outcome.state = Completed(message=run_retraining(plan, decision, run_id()))
+        outcome.state = Completed(message=run_retraining(plan, decision, flow_run.id))
     return outcome.state
 
 
@@ -136,24 +141,24 @@ def run_retraining(plan: Plan, decision: DecisionFlags, name: str) -> str:
         require_sound(plan, decision.registry)
         manifest = scan(runtime, plan.reading)
         classes = set(read_manifest(manifest.path("manifest.csv"))["label"])
-        alias = registry.judged_in(registry.pointers(plan.store), decision.registry, classes)
+        alias = alias_to_beat(all_aliases(plan.store), decision.registry, classes)
         champion = intact_champion(plan.store, alias)
         settings = build(DecisionSettings, given_of(decision))
         basis = basis_of(manifest, plan, settings)
-        decided = {(each.registry, each.basis) for each in registry.versions(plan.store)}
+        decided = {(each.registry, each.basis) for each in all_versions(plan.store)}
         if champion is not None and (decision.registry, basis) in decided:
-            return log_sentence(_unchanged(champion, finished, registry.whose(plan.store, alias)))
+            return log_sentence(_unchanged(champion, finished, of_alias(plan.store, alias)))
         if champion is not None:
             _warn(plan, champion, classes)
             plan = _keeping(plan, champion)
         note = None if champion is None else partial(note_of, plan.store)
         stages = stages_after_scan(plan, runtime, manifest, note)
-        parts = _split(stages, champion, registry.to_type(plan.store, alias))
+        parts = _split(stages, champion, alias_flag(plan.store, alias))
         made = {artifact.stage: artifact for artifact in (manifest, parts, *stages)}
         found = decide_on(plan, runtime, champion, made, settings)
         about = about_model(plan, run, made, found, basis, decision.registry)
-        version = registry.admit(plan.store, run, about)
-        if version.verdict == registry.BETTER:
+        version = register(plan.store, run, about)
+        if version.verdict == BETTER:
             announce_promotion(plan.store, version, version.decision)
         add_tags([f"version {version.number}", *terminal.score_tags(run)])
         return conclude(plan.store, run, version)
@@ -175,8 +180,8 @@ def _warn(plan: Plan, champion: Version, classes: set[str]) -> None:
             "the classes are %s, and those of the champion (version %d) are %s. A model of other "
             "classes is never promoted by itself. Promote it by hand (models.py promote N), or "
             "name a champion of its own: --registry NAME",
-            registry.label_of(None, [*classes]), champion.number,
-            registry.label_of(None, champion.classes),
+            label_of(None, [*classes]), champion.number,
+            label_of(None, champion.classes),
         )  # fmt: skip
 
 
@@ -197,7 +202,7 @@ def basis_of(manifest: Artifact, plan: Plan, settings: DecisionSettings) -> str:
 
 def _finish_promotion(store: Path) -> Version | None:
     """Promote the better model of a retraining that was killed before it could."""
-    version = registry.finish_promotion(store)
+    version = finish_promotion(store)
     if version is not None:
         log.info("version %d was registered as better by a run that was killed", version.number)
         announce_promotion(store, version, version.decision)
@@ -246,7 +251,7 @@ def about_model(
 
 def _keeping(plan: Plan, champion: Version) -> Plan:
     """Keep the champion's parts, so that no test image was in either's training."""
-    table = registry.file_of(plan.store, champion, "split.csv")
+    table = version_file(plan.store, champion, "split.csv")
     return replace(
         plan,
         tables=plan.tables.keeping(table),
@@ -256,7 +261,7 @@ def _keeping(plan: Plan, champion: Version) -> Plan:
 
 def _alone(store: Path) -> FileLock:
     """Give a lock that lets one retraining at a time into a store; a second one waits."""
-    lock = FileLock(registry.folder_of(store) / "retrain.lock")
+    lock = FileLock(registry_folder(store) / "retrain.lock")
     try:
         lock.acquire(timeout=0)
         lock.release()

@@ -1,18 +1,16 @@
-"""Serve the Prefect UI with a worker and every deployment, until Ctrl-C.
+"""Serve the Prefect UI and every deployment, until Ctrl-C.
 
 $ python flows/ui.py
 
-Starts the project's server, or takes that of a run that is under way, makes the work pool and the
-deployments of prefect.yaml, and a worker that carries out what the page or a schedule starts.
-Ctrl-C stops all of them; a training that the worker runs then saves a checkpoint first.
+Starts the project's server, or takes that of a run that is under way, makes the deployments of
+prefect.yaml, and carries out what the UI or a schedule starts. Ctrl-C stops all of it; a training
+that was started so saves a checkpoint first. A second Ctrl-C does not wait for it.
 """
 
-import subprocess
+import asyncio
 import sys
-import time
-from collections.abc import Iterator, Mapping
-from contextlib import contextmanager
-from dataclasses import dataclass
+from collections.abc import Iterator
+from contextlib import chdir, contextmanager, redirect_stderr, redirect_stdout
 from pathlib import Path
 
 from filelock import FileLock, Timeout
@@ -20,68 +18,66 @@ from filelock import FileLock, Timeout
 from flows.automations import watch_heartbeats_where_none_does
 from flows.cli import run as command
 from flows.cli.flags import REPOSITORY
-from flows.serving import programs as page
 from flows.serving import server
 from flows.serving.address import LOOPBACK, ServerError, without_login
-from flows.serving.deployments import (
-    LOOK_EVERY,
-    POOL,
-    asleep,
-    cancel_runs,
-    deployments,
-    give_up_leftovers,
-    make_pool,
-    worker_name,
-    write_deployments,
-)
+from flows.serving.deployments import deployments, folder_of, give_up_leftovers, served, tag
 from flows.serving.schedule import next_runs
+from flows.serving.signals import end_by_sigterm
 from resnext.contracts.errors import InputError
-from tasks.orchestrator import PREFECT_API_URL
+
+from prefect.logging.handlers import APILogWorker
+from prefect.runner import Runner
+from prefect.settings import PREFECT_API_URL
+
+POLL_EVERY = 2.0  # seconds between two questions for what is to be run
 
 
-@dataclass(frozen=True)
-class Served:
-    """Where the server is, and what works for it."""
+def main(*, port: int = server.PORT) -> None:
+    """Serve the Prefect UI and every deployment, until Ctrl-C.
 
-    url: str
-    worker: "subprocess.Popen[bytes]"
-
-
-@contextmanager
-def serving(port: int) -> Iterator[Served]:
-    """Have server, pool, deployments and worker while the body runs.
-
-    Raises:
-        InputError: the port is taken, the history is served already or has no place.
-        ServerError: one of them does not start; the message names its log file.
+    Args:
+        port: Where the UI is, on 127.0.0.1 (from 1024 to 65535), unless a run that is under way
+            has a server already [default: 4200].
     """
-    place = server.history_folder()
-    with _alone(place), server.own(port) as url:
-        environment = page.environment(url)
-        deploy(environment, place)
-        watch_heartbeats_where_none_does()
-        give_up_leftovers()
-        arguments = ["worker", "start", "--pool", POOL, "--name", worker_name()]
-        with page.running(arguments, environment, place / "ui-worker.log") as worker:
-            try:
-                yield Served(url, worker)
-            finally:
-                if server.own_address() == url:
-                    _save_what_runs()
+    if port not in range(1024, 65536):
+        raise InputError("port", "be from 1024 to 65535", port, "Name another one.")
+    schedules = "\n".join(_schedules())
+    elsewhere = without_login(PREFECT_API_URL.value() or "")[0]
+    end_by_sigterm()
+    print("Starting server and deployments (some seconds) ...", flush=True)
+    try:
+        folder = server.history_folder()
+        with _alone(folder), server.own(port) as url, chdir(REPOSITORY):
+            watch_heartbeats_where_none_does()
+            give_up_leftovers()
+            runner = Runner(name=tag(), query_seconds=POLL_EVERY)
+            for each in served():
+                runner.add_deployment(each)
+            _say_where(url, port, elsewhere)
+            print(f"Deployments, started there or by their schedule in prefect.yaml:\n{schedules}")
+            print(f"What they run says more in {folder / 'ui.log'}.")
+            print("Ctrl-C stops all of it.", flush=True)
+            with (folder / "ui.log").open("a") as log, redirect_stdout(log), redirect_stderr(log):
+                _run(runner)
+    except (KeyboardInterrupt, SystemExit):  # the latter at a second Ctrl-C
+        pass
+    print("\nStopped server and deployments. The run history is kept.", flush=True)
+    if server.own_address() is not None:
+        print("The server itself goes on for the run that uses it, and ends after it.")
 
 
 @contextmanager
-def _alone(place: Path) -> Iterator[None]:
+def _alone(folder: Path) -> Iterator[None]:
     """Let one program at a time serve the history to people."""
     try:
-        lock = FileLock(place / "ui.lock").acquire(timeout=0)
+        lock = FileLock(folder / "ui.lock").acquire(timeout=0)
     except Timeout as error:
         url = server.own_address()
         where = f" at {url.removesuffix('/api')}" if url else ""
         raise InputError(
             "PREFECT_HOME",
             "be free",
-            f"'{place.parent}', whose history is served{where} already",
+            f"'{folder.parent}', whose history is served{where} already",
             "Look there, stop that program first (make ui, or flows/ui.py), or give "
             "another folder in that environment variable.",
         ) from error
@@ -89,80 +85,37 @@ def _alone(place: Path) -> Iterator[None]:
         yield
 
 
-def _save_what_runs() -> None:
-    """Cancel what runs, which saves a checkpoint, until that is done or we are stopped again."""
-    try:
-        cancel_runs(page.PATIENCE)
-    except KeyboardInterrupt:
-        print("\nNot waiting for what runs. Ending worker and server ...", flush=True)
-
-
-def deploy(environment: Mapping[str, str], place: Path) -> None:
-    """Make the work pool and the deployments of prefect.yaml.
+def _run(runner: Runner) -> None:
+    """Carry out what is started until SIGTERM.
 
     Raises:
-        ServerError: that failed; the message names the log file.
+        ServerError: the server is gone.
     """
-    make_pool()
-    write_deployments(place / "prefect.yaml")
-    words = [*page.PREFECT, "deploy", "--all", "--prefect-file", str(place / "prefect.yaml")]
-    with (place / "ui-deploy.log").open("ab") as output:
-        ended = subprocess.run(
-            [sys.executable, "-m", *words], env=dict(environment), cwd=REPOSITORY,
-            stdin=subprocess.DEVNULL, stdout=output, stderr=output, check=False,
-        )  # fmt: skip
-    if ended.returncode != 0:
-        raise ServerError(f"`{' '.join(words)}` failed, see {place / 'ui-deploy.log'}.")
-
-
-def main(*, port: int = server.PORT) -> None:
-    """Serve the Prefect UI with a worker and every deployment, until Ctrl-C.
-
-    Args:
-        port: Where the page is, on 127.0.0.1 (from 1024 to 65535), unless a run that is under way
-            has a server already [default: 4200].
-    """
-    if port not in range(1024, 65536):
-        raise InputError(
-            "port",
-            "be from 1024 to 65535",
-            port,
-            "Name another one.",
-        )
-    schedules = list(_schedules())
-    page.stop_by_signals()
-    elsewhere = without_login(PREFECT_API_URL.value() or "")[0]
-    print("Starting server, work pool, deployments and worker (half a minute) ...", flush=True)
     try:
-        with serving(port) as served:
-            _say_where(served.url, port, elsewhere)
-            print("Deployments, started there or by their schedule in prefect.yaml:")
-            print("\n".join(schedules))
-            print("Ctrl-C stops all of it.", flush=True)
-            while True:
-                _require_alive(served)
-                time.sleep(LOOK_EVERY)
-    except KeyboardInterrupt:
-        print("\nStopped server and worker. The run history is kept.", flush=True)
+        asyncio.run(runner.start())
+        APILogWorker.drain_all(timeout=5)  # while the server is there
+    except Exception as error:
         if server.own_address() is not None:
-            print("The server itself goes on for the run that uses it, and ends after it.")
+            raise
+        log_file = server.history_folder() / "server.log"
+        raise ServerError(f"The server ended by itself, see {log_file}.") from error
 
 
 def _schedules() -> Iterator[str]:
     """Say of each deployment what it is for, and when its schedule starts it."""
-    waiting = asleep()
     for each in deployments():
         yield f"    {each['name']:<16}{each['description']}"
-        where = f"The schedule of {each['name']} in prefect.yaml"
+        folder = folder_of(each)
         for plan in each.get("schedules") or ():
             if "cron" in plan:
+                where = f"The schedule of {each['name']} in prefect.yaml"
                 dates = next_runs(where, plan["cron"], plan.get("timezone") or "UTC")
-                paused = f"paused, since there is no folder {waiting.get(each['name'])}"
-                yield f"{'':<20}{paused if each['name'] in waiting else f'next: {dates}'}"
+                paused = f"paused, since there is no folder {folder}"
+                yield f"{'':<20}{f'next: {dates}' if folder.is_dir() else paused}"
 
 
 def _say_where(url: str, port: int, elsewhere: str) -> None:
-    """Say where the page is, and that runs from a terminal go elsewhere, if they do."""
+    """Say where the UI is, and that runs from a terminal go elsewhere, if they do."""
     print(f"The run history: {url.removesuffix('/api')}")
     if url != f"http://127.0.0.1:{port}/api":
         print(f"That is the server of a run that is under way: this time it is not port {port}.")
@@ -171,14 +124,6 @@ def _say_where(url: str, port: int, elsewhere: str) -> None:
             f"PREFECT_API_URL names {elsewhere}: runs from a terminal go there, not here. "
             "Unset the variable, or: prefect config unset PREFECT_API_URL"
         )
-
-
-def _require_alive(served: Served) -> None:
-    place = server.history_folder()
-    if served.worker.poll() is not None:
-        raise ServerError(f"The worker ended by itself, see {place / 'ui-worker.log'}.")
-    if server.own_address() != served.url:
-        raise ServerError(f"The server ended by itself, see {place / 'server.log'}.")
 
 
 if __name__ == "__main__":

@@ -5,16 +5,19 @@ from typing import Annotated
 
 from resnext.contracts.tables import read_rows, read_table, write_table
 from tasks.callbacks.history import tell
-from tasks.orchestrator import NO_CACHE, create_table_artifact, task
 from tasks.stage.artifact import Artifact, Reads, Work
 from tasks.stage.decorator import stage
+
+from prefect import task
+from prefect.artifacts import create_table_artifact
+from prefect.cache_policies import NO_CACHE
 
 log = logging.getLogger(__name__)
 
 COMPARISON = "comparison.csv"
 
 
-@stage(run_name="compare recipes", retold="comparison.txt")
+@stage(run_name="compare recipes", log_again="comparison.txt")
 def compare(
     work: Work,
     recipes: tuple[str, ...],

@@ -7,10 +7,14 @@ from reports.evaluation.settings import DecisionSettings
 from resnext.contracts.json_files import write_json
 from resnext.contracts.tables import read_table
 from tasks.callbacks.history import tell
-from tasks.orchestrator import NO_CACHE, create_markdown_artifact, create_table_artifact, task
-from tasks.registry.registry import Pointer, Version
+from tasks.registry.aliases import Alias
+from tasks.registry.versions import Version
 from tasks.stage.artifact import Artifact, Reads, Work
 from tasks.stage.decorator import stage
+
+from prefect import task
+from prefect.artifacts import create_markdown_artifact, create_table_artifact
+from prefect.cache_policies import NO_CACHE
 
 DECISION = "decision.json"
 
@@ -32,12 +36,12 @@ def decide(
 
 @task(task_run_name="publish the decision", cache_policy=NO_CACHE, persist_result=False, retries=0)
 def publish_decision(
-    words: str, versions: list[Version], pointer: Pointer, pages: dict[str, Path]
+    words: str, versions: list[Version], alias: Alias, pages: dict[str, Path]
 ) -> None:
     """Show on the flow run's page what was decided, the models, and where their reports are."""
     lines = [f"# {words}", ""]
     lines += [f"* {name}: `{page}`" for name, page in pages.items()]
-    rows = [_row(version, pointer) for version in reversed(versions)]
+    rows = [_row(version, alias) for version in reversed(versions)]
 
     def create() -> None:
         create_markdown_artifact(
@@ -52,9 +56,9 @@ def publish_decision(
     tell(create)
 
 
-def _row(version: Version, pointer: Pointer) -> dict[str, Any]:
+def _row(version: Version, alias: Alias) -> dict[str, Any]:
     return {
-        "champion": "yes" if version.number == pointer.champion else "",
+        "champion": "yes" if version.number == alias.champion else "",
         "version": version.number,
         "registered": version.created,
         "data": version.data,

@@ -12,10 +12,13 @@ from resnext.contracts.json_files import read_json, write_json
 from resnext.contracts.tables import read_manifest, read_split_pictures, read_table, write_table
 from resnext.device import Compute
 from tasks.callbacks.history import tell
-from tasks.orchestrator import NO_CACHE, create_table_artifact, task
 from tasks.pack import Packed, open_pixels
 from tasks.stage.artifact import Artifact, Reads, Work
 from tasks.stage.decorator import stage
+
+from prefect import task
+from prefect.artifacts import create_table_artifact
+from prefect.cache_policies import NO_CACHE
 
 log = logging.getLogger(__name__)
 

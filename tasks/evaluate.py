@@ -11,7 +11,7 @@ from tasks.stage.decorator import stage
 log = logging.getLogger(__name__)
 
 
-@stage(run_name="evaluate on test")
+@stage(run_name="evaluate on test", registered=("calibration.json", "metrics.json"))
 def evaluate(
     work: Work,
     predictions: Annotated[Artifact, Reads("predictions.csv")],

@@ -10,15 +10,18 @@ from resnext.contracts.json_files import read_json
 from resnext.contracts.tables import read_table, write_table
 from resnext.device import Compute
 from tasks.callbacks.history import tell
-from tasks.orchestrator import NO_CACHE, create_table_artifact, task
 from tasks.pack import Packed, open_pixels
 from tasks.stage.artifact import Artifact, Reads, Work
 from tasks.stage.decorator import stage
 
+from prefect import task
+from prefect.artifacts import create_table_artifact
+from prefect.cache_policies import NO_CACHE
+
 LISTED = 200  # pictures, on the page
 
 
-@stage(run_name="predict val and test")
+@stage(run_name="predict val and test", registered=("predictions.csv",))
 def predict(
     work: Work,
     manifest: Annotated[Artifact, Reads("manifest.csv")],

@@ -13,8 +13,11 @@ from resnext.contracts.formatting import count, plural
 from resnext.contracts.json_files import read_json
 from resnext.contracts.tables import read_table
 from tasks.callbacks.history import tell
-from tasks.orchestrator import NO_CACHE, create_markdown_artifact, create_table_artifact, task
 from tasks.stage.artifact import Artifact
+
+from prefect import task
+from prefect.artifacts import create_markdown_artifact, create_table_artifact
+from prefect.cache_policies import NO_CACHE
 
 
 @task(task_run_name="publish to the UI", cache_policy=NO_CACHE, persist_result=False, retries=0)

@@ -28,7 +28,7 @@ class About(BaseModel):
     notes: tuple[str, ...] = ()
 
 
-@stage(run_name="report on {about.data_name}")
+@stage(run_name="report on {about.data_name}", registered=("report.html",))
 def report(
     work: Work,
     manifest: Found,

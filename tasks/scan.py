@@ -30,7 +30,7 @@ log = logging.getLogger(__name__)
 LEVELS = "levels.json"
 
 
-@stage(always=True)
+@stage(always=True, registered=("manifest.csv",))
 def scan(work: Work, settings: ReadingSettings = ReadingSettings()) -> None:
     """Write manifest.csv, contents.txt, hashes.npy, levels.json, quarantine.csv of class folders.
 

@@ -6,6 +6,7 @@ from typing import Annotated
 from resnext.contracts.json_files import write_json
 from resnext.contracts.tables import read_manifest, write_table
 from resnext.data.split import settings as splits
+from resnext.data.split.settings import JOINED_FILE
 from tasks.scan import read_levels
 from tasks.stage.artifact import Artifact, Reads, Work
 from tasks.stage.decorator import stage
@@ -15,7 +16,11 @@ log = logging.getLogger(__name__)
 UserTable = Annotated[Artifact | None, Reads()]
 
 
-@stage(run_name="split {settings.strategy}", retold="division.txt")
+@stage(
+    run_name="split {settings.strategy}",
+    registered=("split.csv", JOINED_FILE),
+    log_again="division.txt",
+)
 def split(
     work: Work,
     manifest: Annotated[Artifact, Reads("manifest.csv", "hashes.npy", "levels.json")],

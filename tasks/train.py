@@ -16,7 +16,11 @@ from tasks.stage.decorator import stage
 log = logging.getLogger(__name__)
 
 
-@stage(run_name="train {recipe.arch} {recipe.image_size}px", clock_files=("timing.csv",))
+@stage(
+    run_name="train {recipe.arch} {recipe.image_size}px",
+    clock_files=("timing.csv",),
+    registered=("model.safetensors",),
+)
 def train(
     work: Work,
     manifest: Annotated[Artifact, Reads("manifest.csv", "levels.json")],

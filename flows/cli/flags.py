@@ -221,9 +221,9 @@ class EvaluationFlags(Flags):
 
 
 def _registry_name(name: str | None) -> str | None:
-    from tasks.registry.versions import require_name  # not needed for `--help`
+    from tasks.registry.versions import require_alias_name  # not needed for `--help`
 
-    return name if name is None else require_name(name)
+    return name if name is None else require_alias_name(name)
 
 
 @group(DecisionSettings)

@@ -24,11 +24,12 @@ from pydantic import ValidationError
 
 from flows.cli import flags
 from flows.serving.address import ServerError
+from flows.serving.signals import end_with_starter
 from resnext.contracts.errors import InputError, TrainingError
 from tasks.callbacks.interrupts import StoppedError
 
 if TYPE_CHECKING:
-    from tasks.orchestrator import State
+    from prefect.client.schemas.objects import State
 
 log = logging.getLogger("flows.cli.run")
 
@@ -138,8 +139,9 @@ def flow_outcome() -> Iterator[Outcome]:
 
     A process that was asked to end, by Ctrl-C too, gives a cancelled one.
     """
-    from tasks.orchestrator import Cancelled, Failed
+    from prefect.states import Cancelled, Failed
 
+    end_with_starter()
     outcome = Outcome(Failed(message="did not end"))
     try:
         yield outcome

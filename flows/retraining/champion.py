@@ -10,8 +10,9 @@ from resnext.data.manifest.listing import part_folders
 from resnext.device import Compute, plan_compute
 from resnext.models.model_file import ModelCard, read_card
 from tasks.pack import pack
-from tasks.registry import registry
-from tasks.registry.registry import Pointer, Version
+from tasks.registry.aliases import Alias, all_aliases
+from tasks.registry.promotion import champion_of, require_champions_file
+from tasks.registry.versions import Version, intact_weights, require_tables
 from tasks.scan import read_levels
 from tasks.stage.artifact import Artifact, Runtime
 
@@ -37,9 +38,9 @@ def require_sound(plan: Plan, name: str | None) -> None:
     Raises:
         InputError: a champion is broken, or there are models and it is unknown which is champion.
     """
-    registry.require_pointer(plan.store)
+    require_champions_file(plan.store)
     classes = _class_folders(plan.data) if plan.data else set()
-    for alias in registry.pointers(plan.store):
+    for alias in all_aliases(plan.store):
         may_be = not alias.classes or classes & {*alias.classes}
         if alias.name == name and (name is not None or may_be):
             intact_champion(plan.store, alias)
@@ -53,16 +54,16 @@ def _class_folders(data: Path) -> set[str]:
     return set()
 
 
-def intact_champion(store: Path, alias: Pointer) -> Version | None:
+def intact_champion(store: Path, alias: Alias) -> Version | None:
     """Give an alias's champion, which holds what a retraining needs; None where it starts anew.
 
     Raises:
         InputError: the champion is broken.
     """
-    champion = registry.champion_of(store, alias)
+    champion = champion_of(store, alias)
     if champion is not None:
-        registry.whole(store, champion)
-        registry.require_tables(store, champion)
+        intact_weights(store, champion)
+        require_tables(store, champion)
     return champion
 
 
@@ -99,7 +100,7 @@ def prepare_champion(
     Raises:
         InputError: the weights are gone or were altered.
     """
-    weights = registry.whole(plan.store, version)
+    weights = intact_weights(plan.store, version)
     card = read_card(weights)
     folder = (runtime.run or plan.store) / "champion"
     folder.mkdir()

@@ -13,9 +13,10 @@ from resnext.contracts.json_files import read_json
 from resnext.models.model_file import read_card
 from tasks.decide import DECISION, decide, publish_decision
 from tasks.predict import predict
-from tasks.registry import registry
-from tasks.registry.registry import Version
+from tasks.registry.aliases import alias_to_beat, all_aliases, of_alias
+from tasks.registry.promotion import BETTER, versions_of
 from tasks.registry.uses import use_of
+from tasks.registry.versions import Version, version_folder
 from tasks.stage.artifact import Artifact, Runtime
 from tasks.stage.runs import MODEL
 
@@ -43,7 +44,7 @@ def decide_on(
 ) -> Decision:
     """Compare the challenger with the champion, where there is one, and decide."""
     if champion is None:
-        return Decision(registry.BETTER, FIRST, None, None)
+        return Decision(BETTER, FIRST, None, None)
     old = prepare_champion(plan, runtime, champion, made["scan"])
     note_drift_since(runtime, old, made)
     use = use_in(plan.store, made["scan"], made["split"])
@@ -95,12 +96,12 @@ def compare(
 
 def conclude(store: Path, run: Path, version: Version) -> str:
     """Publish and print what was decided and who is champion now; give it in a line."""
-    pointer = registry.judged_in(registry.pointers(store), version.registry, version.classes)
-    text, other = _describe(version, pointer.champion, registry.whose(store, pointer))
+    pointer = alias_to_beat(all_aliases(store), version.registry, version.classes)
+    text, other = _describe(version, pointer.champion, of_alias(store, pointer))
     pages = {f"report of version {version.number}": run / "report.html"}
     if other is not None:
-        pages[f"report of version {other}"] = registry.place_of(store, other) / "report.html"
-    publish_decision(text, registry.versions_of(store, pointer), pointer, pages)
+        pages[f"report of version {other}"] = version_folder(store, other) / "report.html"
+    publish_decision(text, versions_of(store, pointer), pointer, pages)
     log_sentence(text)
     for name, page in pages.items():
         log.info("%s: %s", name.capitalize(), page, extra={"plain": True})

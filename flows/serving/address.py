@@ -9,41 +9,28 @@ import urllib.request
 from collections.abc import Iterator
 from contextlib import contextmanager
 from http.client import HTTPException
-from urllib.parse import unquote, urlsplit
+from urllib.parse import unquote
 
 from resnext.contracts.errors import InputError
 
 LOOPBACK = ("127.0.0.1", "localhost")
 LOGIN = re.compile(r"(?<=//).*@")  # to the last @: a password may hold any sign
-HEALTHY = (200, b"true")
+HEALTHY = (200, b"true")  # other programs may answer any request, but in other words
 REFUSED = (401, 403)
 
 
 class ServerError(RuntimeError):
-    """A Prefect server or worker does not start, or ended by itself; its log file says why."""
+    """A Prefect server does not start, or ended by itself; its log file says why."""
 
 
-def healthy(url: str, *, seconds: float = 2.0) -> bool:
-    """Tell whether a Prefect server answers; one that asks for a password does without it.
-
-    Other programs may answer any request, with a page of their own: Prefect's says `true`.
-    """
-    return _ask(f"{url}/health", None, seconds) == HEALTHY
-
-
-def status_of(address: str, password: str | None, *, seconds: float) -> int | None:
-    """Give the status of an answer; None without any."""
-    return _ask(address, password, seconds)[0]
-
-
-def _ask(address: str, password: str | None, seconds: float) -> tuple[int | None, bytes]:
+def ask(address: str, password: str | None = None, *, seconds: float) -> tuple[int | None, bytes]:
     """Give the status of an answer and how its body begins; None without any."""
     try:
         request = urllib.request.Request(address)
         if password:
             token = base64.b64encode(password.encode()).decode()
             request.add_header("Authorization", f"Basic {token}")
-        with _opener(address).open(request, timeout=seconds) as answer:
+        with urllib.request.build_opener().open(request, timeout=seconds) as answer:
             return answer.status, answer.read(16)
     except urllib.error.HTTPError as error:
         error.close()
@@ -52,11 +39,9 @@ def _ask(address: str, password: str | None, seconds: float) -> tuple[int | None
         return None, b""
 
 
-def _opener(address: str) -> urllib.request.OpenerDirector:
-    """Give what asks the environment's proxy, but for this machine, which a proxy can't reach."""
-    if urlsplit(address).hostname in LOOPBACK:
-        return urllib.request.build_opener(urllib.request.ProxyHandler({}))
-    return urllib.request.build_opener()
+def healthy(url: str, *, seconds: float = 2.0) -> bool:
+    """Tell whether a Prefect server answers; one that asks for a password does without it."""
+    return ask(f"{url}/health", seconds=seconds) == HEALTHY
 
 
 def is_taken(port: int) -> bool:
@@ -79,44 +64,38 @@ def named(url: str) -> Iterator[str]:
     Prefect gets a user:password of the address apart from it, since addresses are shown.
 
     Raises:
-        InputError: no Prefect server answers there, or it asks for another password.
+        InputError: see `require_admission`.
     """
-    from tasks.orchestrator import PREFECT_API_AUTH_STRING, PREFECT_API_URL, temporary_settings
+    from prefect.settings import PREFECT_API_AUTH_STRING, PREFECT_API_URL, temporary_settings
 
     plain, login = without_login(url)
     updates = {PREFECT_API_URL: plain} | ({PREFECT_API_AUTH_STRING: login} if login else {})
     with temporary_settings(updates=updates):
-        require_answer(plain)
         require_admission(plain)
         yield plain
 
 
-def require_answer(url: str) -> None:
-    """Refuse an address from Prefect's settings at which no Prefect server answers."""
-    from tasks.orchestrator import PREFECT_API_AUTH_STRING, PREFECT_API_KEY
-
-    status, body = _ask(f"{url}/health", PREFECT_API_AUTH_STRING.value(), 10.0)
-    if (status, body) == HEALTHY:
-        return
-    if PREFECT_API_KEY.value() and status in (200, *REFUSED):  # Prefect Cloud answers otherwise
-        return
-    who = "nobody answers" if status is None else f"the answer is not Prefect's (status {status})"
-    raise InputError(
-        "PREFECT_API_URL",
-        "name a Prefect server that answers",
-        f"{url!r}, where {who}",
-        "Start it, or unset the variable (or `prefect config unset PREFECT_API_URL`).",
-    )
-
-
 def require_admission(url: str) -> None:
-    """Refuse a server that would refuse us: its health is told to everybody, all else is not."""
-    from tasks.orchestrator import PREFECT_API_AUTH_STRING, PREFECT_API_KEY
+    """Check that a Prefect server answers and takes our password: all may ask for its health.
 
-    if PREFECT_API_KEY.value():  # of Prefect Cloud, which has addresses of its own
+    Raises:
+        InputError: no Prefect server answers there, or it asks for another password.
+    """
+    from prefect.settings import PREFECT_API_AUTH_STRING, PREFECT_API_KEY
+
+    password, in_cloud = PREFECT_API_AUTH_STRING.value(), bool(PREFECT_API_KEY.value())
+    status, body = ask(f"{url}/health", password, seconds=10.0)
+    if in_cloud and status in (200, *REFUSED):  # Prefect Cloud has other addresses and answers
         return
-    password = PREFECT_API_AUTH_STRING.value()
-    if status_of(f"{url}/admin/version", password, seconds=10.0) in REFUSED:
+    if (status, body) != HEALTHY:
+        who = "nobody answers" if status is None else f"another program does (status {status})"
+        raise InputError(
+            "PREFECT_API_URL",
+            "name a Prefect server that answers",
+            f"{url!r}, where {who}",
+            "Start it, or unset the variable (or `prefect config unset PREFECT_API_URL`).",
+        )
+    if ask(f"{url}/admin/version", password, seconds=10.0)[0] in REFUSED:
         raise InputError(
             "PREFECT_API_AUTH_STRING",
             f"be the user:password that the Prefect server at {url} was started "
@@ -127,7 +106,7 @@ def require_admission(url: str) -> None:
 
 
 def reach_loopback_directly() -> None:
-    """Keep Prefect's client and the server's process from asking a proxy for this machine."""
+    """Keep this program and those that it starts from asking a proxy for this machine."""
     for name in ("NO_PROXY", "no_proxy"):
         known = os.environ.get(name, "")
         missing = [host for host in LOOPBACK if host not in known.split(",")]

@@ -2,24 +2,20 @@
 
 import asyncio
 import logging
-import signal
 from typing import Any
 from zoneinfo import available_timezones
 
 from flows.cli.flags import REPOSITORY, ScheduleFlags
-from flows.serving import programs as page
 from flows.serving import server
 from flows.serving.address import is_taken
+from flows.serving.signals import end_by_sigterm
 from resnext.contracts.errors import InputError
-from tasks.callbacks.interrupts import signals_to_end
-from tasks.orchestrator import (
-    ConcurrencyLimitConfig,
-    ConcurrencyLimitStrategy,
-    Cron,
-    Flow,
-    ObjectNotFound,
-    get_client,
-)
+
+from prefect import Flow
+from prefect.client.orchestration import get_client
+from prefect.client.schemas.objects import ConcurrencyLimitConfig, ConcurrencyLimitStrategy
+from prefect.exceptions import ObjectNotFound
+from prefect.schedules import Cron
 
 log = logging.getLogger(__name__)
 
@@ -37,12 +33,7 @@ def require_schedule(flags: ScheduleFlags) -> None:
     if not flags.serve:
         for name in ("cron", "timezone"):
             if getattr(flags, name) is not None:
-                raise InputError(
-                    f"--{name}",
-                    "go with --serve",
-                    "it alone",
-                    "Add --serve.",
-                )
+                raise InputError(f"--{name}", "go with --serve", "it alone", "Add --serve.")
         return
     next_runs("--cron", *flags.when)
 
@@ -61,23 +52,14 @@ def next_runs(what: str, cron: str, timezone: str) -> str:
     )
     if timezone not in available_timezones():
         zone = "--timezone" if what == "--cron" else f"{what} ('timezone')"
-        raise InputError(
-            zone,
-            "be a time zone's name, as Europe/Berlin",
-            f"'{timezone}'",
-        )
+        raise InputError(zone, "be a time zone's name, as Europe/Berlin", f"'{timezone}'")
     try:
         schedule = CronSchedule(cron=cron, timezone=timezone)
         fields = len(cron.split())
     except ValueError:
         fields = 0
     if fields != FIELDS:  # Prefect takes six, with seconds, and names such as @daily too
-        raise InputError(
-            what,
-            "be a cron expression",
-            f"'{cron}'",
-            remedy,
-        )
+        raise InputError(what, "be a cron expression", f"'{cron}'", remedy)
     try:
         dates = asyncio.run(schedule.get_dates(SHOWN))
     except ValueError as error:  # Prefect's server would look for it in vain
@@ -100,7 +82,7 @@ def serve(flow: Flow[..., Any], flags: ScheduleFlags, parameters: dict[str, Any]
     """
     cron, timezone = flags.when
     name = f"{flow.name}-served"
-    _stop_as_by_sigterm()
+    end_by_sigterm()
     port = 0 if is_taken(server.PORT) else server.PORT
     log.info("%s runs at '%s' (%s) until Ctrl-C", flow.name, cron, timezone)
     log.info("next: %s", next_runs("--cron", cron, timezone))
@@ -136,18 +118,3 @@ def _require_ours(name: str, url: str) -> None:
             "Unset PREFECT_API_URL to serve on a server of this machine, or, if "
             f"nobody needs it: prefect deployment delete '{name}'",
         )
-
-
-def _stop_as_by_sigterm() -> None:
-    """Pass on as SIGTERM whatever asks to end: then Prefect cancels what runs, and pauses.
-
-    At a KeyboardInterrupt it would do neither, and wait for the end of a training.
-    """
-    page.stop_by_signals()
-    for each in {signal.SIGINT, *signals_to_end()} - {signal.SIGTERM}:
-        signal.signal(each, _pass_on)
-
-
-def _pass_on(*_: object) -> None:
-    page.mute_a_closed_terminal()
-    signal.raise_signal(signal.SIGTERM)

@@ -5,11 +5,11 @@ import time
 from collections.abc import Callable, Iterable
 from typing import TypeVar
 
-from tasks.orchestrator import (
+from prefect.client.orchestration import get_client
+from prefect.context import FlowRunContext
+from prefect.settings import (
     PREFECT_API_REQUEST_TIMEOUT,
     PREFECT_CLIENT_MAX_RETRIES,
-    FlowRunContext,
-    get_client,
     temporary_settings,
 )
 

@@ -8,8 +8,10 @@ import hashlib
 import logging
 from pathlib import Path
 
-from tasks.orchestrator import PREFECT_API_URL, emit_event
-from tasks.registry.registry import Version
+from tasks.registry.versions import Version
+
+from prefect.events import emit_event
+from prefect.settings import PREFECT_API_URL
 
 log = logging.getLogger(__name__)
 

@@ -12,9 +12,9 @@ from pathlib import Path
 from resnext.contracts.errors import InputError
 from resnext.contracts.formatting import share_with_interval
 from resnext.models.model_file import ModelCard, read_card
-from tasks.registry import registry
-from tasks.registry.registry import Pointer
-from tasks.registry.versions import FACTS, NUMBER
+from tasks.registry.aliases import Alias, all_aliases, label_of, quoted_labels
+from tasks.registry.promotion import champion_of, require_champion
+from tasks.registry.versions import FACTS, NUMBER, find_version, intact_weights
 from tasks.stage.runs import newest_model, run_metrics, run_record
 
 log = logging.getLogger(__name__)
@@ -43,18 +43,18 @@ def champion_model(store: Path, name: str | None = None) -> Path | None:
         InputError: the champion or its weights are gone, or were altered, or no telling which one
             is meant.
     """
-    alias = _champions_alias(store) if name is None else registry.require_champion(store, name)
-    champion = registry.champion_of(store, alias)
-    return None if champion is None else registry.whole(store, champion)
+    alias = _champions_alias(store) if name is None else require_champion(store, name)
+    champion = champion_of(store, alias)
+    return None if champion is None else intact_weights(store, champion)
 
 
-def _champions_alias(store: Path) -> Pointer:
+def _champions_alias(store: Path) -> Alias:
     """Choose among the champions by the classes of the newest run; none where none is to predict.
 
     Raises:
         InputError: they are of other images, or several would do.
     """
-    aliases, newest = registry.pointers(store), newest_classes(store)
+    aliases, newest = all_aliases(store), newest_classes(store)
     champions = [each for each in aliases if each.champion is not None]
     if newest is None:
         fit = champions
@@ -63,26 +63,26 @@ def _champions_alias(store: Path) -> Pointer:
         own = [each for each in same if each.name is None] or same
         fit = [each for each in own or champions if each in champions and newest & {*each.classes}]
         if own and not fit:  # its champion was retired: the newest model predicts
-            return Pointer()
+            return Alias()
     if len(fit) == 1 or not champions:
-        return fit[0] if fit else Pointer()
+        return fit[0] if fit else Alias()
     raise _which_one(store, champions, newest)
 
 
-def _which_one(store: Path, champions: list[Pointer], newest: set[str] | None) -> InputError:
+def _which_one(store: Path, champions: list[Alias], newest: set[str] | None) -> InputError:
     """Give the error that says that a champion has to be named, and how."""
     listed = "; ".join(
-        f"version {each.champion} for {registry.label_of(None, each.classes)}" for each in champions
+        f"version {each.champion} for {label_of(None, each.classes)}" for each in champions
     )
     run, model = "", newest_model(store)
     if newest is not None:
-        run = f", and the newest run's classes are {registry.label_of(None, [*newest])}"
+        run = f", and the newest run's classes are {label_of(None, [*newest])}"
     this = "" if model is None else f", or take the newest run's: --model {shlex.quote(str(model))}"
     return InputError(
         "registry",
         "say which champion predicts",
         "none",
-        f"There is {listed}{run}. Say --registry {registry.quoted(champions, ' or ')}{this}.",
+        f"There is {listed}{run}. Say --registry {quoted_labels(champions, ' or ')}{this}.",
     )
 
 
@@ -106,16 +106,16 @@ def log_model(store: Path, model: Path, card: ModelCard, *, chosen: bool) -> Non
         log.warning(
             "the champion predicts, whose classes are %s, and not the newest run, whose classes "
             "are %s. To change that: models.py promote N, or --model FILE",
-            registry.label_of(None, card.classes), registry.label_of(None, [*newest]),
+            label_of(None, card.classes), label_of(None, [*newest]),
         )  # fmt: skip
 
 
 def describe_model(store: Path, model: Path, card: ModelCard) -> str:
     """Say which model it is: its version or run, its classes, data, date and score."""
     folder = model.parent
-    classes = f"classes {registry.label_of(None, card.classes)}"
+    classes = f"classes {label_of(None, card.classes)}"
     if NUMBER.fullmatch(folder.name) and (folder / FACTS).is_file():
-        version = registry.find(store, int(folder.name))
+        version = find_version(store, int(folder.name))
         facts = [f"version {version.number}{_since(store, version.number)}", classes]
         facts += [f"data {version.data}, {version.created[:10]}", f"score {version.score}"]
     else:
@@ -125,7 +125,7 @@ def describe_model(store: Path, model: Path, card: ModelCard) -> str:
 
 def _since(store: Path, number: int) -> str:
     """Say whose champion a version is, and since when; nothing where it is none."""
-    aliases = [each for each in registry.pointers(store) if each.champion == number]
+    aliases = [each for each in all_aliases(store) if each.champion == number]
     names = [f" of {each.name}" for each in aliases if each.name is not None]
     return (
         f", champion{''.join(names[:1])} since {aliases[0].changes[-1].at[:10]}" if aliases else ""

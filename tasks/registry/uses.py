@@ -11,7 +11,7 @@ import pandas as pd
 
 from resnext.contracts.errors import InputError
 from resnext.contracts.tables import read_manifest, read_table
-from tasks.registry.versions import Version, file_of, versions
+from tasks.registry.versions import Version, all_versions, version_file
 
 DECIDED = ("better", "worse", "undecided", "undefined")
 """Verdicts of a decision that could have made a challenger champion."""
@@ -24,7 +24,7 @@ def use_of(store: Path, split: Path, manifest: Path) -> int:
     groups that are new begin anew, and a few of them don't begin everything anew.
     """
     tested = _tested(split, manifest)
-    earlier = [version for version in versions(store) if _decided(version)]
+    earlier = [version for version in all_versions(store) if _decided(version)]
     return 1 + int(sum(_share(store, version, tested) for version in earlier) + 0.5)
 
 
@@ -35,7 +35,9 @@ def _decided(version: Version) -> bool:
 def _share(store: Path, version: Version, tested: pd.DataFrame) -> float:
     """Give the share of groups of which a version's test part held a picture; 1 where unknown."""
     try:
-        then = _tested(*(file_of(store, version, name) for name in ("split.csv", "manifest.csv")))
+        then = _tested(
+            *(version_file(store, version, name) for name in ("split.csv", "manifest.csv"))
+        )
     except (InputError, OSError):  # it was altered or is gone
         return 1.0
     return float(tested["sha256"].isin(then["sha256"]).groupby(tested["group"]).any().mean())

@@ -2,7 +2,7 @@
 
 `<store>/registry/NNNN/` is a version: `version.json`, and links to the files of the run that made
 it. What a version uses is never pruned (see `tasks.stage.prune`). Which of them is champion is the
-business of `tasks.registry.registry`.
+business of `tasks.registry.promotion`.
 """
 
 import logging
@@ -32,10 +32,6 @@ NEEDED = ("split.csv", "manifest.csv")
 """Tables of a champion that a retraining can't do without."""
 TABLES = (*NEEDED, JOINED_FILE)
 """Tables that a retraining reads; versions of before the last one was written lack it."""
-KEPT = (
-    MODEL, "calibration.json", "metrics.json", "predictions.csv", *TABLES, "report.html",
-)  # fmt: skip
-"""Files of a run that a version links."""
 CURE = (
     "Put the file back, make another model champion (models.py promote N), or do without a "
     "champion (models.py retire)."
@@ -94,6 +90,8 @@ def make_version(registry: Path, run: Path, about: About, *, after: int) -> Vers
     Raises:
         OSError: the run holds no model, or the registry can't be written to.
     """
+    from tasks.stage.decorator import all_stages  # it imports Prefect, which `--help` does without
+
     version = Version(
         **about.model_dump(),
         number=_next_number(registry, after),
@@ -106,7 +104,7 @@ def make_version(registry: Path, run: Path, about: About, *, after: int) -> Vers
     partial = folder.with_name(f"{folder.name}{PARTIAL}")
     shutil.rmtree(partial, ignore_errors=True)  # of a registration that was killed
     partial.mkdir()
-    for name in KEPT:
+    for name in (name for each in all_stages() for name in each.registered):
         if (run / name).exists():
             link_file(partial / name, (run / name).resolve())
     (partial / USED).write_text("\n".join([*sorted(used_by(run)), ""]), encoding="utf-8")
@@ -121,10 +119,10 @@ def _next_number(registry: Path, after: int) -> int:
     return max(after, *(int(found[0]) for found in taken if found), 0) + 1
 
 
-def versions(store: Path) -> list[Version]:
+def all_versions(store: Path) -> list[Version]:
     """Give every version, oldest first; one that can't be read is left out, with a warning."""
     found = []
-    for folder in folders(store):
+    for folder in version_folders(store):
         try:
             found.append(read(Version, folder / FACTS))
         except InputError as error:
@@ -132,22 +130,22 @@ def versions(store: Path) -> list[Version]:
     return found
 
 
-def folders(store: Path) -> list[Path]:
+def version_folders(store: Path) -> list[Path]:
     """Give the folders of the versions, oldest first, readable or not."""
     there = (path for path in (store / REGISTRY).glob("*") if NUMBER.fullmatch(path.name))
     return sorted((path for path in there if path.is_dir()), key=lambda path: int(path.name))
 
 
-def find(store: Path, number: int) -> Version:
+def find_version(store: Path, number: int) -> Version:
     """Give one version, whatever the others are like.
 
     Raises:
         InputError: there is no such version, or it can't be read.
     """
-    folder = place_of(store, number)
+    folder = version_folder(store, number)
     if folder.is_dir():
         return read(Version, folder / FACTS)
-    known = folders(store)
+    known = version_folders(store)
     there = f"{int(known[0].name)} to {int(known[-1].name)}" if known else "none yet"
     raise InputError(
         "N",
@@ -157,7 +155,7 @@ def find(store: Path, number: int) -> Version:
     )
 
 
-def require_name(name: str) -> str:
+def require_alias_name(name: str) -> str:
     """Check what --registry is to call a champion.
 
     Raises:
@@ -173,24 +171,24 @@ def require_name(name: str) -> str:
     return name
 
 
-def folder_of(store: Path) -> Path:
+def registry_folder(store: Path) -> Path:
     """Give the registry's folder, made where it is missing."""
     registry = store / REGISTRY
     registry.mkdir(parents=True, exist_ok=True)
     return registry
 
 
-def place_of(store: Path, number: int) -> Path:
+def version_folder(store: Path, number: int) -> Path:
     """Give the folder of a version; it may not be there."""
     return store / REGISTRY / f"{number:04}"
 
 
-def file_of(store: Path, version: Version, name: str) -> Path:
+def version_file(store: Path, version: Version, name: str) -> Path:
     """Give the place of one of a version's files; it may not be there."""
-    return place_of(store, version.number) / name
+    return version_folder(store, version.number) / name
 
 
-def whole(store: Path, version: Version) -> Path:
+def intact_weights(store: Path, version: Version) -> Path:
     """Give a version's weights, which are as they were registered.
 
     Raises:
@@ -210,7 +208,7 @@ def require_tables(store: Path, version: Version) -> None:
 
 
 def _as_registered(store: Path, version: Version, name: str) -> Path:
-    file = file_of(store, version, name)
+    file = version_file(store, version, name)
     if file.is_file() and not _differs(file, version):
         return file
     what = "was altered since" if file.is_file() else "is gone"
@@ -231,7 +229,7 @@ def _differs(file: Path, version: Version) -> bool:
 @contextmanager
 def locked(store: Path) -> Iterator[Path]:
     """Hold the registry's lock, the operating system's; give the registry's folder."""
-    registry = folder_of(store)
+    registry = registry_folder(store)
     with FileLock(registry / LOCK):
         yield registry
 

@@ -3,7 +3,8 @@
 The function takes a `Work` first (the runtime, and the folder `out` to write into), then the
 inputs that its key counts; each input artifact names the files that it `Reads`. Called, the
 stage runs as a Prefect task and gives an `Artifact`, whose state is "Cached" where nothing was
-computed. `.fn()` does the same without Prefect.
+computed. `.submit()`, `.map()` and `.with_options()` are those of its task, so that stages run side
+by side under any task runner; key, lock and checked hit lie within. `.fn()` does without Prefect.
 """
 
 import errno
@@ -13,12 +14,18 @@ import shutil
 import time
 from collections.abc import Callable
 from contextvars import ContextVar
+from copy import copy
+from dataclasses import dataclass
+from importlib import import_module
 from pathlib import Path
-from typing import Any, Concatenate, Generic, ParamSpec, get_args
+from pkgutil import iter_modules
+from typing import Any, Concatenate, Generic, ParamSpec, Self, get_args
 
+from pydantic import BaseModel
+
+import tasks
 from resnext.contracts.errors import InputError
 from tasks.callbacks.interrupts import StoppedError
-from tasks.orchestrator import NO_CACHE, Cancelled, Completed, Failed, State, Task, task
 from tasks.stage.artifact import Artifact, Reads, Runtime, Work
 from tasks.stage.key import cache_key, digest_of
 from tasks.stage.runs import asked_of, link
@@ -32,6 +39,12 @@ from tasks.stage.store import (
     scratch_folder,
 )
 
+from prefect import Task, task, unmapped
+from prefect.cache_policies import NO_CACHE
+from prefect.client.schemas.objects import State
+from prefect.futures import PrefectFuture, PrefectFutureList
+from prefect.states import Cancelled, Completed, Failed
+
 log = logging.getLogger(__name__)
 
 P = ParamSpec("P")
@@ -44,26 +57,27 @@ LASTING = frozenset({errno.ENOSPC, errno.EDQUOT, errno.EFBIG, errno.ENOENT, errn
 current_stage: ContextVar[str] = ContextVar("current_stage", default="")
 
 
+@dataclass(eq=False)
 class Stage(Generic[P]):
-    """A pipeline stage; see the module."""
+    """A pipeline stage, see the module: one record of what is known of it."""
 
-    def __init__(
-        self,
-        function: Callable[Concatenate[Work, P], None],
-        *,
-        run_name: str,
-        clock_files: tuple[str, ...],
-        always: bool,
-        retold: str,
-    ) -> None:
-        self.function = function
-        self.name = function.__name__.replace("_", "-")
-        self.module = function.__module__
-        self.clock_files = clock_files
-        self.always = always
-        self.retold = retold
-        self.signature = inspect.signature(function, eval_str=True)
-        self.task = self._task(run_name)
+    function: Callable[Concatenate[Work, P], None]
+    run_name: str = ""
+    """Name of its runs in Prefect; `{argument.field}` is filled in."""
+    clock_files: tuple[str, ...] = ()
+    """Files it writes that hold clock times, which no digest may cover."""
+    registered: tuple[str, ...] = ()
+    """Files it writes that a registered model keeps."""
+    always: bool = False
+    """Compute at every call; the result is kept under the digest of what came out."""
+    log_again: str = ""
+    """File it writes that is logged again where nothing is computed."""
+
+    def __post_init__(self) -> None:
+        self.name = self.function.__name__.replace("_", "-")
+        self.module = self.function.__module__
+        self.signature = inspect.signature(self.function, eval_str=True)
+        self.task = self._task()
 
     def __call__(self, runtime: Runtime, *args: P.args, **kwargs: P.kwargs) -> Artifact:
         """Run as a Prefect task.
@@ -78,6 +92,22 @@ class Stage(Generic[P]):
         if not isinstance(result, Artifact):
             raise TypeError(f"stage {self.name} must end with an Artifact, got {result!r}")
         return result
+
+    def submit(self, runtime: Runtime, *args: Any, **kwargs: Any) -> PrefectFuture[Artifact]:
+        """Hand the stage to the flow's task runner; inputs may be futures of other stages."""
+        future: PrefectFuture[Artifact] = self.task.submit(runtime, *args, **kwargs)
+        return future
+
+    def map(self, runtime: Runtime, *args: Any) -> PrefectFutureList[Artifact]:
+        """Submit the stage once for each item of its iterable inputs; a model counts as one."""
+        futures: PrefectFutureList[Artifact] = self.task.map(*map(_as_one, (runtime, *args)))
+        return futures
+
+    def with_options(self, **options: Any) -> Self:
+        """Give this stage with other options of its Prefect task."""
+        other = copy(self)
+        other.task = self.task.with_options(**options)
+        return other
 
     def fn(self, runtime: Runtime, *args: P.args, **kwargs: P.kwargs) -> Artifact:
         """Run without Prefect."""
@@ -113,17 +143,17 @@ class Stage(Generic[P]):
             _use(runtime, artifact)  # under the lock, so that nothing prunes it first
         if cached:
             log.info("cached")
-            if self.retold:
-                log.info(artifact.path(self.retold).read_text(encoding="utf-8").rstrip())
+            if self.log_again:
+                log.info(artifact.path(self.log_again).read_text(encoding="utf-8").rstrip())
         return artifact, cached
 
     def _compute_always(self, runtime: Runtime, inputs: dict[str, object]) -> tuple[Artifact, bool]:
         """Compute, then keep the result under the digest of what came out."""
         asked, ingredients = self._key(inputs)
-        place = digest_of([asked, str(runtime.data)])
-        with locked(runtime.store, self.name, place):
-            partial = partial_folder(runtime.store, self.name, place)
-            scratch = scratch_folder(runtime.store, self.name, place)
+        given = digest_of([asked, str(runtime.data)])
+        with locked(runtime.store, self.name, given):
+            partial = partial_folder(runtime.store, self.name, given)
+            scratch = scratch_folder(runtime.store, self.name, given)
             facts = self._compute(runtime, inputs, partial, scratch)
             key = digest_of([ingredients, {name: each["sha256"] for name, each in facts.items()}])
             with locked(runtime.store, self.name, key):
@@ -167,7 +197,7 @@ class Stage(Generic[P]):
     def _key(self, inputs: dict[str, object]) -> tuple[str, dict[str, Any]]:
         return cache_key(self.name, self.module, inputs)
 
-    def _task(self, run_name: str) -> Task[..., Any]:
+    def _task(self) -> Task[..., Any]:
         def run(*args: Any, **kwargs: Any) -> State[Any] | Artifact:
             try:
                 artifact, cached = self._run(*args, **kwargs)
@@ -185,7 +215,7 @@ class Stage(Generic[P]):
         run.__doc__ = self.function.__doc__
         decorate = task(
             name=self.name,
-            task_run_name=run_name or self.name,
+            task_run_name=self.run_name or self.name,
             cache_policy=NO_CACHE,
             persist_result=False,
             retries=RETRIES,
@@ -195,24 +225,21 @@ class Stage(Generic[P]):
         return decorate(run)
 
 
-def stage(
-    *, run_name: str = "", clock_files: tuple[str, ...] = (), always: bool = False, retold: str = ""
-) -> Callable[[Callable[Concatenate[Work, P], None]], Stage[P]]:
-    """Make a function a pipeline stage.
+def stage(**record: Any) -> Callable[[Callable[Concatenate[Work, P], None]], Stage[P]]:
+    """Make a function a pipeline stage, with these fields of its record."""
+    return lambda function: Stage(function, **record)
 
-    Args:
-        run_name: Name of its runs in Prefect; `{argument.field}` is filled in.
-        clock_files: Files it writes that hold clock times, which no digest may cover.
-        always: Compute at every call; the result is kept under the digest of what came out.
-        retold: File it writes that is logged again where nothing is computed.
-    """
 
-    def decorate(function: Callable[Concatenate[Work, P], None]) -> Stage[P]:
-        return Stage(
-            function, run_name=run_name, clock_files=clock_files, always=always, retold=retold
-        )
+def all_stages() -> list["Stage[Any]"]:
+    """Give every stage of the project: each file in `tasks/` may hold some."""
+    names = [f"tasks.{each.name}" for each in iter_modules(tasks.__path__) if not each.ispkg]
+    found = [value for name in names for value in vars(import_module(name)).values()]
+    return list({each.name: each for each in found if isinstance(each, Stage)}.values())
 
-    return decorate
+
+def _as_one(value: object) -> object:
+    """Keep Prefect from mapping over the fields of a model."""
+    return unmapped(value) if isinstance(value, BaseModel) else value
 
 
 def _use(runtime: Runtime, artifact: Artifact) -> None:

@@ -4,8 +4,8 @@ The code counts as the syntax tree, without comments and docstrings, of the stag
 of every project module that it imports, directly or not, inside functions too. A module that
 carries other files names them, or a pattern of them, in a literal `CARRIED_FILES`. They count by
 their bytes; modules among them count as if they were imported.
-Packages from elsewhere count by their versions. The modules in `NOT_COUNTED` show or keep what
-a stage computes but can't change it; of them only `STORE_VERSION` counts.
+Packages from elsewhere count by their versions. What stands in `NOT_COUNTED` shows or keeps what
+a stage computes but can't change it; of it only `STORE_VERSION` counts.
 
 Messages don't count: text in a `raise` statement, in a call of logging or `warnings.warn`, and in
 an argument `description`. All other text does. So what is written to a file must not stand in one
@@ -30,7 +30,7 @@ from tasks.stage.artifact import Artifact
 
 STORE_VERSION = 2
 PROJECT = frozenset({"flows", "tasks", "resnext", "reports"})
-NOT_COUNTED = ("tasks.stage", "tasks.orchestrator", "tasks.callbacks")
+NOT_COUNTED = ("tasks.stage", "tasks.callbacks", "prefect")
 KEY_LENGTH = 20  # hexadecimal digits, 80 bits: no two keys meet by chance
 
 # Where the name that is imported isn't the name that is installed; the others are the same.
@@ -126,7 +126,7 @@ def plain(value: object, where: str) -> Any:
 
 
 def _not_counted(module: str) -> bool:
-    if module == "resnext":  # its package file is the library's door, which no stage goes through
+    if module in ("flows", "tasks", "resnext"):  # they set Prefect's defaults, or are a door
         return True
     return any(module == name or module.startswith(f"{name}.") for name in NOT_COUNTED)
 
@@ -245,7 +245,7 @@ def _imported_from(node: ast.ImportFrom, module: str) -> Iterator[str]:
 
 @cache
 def _version_of(package: str) -> dict[str, str]:
-    if package in PROJECT or package in sys.stdlib_module_names:
+    if package in (*PROJECT, *NOT_COUNTED) or package in sys.stdlib_module_names:
         return {}
     distribution = DISTRIBUTIONS.get(package, package)
     try:

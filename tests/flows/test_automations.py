@@ -12,20 +12,11 @@ from pathlib import Path
 from typing import Any
 
 import pytest
-from prefect.client.orchestration import SyncPrefectClient
 
 from flows import automations
 from flows.cli import run as command
 from flows.serving import server
-from flows.serving.webhook import save_block
-from resnext.contracts.errors import InputError
-from tasks.orchestrator import (
-    PREFECT_API_URL,
-    PREFECT_FLOWS_HEARTBEAT_FREQUENCY,
-    EventTrigger,
-    get_client,
-    temporary_settings,
-)
+from tasks.registry.announce import PROMOTED, REGISTRY
 from tests.flows.serving.serving import (
     REPOSITORY,
     end,
@@ -37,9 +28,18 @@ from tests.flows.serving.serving import (
 from tests.flows.test_models import registered
 from tests.tasks.registry.test_announce import VERSION
 
+from prefect.automations import EventTrigger
+from prefect.client.orchestration import SyncPrefectClient, get_client
+from prefect.settings import PREFECT_API_URL, PREFECT_FLOWS_HEARTBEAT_FREQUENCY, temporary_settings
+
+NAMES = [each.name for each in automations.automations()]
+_FAILURE, PROMOTION, SILENCE = NAMES
+
+HEARTBEAT = "prefect.flow-run.heartbeat"
+
 FLOW = """
-import os, time
-from tasks.orchestrator import flow
+import os, time, tasks
+from prefect import flow
 
 @flow(name={name!r}, flow_run_name={run!r}, persist_result=False)
 def a_flow():
@@ -51,7 +51,7 @@ PROMOTE = """
 import sys
 from pathlib import Path
 from tasks.registry.announce import announce_promotion
-from tasks.registry.registry import Version
+from tasks.registry.versions import Version
 version = Version.model_validate_json(sys.argv[2])
 announce_promotion(Path(sys.argv[1]), version, 'better by "4" points')
 """
@@ -121,13 +121,13 @@ class Place:
 
     def watch(self, seconds: int) -> None:
         with self.client():
-            watch = automations.watch_heartbeats(timedelta(seconds=seconds))
-            automations.create_automations([watch])
+            watch = automations.automations(after=timedelta(seconds=seconds))[-1]
+            automations.create_or_update(watch)
 
     def waits(self) -> timedelta:
         """Give the time without a heartbeat after which a run is given up."""
         with self.client() as client:
-            (watch,) = client.read_automations_by_name(automations.SILENCE)
+            (watch,) = client.read_automations_by_name(SILENCE)
         assert isinstance(watch.trigger, EventTrigger)
         return watch.trigger.within
 
@@ -270,7 +270,8 @@ def test_a_killed_run_is_marked_as_crashed_and_posted(automated: Place) -> None:
     try:
         wait_until(lambda: automated.state("killed run")[0] == "Running", "the run did not begin")
         wait_until(
-            lambda: "killed run" in automated.events(automations.HEARTBEAT), "no heartbeat was seen"
+            lambda: "killed run" in automated.events(HEARTBEAT),
+            "no heartbeat was seen",
         )
     finally:
         process.send_signal(signal.SIGKILL)
@@ -289,15 +290,15 @@ def test_making_them_twice_makes_three_and_keeps_the_one_that_was_switched_off(
     automated: Place, capsys: pytest.CaptureFixture[str]
 ) -> None:
     with automated.client() as client:
-        client.pause_automation(client.read_automations_by_name(automations.PROMOTION)[0].id)
+        client.pause_automation(client.read_automations_by_name(PROMOTION)[0].id)
     code, text = automated.said(capsys, "--webhook", "notices", "--lost-after", "999")
     assert (code, text.splitlines()[-1]) == (
         0,
         "A run without a heartbeat for 999 s counts as crashed.",
     )
-    assert automated.names() == sorted(automations.NAMES)
+    assert automated.names() == sorted(NAMES)
     with automated.client() as client:
-        assert not client.read_automations_by_name(automations.PROMOTION)[0].enabled
+        assert not client.read_automations_by_name(PROMOTION)[0].enabled
     assert automated.waits() == timedelta(seconds=999)
 
 
@@ -307,7 +308,7 @@ def test_the_page_watches_heartbeats_but_leaves_a_time_that_somebody_chose(place
     with place.client() as client:
         automations.watch_heartbeats_where_none_does()
         assert place.waits() == timedelta(seconds=999)
-        client.delete_automation(client.read_automations_by_name(automations.SILENCE)[0].id)
+        client.delete_automation(client.read_automations_by_name(SILENCE)[0].id)
         automations.watch_heartbeats_where_none_does()
     assert place.waits() == automations.LOST_AFTER
 
@@ -333,7 +334,7 @@ def test_a_private_address_is_called_only_where_it_is_allowed(
     assert "got '127.0.0.1', which Prefect refuses to call. Add --allow-private." in text
     assert place.names() == before
     with place.client():
-        save_block("guarded", place.receiver.url, allow_private=False)
+        automations.save_block("guarded", place.receiver.url, allow_private=False)
     assert place.said(capsys, "--webhook", "guarded")[0] == 0
     assert place.run("raise ValueError", run="unsent run")[0] == 1
     wait_until(lambda: place.events("prefect.automation.action.failed"), "nothing was refused")
@@ -365,10 +366,10 @@ def test_the_address_lies_encrypted_on_the_server(
         (["--webhook", "a", "--remove"], "--webhook must be given, or else --remove, got both."),
         (["--webhook", "a", "--allow-private"], "--allow-private must be given with --url only"),
         (["--webhook", "A b"], "--webhook must be lower-case letters, digits and dashes"),
-        (["--webhook", "a", "--url", "ftp://x"], "--url must begin with http:// or https://"),
         *(
-            (["--webhook", "a", "--url", url], "--url must name a host and no port but a number")
+            (["--webhook", "a", "--url", url], "--url must begin with http:// or https:// and name")
             for url in (
+                "ftp://zebra",
                 "https://hooks.example.org:badport/zebra",
                 "https://hooks.example.org:99999/zebra",
                 "https://[::bad/zebra",
@@ -415,15 +416,14 @@ def test_wrong_flags_end_with_one_line_and_exit_code_2(
     assert len(text.splitlines()) == 1
 
 
-def test_every_flow_of_this_project_is_watched() -> None:
+def test_every_flow_and_every_promotion_of_this_project_is_watched() -> None:
     sources = [path.read_text(encoding="utf-8") for path in (REPOSITORY / "flows").glob("*.py")]
     names = {name for text in sources for name in re.findall(r'@flow\(\s*name="(.+?)"', text)}
-    assert names == set(automations.FLOWS)
-
-
-def test_a_watch_that_prefect_would_refuse_is_told_in_words() -> None:
-    with pytest.raises(InputError, match=r"from 10 to 2592000 seconds \(30 days\), got 9\."):
-        automations.watch_heartbeats(timedelta(seconds=9))
+    failure, promotion, silence = (each.trigger.model_dump() for each in automations.automations())
+    for trigger in (failure, silence):
+        assert set(trigger["match_related"]["prefect.resource.name"]) == names
+    assert promotion["expect"] == {PROMOTED}
+    assert promotion["match"]["prefect.resource.id"] == f"{REGISTRY}.*"
 
 
 @pytest.mark.parametrize(("frequency", "seconds"), [(30, 600), (180, 600), (600, 1800)])

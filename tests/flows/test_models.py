@@ -7,9 +7,9 @@ from flows import models
 from flows.cli import run as command
 from flows.serving.address import ServerError
 from resnext.contracts.errors import InputError
-from tasks.registry import registry
 from tasks.registry.choose import choose_model
-from tasks.registry.registry import About
+from tasks.registry.promotion import promote, register
+from tasks.registry.versions import About, version_folder
 from tasks.stage.runs import MODEL, open_run
 
 
@@ -37,14 +37,14 @@ def registered(store: Path, count: int) -> None:
             decision="kept",
             basis="",
         )
-        registry.admit(store, run, about)
+        register(store, run, about)
 
 
 def test_the_list_is_a_table_with_the_champion_marked(
     tmp_path: Path, capsys: pytest.CaptureFixture[str]
 ) -> None:
     registered(tmp_path, 2)
-    registry.promote(tmp_path, 2, "better by 4 points")
+    promote(tmp_path, 2, "better by 4 points")
     code, text = said(capsys, "list", "--store", str(tmp_path))
     lines = text.splitlines()
     assert code == 0
@@ -72,7 +72,7 @@ def test_with_several_champions_each_is_listed_and_named(
     tmp_path: Path, capsys: pytest.CaptureFixture[str]
 ) -> None:
     registered(tmp_path, 3)
-    registry.promote(tmp_path, 1, "")
+    promote(tmp_path, 1, "")
     store = ["--store", str(tmp_path)]
     assert said(capsys, "promote", "2", "--registry", "skin", *store) == (
         0, "Version 2 is champion of skin now.\n",
@@ -156,8 +156,8 @@ def test_a_version_that_cannot_be_read_is_named_and_the_others_are_listed(
     tmp_path: Path, capsys: pytest.CaptureFixture[str], caplog: pytest.LogCaptureFixture
 ) -> None:
     registered(tmp_path, 3)
-    registry.promote(tmp_path, 1, "")
-    broken = registry.place_of(tmp_path, 2) / "version.json"
+    promote(tmp_path, 1, "")
+    broken = version_folder(tmp_path, 2) / "version.json"
     broken.write_text("")
     code, text = said(capsys, "list", "--store", str(tmp_path))
     assert code == 0
@@ -172,8 +172,8 @@ def test_predictions_with_a_broken_champion_name_a_remedy_that_works(
     tmp_path: Path, capsys: pytest.CaptureFixture[str], damage: str, cure: list[str]
 ) -> None:
     registered(tmp_path, 2)
-    registry.promote(tmp_path, 1, "")
-    weights = registry.place_of(tmp_path, 1) / MODEL
+    promote(tmp_path, 1, "")
+    weights = version_folder(tmp_path, 1) / MODEL
     if damage == "alter":
         weights.resolve().write_text("other")
     elif damage == "remove":

@@ -9,7 +9,9 @@ from flows.cli import run as command
 from flows.cli import terminal
 from flows.cli.flags import PredictFlags
 from resnext.contracts.errors import InputError
-from tasks.orchestrator import PREFECT_API_URL, get_client, temporary_settings
+
+from prefect.client.orchestration import get_client
+from prefect.settings import PREFECT_API_URL, temporary_settings
 
 
 def left_over(folder: Path) -> Path:

@@ -15,12 +15,14 @@ from flows import retrain as flow
 from flows.cli.flags import DecisionFlags, ImageFlags, MachineFlags, TrainingFlags
 from flows.retraining import decision
 from resnext.contracts.errors import InputError
-from tasks.orchestrator import State
-from tasks.registry import registry
 from tasks.registry.choose import choose_model
+from tasks.registry.promotion import choose_alias, current_champion, promote, retire, rollback
+from tasks.registry.versions import all_versions, find_version, intact_weights, version_file
 from tasks.stage.key import Fingerprint, fingerprint
 from tasks.stage.prune import prune
 from tasks.stage.runs import run_record, runs
+
+from prefect.client.schemas.objects import State
 
 pytestmark = pytest.mark.usefixtures("prefect_server")
 TRAINING = TrainingFlags(arch="resnext38_32x4d", image_size=32, epochs=1, batch_size=8)
@@ -67,17 +69,17 @@ class Place:
         )
 
     def split(self, number: int) -> dict[str, str]:
-        version = registry.find(self.store, number)
-        table = pd.read_csv(registry.file_of(self.store, version, "split.csv"))
+        version = find_version(self.store, number)
+        table = pd.read_csv(version_file(self.store, version, "split.csv"))
         return dict(zip(table["path"], table["split"], strict=True))
 
     @property
     def champion(self) -> int | None:
-        return registry.pointer(self.store).champion
+        return choose_alias(self.store).champion
 
     @property
     def count(self) -> int:
-        return len(registry.versions(self.store))
+        return len(all_versions(self.store))
 
 
 @pytest.fixture(scope="module")
@@ -108,7 +110,7 @@ def killed_before_promotion(
         raise KilledError
 
     with monkeypatch.context() as patched:
-        patched.setattr("tasks.registry.registry._crown", die)
+        patched.setattr("tasks.registry.promotion._make_champion", die)
         with pytest.raises(KilledError):
             place.end(training).result()
 
@@ -129,7 +131,7 @@ def stages_of_newest_run(place: Place) -> set[str]:
 def test_the_first_model_is_champion(place: Place) -> None:
     assert place.retrain() == "version 1 is champion: the first model"
     assert place.champion == 1
-    assert registry.find(place.store, 1).classes == ("Blue", "Red")
+    assert find_version(place.store, 1).classes == ("Blue", "Red")
 
 
 def test_nothing_new_trains_nothing_and_registers_nothing(place: Place) -> None:
@@ -154,13 +156,13 @@ def test_a_challenger_keeps_every_picture_in_its_part_and_answers_the_champions_
         for folder in (newest, newest / "champion")
     ]
     assert tested[0] == tested[1]
-    report = registry.file_of(place.store, registry.find(place.store, 2), "report.html")
+    report = version_file(place.store, find_version(place.store, 2), "report.html")
     assert "This test part has been used for 1 decision between models" in report.read_text()
     assert "--keep-split" in report.read_text(), "the command gives the same results"
     decision = json.loads((newest / "decision.json").read_text())
     assert decision["metric"] == "balanced_accuracy"
     assert (decision["use"], decision["luck_allowed"]) == (1, 0.025)
-    assert registry.find(place.store, 2).use == 1
+    assert find_version(place.store, 2).use == 1
     drift = json.loads((newest / "drift.json").read_text())
     assert drift["words"] == "Drift: 8 new pictures are too few to tell."
     assert drift["reference"] == {
@@ -185,9 +187,9 @@ def test_each_decision_on_the_same_test_part_is_counted_and_harder_than_the_one_
     assert (decision["use"], decision["luck_allowed"]) == (2, pytest.approx(0.05 / 6))
     if decision["difference"] > 0:
         assert "; decision 2 on this test part: luck alone gives such a lead in" in said
-    version = registry.versions(place.store)[-1]
+    version = all_versions(place.store)[-1]
     assert version.use == 2
-    report = registry.file_of(place.store, version, "report.html").read_text()
+    report = version_file(place.store, version, "report.html").read_text()
     assert "This test part has been used for 2 decisions between models, this one included" in (
         report
     )
@@ -217,7 +219,7 @@ def test_a_better_challenger_is_promoted_predicts_and_can_be_rolled_back(
     assert place.champion == count + 1
     assert announced == [(count + 1, "better than it was")]
     assert choose_model(None, place.store).parent.name == f"{count + 1:04}"
-    registry.rollback(place.store, "by hand")
+    rollback(place.store, "by hand")
     assert place.champion == before
     assert choose_model(None, place.store).parent.name == f"{before:04}"
 
@@ -234,7 +236,7 @@ def test_a_better_challenger_whose_promotion_was_killed_is_promoted_by_the_next_
     assert place.retrain(training) == f"version {count + 1} is champion: better than it was"
     assert (place.champion, place.count) == (count + 1, count + 1)
     assert announced == [(count + 1, "better than it was")]
-    registry.rollback(place.store, "by hand")
+    rollback(place.store, "by hand")
     assert place.retrain(training) == f"nothing new; version {before} stays champion"
     assert place.champion == before
 
@@ -244,10 +246,10 @@ def test_a_challenger_is_not_promoted_over_a_champion_that_came_meanwhile_but_ju
 ) -> None:
     before, count = place.champion, place.count
     assert before is not None
-    other = next(v.number for v in registry.versions(place.store) if v.number != before)
+    other = next(v.number for v in all_versions(place.store) if v.number != before)
 
     def compare(*_: Any) -> tuple[dict[str, Any], str]:
-        registry.promote(place.store, other, "by hand, while the challenger was trained")
+        promote(place.store, other, "by hand, while the challenger was trained")
         return {"verdict": "better"}, "better than it was"
 
     monkeypatch.setattr(decision, "compare", compare)
@@ -261,7 +263,7 @@ def test_a_challenger_is_not_promoted_over_a_champion_that_came_meanwhile_but_ju
     judged_as("undecided", monkeypatch)
     said = place.retrain(training)
     assert said == f"version {other} stays champion: version {count + 2} is undecided than it was"
-    registry.rollback(place.store, "by hand")
+    rollback(place.store, "by hand")
     assert place.champion == before
 
 
@@ -270,9 +272,9 @@ def test_a_challenger_is_not_promoted_over_a_champion_that_came_meanwhile_but_ju
 def test_a_broken_champion_is_told_before_anything_is_computed(
     place: Place, name: str, damage: str
 ) -> None:
-    champion = registry.champion(place.store)
+    champion = current_champion(place.store)
     assert champion is not None
-    file = registry.file_of(place.store, champion, name)
+    file = version_file(place.store, champion, name)
     aside = file.rename(file.with_name("aside"))
     if damage == "alter":
         content = bytearray(aside.read_bytes())
@@ -315,8 +317,8 @@ def test_another_class_is_never_promoted_by_itself(place: Place) -> None:
 def test_without_the_champions_tables_there_is_no_note_on_drift_but_a_decision(
     place: Place,
 ) -> None:
-    champion = registry.find(place.store, place.champion or 0)
-    table = registry.file_of(place.store, champion, "predictions.csv")
+    champion = find_version(place.store, place.champion or 0)
+    table = version_file(place.store, champion, "predictions.csv")
     table.rename(aside := table.with_suffix(".aside"))
     said = place.retrain(TRAINING.model_copy(update={"seed": 8}))
     aside.rename(table)
@@ -326,8 +328,8 @@ def test_without_the_champions_tables_there_is_no_note_on_drift_but_a_decision(
 
 def test_pruning_leaves_every_version_whole(place: Place) -> None:
     prune(place.store, keep_runs=0)
-    for version in registry.versions(place.store):
-        assert registry.whole(place.store, version).is_file()
+    for version in all_versions(place.store):
+        assert intact_weights(place.store, version).is_file()
 
 
 def test_a_first_model_whose_promotion_was_killed_is_champion_after_the_next_retraining(
@@ -380,11 +382,11 @@ def test_without_the_champions_test_pictures_retire_begins_anew_and_rollback_tak
     assert "got none for test." in said
     assert "--" not in said, "no flag that there is not"
     assert said.endswith("begin anew without a champion: models.py retire.")
-    registry.retire(place.store, "by hand")
+    retire(place.store, "by hand")
     assert place.retrain() == f"version {count + 1} is champion: the first model"
     assert "test" in place.split(count + 1).values()
     assert place.champion == count + 1
-    registry.rollback(place.store, "by hand")
+    rollback(place.store, "by hand")
     assert place.champion == before
 
 
@@ -438,7 +440,7 @@ def test_other_pictures_have_a_champion_of_their_own(foreign: Foreign, young: Pl
     said = foreign.retrain()
     assert said == f"version {count + 1} is champion of Cat, Dogs: the first model"
     assert foreign.retrain() == f"nothing new; version {count + 1} stays champion of Cat, Dogs"
-    assert registry.pointer(young.store, "Blue, Red").champion == before
+    assert choose_alias(young.store, "Blue, Red").champion == before
     assert choose_model(None, young.store).parent.name == f"{count + 1:04}"
 
 
@@ -448,23 +450,23 @@ def test_a_name_has_a_champion_of_its_own(foreign: Foreign) -> None:
         f"version {count + 1} is champion of pets: the first model"
     )
     assert foreign.retrain(registry="pets").startswith(f"nothing new; version {count + 1} stays")
-    assert registry.pointer(foreign.store, "Cat, Dogs").champion == count
+    assert choose_alias(foreign.store, "Cat, Dogs").champion == count
     assert choose_model(None, foreign.store, "pets").parent.name == f"{count + 1:04}"
 
 
 def test_a_class_that_is_added_is_said_loudly_with_how_to_promote_or_to_name(
     foreign: Foreign, caplog: pytest.LogCaptureFixture
 ) -> None:
-    champion, count = registry.pointer(foreign.store, "Cat, Dogs").champion, foreign.count
+    champion, count = choose_alias(foreign.store, "Cat, Dogs").champion, foreign.count
     foreign.add("Hamster", 0, 10)
     said = foreign.retrain()
     assert f"version {count + 1} is of other classes (added: Hamster)" in said
-    assert registry.pointer(foreign.store, "Cat, Dogs").champion == champion
+    assert choose_alias(foreign.store, "Cat, Dogs").champion == champion
     warning = next(r.getMessage() for r in caplog.records if "never promoted" in r.getMessage())
     assert "the classes are Cat, Dogs, Hamster, and those of the champion" in warning
     assert "models.py promote N" in warning
     assert "--registry NAME" in warning
-    registry.promote(foreign.store, count + 1, "by hand")  # the one remedy
+    promote(foreign.store, count + 1, "by hand")  # the one remedy
     assert foreign.retrain() == (
         f"nothing new; version {count + 1} stays champion of Cat, Dogs, Hamster"
     )

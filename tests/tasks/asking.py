@@ -1,8 +1,6 @@
 """Ask a session's server for what one test is about: it gives the first 200 of anything."""
 
-import tasks.orchestrator  # noqa: F401 - its settings come before Prefect's import
-
-from prefect.client.schemas.filters import ArtifactFilter, ArtifactFilterKey  # isort: skip
+from prefect.client.schemas.filters import ArtifactFilter, ArtifactFilterKey
 
 
 def of_key(key: str) -> ArtifactFilter:

@@ -104,10 +104,10 @@ def test_new_pictures_of_learnt_patients_are_known_by_the_bytes_of_the_others(
 def test_the_note_is_an_artifact_in_which_a_name_is_nothing_but_a_name(
     place: Runtime, caplog: pytest.LogCaptureFixture
 ) -> None:
+    from tests.tasks.asking import of_key
+
     from prefect import flow
     from prefect.client.orchestration import get_client
-
-    from tests.tasks.asking import of_key
 
     columns = {"p_A": f"p_{FORMULA}"}
     held_out, batch = (

@@ -12,10 +12,10 @@ from tasks.stage.artifact import Artifact
 
 @pytest.mark.usefixtures("prefect_server")
 def test_the_page_lists_the_answers_and_says_how_many_were_called_what(tmp_path: Path) -> None:
+    from tests.tasks.asking import of_key
+
     from prefect import flow
     from prefect.client.orchestration import get_client
-
-    from tests.tasks.asking import of_key
 
     rows = [("a.png", "B", "0.1", "0.9", "ok", ""), ("b.png", "A", "0.51", "0.49", "ok", "")]
     rows += [("c.png", "B", "0.2", "0.8", "ok", ""), ("<b>.png", "", "", "", "error", "no picture")]

@@ -8,7 +8,6 @@ import pytest
 from reports.sections.embedded_figures import data_uri
 from resnext.contracts.tables import read_table
 from tasks import publish
-from tasks.orchestrator import run_id
 from tasks.stage.artifact import Artifact
 
 PNG = b"\x89PNG\r\n\x1a\n not really"
@@ -91,13 +90,14 @@ def test_a_flow_run_gets_its_artifacts(folder: Path) -> None:
     from prefect import flow
     from prefect.client.orchestration import get_client
     from prefect.client.schemas.filters import ArtifactFilter, ArtifactFilterFlowRunId
+    from prefect.runtime import flow_run
 
     everything = artifact(folder)
 
     @flow
     def run() -> str:
         publish.publish("pictures", everything, everything, everything)
-        return run_id()
+        return str(flow_run.id)
 
     ours = run()
     of_this_run = ArtifactFilter(flow_run_id=ArtifactFilterFlowRunId(any_=[UUID(ours)]))

@@ -26,7 +26,9 @@ def test_it_sees_deep_images_scaled_as_in_its_own_training(
     save_model(tmp_path / "model.safetensors", {"a": torch.zeros(1)}, card)
     packed: list[tuple[Any, ...]] = []
     monkeypatch.setattr(champion, "pack", lambda *given: packed.append(given[2:]))
-    monkeypatch.setattr("tasks.registry.registry.whole", lambda *_: tmp_path / "model.safetensors")
+    monkeypatch.setattr(
+        "flows.retraining.champion.intact_weights", lambda *_: tmp_path / "model.safetensors"
+    )
     plan: Any = SimpleNamespace(
         store=tmp_path, compute=SimpleNamespace(device="cpu", deterministic=True)
     )

@@ -5,12 +5,12 @@ from typing import Any
 
 import pytest
 import yaml
-from prefect import Flow
-from prefect.client.schemas.schedules import CronSchedule
-from prefect.utilities.callables import parameter_schema
 
 from flows.cli.flags import REPOSITORY
-from flows.serving.deployments import DEPLOYMENTS, deployments, folder_of
+from flows.serving.deployments import DEPLOYMENTS, deployments
+
+from prefect import Flow
+from prefect.utilities.callables import parameter_schema
 
 BY_NAME = {each["name"]: each for each in deployments()}
 
@@ -75,13 +75,6 @@ def test_the_parameters_in_the_file_are_ones_that_the_flow_takes(name: str) -> N
     flow_of(deployment).validate_parameters(deployment.get("parameters", {}))
 
 
-def test_schedules_have_a_time_zone_and_a_cron_expression() -> None:
-    schedules = [plan for each in BY_NAME.values() for plan in each.get("schedules", [])]
-    assert len(schedules) == 2
-    for plan in schedules:
-        assert CronSchedule(cron=plan["cron"], timezone=plan["timezone"])
-
-
 def test_of_two_scheduled_retrainings_the_second_waits() -> None:
     limit = BY_NAME["retrain-weekly"]["concurrency_limit"]
     assert limit == {"limit": 1, "collision_strategy": "ENQUEUE"}
@@ -92,9 +85,3 @@ def test_all_run_in_one_pool_in_the_folder_of_the_project() -> None:
     assert {each["work_pool"]["name"] for each in whole["deployments"]} == {"local"}
     (step,) = whole["pull"]
     assert step == {"prefect.deployments.steps.set_working_directory": {"directory": "{{ $PWD }}"}}
-
-
-def test_the_folder_of_a_deployment_is_that_of_its_pictures() -> None:
-    assert folder_of(BY_NAME["retrain-weekly"]) == "data/45-data"
-    assert folder_of(BY_NAME["batch-predict"]) == "data/new"
-    assert folder_of(BY_NAME["full-pipeline"]) == "."

@@ -11,7 +11,6 @@ from flows.cli.flags import ScheduleFlags
 from flows.serving import schedule
 from flows.serving.schedule import next_runs, require_schedule
 from resnext.contracts.errors import InputError
-from tasks.orchestrator import flow, get_client
 from tests.conftest import REPOSITORY
 from tests.flows.serving.serving import (
     BEHIND_A_PROXY,
@@ -21,6 +20,9 @@ from tests.flows.serving.serving import (
     start_python,
     wait_until,
 )
+
+from prefect import flow
+from prefect.client.orchestration import get_client
 
 TINY = ["--preset", "quick", "--image-size", "32", "--device", "cpu", "--workers", "0"]
 

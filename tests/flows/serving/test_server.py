@@ -14,19 +14,11 @@ from pathlib import Path
 from types import SimpleNamespace
 
 import pytest
-from filelock import FileLock
-from prefect.settings import PREFECT_SERVER_DATABASE_CONNECTION_URL
+from filelock import FileLock, Timeout
 
 from flows.serving import address, server
 from flows.serving.address import ServerError
 from resnext.contracts.errors import InputError
-from tasks.orchestrator import (
-    PREFECT_API_AUTH_STRING,
-    PREFECT_API_URL,
-    PREFECT_HOME,
-    PREFECT_UI_URL,
-    temporary_settings,
-)
 from tests.flows.serving.serving import (
     answering,
     end,
@@ -34,6 +26,15 @@ from tests.flows.serving.serving import (
     run_python,
     start_python,
     wait_until,
+)
+
+from prefect.settings import (
+    PREFECT_API_AUTH_STRING,
+    PREFECT_API_URL,
+    PREFECT_HOME,
+    PREFECT_SERVER_DATABASE_CONNECTION_URL,
+    PREFECT_UI_URL,
+    temporary_settings,
 )
 
 CLIENT = """
@@ -137,13 +138,14 @@ def recorded(port: int, **differing: object) -> Iterator[None]:
 def test_a_server_is_believed_only_while_it_holds_its_lock(
     home: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    monkeypatch.setattr(server, "_start", lambda *_: "http://127.0.0.1:9/api")
-    with answering(200, b"true") as port:
+    with answering(200, b"true") as port, answering(200, b"true") as started:
+        fresh = f"http://127.0.0.1:{started}/api"
+        monkeypatch.setattr(server, "_start", lambda *_: fresh)
         with recorded(port), server.connected() as url:
             assert url == server.current() == f"http://127.0.0.1:{port}/api"
         record(port)  # killed, or restored from a backup: pid and port live, and are another's
         with server.connected() as url:
-            assert url == "http://127.0.0.1:9/api"
+            assert url == fresh
         record(port)
         assert server.current() is None
     assert not (home / server.FOLDER / "server.json").exists(), "it would deceive the next one"
@@ -198,7 +200,8 @@ def test_a_server_that_does_not_start_is_told_with_its_log(
     monkeypatch.setattr(server, "_spawn", lambda *_: subprocess.Popen([sys.executable, "-c", ""]))
     with pytest.raises(ServerError, match=r"did not start, see .*server\.log"), server.connected():
         pytest.fail("connected to nothing")
-    assert not list((home / server.FOLDER / "users").iterdir())
+    with server._users(home / server.FOLDER).write_lock(blocking=False):
+        pass  # it is no user
 
 
 def test_the_database_is_ones_own_unless_the_user_chose_one(home: Path) -> None:
@@ -213,60 +216,62 @@ def test_the_database_is_ones_own_unless_the_user_chose_one(home: Path) -> None:
 @contextmanager
 def attended(linger: float) -> Iterator[SimpleNamespace]:
     """Be a server, without Prefect, that is ended where it would be."""
-    place = server.history_folder()
+    folder = server.history_folder()
     program = SimpleNamespace(started=True, should_exit=False)
 
     def run() -> None:
-        with server._taking_over(place):
-            server._attend(place, "http://127.0.0.1:9/api", program, linger)
+        users = server._users(folder)
+        with server._taking_over(folder):
+            server._attend(folder, "http://127.0.0.1:9/api", program, users, linger)
+        users.close()  # as the end of the process does
 
     thread = threading.Thread(target=run)
     thread.start()
     try:
-        wait_until(lambda: server.own_address() is not None, "no record", 10.0)
+        wait_until(lambda: server.own_address() is not None, "no record")
         yield program
     finally:
-        (place / "server.json").unlink(missing_ok=True)
+        (folder / "server.json").unlink(missing_ok=True)
         thread.join()
 
 
-def test_a_server_does_not_end_while_somebody_is_at_the_door_or_uses_it(home: Path) -> None:
-    place = home / server.FOLDER
-    (place / "users").mkdir(parents=True)
-    with FileLock(place / "users" / "mine.lock") as mine:
-        with attended(linger=0.1) as program:
-            time.sleep(1.5)
-            assert not program.should_exit, "somebody uses it"
-            with server._door(place):
-                mine.release()
-                time.sleep(1.5)
-                assert not program.should_exit, "somebody came in"
-                mine.acquire()
-            time.sleep(1.5)
-            assert not program.should_exit, "who came in uses it"
-            mine.release()
-            wait_until(lambda: program.should_exit, "it is unused and does not end", 10.0)
+@pytest.mark.usefixtures("home")
+def test_a_server_ends_when_nobody_has_used_it_for_a_while_and_who_comes_then_waits() -> None:
+    folder = server.history_folder()
+    with attended(linger=0.1) as program, server._users(folder).read_lock():
+        time.sleep(1.5)
+        assert not program.should_exit, "somebody uses it"
+    with attended(linger=0.1) as program:
+        wait_until(lambda: program.should_exit, "it is unused and does not end")
         assert server.own_address() is None
+    users = server._users(folder)
+    with FileLock(folder / "server.lock"):
+        (folder / "server.json").write_text(json.dumps({"url": "", "host": server.HERE}))
+        server._await_end(folder / "server.json", users, linger=0.0)
+        with pytest.raises(Timeout):
+            server._users(folder).acquire_read(blocking=False)
+        users.release()
 
 
 def test_a_server_that_nobody_can_find_ends(home: Path) -> None:
     program = SimpleNamespace(started=True, should_exit=False)
+    users = server._users(server.history_folder())
     with pytest.raises(FileNotFoundError):  # as where the disk is full
-        server._attend(home / "gone", "http://127.0.0.1:9/api", program, FOREVER)
+        server._attend(home / "gone", "http://127.0.0.1:9/api", program, users, FOREVER)
     assert program.should_exit
 
 
 @pytest.mark.usefixtures("home")
-def test_who_wants_another_port_ends_an_unused_server_and_takes_a_used_one() -> None:
-    place = server.history_folder()
+def test_who_wants_another_port_ends_an_unused_server_and_leaves_a_used_one() -> None:
+    folder = server.history_folder()
     with attended(linger=FOREVER) as program:
-        with FileLock(place / "users" / "a run.lock"), server._door(place):
-            assert not server._end_unused(place)
+        with server._users(folder).read_lock():
+            server._end_unused(folder)
+        server._end_unused(folder, but_on=9)
         assert not program.should_exit
-        with server._door(place):
-            assert server._found(place, 4321) is None
+        server._end_unused(folder, but_on=4321)
         assert program.should_exit
-    assert not (place / "server.leave").exists()
+        assert server.own_address() is None
 
 
 @pytest.mark.usefixtures("home")
@@ -287,9 +292,9 @@ def test_a_second_server_waits_for_the_end_of_the_first_or_leaves() -> None:
 def test_a_server_on_prefects_usual_port_is_not_used_unasked(
     monkeypatch: pytest.MonkeyPatch,
 ) -> None:
-    ours = "http://127.0.0.1:9/api"
-    monkeypatch.setattr(server, "_start", lambda *_: ours)
     with ExitStack() as stack:
+        ours = f"http://127.0.0.1:{stack.enter_context(answering(200, b'true'))}/api"
+        monkeypatch.setattr(server, "_start", lambda *_: ours)
         if not address.is_taken(server.PORT):  # else somebody's is there already
             stack.enter_context(answering(200, b"true", port=server.PORT))
         assert server.current() is None
@@ -312,16 +317,6 @@ def test_the_server_of_the_active_profile_is_used(tmp_path: Path) -> None:
         profile = f'active = "mine"\n[profiles.mine]\nPREFECT_API_URL = "{url}"\n'
         (tmp_path / "profiles.toml").write_text(profile)
         assert run_python(["-c", CONNECT], tmp_path) == (0, f"{url}\n")
-
-
-def test_a_server_that_is_named_is_used(monkeypatch: pytest.MonkeyPatch) -> None:
-    monkeypatch.setattr(server, "own", pytest.fail)
-    with (
-        answering(200, b"true") as port,
-        temporary_settings(updates={PREFECT_API_URL: f"http://127.0.0.1:{port}/api/"}),
-        server.connected() as url,
-    ):
-        assert url == f"http://127.0.0.1:{port}/api"
 
 
 def test_a_password_in_the_address_is_used_and_shown_nowhere(
@@ -374,11 +369,12 @@ def test_loopback_is_reached_without_a_proxy(monkeypatch: pytest.MonkeyPatch) ->
 def test_a_server_elsewhere_is_reached_through_the_proxy_and_this_machine_is_not(
     monkeypatch: pytest.MonkeyPatch,
 ) -> None:
-    monkeypatch.delenv("NO_PROXY", raising=False)
-    monkeypatch.delenv("no_proxy", raising=False)
+    for name in ("NO_PROXY", "no_proxy"):
+        monkeypatch.setenv(name, "")
     with answering(200, b"true") as proxy:
         for name in ("HTTP_PROXY", "http_proxy"):
             monkeypatch.setenv(name, f"http://127.0.0.1:{proxy}")
+        address.reach_loopback_directly()
         assert address.healthy("http://server.invalid/api")
         assert not address.healthy("http://127.0.0.1:9/api")
 

@@ -6,13 +6,11 @@ from uuid import UUID
 import pytest
 
 from tasks.callbacks.history import NEXT_TRY, Line, add_tags
-from tasks.orchestrator import (
-    PREFECT_API_REQUEST_TIMEOUT,
-    PREFECT_CLIENT_MAX_RETRIES,
-    FlowRunContext,
-    flow,
-    get_client,
-)
+
+from prefect import flow
+from prefect.client.orchestration import get_client
+from prefect.context import FlowRunContext
+from prefect.settings import PREFECT_API_REQUEST_TIMEOUT, PREFECT_CLIENT_MAX_RETRIES
 
 
 def refuse() -> None:

@@ -3,9 +3,10 @@ from typing import Any
 
 import pytest
 
-from tasks.orchestrator import PREFECT_API_URL, temporary_settings
 from tasks.registry.announce import announce_promotion, resource_id
-from tasks.registry.registry import Version
+from tasks.registry.versions import Version
+
+from prefect.settings import PREFECT_API_URL, temporary_settings
 
 VERSION = Version(
     data="猴痘",

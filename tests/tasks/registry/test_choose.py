@@ -12,9 +12,10 @@ from safetensors.numpy import save_file
 
 from resnext.contracts.errors import InputError
 from resnext.models.model_file import METADATA_KEY, ModelCard, read_card
-from tasks.registry import registry
+from tasks.registry.aliases import alias_to_beat, all_aliases
 from tasks.registry.choose import choose_model, log_model
-from tasks.registry.registry import About
+from tasks.registry.promotion import promote, register, retire
+from tasks.registry.versions import About, find_version
 from tasks.stage.runs import MODEL, open_run
 
 POX, FLOWERS = ("Monkeypox", "Others"), ("daisy", "tulip")
@@ -42,7 +43,7 @@ class Store:
 
     def retrain(self, *classes: str, name: str | None = None, verdict: str = "better") -> int:
         """Register a model, which becomes champion if it is better."""
-        known = registry.pointers(self.root)
+        known = all_aliases(self.root)
         about = About(
             data=f"pictures of {classes[0]}",
             architecture="net",
@@ -51,10 +52,10 @@ class Store:
             decision="-",
             basis="",
             verdict=verdict,
-            against=registry.judged_in(known, name, classes).champion,
+            against=alias_to_beat(known, name, classes).champion,
             registry=name,
         )
-        return registry.admit(self.root, self.train(*classes), about).number
+        return register(self.root, self.train(*classes), about).number
 
     def answers(self, name: str | None = None) -> tuple[str, ...]:
         return read_card(choose_model(None, self.root, name)).classes
@@ -105,7 +106,7 @@ def test_a_champion_that_shares_classes_with_the_newest_run_answers_with_a_warni
     assert "whose classes are Monkeypox, Others, and not the newest run" in warning
     assert "classes are Measles, Monkeypox, Others" in warning
     assert "model: version 1, champion since 20" in text
-    registry.promote(store.root, 2, "by hand")  # as the warning says
+    promote(store.root, 2, "by hand")  # as the warning says
     caplog.clear()
     said(store, caplog)
     assert store.answers() == (*POX, "Measles")
@@ -123,7 +124,7 @@ def test_of_several_that_share_classes_one_has_to_be_named(store: Store) -> None
 def test_after_a_retirement_the_newest_model_of_these_classes_answers(store: Store) -> None:
     store.retrain(*POX)
     store.retrain(*FLOWERS)
-    registry.retire(store.root, "", "daisy, tulip")
+    retire(store.root, "", "daisy, tulip")
     run = store.train(*FLOWERS)
     assert choose_model(None, store.root) == run / MODEL
     with pytest.raises(InputError, match="which has none since it was retired"):
@@ -148,7 +149,7 @@ def test_one_line_says_which_model_answers(
 ) -> None:
     store.retrain(*POX)
     (line,) = said(store, caplog, name).splitlines()
-    today = registry.find(store.root, 1).created[:10]
+    today = find_version(store.root, 1).created[:10]
     assert (
         f"model: version 1, champion since {today}; classes Monkeypox, Others; data pictures of "
         f"Monkeypox, {today}; score 61.0 % (95 % 52 to 70); net at 32 px; "

@@ -7,7 +7,7 @@ import pandas as pd
 import pytest
 
 from tasks.registry.uses import use_of
-from tasks.registry.versions import Version, place_of, write
+from tasks.registry.versions import Version, version_folder, write
 
 Groups = Mapping[str, Sequence[str]]
 FOUR: Groups = {"g1": ["s1", "s2"], "g2": ["s3"], "g3": ["s4"], "g4": ["s5"]}
@@ -41,8 +41,8 @@ def decided(
         data="d", architecture="a", classes=("a", "b"), score="", decision="", basis="", run="r",
         verdict=verdict, against=against, number=number, created="", weights="",
     )  # fmt: skip
-    tables(place_of(store, number), tested)
-    write(place_of(store, number) / "version.json", version)
+    tables(version_folder(store, number), tested)
+    write(version_folder(store, number) / "version.json", version)
 
 
 def use(store: Path, tested: Groups, prefix: str = "") -> int:

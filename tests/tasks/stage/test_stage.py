@@ -10,12 +10,14 @@ from typing import Annotated, Any
 import pytest
 
 from resnext.contracts.errors import InputError
-from tasks.orchestrator import Failed, State
 from tasks.stage import decorator
 from tasks.stage.artifact import Artifact, Reads, Runtime, Work
 from tasks.stage.decorator import stage
 from tasks.stage.runs import link, open_run, used_by
 from tasks.stage.store import HASH_BELOW, RECORD, faults, locked
+
+from prefect.client.schemas.objects import State
+from prefect.states import Failed
 
 CALLS: list[str] = []
 
@@ -74,7 +76,7 @@ def test_the_second_call_computes_nothing_and_gives_the_same_artifact(runtime: R
     assert first.path("a.txt").read_text() == "hello"
 
 
-@stage(retold="said.txt")
+@stage(log_again="said.txt")
 def tell(work: Work) -> None:
     """Write what a reader must hear at every run."""
     (work.out / "said.txt").write_text("WARNING: it leaks\n")

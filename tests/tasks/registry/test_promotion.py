@@ -12,11 +12,29 @@ from typing import Any
 import pytest
 
 from resnext.contracts.errors import InputError
-from tasks.registry import registry
-from tasks.registry.registry import About, Version
+from tasks.registry.promotion import (
+    choose_alias,
+    current_champion,
+    finish_promotion,
+    promote,
+    register,
+    require_champions_file,
+    retire,
+    rollback,
+)
+from tasks.registry.versions import (
+    TABLES,
+    About,
+    Version,
+    all_versions,
+    find_version,
+    require_tables,
+    version_file,
+    version_folder,
+)
 from tasks.stage import prune as pruning
 from tasks.stage.artifact import Runtime, Work
-from tasks.stage.decorator import stage
+from tasks.stage.decorator import all_stages, stage
 from tasks.stage.runs import MODEL, open_run
 
 ABOUT = About(
@@ -43,7 +61,7 @@ def a_run(runtime: Runtime, text: str) -> Path:
 
 def registered(runtime: Runtime, count: int) -> Path:
     for number in range(count):
-        registry.admit(runtime.store, a_run(runtime, f"w{number}"), ABOUT)
+        register(runtime.store, a_run(runtime, f"w{number}"), ABOUT)
     return runtime.store
 
 
@@ -55,61 +73,61 @@ def judged(against: int | None, verdict: str = "better", basis: str = "") -> Abo
 
 
 def admitted(runtime: Runtime, about: About) -> Version:
-    number = len(registry.versions(runtime.store))
-    return registry.admit(runtime.store, a_run(runtime, f"w{number}"), about)
+    number = len(all_versions(runtime.store))
+    return register(runtime.store, a_run(runtime, f"w{number}"), about)
 
 
 def champions(store: Path) -> list[int]:
-    return [change.version for change in registry.pointer(store).changes]
+    return [change.version for change in choose_alias(store).changes]
 
 
 def test_versions_are_numbered_and_nobody_is_champion_at_first(runtime: Runtime) -> None:
-    assert registry.versions(runtime.store) == []
-    assert registry.champion(runtime.store) is None
+    assert all_versions(runtime.store) == []
+    assert current_champion(runtime.store) is None
     store = registered(runtime, 2)
-    assert [version.number for version in registry.versions(store)] == [1, 2]
-    assert registry.champion(store) is None
-    version = registry.find(store, 2)
-    assert registry.file_of(store, version, MODEL).read_text() == "w1"
+    assert [version.number for version in all_versions(store)] == [1, 2]
+    assert current_champion(store) is None
+    version = find_version(store, 2)
+    assert version_file(store, version, MODEL).read_text() == "w1"
     assert version.classes == ("a", "b")
 
 
 def test_a_promotion_says_since_when_and_why(runtime: Runtime) -> None:
     store = registered(runtime, 2)
-    registry.promote(store, 1, "the first model")
-    registry.promote(store, 2, "better")
-    champion = registry.champion(store)
+    promote(store, 1, "the first model")
+    promote(store, 2, "better")
+    champion = current_champion(store)
     assert champion is not None
     assert champion.number == 2
-    last = registry.pointer(store).changes[-1]
+    last = choose_alias(store).changes[-1]
     assert (last.kind, last.version, last.previous, last.why) == ("promotion", 2, 1, "better")
 
 
 def test_a_rollback_taken_twice_goes_back_twice_and_then_is_refused(runtime: Runtime) -> None:
     store = registered(runtime, 3)
     for number in (1, 2, 3):
-        registry.promote(store, number, "")
-    assert registry.rollback(store, "").champion == 2
-    assert registry.rollback(store, "").champion == 1
+        promote(store, number, "")
+    assert rollback(store, "").champion == 2
+    assert rollback(store, "").champion == 1
     with pytest.raises(InputError, match="rollback must have an earlier champion"):
-        registry.rollback(store, "")
+        rollback(store, "")
     assert champions(store) == [1, 2, 3, 2, 1]
 
 
 def test_a_rollback_undoes_a_promotion_of_an_older_version_too(runtime: Runtime) -> None:
     store = registered(runtime, 3)
     for number in (1, 3, 1):
-        registry.promote(store, number, "")
-    assert registry.rollback(store, "").champion == 3
+        promote(store, number, "")
+    assert rollback(store, "").champion == 3
 
 
 def test_a_model_after_a_rollback_is_promoted_over_the_one_gone_back_to(runtime: Runtime) -> None:
     store = registered(runtime, 3)
-    registry.promote(store, 1, "")
-    registry.promote(store, 2, "")
-    registry.rollback(store, "")
-    registry.promote(store, 3, "")
-    assert registry.rollback(store, "").champion == 1
+    promote(store, 1, "")
+    promote(store, 2, "")
+    rollback(store, "")
+    promote(store, 3, "")
+    assert rollback(store, "").champion == 1
 
 
 @pytest.mark.parametrize(
@@ -120,11 +138,11 @@ def test_what_cannot_be_promoted_is_refused_and_changes_nothing(
     runtime: Runtime, number: int, words: str
 ) -> None:
     store = registered(runtime, 2)
-    registry.promote(store, 2, "")
-    before = registry.pointer(store)
+    promote(store, 2, "")
+    before = choose_alias(store)
     with pytest.raises(InputError, match=words):
-        registry.promote(store, number, "")
-    assert registry.pointer(store) == before
+        promote(store, number, "")
+    assert choose_alias(store) == before
 
 
 @pytest.mark.parametrize(("damage", "words"), [("alter", "altered since"), ("remove", "is gone")])
@@ -132,23 +150,23 @@ def test_weights_that_are_not_as_they_were_do_not_become_champion(
     runtime: Runtime, damage: str, words: str
 ) -> None:
     store = registered(runtime, 1)
-    weights = registry.file_of(store, registry.find(store, 1), MODEL).resolve()
+    weights = version_file(store, find_version(store, 1), MODEL).resolve()
     weights.chmod(0o644)
     if damage == "alter":
         weights.write_text("other")
     else:
         weights.unlink()
     with pytest.raises(InputError, match=words):
-        registry.promote(store, 1, "")
-    assert registry.champion(store) is None
+        promote(store, 1, "")
+    assert current_champion(store) is None
 
 
 def test_what_a_version_uses_is_kept_when_its_run_is_pruned(runtime: Runtime) -> None:
     run, other = a_run(runtime, "kept"), a_run(runtime, "gone")
-    version = registry.admit(runtime.store, run, ABOUT)
+    version = register(runtime.store, run, ABOUT)
     removed = pruning.prune(runtime.store, keep_runs=0)
     assert {run, other} <= set(removed)
-    assert registry.file_of(runtime.store, version, MODEL).read_text() == "kept"
+    assert version_file(runtime.store, version, MODEL).read_text() == "kept"
     assert [entry.used_by for entry in pruning.entries(runtime.store)] == [("0001",)]
 
 
@@ -158,10 +176,10 @@ def test_a_registry_that_somebody_damaged_is_said_in_words(
     runtime: Runtime, name: str, content: bytes
 ) -> None:
     store = registered(runtime, 1)
-    registry.promote(store, 1, "")
+    promote(store, 1, "")
     (store / "registry" / name).write_bytes(content)
     with pytest.raises(InputError, match="The registry must hold what was written to it, got"):
-        registry.champion(store)
+        current_champion(store)
 
 
 class Killed(BaseException):
@@ -177,7 +195,7 @@ def test_a_kill_at_any_step_leaves_the_old_champion_or_the_new_one(
     runtime: Runtime, step: int, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     store = registered(runtime, 1)
-    registry.promote(store, 1, "")
+    promote(store, 1, "")
     run = a_run(runtime, "next")
     left = step
 
@@ -197,39 +215,39 @@ def test_a_kill_at_any_step_leaves_the_old_champion_or_the_new_one(
         patched.setattr(os, "replace", dying(os.replace))
         patched.setattr(os, "fsync", dying(os.fsync))
         try:
-            registry.admit(store, run, judged(1))
+            register(store, run, judged(1))
         except Killed:
             pass
         else:
             assert step >= 6, "a registration and a promotion have at least six steps"
-    found = registry.champion(store)
+    found = current_champion(store)
     assert found is not None
     assert found.number in (1, 2)
-    assert registry.file_of(store, found, MODEL).read_text() == ("w0", "next")[found.number - 1]
-    known = len(registry.versions(store))
+    assert version_file(store, found, MODEL).read_text() == ("w0", "next")[found.number - 1]
+    known = len(all_versions(store))
     if known == 2 and found.number == 1:
-        finished = registry.finish_promotion(store)
+        finished = finish_promotion(store)
         assert finished is not None
         assert finished.number == 2
-    last = registry.champion(store)
+    last = current_champion(store)
     assert last is not None
     assert last.number == known, "what was registered as better is champion in the end"
-    again = registry.admit(store, run, ABOUT)  # what was left behind is in nobody's way
-    assert again.number == known + 1 == len(registry.versions(store))
+    again = register(store, run, ABOUT)  # what was left behind is in nobody's way
+    assert again.number == known + 1 == len(all_versions(store))
     assert not list((store / "registry").glob("champion.json.*.new"))
 
 
 def test_a_version_from_before_there_were_verdicts_can_be_read(runtime: Runtime) -> None:
     store = registered(runtime, 1)
-    path = registry.place_of(store, 1) / "version.json"
+    path = version_folder(store, 1) / "version.json"
     facts = json.loads(path.read_text())
     path.write_text(
         json.dumps({k: facts[k] for k in facts.keys() - {"verdict", "against", "tables"}})
     )
-    version = registry.find(store, 1)
+    version = find_version(store, 1)
     assert (version.verdict, version.against, version.tables) == ("", None, {})
-    assert registry.finish_promotion(store) is None
-    registry.promote(store, 1, "")
+    assert finish_promotion(store) is None
+    promote(store, 1, "")
 
 
 def test_a_better_model_is_champion_in_its_own_words_and_another_one_is_not(
@@ -241,8 +259,8 @@ def test_a_better_model_is_champion_in_its_own_words_and_another_one_is_not(
     admitted(runtime, judged(1, "worse"))
     admitted(runtime, judged(1))
     assert champions(store) == [1, 4]
-    assert registry.pointer(store).changes[-1].why == "better than it was"
-    assert registry.finish_promotion(store) is None
+    assert choose_alias(store).changes[-1].why == "better than it was"
+    assert finish_promotion(store) is None
 
 
 @pytest.mark.parametrize("verdict", ["better", "worse", "classes changed"])
@@ -250,25 +268,25 @@ def test_a_model_is_never_promoted_over_a_champion_that_it_was_not_compared_with
     runtime: Runtime, verdict: str
 ) -> None:
     store = registered(runtime, 2)
-    registry.promote(store, 2, "by hand, while another one was trained against none or 1")
+    promote(store, 2, "by hand, while another one was trained against none or 1")
     version = admitted(runtime, judged(1, verdict, basis="pictures"))
-    assert registry.pointer(store).champion == 2
+    assert choose_alias(store).champion == 2
     assert version.decision == (
         "not compared with version 2, which became champion meanwhile; better than it was"
     )
     assert version.basis == "", "it counts as judged by nobody"
     first = admitted(runtime, judged(None, basis="pictures"))
     assert first.decision == "not compared with version 2, which became champion meanwhile"
-    assert registry.finish_promotion(store) is None
-    assert registry.pointer(store).champion == 2
+    assert finish_promotion(store) is None
+    assert choose_alias(store).champion == 2
 
 
 def test_a_model_whose_champion_was_retired_meanwhile_is_not_promoted(runtime: Runtime) -> None:
     store = registered(runtime, 1)
-    registry.promote(store, 1, "")
-    registry.retire(store, "")
+    promote(store, 1, "")
+    retire(store, "")
     version = admitted(runtime, judged(1, basis="pictures"))
-    assert registry.champion(store) is None
+    assert current_champion(store) is None
     assert version.decision.startswith(
         "not compared with a champion, since version 1 was retired meanwhile"
     )
@@ -282,17 +300,17 @@ def test_a_promotion_that_a_kill_prevented_is_finished_once(
     if before:
         admitted(runtime, judged(None))
     with monkeypatch.context() as patched:
-        patched.setattr("tasks.registry.registry._crown", killed)
+        patched.setattr("tasks.registry.promotion._make_champion", killed)
         with pytest.raises(Killed):
             admitted(runtime, judged(before))
-    number = len(registry.versions(runtime.store))
-    assert registry.pointer(runtime.store).champion == before
-    finished = registry.finish_promotion(runtime.store)
+    number = len(all_versions(runtime.store))
+    assert choose_alias(runtime.store).champion == before
+    finished = finish_promotion(runtime.store)
     assert finished is not None
     assert finished.number == number
-    last = registry.pointer(runtime.store).changes[-1]
+    last = choose_alias(runtime.store).changes[-1]
     assert (last.kind, last.version, last.why) == ("promotion", number, "better than it was")
-    assert registry.finish_promotion(runtime.store) is None
+    assert finish_promotion(runtime.store) is None
 
 
 def test_a_model_that_was_rolled_back_replaced_or_retired_is_not_promoted_by_itself(
@@ -301,13 +319,13 @@ def test_a_model_that_was_rolled_back_replaced_or_retired_is_not_promoted_by_its
     store = runtime.store
     admitted(runtime, judged(None))
     admitted(runtime, judged(1))
-    registry.rollback(store, "")
-    assert registry.finish_promotion(store) is None, "version 2 was rolled back"
-    registry.retire(store, "")
-    assert registry.finish_promotion(store) is None, "version 1 was retired"
-    registry.promote(store, 2, "")
-    registry.promote(store, 1, "")
-    assert registry.finish_promotion(store) is None, "version 2 was replaced"
+    rollback(store, "")
+    assert finish_promotion(store) is None, "version 2 was rolled back"
+    retire(store, "")
+    assert finish_promotion(store) is None, "version 1 was retired"
+    promote(store, 2, "")
+    promote(store, 1, "")
+    assert finish_promotion(store) is None, "version 2 was replaced"
     assert champions(store) == [1, 2, 1, 1, 2, 1]
 
 
@@ -317,69 +335,69 @@ def test_a_model_that_was_better_than_an_earlier_champion_is_not_promoted_by_its
     admitted(runtime, judged(None))
     admitted(runtime, judged(1))
     with monkeypatch.context() as patched:
-        patched.setattr("tasks.registry.registry._crown", killed)
+        patched.setattr("tasks.registry.promotion._make_champion", killed)
         with pytest.raises(Killed):
             admitted(runtime, judged(2))
-    registry.rollback(runtime.store, "")
-    assert registry.finish_promotion(runtime.store) is None
-    assert registry.pointer(runtime.store).champion == 1
+    rollback(runtime.store, "")
+    assert finish_promotion(runtime.store) is None
+    assert choose_alias(runtime.store).champion == 1
 
 
 def test_models_without_a_pointer_are_said_and_none_is_promoted_by_itself(
     runtime: Runtime,
 ) -> None:
     store = runtime.store
-    registry.require_pointer(store)  # nothing is registered: nothing is wrong
+    require_champions_file(store)  # nothing is registered: nothing is wrong
     admitted(runtime, judged(None))
     admitted(runtime, judged(1, "worse"))
-    registry.require_pointer(store)
+    require_champions_file(store)
     (store / "registry" / "champion.json").unlink()
-    assert registry.finish_promotion(store) is None
+    assert finish_promotion(store) is None
     with pytest.raises(InputError, match=r"got 2 models and no .*models\.py promote N"):
-        registry.require_pointer(store)
-    registry.promote(store, 1, "")
-    registry.retire(store, "")
-    registry.require_pointer(store)  # that nobody is champion is written down
+        require_champions_file(store)
+    promote(store, 1, "")
+    retire(store, "")
+    require_champions_file(store)  # that nobody is champion is written down
 
 
 def test_retiring_leaves_nobody_and_a_rollback_brings_the_champion_back(runtime: Runtime) -> None:
     store = registered(runtime, 3)
     with pytest.raises(InputError, match="retire must have a champion to retire"):
-        registry.retire(store, "")
-    registry.promote(store, 1, "")
-    registry.promote(store, 2, "")
-    retired = registry.retire(store, "by hand")
+        retire(store, "")
+    promote(store, 1, "")
+    promote(store, 2, "")
+    retired = retire(store, "by hand")
     assert retired.champion is None
     last = retired.changes[-1]
     assert (last.kind, last.version, last.previous, last.why) == ("retirement", 2, 2, "by hand")
     with pytest.raises(InputError, match="retire must have a champion"):
-        registry.retire(store, "")
-    assert registry.rollback(store, "").champion == 2
-    assert registry.rollback(store, "").champion == 1
+        retire(store, "")
+    assert rollback(store, "").champion == 2
+    assert rollback(store, "").champion == 1
 
 
 def test_a_rollback_of_the_first_model_after_a_retirement_goes_back_to_before_it(
     runtime: Runtime,
 ) -> None:
     store = registered(runtime, 3)
-    registry.promote(store, 1, "")
-    registry.retire(store, "")
-    registry.promote(store, 2, "")
-    registry.promote(store, 3, "")
-    assert registry.rollback(store, "").champion == 2
-    assert registry.rollback(store, "").champion == 1
+    promote(store, 1, "")
+    retire(store, "")
+    promote(store, 2, "")
+    promote(store, 3, "")
+    assert rollback(store, "").champion == 2
+    assert rollback(store, "").champion == 1
     with pytest.raises(InputError, match="rollback must have an earlier champion"):
-        registry.rollback(store, "")
+        rollback(store, "")
 
 
 def test_a_champion_whose_folder_is_gone_can_be_retired_or_replaced(runtime: Runtime) -> None:
     store = registered(runtime, 2)
-    registry.promote(store, 1, "")
-    shutil.rmtree(registry.place_of(store, 1))
+    promote(store, 1, "")
+    shutil.rmtree(version_folder(store, 1))
     with pytest.raises(InputError, match=r"folder .* is gone\. .*promote N.*models\.py retire"):
-        registry.champion(store)
-    assert registry.retire(store, "").champion is None
-    assert registry.promote(store, 2, "").champion == 2
+        current_champion(store)
+    assert retire(store, "").champion is None
+    assert promote(store, 2, "").champion == 2
 
 
 @pytest.mark.parametrize("name", ["split.csv", "manifest.csv", "joined_groups.json"])
@@ -390,9 +408,9 @@ def test_a_version_without_its_tables_as_they_were_is_told(
     run = a_run(runtime, "w")
     for table in ("split.csv", "manifest.csv", "joined_groups.json"):
         (run / table).write_text("path\n")
-    version = registry.admit(runtime.store, run, ABOUT)
-    registry.require_tables(runtime.store, version)
-    file = registry.file_of(runtime.store, version, name)
+    version = register(runtime.store, run, ABOUT)
+    require_tables(runtime.store, version)
+    file = version_file(runtime.store, version, name)
     if damage == "alter the file":
         file.resolve().write_text("other\n")
     else:
@@ -400,7 +418,7 @@ def test_a_version_without_its_tables_as_they_were_is_told(
     if damage == "put another in its place":
         file.write_text("other\n")
     with pytest.raises(InputError, match=rf"Version 1 must hold {name} .*models\.py retire"):
-        registry.require_tables(runtime.store, version)
+        require_tables(runtime.store, version)
 
 
 def test_a_version_from_before_joined_groups_were_listed_holds_what_is_needed(
@@ -409,50 +427,50 @@ def test_a_version_from_before_joined_groups_were_listed_holds_what_is_needed(
     run = a_run(runtime, "w")
     for table in ("split.csv", "manifest.csv"):
         (run / table).write_text("path\n")
-    registry.require_tables(runtime.store, registry.admit(runtime.store, run, ABOUT))
+    require_tables(runtime.store, register(runtime.store, run, ABOUT))
 
 
 def test_one_unreadable_version_stops_nobody_and_its_number_is_not_given_again(
     runtime: Runtime, caplog: pytest.LogCaptureFixture
 ) -> None:
     store = registered(runtime, 3)
-    registry.promote(store, 1, "")
-    broken = registry.place_of(store, 3) / "version.json"
+    promote(store, 1, "")
+    broken = version_folder(store, 3) / "version.json"
     broken.write_text('{"data": ')
-    champion = registry.champion(store)
+    champion = current_champion(store)
     assert champion is not None
     assert champion.number == 1
     assert "WARNING" not in caplog.text, "nobody asked for that version"
-    assert [version.number for version in registry.versions(store)] == [1, 2]
+    assert [version.number for version in all_versions(store)] == [1, 2]
     assert str(broken) in caplog.text
-    registry.promote(store, 2, "")
-    registry.rollback(store, "")
-    assert registry.admit(store, a_run(runtime, "w4"), ABOUT).number == 4
+    promote(store, 2, "")
+    rollback(store, "")
+    assert register(store, a_run(runtime, "w4"), ABOUT).number == 4
     with pytest.raises(InputError, match="move its folder away"):
-        registry.promote(store, 3, "")
+        promote(store, 3, "")
 
 
 def test_a_version_that_was_moved_aside_is_no_version_and_keeps_its_number(
     runtime: Runtime, caplog: pytest.LogCaptureFixture
 ) -> None:
     store = registered(runtime, 2)
-    folder = registry.place_of(store, 2)
+    folder = version_folder(store, 2)
     folder.rename(folder.with_name("0002.bad"))
     (store / "registry" / "notes").mkdir()
-    assert [version.number for version in registry.versions(store)] == [1]
+    assert [version.number for version in all_versions(store)] == [1]
     assert "WARNING" not in caplog.text
     with pytest.raises(InputError, match="must be the number of a registered model"):
-        registry.find(store, 2)
-    assert registry.admit(store, a_run(runtime, "w3"), ABOUT).number == 3
+        find_version(store, 2)
+    assert register(store, a_run(runtime, "w3"), ABOUT).number == 3
 
 
 def test_a_new_model_never_gets_the_number_of_a_champion_whose_folder_is_gone(
     runtime: Runtime,
 ) -> None:
     store = registered(runtime, 2)
-    registry.promote(store, 2, "")
-    shutil.rmtree(registry.place_of(store, 2))
-    assert registry.admit(store, a_run(runtime, "w3"), ABOUT).number == 3
+    promote(store, 2, "")
+    shutil.rmtree(version_folder(store, 2))
+    assert register(store, a_run(runtime, "w3"), ABOUT).number == 3
 
 
 def test_a_history_that_begins_with_a_rollback_is_said_in_words_and_goes_on(
@@ -463,23 +481,32 @@ def test_a_history_that_begins_with_a_rollback_is_said_in_words_and_goes_on(
     path = store / "registry" / "champion.json"
     path.write_text(json.dumps({"champion": 1, "changes": [change]}))
     with pytest.raises(InputError, match="rollback must have an earlier champion"):
-        registry.rollback(store, "")
-    registry.promote(store, 2, "")
-    assert registry.rollback(store, "").champion == 1
+        rollback(store, "")
+    promote(store, 2, "")
+    assert rollback(store, "").champion == 1
 
 
 def test_what_a_killed_writer_left_is_cleared_away_by_the_next_one(runtime: Runtime) -> None:
     store = registered(runtime, 1)
     code = (
-        "import os, signal; from pathlib import Path; from tasks.registry import registry; "
+        "import os, signal; from pathlib import Path; "
+        "from tasks.registry.promotion import promote; "
         "os.fsync = lambda _: os.kill(os.getpid(), signal.SIGKILL); "
-        f"registry.promote(Path({str(store)!r}), 1, '')"
+        f"promote(Path({str(store)!r}), 1, '')"
     )
     done = subprocess.run([sys.executable, "-c", code], check=False)
     assert done.returncode == -signal.SIGKILL
     left = list((store / "registry").glob("champion.json.*.new"))
     assert len(left) == 1
-    assert registry.champion(store) is None
-    registry.promote(store, 1, "")
+    assert current_champion(store) is None
+    promote(store, 1, "")
     assert not left[0].exists()
     assert champions(store) == [1]
+
+
+def test_a_version_keeps_what_the_stages_say() -> None:
+    kept = {name for each in all_stages() for name in each.registered}
+    tables = {"manifest.csv", "split.csv", "predictions.csv", "joined_groups.json"}
+    scores = {"calibration.json", "metrics.json"}
+    assert kept == {MODEL, "report.html"} | tables | scores
+    assert {*TABLES} <= kept

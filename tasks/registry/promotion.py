@@ -1,0 +1,288 @@
+"""Which model is champion, and since when: registering, promoting, going back, retiring.
+
+Changes are made under a lock of the operating system. Who is champion of what stands in
+`tasks.registry.aliases`, the models themselves in `tasks.registry.versions`.
+"""
+
+from collections.abc import Callable, Iterable
+from pathlib import Path
+
+from resnext.contracts.errors import InputError
+from resnext.contracts.formatting import plural
+from tasks.registry.aliases import (
+    CHAMPIONS,
+    Alias,
+    Kind,
+    alias_to_beat,
+    all_aliases,
+    change_alias,
+    earlier_champion,
+    find_alias,
+    label_of,
+    own_alias,
+    require_alias,
+    the_only_alias,
+)
+from tasks.registry.versions import (
+    CURE,
+    About,
+    Version,
+    all_versions,
+    find_version,
+    intact_weights,
+    locked,
+    make_version,
+    require_alias_name,
+    version_folder,
+    version_folders,
+)
+from tasks.stage.runs import REGISTRY
+
+BETTER = "better"
+"""The verdict that makes a model champion."""
+
+
+def register(store: Path, run: Path, about: About) -> Version:
+    """Register a model that was judged and, if it is better, make it champion: in one step.
+
+    If another one than it was judged against is champion by now, it is only registered, and
+    leaves no basis, so that it is judged anew.
+
+    Raises:
+        InputError: the registry can't be read.
+        OSError: the run holds no model, or the registry can't be written to.
+    """
+    with locked(store) as registry:
+        aliases = all_aliases(store)
+        champion = alias_to_beat(aliases, about.registry, about.classes).champion
+        if champion != about.against:
+            about = _overtaken(about, champion)
+        version = make_version(registry, run, about, after=_newest_named(aliases))
+        if version.verdict == BETTER:
+            _make_champion(
+                store, own_alias(aliases, version), "promotion", version.number, version.decision
+            )
+    return version
+
+
+def finish_promotion(store: Path) -> Version | None:
+    """Make the model champion that a kill left registered as better; None where there is none.
+
+    Raises:
+        InputError: the registry can't be read.
+    """
+    with locked(store):
+        aliases = all_aliases(store)
+        left = _unfinished(store, aliases)
+        if left is not None:
+            _make_champion(store, own_alias(aliases, left), "promotion", left.number, left.decision)
+    return left
+
+
+def choose_alias(store: Path, name: str | None = None) -> Alias:
+    """Give who is champion under a name, or under the only alias; nobody where there is none.
+
+    Raises:
+        InputError: there is no such alias, or there are several and none was named.
+    """
+    aliases = all_aliases(store)
+    if name is not None:
+        return require_alias(aliases, name)
+    return the_only_alias(aliases, "Give")
+
+
+def current_champion(store: Path, name: str | None = None) -> Version | None:
+    """Give the champion under a name, or under the only alias; None where there is none.
+
+    Raises:
+        InputError: it is gone, or can't be read, or it is not clear whose champion is meant.
+    """
+    return champion_of(store, choose_alias(store, name))
+
+
+def champion_of(store: Path, alias: Alias) -> Version | None:
+    """Give the champion of an alias; None where there is none.
+
+    Raises:
+        InputError: it is gone, or can't be read.
+    """
+    number = alias.champion
+    if number is None:
+        return None
+    folder = version_folder(store, number)
+    if not folder.is_dir():
+        raise InputError(
+            "The champion",
+            "be in the registry",
+            f"version {number}, whose folder '{folder}' is gone",
+            CURE.replace("file", "folder"),
+        )
+    return find_version(store, number)
+
+
+def require_champion(store: Path, name: str) -> Alias:
+    """Give the alias of a name, or of classes, that has a champion.
+
+    Raises:
+        InputError: there is no such alias, or nobody is champion.
+    """
+    found = choose_alias(store, name)
+    if found.champion is None:
+        raise InputError(
+            "registry",
+            "name a champion",
+            f"'{name}', which has none since it was retired",
+            "Take that back (models.py rollback), or name a file with `model`.",
+        )
+    return found
+
+
+def versions_of(store: Path, alias: Alias) -> list[Version]:
+    """Give the models of an alias, oldest first: of its name, or of its classes without one."""
+    return [
+        version
+        for version in all_versions(store)
+        if version.registry == alias.name
+        and (alias.name is not None or {*version.classes} == {*alias.classes})
+    ]
+
+
+def require_champions_file(store: Path) -> None:
+    """Check that where models are registered it is written down which one is champion, or none.
+
+    Raises:
+        InputError: it is not.
+    """
+    folders, path = version_folders(store), store / REGISTRY / CHAMPIONS
+    if folders and not path.exists():
+        raise InputError(
+            "The registry",
+            "say which model is champion",
+            f"{plural(len(folders), 'model')} and no '{path}'",
+            "Put it back, or name the champion: models.py promote N.",
+        )
+
+
+def promote(store: Path, number: int, why: str, name: str | None = None) -> Alias:
+    """Make a version champion: of its own classes or name, or of the name that is given.
+
+    Raises:
+        InputError: there is no such version, its weights are gone or altered, it is champion, or
+            the name is that of other classes.
+    """
+    with locked(store):
+        aliases = all_aliases(store)
+        version = find_version(store, number)
+        alias = (
+            own_alias(aliases, version) if name is None else _to_promote_in(aliases, version, name)
+        )
+        if alias.champion == number:
+            raise InputError(
+                "N",
+                "be another model than the champion",
+                number,
+                "Nothing was changed.",
+            )
+        return _make_champion(store, alias, "promotion", number, why)
+
+
+def _to_promote_in(aliases: tuple[Alias, ...], version: Version, name: str) -> Alias:
+    """Give the alias of a name, a new one where there is none, that can hold a version."""
+    alias = find_alias(aliases, name) or Alias(name=require_alias_name(name))
+    if alias.name is None and {*alias.classes} != {*version.classes}:
+        raise InputError(
+            "N",
+            f"be a model of the classes {alias.label}",
+            f"{version.number}, which is of {label_of(None, version.classes)}",
+            "Leave `registry` out, or give another name.",
+        )
+    return alias
+
+
+def rollback(store: Path, why: str, name: str | None = None) -> Alias:
+    """Make the champion before the one of now, or before a retirement, champion again.
+
+    Taken twice, it goes back twice.
+
+    Raises:
+        InputError: there was none before, its weights are gone or altered, or it is not clear
+            whose champion is meant.
+    """
+    with locked(store):
+        aliases = all_aliases(store)
+        alias = _chosen(aliases, name, "Write: models.py rollback", earlier_champion)
+        number = earlier_champion(alias)
+        if number is None:
+            raise InputError(
+                "rollback",
+                "have an earlier champion to go back to",
+                "none",
+                "`flows/models.py list` shows what is registered.",
+            )
+        return _make_champion(store, alias, "rollback", number, why)
+
+
+def retire(store: Path, why: str, name: str | None = None) -> Alias:
+    """Leave nobody champion, so that the next retraining starts anew.
+
+    Raises:
+        InputError: nobody is champion, or it is not clear whose champion is meant.
+    """
+    with locked(store):
+        aliases = all_aliases(store)
+        alias = _chosen(aliases, name, "Write: models.py retire", lambda each: each.champion)
+        if alias.champion is None:
+            raise InputError("retire", "have a champion to retire", "none", "Nothing was changed.")
+        return change_alias(store, alias, "retirement", alias.champion, None, why)
+
+
+def _chosen(
+    aliases: tuple[Alias, ...], name: str | None, what: str, able: Callable[[Alias], int | None]
+) -> Alias:
+    """Give the alias that was named, else the only one that something can be done with."""
+    return the_only_alias(aliases, what, able) if name is None else require_alias(aliases, name)
+
+
+def _newest_named(aliases: Iterable[Alias]) -> int:
+    """Give the highest number that was ever champion, so that no new model is taken for it."""
+    return max((change.version for each in aliases for change in each.changes), default=0)
+
+
+def _overtaken(about: About, champion: int | None) -> About:
+    """Say of a model that it was not compared with the champion of now."""
+    if champion is None:
+        words = f"not compared with a champion, since version {about.against} was retired meanwhile"
+    else:
+        words = f"not compared with version {champion}, which became champion meanwhile"
+    if about.against is not None:
+        words += f"; {about.decision}"
+    return about.model_copy(update={"verdict": "not compared", "decision": words, "basis": ""})
+
+
+def _unfinished(store: Path, aliases: tuple[Alias, ...]) -> Version | None:
+    """Find the newest model that was better than its champion of now, and never became one."""
+    if not (store / REGISTRY / CHAMPIONS).exists() and len(version_folders(store)) > 1:
+        return None  # the file was there and is lost: no telling who should be champion
+    once = {change.version for each in aliases for change in each.changes}
+    left = [
+        version
+        for version in all_versions(store)
+        if (version.verdict, version.against) == (BETTER, own_alias(aliases, version).champion)
+        and version.number not in once
+        and _is_intact(store, version)
+    ]
+    return left[-1] if left else None
+
+
+def _is_intact(store: Path, version: Version) -> bool:
+    try:
+        return intact_weights(store, version).is_file()
+    except InputError:
+        return False
+
+
+def _make_champion(store: Path, alias: Alias, kind: Kind, number: int, why: str) -> Alias:
+    """Make a version, whose weights are intact, champion of an alias; the lock is held."""
+    version = find_version(store, number)
+    intact_weights(store, version)
+    return change_alias(store, alias, kind, number, version, why)
