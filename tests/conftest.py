@@ -1,5 +1,6 @@
 """What several tests share: small pictures, a store, and one Prefect server for the session."""
 
+import signal
 from collections.abc import Iterator
 from pathlib import Path
 
@@ -14,6 +15,12 @@ PROGRAMS = [REPOSITORY / "tests" / "flows" / name for name in ("", "serving")]
 """The tests in these folders run the programs, which find or start a server."""
 TRAININGS = ("test_checkpoints.py", "test_engine.py", "test_memory.py")
 """The tests in these files train a network."""
+
+
+def pytest_configure() -> None:
+    """Let the programs under test hear SIGHUP, which they would inherit as ignored under nohup."""
+    if hasattr(signal, "SIGHUP") and signal.getsignal(signal.SIGHUP) is signal.SIG_IGN:
+        signal.signal(signal.SIGHUP, lambda *_: None)
 
 
 def pytest_collection_modifyitems(items: list[pytest.Item]) -> None:
