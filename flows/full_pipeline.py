@@ -163,10 +163,9 @@ def stages_after_scan(
     yield (predictions := predict(runtime, manifest, parts, pixels, model, plan.compute))
     yield (scores := evaluate(runtime, predictions, plan.evaluation))
     show_time = plan.preset == "seed"
-    # Beside explain, which stays in the main thread: there Ctrl-C stops it at once.
-    drawing = plot.submit(runtime, parts, model, scores, show_time, recipe.metric, recipe.keep)
+    # One after the other: two threads that import matplotlib at the same time both fail.
     yield (explained := explain(runtime, manifest, pixels, model, predictions, plan.compute))
-    yield (figures := drawing.result())
+    yield (figures := plot(runtime, parts, model, scores, show_time, recipe.metric, recipe.keep))
     page = report(runtime, manifest, parts, model, scores, explained, figures, about(plan))
     publish(plan.name, scores, figures, page)
     yield page
