@@ -525,7 +525,7 @@ def test_the_store_is_listed_and_pruned(project: Project) -> None:
     [
         ({}, "at least 2 class folders, got none"),
         ({"Only": 4}, "at least 2 class folders, got 1"),
-        ({"Many": 6, "Few": 1}, "'Few' holds 1 picture"),
+        ({"Many": 6, "Few": 1}, "got 1 in 'Few'"),
     ],
 )
 def test_pictures_that_cannot_be_split_get_one_line_and_exit_code_2(
