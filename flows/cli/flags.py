@@ -53,7 +53,7 @@ PRESETS: Mapping[str, Mapping[str, Any]] = {
         "split": "random",
         "shares": (80, 0, 20),
     },
-    # Ends within two minutes on two cores with the demonstration set.
+    # Takes about two minutes on two cores with the demonstration set.
     "quick": {
         "arch": "resnext38_32x4d",
         "image_size": 64,
@@ -77,8 +77,6 @@ FLAG_NAMES: Mapping[tuple[str, str], str] = {
 }
 """Flags that are called otherwise than the field of the settings that they fill."""
 BOUNDS = {"ge": "from {:.10g}", "gt": "above {:.10g}", "le": "to {:.10g}", "lt": "below {:.10g}"}
-
-
 NAMES = {"config", "port", "webhook", "url", "allow_private", "lost_after", "keep_runs"}
 """What an error may name that is a flag: those of no group, and all that `group` adds."""
 _boxes: dict[str, Group] = {}

@@ -91,15 +91,6 @@ def choose_alias(store: Path, name: str | None = None) -> Alias:
     return the_only_alias(aliases, "Give")
 
 
-def current_champion(store: Path, name: str | None = None) -> Version | None:
-    """Give the champion under a name, or under the only alias; None where there is none.
-
-    Raises:
-        InputError: it is gone, or can't be read, or it is not clear whose champion is meant.
-    """
-    return champion_of(store, choose_alias(store, name))
-
-
 def champion_of(store: Path, alias: Alias) -> Version | None:
     """Give the champion of an alias; None where there is none.
 

@@ -16,7 +16,7 @@ from flows.cli.flags import DecisionFlags, ImageFlags, MachineFlags, TrainingFla
 from flows.retraining import decision
 from resnext.contracts.errors import InputError
 from tasks.registry.choose import choose_model
-from tasks.registry.promotion import choose_alias, current_champion, promote, retire, rollback
+from tasks.registry.promotion import champion_of, choose_alias, promote, retire, rollback
 from tasks.registry.versions import all_versions, find_version, intact_weights, version_file
 from tasks.stage.key import Fingerprint, fingerprint
 from tasks.stage.prune import prune
@@ -272,7 +272,7 @@ def test_a_challenger_is_not_promoted_over_a_champion_that_came_meanwhile_but_ju
 def test_a_broken_champion_is_told_before_anything_is_computed(
     place: Place, name: str, damage: str
 ) -> None:
-    champion = current_champion(place.store)
+    champion = champion_of(place.store, choose_alias(place.store))
     assert champion is not None
     file = version_file(place.store, champion, name)
     aside = file.rename(file.with_name("aside"))

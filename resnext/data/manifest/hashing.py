@@ -25,7 +25,6 @@ from resnext.data.decoding.decode import to_8_bit, to_rgb
 SIDE = 32  # pixels of the copy that both hashes are made from
 ENOUGH = 256  # pixels that are left of a big picture's shorter side before it is resized
 WORDS = 8  # of 64 bits, kept of each picture: 4 of pHash, 4 of dHash
-DIGITS = 16 * WORDS
 TURNS = 8  # orientations: as it is, left-right, top-bottom, both; then the same transposed
 
 Words: TypeAlias = npt.NDArray[np.uint64]

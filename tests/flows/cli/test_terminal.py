@@ -87,4 +87,4 @@ def test_what_prefect_says_of_an_interrupted_run_is_not_shown_beside_our_own_lin
         return terminal._worth_showing(record)
 
     assert not shown("prefect.engine")
-    assert shown("another.library")
+    assert shown("urllib3.connectionpool")

@@ -10,7 +10,8 @@ import pytest
 from resnext.contracts.errors import InputError
 from tasks.registry.aliases import Alias, Change, alias_to_beat, all_aliases, label_of, own_alias
 from tasks.registry.promotion import (
-    current_champion,
+    champion_of,
+    choose_alias,
     finish_promotion,
     promote,
     register,
@@ -157,7 +158,7 @@ def test_classes_that_read_alike_are_two_champions_and_a_name_tells_them_apart(
     with pytest.raises(InputError, match=r"classes of 2\. .*promote N --registry NAME"):
         retire(tmp_path, "", "a, b, c")
     promote(tmp_path, 2, "", "second")
-    assert current_champion(tmp_path, "second") == find_version(tmp_path, 2)
+    assert champion_of(tmp_path, choose_alias(tmp_path, "second")) == find_version(tmp_path, 2)
 
 
 def test_a_model_is_not_promoted_under_the_classes_of_others(tmp_path: Path) -> None:
@@ -181,7 +182,7 @@ def test_many_classes_are_called_by_the_first(tmp_path: Path) -> None:
     many = tuple(f"c{number:02}" for number in range(40))
     assert label_of(None, many) == "c00, c01, c02, c03, c04, c05 and 34 more"
     admitted(tmp_path, many)
-    assert current_champion(tmp_path, label_of(None, many)) is not None
+    assert champion_of(tmp_path, choose_alias(tmp_path, label_of(None, many))) is not None
 
 
 def test_a_first_model_of_other_classes_whose_promotion_was_killed_is_promoted(

@@ -13,8 +13,8 @@ import pytest
 
 from resnext.contracts.errors import InputError
 from tasks.registry.promotion import (
+    champion_of,
     choose_alias,
-    current_champion,
     finish_promotion,
     promote,
     register,
@@ -83,10 +83,10 @@ def champions(store: Path) -> list[int]:
 
 def test_versions_are_numbered_and_nobody_is_champion_at_first(runtime: Runtime) -> None:
     assert all_versions(runtime.store) == []
-    assert current_champion(runtime.store) is None
+    assert champion_of(runtime.store, choose_alias(runtime.store)) is None
     store = registered(runtime, 2)
     assert [version.number for version in all_versions(store)] == [1, 2]
-    assert current_champion(store) is None
+    assert champion_of(store, choose_alias(store)) is None
     version = find_version(store, 2)
     assert version_file(store, version, MODEL).read_text() == "w1"
     assert version.classes == ("a", "b")
@@ -96,7 +96,7 @@ def test_a_promotion_says_since_when_and_why(runtime: Runtime) -> None:
     store = registered(runtime, 2)
     promote(store, 1, "the first model")
     promote(store, 2, "better")
-    champion = current_champion(store)
+    champion = champion_of(store, choose_alias(store))
     assert champion is not None
     assert champion.number == 2
     last = choose_alias(store).changes[-1]
@@ -158,7 +158,7 @@ def test_weights_that_are_not_as_they_were_do_not_become_champion(
         weights.unlink()
     with pytest.raises(InputError, match=words):
         promote(store, 1, "")
-    assert current_champion(store) is None
+    assert champion_of(store, choose_alias(store)) is None
 
 
 def test_what_a_version_uses_is_kept_when_its_run_is_pruned(runtime: Runtime) -> None:
@@ -179,7 +179,7 @@ def test_a_registry_that_somebody_damaged_is_said_in_words(
     promote(store, 1, "")
     (store / "registry" / name).write_bytes(content)
     with pytest.raises(InputError, match="The registry must hold what was written to it, got"):
-        current_champion(store)
+        champion_of(store, choose_alias(store))
 
 
 class Killed(BaseException):
@@ -220,7 +220,7 @@ def test_a_kill_at_any_step_leaves_the_old_champion_or_the_new_one(
             pass
         else:
             assert step >= 6, "a registration and a promotion have at least six steps"
-    found = current_champion(store)
+    found = champion_of(store, choose_alias(store))
     assert found is not None
     assert found.number in (1, 2)
     assert version_file(store, found, MODEL).read_text() == ("w0", "next")[found.number - 1]
@@ -229,7 +229,7 @@ def test_a_kill_at_any_step_leaves_the_old_champion_or_the_new_one(
         finished = finish_promotion(store)
         assert finished is not None
         assert finished.number == 2
-    last = current_champion(store)
+    last = champion_of(store, choose_alias(store))
     assert last is not None
     assert last.number == known, "what was registered as better is champion in the end"
     again = register(store, run, ABOUT)  # what was left behind is in nobody's way
@@ -286,7 +286,7 @@ def test_a_model_whose_champion_was_retired_meanwhile_is_not_promoted(runtime: R
     promote(store, 1, "")
     retire(store, "")
     version = admitted(runtime, judged(1, basis="pictures"))
-    assert current_champion(store) is None
+    assert champion_of(store, choose_alias(store)) is None
     assert version.decision.startswith(
         "not compared with a champion, since version 1 was retired meanwhile"
     )
@@ -395,7 +395,7 @@ def test_a_champion_whose_folder_is_gone_can_be_retired_or_replaced(runtime: Run
     promote(store, 1, "")
     shutil.rmtree(version_folder(store, 1))
     with pytest.raises(InputError, match=r"folder .* is gone\. .*promote N.*models\.py retire"):
-        current_champion(store)
+        champion_of(store, choose_alias(store))
     assert retire(store, "").champion is None
     assert promote(store, 2, "").champion == 2
 
@@ -437,7 +437,7 @@ def test_one_unreadable_version_stops_nobody_and_its_number_is_not_given_again(
     promote(store, 1, "")
     broken = version_folder(store, 3) / "version.json"
     broken.write_text('{"data": ')
-    champion = current_champion(store)
+    champion = champion_of(store, choose_alias(store))
     assert champion is not None
     assert champion.number == 1
     assert "WARNING" not in caplog.text, "nobody asked for that version"
@@ -498,7 +498,7 @@ def test_what_a_killed_writer_left_is_cleared_away_by_the_next_one(runtime: Runt
     assert done.returncode == -signal.SIGKILL
     left = list((store / "registry").glob("champion.json.*.new"))
     assert len(left) == 1
-    assert current_champion(store) is None
+    assert champion_of(store, choose_alias(store)) is None
     promote(store, 1, "")
     assert not left[0].exists()
     assert champions(store) == [1]
