@@ -24,14 +24,18 @@ def pytest_configure() -> None:
 
 
 def pytest_collection_modifyitems(items: list[pytest.Item]) -> None:
-    """Mark the tests that start a server or train, and put those that start Prefect last.
+    """Mark the tests that start a server or train; keep those that start Prefect from others.
 
     Prefect's threads draw from `random`, which hypothesis takes for draws of the strategy under
-    test.
+    test. So in one process Prefect comes last, and of several processes one has all tests of
+    servers and another one has all of hypothesis.
     """
     for item in items:
         if _starts_prefect(item) or item.path.parent in PROGRAMS:
             item.add_marker(pytest.mark.server)
+            item.add_marker(pytest.mark.xdist_group("server"))
+        elif item.get_closest_marker("hypothesis"):
+            item.add_marker(pytest.mark.xdist_group("hypothesis"))
         if item.path.name in TRAININGS:
             item.add_marker(pytest.mark.training)
     items.sort(key=_starts_prefect)

@@ -221,6 +221,7 @@ def test_nothing_asks_for_a_value_that_is_on_the_device(kind: Augment, where: st
 
 @pytest.mark.gpu
 @pytest.mark.skipif(not torch.cuda.is_available(), reason="no CUDA device")
+@pytest.mark.filterwarnings("ignore:Synchronization debug mode is a prototype")
 @pytest.mark.parametrize("kind", KINDS)
 def test_a_cuda_device_gives_the_same_and_is_not_waited_for(kind: Augment) -> None:
     pixels = (255 * pictures(4, 32, 32)).to(torch.uint8).permute(0, 2, 3, 1).contiguous()
