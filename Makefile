@@ -7,6 +7,9 @@ USABLE := import sys; sys.exit(not (3, 11) <= sys.version_info[:2] <= (3, 13))
 PYTHON ?= $(shell for p in python3 python3.13 python3.12 python3.11 python; do \
 	$$p -c "$(USABLE)" >/dev/null 2>&1 && echo $$p && break; done)
 
+# Two processes of tests: one has those of servers, see tests/conftest.py.
+SIDE_BY_SIDE := -n 2 --dist loadgroup
+
 .PHONY: run test quick check docs ui bench
 
 run: $(VENV)/run.stamp
@@ -17,10 +20,10 @@ run: $(VENV)/run.stamp
 	@echo "    $(BIN)/python flows/full_pipeline.py --data FOLDER"
 
 test: check
-	$(BIN)/python -m pytest
+	$(BIN)/python -m pytest $(SIDE_BY_SIDE)
 
 quick: check
-	$(BIN)/python -m pytest -m "not server and not training and not slow and not browser and not hypothesis"
+	$(BIN)/python -m pytest $(SIDE_BY_SIDE) -m "not server and not training and not slow and not browser and not hypothesis"
 
 docs: $(VENV)/dev.stamp
 	$(BIN)/zensical build --clean --strict

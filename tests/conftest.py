@@ -24,18 +24,20 @@ def pytest_configure() -> None:
 
 
 def pytest_collection_modifyitems(items: list[pytest.Item]) -> None:
-    """Mark the tests that start a server or train; keep those that start Prefect from others.
+    """Mark the tests that start a server or train; say which ones share a process.
 
-    Prefect's threads draw from `random`, which hypothesis takes for draws of the strategy under
-    test. So in one process Prefect comes last, and of several processes one has all tests of
-    servers and another one has all of hypothesis.
+    A file stays together, for the sake of its fixtures. Prefect's threads draw from `random`, which
+    hypothesis takes for draws of the strategy under test: in one process Prefect comes last, and of
+    several one has all tests of servers, another one all files with tests of hypothesis.
     """
+    random = {item.path for item in items if item.get_closest_marker("hypothesis")}
     for item in items:
         if _starts_prefect(item) or item.path.parent in PROGRAMS:
             item.add_marker(pytest.mark.server)
             item.add_marker(pytest.mark.xdist_group("server"))
-        elif item.get_closest_marker("hypothesis"):
-            item.add_marker(pytest.mark.xdist_group("hypothesis"))
+        else:
+            group = "hypothesis" if item.path in random else str(item.path)
+            item.add_marker(pytest.mark.xdist_group(group))
         if item.path.name in TRAININGS:
             item.add_marker(pytest.mark.training)
     items.sort(key=_starts_prefect)
