@@ -60,11 +60,11 @@ from tasks.evaluate import evaluate
 from tasks.explain import explain
 from tasks.pack import pack
 from tasks.plot import plot
-from tasks.predict import predict, predict_pictures
+from tasks.predict import predict, predict_images
 from tasks.probe import fitted, probe
 from tasks.publish import publish
 from tasks.report import About, report
-from tasks.scan import scan, scan_pictures
+from tasks.scan import scan, scan_images
 from tasks.split import split
 from tasks.stage.artifact import Artifact, Runtime
 from tasks.stage.runs import open_run, point_latest
@@ -183,11 +183,11 @@ def _predict_new(
 ) -> Iterator[Artifact]:
     """Predict the images in runtime.data, and compare them with those of the model."""
     levels = read_card(model.path("model.safetensors")).levels
-    yield (images := scan_pictures(runtime, plan.reading, levels))
+    yield (images := scan_images(runtime, plan.reading, levels))
     if runtime.data is not None and not runtime.data.is_dir():
         runtime = runtime.model_copy(update={"data": runtime.data.parent})
     weights = model.only(["model.safetensors"])
-    yield (predicted := predict_pictures(runtime, images, weights, plan.compute, scores))
+    yield (predicted := predict_images(runtime, images, weights, plan.compute, scores))
     yield (drift := drift_of_batch(runtime, images, predicted, *known))
     publish_drift(drift)
 

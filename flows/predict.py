@@ -37,14 +37,14 @@ from flows.cli.command_line import command_line
 from flows.cli.plan import build, given_of, store_folder
 from flows.cli.terminal import is_terminal
 from flows.retraining.drift import note_drift_of_batch
-from resnext.data.manifest.listing import list_pictures
+from resnext.data.manifest.listing import list_images
 from resnext.data.manifest.settings import ReadingSettings
 from resnext.device import count_cpus, plan_compute
 from resnext.models.model_file import ModelCard, read_card
 from tasks.callbacks.history import add_tags
-from tasks.predict import answers_of, predict_pictures, publish_predictions
+from tasks.predict import answers_of, predict_images, publish_predictions
 from tasks.registry.choose import choose_model, log_model
-from tasks.scan import scan_pictures
+from tasks.scan import scan_images
 from tasks.stage.artifact import Artifact, Runtime
 from tasks.stage.runs import open_run
 from tasks.stage.store import is_altered
@@ -107,11 +107,11 @@ def run_prediction(source: Path, settings: PredictFlags, name: str) -> str:
             progress_bar=is_terminal(sys.stderr),
         )  # fmt: skip
         reading = build(ReadingSettings, given_of(settings))
-        images = scan_pictures(runtime, reading, card.levels)
+        images = scan_images(runtime, reading, card.levels)
         compute = plan_compute(settings.device, card.architecture, deterministic=False)
         root = source if source.is_dir() else source.parent
         runtime = runtime.model_copy(update={"data": root, "workers": 1})
-        predicted = predict_pictures(runtime, images, model, compute, calibration)
+        predicted = predict_images(runtime, images, model, compute, calibration)
         text = publish_predictions(predicted, run / RESULT, calibration)
         note_drift_of_batch(runtime, images, predicted, model.single_path())
     log_predictions(predicted, run / RESULT, calibration)
@@ -120,7 +120,7 @@ def run_prediction(source: Path, settings: PredictFlags, name: str) -> str:
 
 def _is_empty(source: Path) -> bool:
     """Tell a folder, of any layout, that holds no file but hidden ones and a system's own."""
-    listing = list_pictures(source)
+    listing = list_images(source)
     return not listing.files and not listing.faults
 
 

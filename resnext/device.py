@@ -12,14 +12,14 @@ import os
 import platform
 import runpy
 import sys
-from collections.abc import Callable
 from importlib.util import find_spec
 from pathlib import Path
-from typing import TYPE_CHECKING, Any, Literal
+from typing import TYPE_CHECKING, Literal
 
 from pydantic import BaseModel, Field
 
 from resnext.contracts.errors import InputError
+from resnext.contracts.formatting import plural
 from resnext.models.architectures import ARCHITECTURES, MemoryFormat
 
 if TYPE_CHECKING:
@@ -92,7 +92,13 @@ def apply(compute: Compute) -> "torch.device":
         os.environ.setdefault("CUBLAS_WORKSPACE_CONFIG", ":4096:8")
     import torch
 
-    _confirm(compute.device)
+    backends = {"cuda": torch.cuda, "mps": torch.backends.mps}
+    if compute.device in backends and not backends[compute.device].is_available():
+        remedy = (
+            f"This machine has it, torch {torch.__version__} can't use it. Update driver or torch, "
+            "or choose `device` cpu."
+        )
+        raise InputError("device", "be one that torch can use", f"{compute.device!r}", remedy)
     torch.set_num_threads(compute.threads)
     torch.use_deterministic_algorithms(compute.deterministic)
     torch.backends.cudnn.deterministic = compute.deterministic
@@ -104,21 +110,23 @@ def apply(compute: Compute) -> "torch.device":
 
 def describe(compute: Compute) -> str:
     """Render one line for a person, e.g. "CPU, 2 threads, fp32, channels last, not compiled"."""
-    parts = [compute.device.upper()]
-    if compute.device == "cpu":
-        parts.append(f"{compute.threads} thread{'s' if compute.threads > 1 else ''}")
-    parts += [compute.precision, compute.memory_format.replace("_", " ")]
-    parts.append("compiled" if compute.compiled else "not compiled")
-    if compute.deterministic:
-        parts.append("deterministic")
-    return ", ".join(parts)
+    facts = [
+        compute.device.upper(),
+        plural(compute.threads, "thread") if compute.device == "cpu" else "",
+        compute.precision,
+        compute.memory_format.replace("_", " "),
+        "compiled" if compute.compiled else "not compiled",
+        "deterministic" if compute.deterministic else "",
+    ]
+    return ", ".join(fact for fact in facts if fact)
 
 
 def count_cpus() -> int:
     """Count the CPUs that this process may use, at least 1."""
-    if sys.platform == "linux":
-        return len(os.sched_getaffinity(0))
-    return os.cpu_count() or 1
+    return len(os.sched_getaffinity(0)) if sys.platform == "linux" else os.cpu_count() or 1
+
+
+# ---------------------------------------------------------------- what this machine has
 
 
 def probe_build() -> str | None:
@@ -140,12 +148,7 @@ def probe_driver() -> int | None:
 
     Source: CUDA driver API, sections 6.2 and 6.5, https://docs.nvidia.com/cuda/cuda-driver-api/.
     """
-    return _ask_driver(
-        ctypes.c_int(),
-        lambda driver, device, major: driver.cuDeviceGetAttribute(
-            ctypes.byref(major), _COMPUTE_CAPABILITY_MAJOR, device
-        ),
-    )
+    return _ask_driver(ctypes.c_int(), "cuDeviceGetAttribute", _COMPUTE_CAPABILITY_MAJOR)
 
 
 def probe_memory() -> int:
@@ -153,17 +156,13 @@ def probe_memory() -> int:
 
     Source: CUDA driver API, section 6.5, https://docs.nvidia.com/cuda/cuda-driver-api/.
     """
-    found = _ask_driver(
-        ctypes.c_size_t(),
-        lambda driver, device, size: driver.cuDeviceTotalMem_v2(ctypes.byref(size), device),
-    )
-    return found or 0
+    return _ask_driver(ctypes.c_size_t(), "cuDeviceTotalMem_v2") or 0
 
 
 def _ask_driver(
-    value: "ctypes.c_int | ctypes.c_size_t", ask: Callable[[Any, ctypes.c_int, Any], int]
+    value: "ctypes.c_int | ctypes.c_size_t", function: str, *arguments: int
 ) -> int | None:
-    """Have the CUDA driver fill in a value of its first device; None where it fails."""
+    """Have a function of the CUDA driver fill in a value of its first device; None if it fails."""
     try:
         driver = ctypes.CDLL("nvcuda.dll" if sys.platform == "win32" else "libcuda.so.1")
     except OSError:
@@ -173,7 +172,7 @@ def _ask_driver(
         driver.cuInit(0)
         or driver.cuDeviceGetCount(ctypes.byref(count))
         or driver.cuDeviceGet(ctypes.byref(device), 0)
-        or ask(driver, device, value)
+        or getattr(driver, function)(ctypes.byref(value), *arguments, device)
     )
     return None if failed or count.value == 0 else value.value
 
@@ -204,19 +203,3 @@ def _lacking(device: Device) -> str:
     if device == "mps" and not probe_mps():
         return "It is found on Macs with Apple silicon. Choose"
     return ""
-
-
-def _confirm(device: Device) -> None:
-    """Have torch say whether it can use the device."""
-    import torch
-
-    mps = torch.backends.mps.is_available
-    usable = device == "cpu" or (torch.cuda.is_available() if device == "cuda" else mps())
-    if not usable:
-        raise InputError(
-            "device",
-            "be one that torch can use",
-            f"{device!r}",
-            f"This machine has it, torch {torch.__version__} can't use it. Update "
-            "driver or torch, or choose `device` cpu.",
-        )

@@ -9,7 +9,7 @@ from typing import Annotated, Any
 
 from resnext.contracts.formatting import percent_interval, plain, printable
 from resnext.contracts.json_files import read_json, write_json
-from resnext.contracts.tables import read_manifest, read_split_pictures, read_table, write_table
+from resnext.contracts.tables import read_manifest, read_split_images, read_table, write_table
 from resnext.device import Compute
 from tasks.callbacks.history import tell
 from tasks.pack import Packed, open_pixels
@@ -71,8 +71,8 @@ def drift_since_training(
     """
     from reports import drift
 
-    before = read_split_pictures(parts.path("split.csv"), known.path("manifest.csv"))
-    now = read_split_pictures(split.path("split.csv"), manifest.path("manifest.csv"))
+    before = read_split_images(parts.path("split.csv"), known.path("manifest.csv"))
+    now = read_split_images(split.path("split.csv"), manifest.path("manifest.csv"))
     learnt = now["sha256"].isin(before.loc[before["split"] == "train", "sha256"])
     of_learnt = now["group"].isin(now.loc[learnt & (now["group"] != ""), "group"])
     found = drift.since_training(

@@ -1,10 +1,10 @@
-"""Decode every picture once and keep its pixels, resized, for training and evaluation."""
+"""Decode every image once and keep its pixels, resized, for training and evaluation."""
 
 from typing import Annotated
 
 from resnext.contracts.tables import read_manifest
 from resnext.data.decoding.levels import Levels
-from resnext.data.pixels import PackedPixels, Picture
+from resnext.data.pixels import PackedPixels, scanned_images
 from resnext.data.pixels import pack as pack_pixels
 from tasks.callbacks.terminal import counting
 from tasks.scan import read_levels
@@ -26,20 +26,16 @@ def pack(
     """Write pixels.npy, a row for each line of contents.txt, which is written too.
 
     Deep images are scaled as the scan found it right, or by the levels of another model.
-    Renamed, moved and relabelled pictures are the same pixels: the key counts contents alone.
+    Renamed, moved and relabelled images are the same pixels: the key counts contents alone.
     """
     contents = manifest.path("contents.txt").read_text(encoding="utf-8")
-    table = read_manifest(manifest.path("manifest.csv"))
-    path_of = dict(zip(table["sha256"], table["path"], strict=True))
-    pictures = [Picture(work.pictures / path_of[digest], digest) for digest in contents.split()]
-    with counting("picture", "pack", shown=work.progress_bar) as progress:
+    table = read_manifest(manifest.path("manifest.csv")).drop_duplicates("sha256")
+    rows = table.set_index("sha256", drop=False).loc[contents.split()]
+    images = scanned_images(work.pictures, rows)
+    levels = levels or read_levels(manifest)
+    with counting("image", "pack", shown=work.progress_bar) as progress:
         pack_pixels(
-            pictures,
-            size,
-            work.out / "pixels.npy",
-            levels or read_levels(manifest),
-            workers=work.workers,
-            progress=progress,
+            images, size, work.out / "pixels.npy", levels, workers=work.workers, progress=progress
         )
     (work.out / "pixels.txt").write_text(contents, encoding="utf-8")
 

@@ -44,7 +44,7 @@ def predict(
 
 
 @stage(run_name="predict new pictures")
-def predict_pictures(
+def predict_images(
     work: Work,
     pictures: Annotated[Artifact, Reads("batch_manifest.csv", "batch_quarantine.csv")],
     model: Annotated[Artifact, Reads()],
@@ -57,7 +57,7 @@ def predict_pictures(
     """
     from resnext.inference import predict as predictions
 
-    table = predictions.predict_pictures(
+    table = predictions.predict_images(
         work.pictures,
         pictures.path("batch_manifest.csv"),
         pictures.path("batch_quarantine.csv"),

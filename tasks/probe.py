@@ -1,4 +1,4 @@
-"""Find into how many parts a batch must be cut to fit into a device's memory.
+"""Find into how many micro-batches a batch must be cut to fit into a device's memory.
 
 Kept like any result: the answer is in the training's key, and a run that is cached must not load
 torch to ask again.
@@ -27,14 +27,14 @@ def probe(
 ) -> None:
     """Write memory.json: `accumulate`, for a device with so many bytes of memory."""
     from resnext import device
-    from resnext.training.memory import parts_that_fit
+    from resnext.training.step import micro_batches_that_fit
 
     device.apply(compute)
     classes = read_table(split.path("split.csv"))["label"].nunique()
-    parts = parts_that_fit(recipe, classes, compute)
-    write_json({"accumulate": parts, "memory": memory}, work.out / "memory.json")
-    if parts > recipe.accumulate:
-        log.info("batches of %d are computed in %d parts, to fit", recipe.batch_size, parts)
+    count = micro_batches_that_fit(recipe, classes, compute)
+    write_json({"accumulate": count, "memory": memory}, work.out / "memory.json")
+    if count > recipe.accumulate:
+        log.info("batches of %d are computed in %d parts, to fit", recipe.batch_size, count)
 
 
 def fitted(recipe: Recipe, artifact: Artifact) -> Recipe:

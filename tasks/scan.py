@@ -1,4 +1,4 @@
-"""Scan a folder of pictures: what is there, by class, and what can't be used.
+"""Scan a folder of images: what is there, by class, and what can't be used.
 
 Runs at every call; unchanged files are known by size, time of change and inode and not read
 again. What is remembered of them lies beside the results, in a file that no key counts.
@@ -17,10 +17,10 @@ from resnext.contracts.json_files import write_json
 from resnext.contracts.tables import parse_table, write_table
 from resnext.data.decoding.levels import Levels, find_levels
 from resnext.data.manifest import scan as manifest
-from resnext.data.manifest.describe import describe_odd, describe_scan
+from resnext.data.manifest.describe import describe_scan
 from resnext.data.manifest.settings import ReadingSettings
 from tasks.callbacks.terminal import counting
-from tasks.stage.artifact import Artifact, Runtime, Work
+from tasks.stage.artifact import Artifact, Work
 from tasks.stage.decorator import stage
 from tasks.stage.key import digest_of
 from tasks.stage.store import replace_file
@@ -34,7 +34,7 @@ LEVELS = "levels.json"
 def scan(work: Work, settings: ReadingSettings = ReadingSettings()) -> None:
     """Write manifest.csv, contents.txt, hashes.npy, levels.json, quarantine.csv of class folders.
 
-    contents.txt holds the sha256 of every picture, sorted, each once; levels.json how deep images
+    contents.txt holds the sha256 of every image, sorted, each once; levels.json how deep images
     are scaled.
     """
     found = _scan(work, manifest.scan, settings)
@@ -47,14 +47,14 @@ def scan(work: Work, settings: ReadingSettings = ReadingSettings()) -> None:
 
 
 @stage(always=True)
-def scan_pictures(
+def scan_images(
     work: Work, settings: ReadingSettings = ReadingSettings(), levels: Levels = Levels()
 ) -> None:
-    """Write batch_manifest.csv and batch_quarantine.csv of pictures that have no class.
+    """Write batch_manifest.csv and batch_quarantine.csv of images that have no class.
 
     `levels` are those of the model that is to answer: how deep images will be scaled is said.
     """
-    found = _scan(work, manifest.scan_pictures, settings, levels)
+    found = _scan(work, manifest.scan_images, settings, levels)
     write_table(found.manifest, work.out / "batch_manifest.csv")
     write_table(found.quarantine, work.out / "batch_quarantine.csv")
 
@@ -70,21 +70,15 @@ def _scan(
     settings: ReadingSettings,
     levels: Levels | None = None,
 ) -> manifest.Scan:
-    memory = _memory_file(work)
+    memory = work.store / "scan" / f"{digest_of(str(work.data))}.memory.csv"
     remembered = None if work.verify else _recall(memory)
-    with counting("picture", "scan", shown=work.progress_bar) as progress:
+    with counting("image", "scan", shown=work.progress_bar) as progress:
         found = how(
-            work.pictures,
-            settings,
-            workers=work.workers,
-            remembered=remembered,
-            progress=progress,
+            work.pictures, settings, workers=work.workers, remembered=remembered, progress=progress
         )
     if found.opened or remembered is None or len(found.memory) < len(remembered):
         _remember(found.memory, memory)
-    odd = describe_odd(found.odd, levels)
-    said = describe_scan(found.manifest, found.quarantine, found.left_out, odd)
-    log.info("\n".join([said, *found.notes]))
+    log.info("\n".join(describe_scan(found, levels)))
     for warning in found.warnings:
         log.warning(warning)
     return found
@@ -92,6 +86,7 @@ def _scan(
 
 def _remember(read: pd.DataFrame, memory: Path) -> None:
     """Write down what was read, with a digest in front: a damaged memory must not be believed."""
+    memory.parent.mkdir(parents=True, exist_ok=True)
     written = io.BytesIO()
     write_table(read, written)
     table = written.getvalue()
@@ -104,12 +99,6 @@ def _recall(memory: Path) -> pd.DataFrame | None:
     except OSError:
         return None
     if hashlib.sha256(table).hexdigest().encode() != digest:
-        log.warning("what was remembered of the last scan is damaged: reading every picture again")
+        log.warning("what was remembered of the last scan is damaged: reading every image again")
         return None
     return parse_table(io.BytesIO(table))
-
-
-def _memory_file(runtime: Runtime) -> Path:
-    folder = runtime.store / "scan"
-    folder.mkdir(parents=True, exist_ok=True)
-    return folder / f"{digest_of(str(runtime.data))}.memory.csv"

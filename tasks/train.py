@@ -33,18 +33,20 @@ def train(
     """Write model.safetensors, history.csv, summary.txt and timing.csv."""
     from resnext.training import train as training
     from resnext.training.checkpoints import Checkpoints
+    from resnext.training.engine import Training
 
     packed = open_pixels(pixels)
-    parts = training.read_parts(manifest.path("manifest.csv"), split.path("split.csv"), packed)
-    log.info("%s; %s", device.describe(compute), parts.describe())
+    tables = manifest.path("manifest.csv"), split.path("split.csv")
+    subsets = training.read_subsets(*tables, packed)
+    log.info("%s; %s", device.describe(compute), subsets.describe())
     start = weights.single_path() if weights else None
-    model, how = training.start_model(recipe, parts.classes, compute, start)
+    model, how = training.start_model(recipe, subsets.classes, compute, start)
     log.info("%s at %d px: %s", recipe.arch, recipe.image_size, how)
     training.write_summary(model, recipe, work.out / "summary.txt")
-    callbacks = callbacks_of(TrainingSetup(work, recipe, validates=len(parts.val) > 0))
+    callbacks = callbacks_of(TrainingSetup(work, recipe, validates=len(subsets.val) > 0))
     with SaveAndStop() as stop:
-        result = training.train(
-            model, packed, parts, recipe, compute, callbacks=[*callbacks, stop],
+        result = Training(
+            model, packed, subsets, recipe, compute, callbacks=[*callbacks, stop],
             checkpoints=Checkpoints(work.scratch, say),
-        )  # fmt: skip
-    training.write_result(result, parts.classes, recipe, work.out, read_levels(manifest))
+        ).fit()  # fmt: skip
+    training.write_result(result, subsets.classes, recipe, work.out, read_levels(manifest))

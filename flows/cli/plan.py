@@ -30,8 +30,7 @@ from reports.evaluation.settings import (
 )
 from resnext.contracts.errors import InputError
 from resnext.contracts.formatting import first_few
-from resnext.data.manifest.folders import class_name
-from resnext.data.manifest.listing import part_folders
+from resnext.data.manifest.class_folders import class_name, part_folders
 from resnext.data.manifest.settings import ReadingSettings
 from resnext.data.split.settings import JOINED_FILE, SplitSettings
 from resnext.device import Compute, count_cpus, plan_compute

@@ -6,7 +6,7 @@ from pathlib import Path
 
 from flows.cli.plan import Plan
 from resnext.contracts.formatting import first_few
-from resnext.data.manifest.listing import part_folders
+from resnext.data.manifest.class_folders import part_folders
 from resnext.device import Compute, plan_compute
 from resnext.models.model_file import ModelCard, read_card
 from tasks.pack import pack

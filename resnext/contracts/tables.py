@@ -17,7 +17,7 @@ from __future__ import annotations
 import csv
 import math
 import re
-from collections.abc import Callable, Collection, Mapping, Sequence
+from collections.abc import Callable, Collection, Sequence
 from pathlib import Path
 from typing import Any, BinaryIO
 
@@ -27,17 +27,8 @@ import pandas as pd
 from resnext.contracts.errors import InputError
 
 MANIFEST_COLUMNS = [
-    "path",
-    "label",
-    "sha256",
-    "phash",
-    "bytes",
-    "width",
-    "height",
-    "mode",
-    "format",
-    "orientation",
-]
+    "path", "label", "sha256", "phash", "bytes", "width", "height", "mode", "format", "orientation",
+]  # fmt: skip
 PREDICTIONS_COLUMNS = ["path", "label", "group", "split", "predicted", "status"]
 """What is read of predictions.csv besides its columns p_<class>."""
 TEXT_COLUMNS = frozenset(
@@ -47,7 +38,7 @@ TEXT_COLUMNS = frozenset(
         *("other", "other_label", "verdict", "hashes", "measured", "cut", "reader"),
     }
 )
-"""The columns that hold text; every other column holds numbers."""
+"""The columns that hold text; every other column holds numbers, see `_text_columns`."""
 TRUE = "true"
 """The heading of the first column of confusion.csv."""
 
@@ -91,7 +82,7 @@ def parse_table(
         InputError: it is no table in UTF-8 or lacks a column, or a column of numbers holds
             something else. It calls the table by `name` and ends in `remedy`.
     """
-    header, cells = _parse(file, lambda _, name: name in TEXT_COLUMNS, name, remedy)
+    header, cells = _parse(file, _text_columns, name, remedy)
     _require(columns, header, name, remedy)
     table = cells.set_axis(header, axis=1)
     return table[list(columns)] if columns else table
@@ -117,8 +108,8 @@ def read_predictions(path: Path) -> pd.DataFrame:
     return table
 
 
-def read_split_pictures(split: Path, manifest: Path) -> pd.DataFrame:
-    """Read a split's rows, in its order, each with its picture's sha256 from the manifest.
+def read_split_images(split: Path, manifest: Path) -> pd.DataFrame:
+    """Read a split's rows, in its order, each with its image's sha256 from the manifest.
 
     Raises:
         InputError: one of them can't be read.
@@ -140,7 +131,7 @@ def read_confusion(path: Path) -> pd.DataFrame:
         InputError: the file is missing or no table, or a cell is no whole number.
     """
     with _opened(path, "") as file:
-        header, cells = _parse(file, lambda place, _: place == 0, f"'{path}'", "")
+        header, cells = _parse(file, lambda _: {0}, f"'{path}'", "")
     counts = cells.iloc[:, 1:].to_numpy()
     if not np.issubdtype(counts.dtype, np.integer):
         raise InputError(f"'{path}'", "hold whole numbers", "others", "Evaluate again.")
@@ -192,38 +183,43 @@ def _require(columns: Sequence[str], header: Collection[str], name: str, remedy:
         raise InputError(name, rule, f"none named {', '.join(missing)}", remedy)
 
 
+def _text_columns(header: Sequence[str]) -> set[int]:
+    """Give the places of the columns of text; near.csv names the turn between two images."""
+    text = TEXT_COLUMNS | {"orientation"} if "other" in header else TEXT_COLUMNS
+    return {place for place, name in enumerate(header) if name in text}
+
+
 def _parse(
-    file: BinaryIO, is_text: Callable[[int, str], bool], name: str, remedy: str
+    file: BinaryIO, text_columns: Callable[[Sequence[str]], set[int]], name: str, remedy: str
 ) -> tuple[list[str], pd.DataFrame]:
     """Give the heading, and the cells below it with their columns by number."""
     start = file.tell()
     try:
         header = [unguarded(each) for each in _read(file, nrows=1, dtype="str").iloc[0]]
-        places = {place: is_text(place, each) for place, each in enumerate(header)}
+        text = text_columns(header)
         file.seek(start)
-        cells = _read_body(file, places)
+        cells = _read_body(file, len(header), text)
     except ValueError as error:  # pandas' own, and that of bytes which are no UTF-8
         rule = "be a CSV table with equally long rows"
         raise InputError(name, rule, " ".join(str(error).split()), remedy) from error
-    for place, text in places.items():
-        if text:
-            cells[place] = _unguarded(cells[place])
-        elif not pd.api.types.is_numeric_dtype(cells[place].dtype):
-            got = f"text in '{header[place]}'"
+    for number, title in enumerate(header):
+        if number in text:
+            cells[number] = _unguarded(cells[number])
+        elif not pd.api.types.is_numeric_dtype(cells[number].dtype):
+            got = f"text in '{title}'"
             raise InputError(name, "hold numbers where no text belongs", got, remedy)
     return header, cells
 
 
-def _read_body(file: BinaryIO, places: Mapping[int, bool]) -> pd.DataFrame:
-    kinds = {place: "str" for place, is_text in places.items() if is_text}
-    numbers = {place: [""] for place, is_text in places.items() if not is_text}
+def _read_body(file: BinaryIO, count: int, text: set[int]) -> pd.DataFrame:
+    missing = {number: [""] for number in range(count) if number not in text}
     try:
-        cells = _read(file, skiprows=1, dtype=kinds, na_values=numbers)
+        cells = _read(file, skiprows=1, dtype=dict.fromkeys(text, "str"), na_values=missing)
     except pd.errors.EmptyDataError:
-        empty = {place: pd.Series(dtype=kinds.get(place, "int64")) for place in places}
-        return pd.DataFrame(empty)
-    if len(cells.columns) != len(places):
-        raise ValueError(f"{len(places)} headings over {len(cells.columns)} columns")
+        kinds = {number: "str" if number in text else "int64" for number in range(count)}
+        return pd.DataFrame({number: pd.Series(dtype=kind) for number, kind in kinds.items()})
+    if len(cells.columns) != count:
+        raise ValueError(f"{count} headings over {len(cells.columns)} columns")
     return cells
 
 

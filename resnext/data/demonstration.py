@@ -4,7 +4,7 @@
 ones are flat, irregular, blotchy patches. Both redden the skin about as much, so that the mean
 colour does not tell them apart. A patient keeps one skin, one background and one growth of hair:
 copies and photographs of a patient resemble each other, and a random split leaks, as with real
-photographs. The pictures are drawn, show nobody, and say nothing about real skin.
+photographs. The images are drawn, show nobody, and say nothing about real skin.
 
 The names are those of the Monkeypox Skin Lesion Dataset v1, `P01_01_00.jpg`: patient, photograph,
 copy; 00 is the photograph, the others are augmented copies. As real folders do, the set holds one
@@ -19,7 +19,7 @@ from __future__ import annotations
 import io
 from collections.abc import Iterator
 from concurrent.futures import ThreadPoolExecutor
-from functools import cache
+from functools import cache, partial
 from pathlib import Path
 from typing import NamedTuple, TypeAlias
 
@@ -91,18 +91,14 @@ def draw(folder: Path, settings: DemoSettings, *, workers: int = 1) -> None:
     names = list(CLASSES)
     patients = [(names[n % len(names)], n // len(names) + 1) for n in range(settings.patients)]
     with ThreadPoolExecutor(max(1, workers)) as threads:
-        drawn = [
-            threads.submit(_draw_patient, folder / name, name, number, settings)
-            for name, number in patients
-        ]
-        for patient in drawn:
-            patient.result()
-    _add_duplicate(folder / "Pustular")
-    _add_truncated(folder / "Macular")
+        list(threads.map(partial(_draw_patient, folder, settings), patients))
+    _add_faults(folder)
 
 
-def _draw_patient(folder: Path, name: str, number: int, settings: DemoSettings) -> None:
+def _draw_patient(root: Path, settings: DemoSettings, class_and_number: tuple[str, int]) -> None:
     """Draw all photographs and copies of one patient, by a random stream of the patient's own."""
+    name, number = class_and_number
+    folder = root / name
     folder.mkdir(parents=True, exist_ok=True)
     rng = np.random.default_rng([settings.seed, ord(CLASSES[name]), number])
     patient = _make_patient(rng)
@@ -116,21 +112,15 @@ def _draw_patient(folder: Path, name: str, number: int, settings: DemoSettings) 
             changed.save(folder / f"{stem}_{copy:02d}.jpg", quality=JPEG_QUALITY)
 
 
-def _add_duplicate(folder: Path) -> None:
-    """File the second patient's first photograph under the third patient as well."""
-    letter = CLASSES[folder.name]
-    data = (folder / f"{letter}02_01_00.jpg").read_bytes()
-    (folder / f"{letter}03_10_00.jpg").write_bytes(data)
-
-
-def _add_truncated(folder: Path) -> None:
-    """Add a photograph of the first patient whose second half is missing."""
-    letter = CLASSES[folder.name]
-    with Image.open(folder / f"{letter}01_01_00.jpg") as image:
+def _add_faults(folder: Path) -> None:
+    """File a photograph under a second patient too, and add one whose second half is missing."""
+    data = (folder / "Pustular" / "P02_01_00.jpg").read_bytes()
+    (folder / "Pustular" / "P03_10_00.jpg").write_bytes(data)
+    with Image.open(folder / "Macular" / "M01_01_00.jpg") as image:
         buffer = io.BytesIO()
         image.rotate(180).save(buffer, "JPEG", quality=JPEG_QUALITY)
-    data = buffer.getvalue()
-    (folder / f"{letter}01_10_00.jpg").write_bytes(data[: len(data) // 2])
+    cut = buffer.getvalue()[: len(buffer.getvalue()) // 2]
+    (folder / "Macular" / "M01_10_00.jpg").write_bytes(cut)
 
 
 # ---------------------------------------------------------------- skin
@@ -155,10 +145,13 @@ def _make_patient(rng: Rng) -> _Patient:
 def _photograph(patient: _Patient, name: str, size: int, rng: Rng) -> Image.Image:
     """Draw one photograph of a patient at twice the size and bring it down, as a lens would."""
     side = 2 * size
-    skin = patient.skin * (1 + patient.tan * _clouds(side, rng)[..., None])  # (H, W, 3)
+    coarse, middle, fine = (_smooth(side, cells, rng) for cells in (3, 9, 40))
+    mottling = 0.6 * coarse + 0.3 * middle + 0.25 * fine  # (H, W)
+    skin = patient.skin * (1 + patient.tan * mottling[..., None])  # (H, W, 3)
     skin = _moles(skin, patient.moles, rng)
     skin = _pustules(skin, rng) if name == "Pustular" else _macules(skin, rng)
-    skin = _flushed(skin, rng)
+    flush = rng.uniform(0, 0.22) * np.clip(_smooth(side, 2, rng), 0, 1.5)
+    skin = _redden(skin, flush)  # a wide soft area, in both classes
     skin = skin * (1 + 0.025 * rng.standard_normal((side, side, 1)))  # pores
     skin = _backdrop(skin, patient, rng)
     image = _hairs(_image(skin * _light(side, rng)[..., None]), patient, rng)
@@ -169,7 +162,7 @@ def _photograph(patient: _Patient, name: str, size: int, rng: Rng) -> Image.Imag
 
 
 def _image(colours: Plane) -> Image.Image:
-    """Turn colours (H, W, 3), 0..1, into a picture."""
+    """Turn colours (H, W, 3), 0..1, into an image."""
     return Image.fromarray((np.clip(colours, 0, 1) * 255 + 0.5).astype(np.uint8))
 
 
@@ -179,12 +172,6 @@ def _smooth(side: int, cells: int, rng: Rng) -> Plane:
     fine = Image.fromarray(coarse).resize((side, side), Image.Resampling.BICUBIC)
     values = np.asarray(fine, dtype=np.float64)
     return np.asarray((values - values.mean()) / (values.std() + 1e-9))
-
-
-def _clouds(side: int, rng: Rng) -> Plane:
-    """Return mottling (H, W): smooth noise of three scales."""
-    coarse, middle, fine = (_smooth(side, cells, rng) for cells in (3, 9, 40))
-    return 0.6 * coarse + 0.3 * middle + 0.25 * fine
 
 
 @cache
@@ -276,11 +263,6 @@ def _distance(grid: Plane, centre: Plane, bumpiness: float, rng: Rng) -> Plane:
 def _redden(skin: Plane, redness: Plane) -> Plane:
     """Take green and blue light away where the redness (H, W) is above 0."""
     return np.asarray(skin * (1 - np.clip(redness, 0, 1)[..., None] * RED))
-
-
-def _flushed(skin: Plane, rng: Rng) -> Plane:
-    """Redden a wide soft area, in both classes."""
-    return _redden(skin, rng.uniform(0, 0.22) * np.clip(_smooth(skin.shape[0], 2, rng), 0, 1.5))
 
 
 def _clusters(count: int, spread: float, apart: float, rng: Rng) -> Iterator[Plane]:

@@ -1,6 +1,6 @@
-"""Pictures as the network sees them: squares of uint8 pixels, from a packed file or as they lie.
+"""Images as the network sees them: squares of uint8 pixels, from a packed file or as they lie.
 
-Every picture is turned upright, made RGB and resized to a square, as the script does that the
+Every image is turned upright, made RGB and resized to a square, as the script does that the
 project began as; nothing is cut off, so that a lesion at the edge is kept. `to_pixels` is the one
 function that does it, for training, evaluation and prediction alike. What is done to a batch of
 pixels afterwards stands in `resnext.training.augmentation`. Knows no torch.
@@ -9,11 +9,12 @@ pixels afterwards stands in `resnext.training.augmentation`. Knows no torch.
 from __future__ import annotations
 
 import shutil
+from collections import deque
 from collections.abc import Callable, Sequence
 from concurrent.futures import ThreadPoolExecutor
 from functools import partial
 from pathlib import Path
-from typing import NamedTuple, Protocol, TypeAlias
+from typing import TYPE_CHECKING, NamedTuple, Protocol, TypeAlias
 
 import numpy as np
 import numpy.typing as npt
@@ -22,22 +23,30 @@ from PIL import Image
 from resnext.contracts.errors import InputError
 from resnext.data.decoding.decode import read_scanned
 from resnext.data.decoding.levels import Levels
-from resnext.data.processes import map_apart
+from resnext.data.processes import map_chunks
+
+if TYPE_CHECKING:  # it takes a while to import, and processes that pack don't need it
+    import pandas as pd
 
 DETAIL = 2  # times the size that the network sees is what a big JPEG is decoded to at least
-CHUNK = 32  # pictures handed to a process at a time
-WORTH_A_POOL = 256  # pictures from which starting processes pays
+WORTH_A_POOL = 256  # images from which starting processes pays
 
 Pixels: TypeAlias = npt.NDArray[np.uint8]  # (N, S, S, 3)
 Rows: TypeAlias = npt.NDArray[np.int64]
 Progress: TypeAlias = Callable[[int, int], None]
 
 
-class Picture(NamedTuple):
-    """Name one picture: where it is and what its bytes hash to."""
+class ScannedImage(NamedTuple):
+    """Name one image: where it is and what its bytes hash to."""
 
     path: Path
     sha256: str
+
+
+def scanned_images(root: Path, manifest: pd.DataFrame) -> list[ScannedImage]:
+    """Name the images of a manifest (path, sha256) that lies below a folder."""
+    rows = zip(manifest["path"].tolist(), manifest["sha256"].tolist(), strict=True)
+    return [ScannedImage(root / path, sha256) for path, sha256 in rows]
 
 
 class PixelSource(Protocol):
@@ -49,37 +58,37 @@ class PixelSource(Protocol):
         """Give the pixels (N, S, S, 3) of some rows."""
 
 
-def to_pixels(picture: Picture, size: int, levels: Levels = Levels()) -> Pixels:
-    """Read a picture as the network sees it: (S, S, 3); `levels` are the training's own.
+def to_pixels(file: ScannedImage, size: int, levels: Levels = Levels()) -> Pixels:
+    """Read an image as the network sees it: (S, S, 3); `levels` are the training's own.
 
     Raises:
         InputError: its bytes are not those that were scanned.
         OSError: it can't be read or decoded.
     """
-    image = read_scanned(picture.path, picture.sha256, levels, at_least=DETAIL * size)
+    return to_square(read_scanned(file.path, file.sha256, levels, at_least=DETAIL * size), size)
+
+
+def to_square(image: Image.Image, size: int) -> Pixels:
+    """Resize an RGB image to a square: (S, S, 3)."""
     return np.asarray(image.resize((size, size), Image.Resampling.BILINEAR))
 
 
-class PictureFiles:
-    """Pixels of pictures that are decoded when they are asked for."""
+class ScannedImages:
+    """Pixels of images that are decoded when they are asked for."""
 
     def __init__(
-        self,
-        pictures: Sequence[Picture],
-        size: int,
-        workers: int = 1,
-        levels: Levels = Levels(),
+        self, images: Sequence[ScannedImage], size: int, workers: int = 1, levels: Levels = Levels()
     ) -> None:
-        self.pictures, self.size, self.workers = list(pictures), size, max(1, workers)
+        self.images, self.size, self.workers = list(images), size, max(1, workers)
         self.levels = levels
 
     def take(self, rows: Rows) -> Pixels:
         """Give the pixels (N, S, S, 3) of some rows.
 
         Raises:
-            InputError: a picture changed since it was scanned.
+            InputError: an image changed since it was scanned.
         """
-        wanted = [self.pictures[row] for row in rows]
+        wanted = [self.images[row] for row in rows]
         read = partial(to_pixels, size=self.size, levels=self.levels)
         with ThreadPoolExecutor(self.workers) as pool:
             return np.stack(list(pool.map(read, wanted)))
@@ -94,10 +103,10 @@ class PackedPixels:
         self.row_of = {digest: row for row, digest in enumerate(digests)}
 
     def rows(self, digests: Sequence[str]) -> Rows:
-        """Give the row of each picture, named by the sha256 of its file.
+        """Give the row of each image, named by the sha256 of its file.
 
         Raises:
-            KeyError: a picture was not packed.
+            KeyError: an image was not packed.
         """
         return np.array([self.row_of[digest] for digest in digests], dtype=np.int64)
 
@@ -107,7 +116,7 @@ class PackedPixels:
 
 
 def pack(
-    pictures: Sequence[Picture],
+    images: Sequence[ScannedImage],
     size: int,
     file: Path,
     levels: Levels = Levels(),
@@ -115,57 +124,43 @@ def pack(
     workers: int = 1,
     progress: Progress | None = None,
 ) -> None:
-    """Decode pictures once and write their pixels (N, S, S, 3) into a .npy file, in their order.
+    """Decode images once and write their pixels (N, S, S, 3) into a .npy file, in their order.
 
-    `progress` is called with pictures done and pictures in all. Many are decoded in processes,
+    `progress` is called with images done and images in all. Many are decoded in processes,
     which changes no byte.
 
     Raises:
-        InputError: a picture changed since it was scanned, or the disk has no room.
+        InputError: an image changed since it was scanned, or the disk has no room.
     """
-    shape = (len(pictures), size, size, 3)
+    shape = (len(images), size, size, 3)
     _require_room(file.parent, int(np.prod(shape, dtype=np.int64)))
     np.lib.format.open_memmap(file, mode="w+", dtype=np.uint8, shape=shape).flush()
-    rows = list(enumerate(pictures))
-    chunks = [rows[start : start + CHUNK] for start in range(0, len(rows), CHUNK)]
-    work = partial(_pack_chunk, file, size, levels)
-    apart = workers > 1 and len(rows) >= WORTH_A_POOL
-    results = map_apart(work, chunks, workers, _crashed) if apart else map(work, chunks)
-    done = 0
-    for result in results:
-        done += len(result)
-        if progress is not None:
-            progress(done, len(rows))
+    work = partial(_pack_some, file, size, levels)
+    workers = workers if len(images) >= WORTH_A_POOL else 1
+    deque(map_chunks(work, list(enumerate(images)), workers, _crashed, progress), maxlen=0)
 
 
-def _pack_chunk(
-    file: Path, size: int, levels: Levels, chunk: Sequence[tuple[int, Picture]]
+def _pack_some(
+    file: Path, size: int, levels: Levels, chunk: Sequence[tuple[int, ScannedImage]]
 ) -> list[int]:
     """Write the pixels of some rows; equal rows are equal bytes, so that a repeat does no harm."""
     pixels = np.lib.format.open_memmap(file, mode="r+")
-    for row, picture in chunk:
-        pixels[row] = to_pixels(picture, size, levels)
+    for row, image in chunk:
+        pixels[row] = to_pixels(image, size, levels)
     pixels.flush()
     return [row for row, _ in chunk]
 
 
-def _crashed(item: tuple[int, Picture]) -> int:
-    """Say which picture ends its process: it was decoded before, by the scan."""
-    raise InputError(
-        f"Picture '{item[1].path}'",
-        "be decodable",
-        "a crash of its decoder, or there was too little memory",
-        "Remove it, or give fewer `workers`.",
-    )
+def _crashed(item: tuple[int, ScannedImage]) -> int:
+    """Say which image ends its process: it was decoded before, by the scan."""
+    got, remedy = "a crash of its decoder, or too little memory", "give fewer `workers`"
+    raise InputError(f"Image '{item[1].path}'", "be decodable", got, f"Remove it, or {remedy}.")
 
 
 def _require_room(folder: Path, size: int) -> None:
     """Raise an InputError where the disk has less room than `size` bytes."""
     free = shutil.disk_usage(folder).free
     if free < size:
-        raise InputError(
-            "store",
-            f"have room for {size / 2**30:.1f} GiB of pixels",
-            f"{free / 2**30:.1f} GiB",
-            "Free some, name another one, or give a smaller `image_size`.",
-        )
+        rule = f"have room for {size / 2**30:.1f} GiB of pixels"
+        remedy = "Free some, name another one, or give a smaller `image_size`."
+        raise InputError("store", rule, f"{free / 2**30:.1f} GiB", remedy)

@@ -20,10 +20,10 @@ from typing import Any, TypeVar
 
 Item = TypeVar("Item")
 Result = TypeVar("Result")
-Hand = deque[tuple[Sequence[Item], "Future[list[Result]]"]]
 
-_turn: AbstractContextManager[Any] = threading.Lock()  # in a worker, one that all workers share
+CHUNK = 32  # items that `map_chunks` hands to a process at a time
 AHEAD = 2  # chunks handed out for each process: none waits, and few are done again after a crash
+_turn: AbstractContextManager[Any] = threading.Lock()  # in a worker, one that all workers share
 
 
 @contextmanager
@@ -31,6 +31,28 @@ def taking_turns() -> Iterator[None]:
     """Do something heavy while no other thread, and no other process of the same call, does so."""
     with _turn:
         yield
+
+
+def map_chunks(
+    work: Callable[[Sequence[Item]], list[Result]],
+    items: Sequence[Item],
+    workers: int,
+    crashed: Callable[[Item], Result],
+    progress: Callable[[int, int], None] | None = None,
+) -> Iterator[Result]:
+    """Do work on items, some at a time, and yield its results, in order.
+
+    One worker works here, several in processes, as in `map_apart`. `progress` is called with items
+    done and items in all.
+    """
+    chunks = [items[start : start + CHUNK] for start in range(0, len(items), CHUNK)]
+    apart = workers > 1 and len(chunks) > 1
+    done = 0
+    for results in map_apart(work, chunks, workers, crashed) if apart else map(work, chunks):
+        done += len(results)
+        if progress is not None:
+            progress(done, len(items))
+        yield from results
 
 
 def map_apart(
@@ -50,33 +72,23 @@ def map_apart(
         Exception: whatever `work` raises.
     """
     waiting = deque(chunks)
+    in_hand: deque[tuple[Sequence[Item], Future[list[Result]]]] = deque()
     while waiting:
-        in_hand: Hand[Item, Result] = deque()
-        yield from _until_a_crash(work, waiting, in_hand, workers)
-        for chunk, future in in_hand:
+        with _pool(min(workers, len(waiting))) as pool:
+            try:
+                while waiting or in_hand:
+                    while waiting and len(in_hand) < AHEAD * workers:
+                        in_hand.append((waiting[0], _submit(pool, work, waiting[0])))
+                        waiting.popleft()
+                    results = in_hand[0][1].result()
+                    in_hand.popleft()
+                    yield results
+            except BrokenProcessPool:
+                pass
+        while in_hand:  # a process died
+            chunk, future = in_hand.popleft()
             survived = not future.cancelled() and future.exception() is None
             yield future.result() if survived else _in_isolation(work, chunk, crashed)
-
-
-def _until_a_crash(
-    work: Callable[[Sequence[Item]], list[Result]],
-    waiting: deque[Sequence[Item]],
-    in_hand: Hand[Item, Result],
-    workers: int,
-) -> Iterator[list[Result]]:
-    """Yield results in order until all is done or a process dies, and leave what was in hand."""
-    with _pool(min(workers, len(waiting))) as pool:
-        while waiting or in_hand:
-            try:
-                while waiting and len(in_hand) < AHEAD * workers:
-                    with _program_left_out():
-                        in_hand.append((waiting[0], pool.submit(work, waiting[0])))
-                    waiting.popleft()
-                results = in_hand[0][1].result()
-            except BrokenProcessPool:
-                return
-            in_hand.popleft()
-            yield results
 
 
 def _in_isolation(
@@ -86,9 +98,7 @@ def _in_isolation(
 ) -> list[Result]:
     """Do a chunk in a process of its own, and where that dies too, each half of it so."""
     with _pool(1) as pool:
-        with _program_left_out():
-            started = pool.submit(os.getpid)
-        started.result()  # a process that can't even start is no item's fault
+        _submit(pool, os.getpid).result()  # a process that can't even start is no item's fault
         try:
             return pool.submit(work, chunk).result()
         except BrokenProcessPool:
@@ -103,29 +113,24 @@ def _in_isolation(
 def _pool(workers: int) -> Iterator[ProcessPoolExecutor]:
     """Start processes on demand and end them in any case."""
     context = multiprocessing.get_context("spawn")
-    pool = ProcessPoolExecutor(
-        workers,
-        mp_context=context,
-        initializer=_leave_interrupts_to_the_parent,
-        initargs=(context.Lock(),),
-    )
+    start = _leave_interrupts_to_the_parent
+    pool = ProcessPoolExecutor(workers, context, initializer=start, initargs=(context.Lock(),))
     try:
         yield pool
     finally:
         pool.shutdown(cancel_futures=True)
 
 
-@contextmanager
-def _program_left_out() -> Iterator[None]:
-    """Keep new processes from importing the program that runs here, which costs seconds.
+def _submit(pool: ProcessPoolExecutor, work: Callable[..., Result], *given: Any) -> Future[Result]:
+    """Hand work to a pool, whose new processes don't import the program that runs here.
 
-    They need the modules of what they are given, and no more.
+    They need the modules of what they are given, and no more; the program costs seconds.
     """
     program = sys.modules["__main__"]
     kept = {name: program.__dict__.pop(name, None) for name in ("__spec__", "__file__")}
     program.__spec__ = None
     try:
-        yield
+        return pool.submit(work, *given)
     finally:
         program.__dict__.update({name: value for name, value in kept.items() if value is not None})
 

@@ -1,11 +1,11 @@
-"""Small pictures inside a page: thumbnails, with or without a heat map over them, as data URIs.
+"""Small images inside a page: thumbnails, with or without a heat map over them, as data URIs.
 
 They carry pixels alone. What else a file holds (EXIF, a JPEG's comment) can name a patient, and
 Pillow would write the comment again.
 
 The colours of a heat map are cividis, whose lightness grows evenly with the value for an eye that
 sees all colours and for one that doesn't. They are mixed in one share everywhere with the
-picture's greys, so that hot and cold are equally far apart on dark and on light skin, and no colour
+image's greys, so that hot and cold are equally far apart on dark and on light skin, and no colour
 of the skin is taken for one of the map.
 
 Source: Nunez, Anderton and Renslow 2018, https://doi.org/10.1371/journal.pone.0199239; the colours
@@ -21,24 +21,17 @@ from PIL import Image
 
 QUALITY = 80  # of the JPEG
 COLOURS = (
-    (0, 34, 78),
-    (26, 56, 111),
-    (67, 78, 108),
-    (97, 101, 111),
-    (125, 124, 120),
-    (155, 148, 118),
-    (188, 174, 108),
-    (222, 201, 88),
-    (254, 232, 56),
-)
+    (0, 34, 78), (26, 56, 111), (67, 78, 108), (97, 101, 111), (125, 124, 120), (155, 148, 118),
+    (188, 174, 108), (222, 201, 88), (254, 232, 56),
+)  # fmt: skip
 """Red, green and blue of the values 0, 1/8, ... 1."""
 SHARE = 0.55  # of the map's colours in the mixture
 
 
 def shrink(image: Image.Image, side: int) -> Image.Image:
-    """Make the longer side of an RGB picture `side` pixels at most, its shape and pixels alone.
+    """Make the longer side of an RGB image `side` pixels at most, its shape and pixels alone.
 
-    A smaller picture keeps its size.
+    A smaller image keeps its size.
     """
     plain = Image.fromarray(np.asarray(image))
     plain.thumbnail((side, side))
@@ -46,9 +39,9 @@ def shrink(image: Image.Image, side: int) -> Image.Image:
 
 
 def lay_over(image: Image.Image, heat: npt.NDArray[np.float32]) -> Image.Image:
-    """Mix an RGB picture's greys with the colours of a heat map (S, S), 0..1, over all of it.
+    """Mix an RGB image's greys with the colours of a heat map (S, S), 0..1, over all of it.
 
-    The map is stretched to the picture: it belongs to the square that the picture was pressed into.
+    The map is stretched to the image: it belongs to the square that the image was pressed into.
     """
     fitted = Image.fromarray(heat).resize(image.size, Image.Resampling.BILINEAR)
     greys = np.asarray(image.convert("L"), dtype=np.float64)[..., None]  # (H, W, 1)
@@ -64,7 +57,7 @@ def colours_of(heat: npt.NDArray[np.float32]) -> npt.NDArray[np.float64]:
 
 
 def as_uri(image: Image.Image) -> str:
-    """Encode a picture as a JPEG in a data URI."""
+    """Encode an image as a JPEG in a data URI."""
     data = io.BytesIO()
     image.save(data, "JPEG", quality=QUALITY)
     return f"data:image/jpeg;base64,{base64.b64encode(data.getvalue()).decode('ascii')}"

@@ -1,4 +1,4 @@
-"""Heat maps of where a network looks, over pictures of the test part: Grad-CAM.
+"""Heat maps of where a network looks, over images of the test part: Grad-CAM.
 
 A map says which places raised the score of a class, at the coarse grid of the last stack. It does
 not say why, and a map on the lesion is no proof that the network is right.
@@ -32,15 +32,15 @@ from resnext.data.thumbnails import as_uri, lay_over, shrink
 from resnext.device import Compute
 from resnext.models.architectures import Scale, find_architecture
 from resnext.models.model_file import load_network
-from resnext.training.batches import Batches, Part
+from resnext.training.batches import Batches, Subset
 from resnext.training.step import in_format, move_model
-from resnext.training.train import part_of
+from resnext.training.train import subset_of
 
 MOST_MISTAKES = 12
 MOST_RIGHT = 6
 SIDE = 240  # pixels of a thumbnail's longer side
 DETAIL = 2  # times the side that a big JPEG is decoded to at least
-BATCH = 16  # pictures at once: gradients take more memory than predictions
+BATCH = 16  # images at once: gradients take more memory than predictions
 BORDER = 0.1  # of the side: the width of the outer border
 EVEN_BORDER_SHARE = 0.36  # of an even map's mass in that border: 1 - 0.8 * 0.8
 FEWEST_CELLS = 3  # a side, from which a share tells something: see `border_share`
@@ -50,7 +50,7 @@ Explained: TypeAlias = dict[str, Any]
 
 
 class HeatMaps(NamedTuple):
-    """Hold maps (N, S, S), 0..1, and how many cells a side the layer has; 0 without a picture."""
+    """Hold maps (N, S, S), 0..1, and how many cells a side the layer has; 0 without an image."""
 
     maps: Maps
     cells: int
@@ -64,16 +64,16 @@ def explain(
     predictions: Path,
     compute: Compute,
 ) -> Explained:
-    """Give the content of explained.json: the chosen pictures, each with its heat maps.
+    """Give the content of explained.json: the chosen images, each with its heat maps.
 
-    `cells` is how many places a side a map tells apart, 0 without a picture. `border_share` is the
-    mean of the pictures' own shares, None where none has one. A picture that changed or was removed
+    `cells` is how many places a side a map tells apart, 0 without an image. `border_share` is the
+    mean of the images' own shares, None where none has one. An image that changed or was removed
     since the scan has no thumbnail and no map to look at, but the reason in `error`; its share is
     known from the packed pixels.
 
     Raises:
         InputError: the model or the manifest can't be read.
-        OSError: a picture can't be read, though it is there.
+        OSError: an image can't be read, though it is there.
     """
     device.apply(compute)
     network, card = load_network(model)
@@ -82,8 +82,8 @@ def explain(
     chosen = chosen.merge(read_manifest(manifest)[["path", "sha256"]], on="path", validate="1:1")
 
     def maps_of(table: pd.DataFrame) -> HeatMaps:
-        part = part_of(table, pixels, card.classes)
-        return heat_maps(network, layer, pixels, part, compute, card.scale)
+        subset = subset_of(table, pixels, card.classes)
+        return heat_maps(network, layer, pixels, subset, compute, card.scale)
 
     predicted, cells = maps_of(chosen.assign(label=chosen["predicted"]))
     true, _ = maps_of(chosen[chosen["kind"] == "mistake"])  # they come first
@@ -101,11 +101,11 @@ def explain(
     }
 
 
-# ---------------------------------------------------------------- which pictures
+# ---------------------------------------------------------------- which images
 
 
 def choose(predictions: pd.DataFrame) -> pd.DataFrame:
-    """Choose test pictures: a table of path, label, group, predicted, confidence and kind.
+    """Choose test images: a table of path, label, group, predicted, confidence and kind.
 
     First the most confident mistakes, then right ones: class by class in turn the most confident,
     no two of one group. Of equal confidences the first path wins.
@@ -123,7 +123,7 @@ def choose(predictions: pd.DataFrame) -> pd.DataFrame:
 
 
 def _in_turn(ranked: pd.DataFrame) -> pd.DataFrame:
-    """Take the first picture of each class, then the second, and so on, each of a new group."""
+    """Take the first image of each class, then the second, and so on, each of a new group."""
     waiting = {label: list(rows.index) for label, rows in ranked.groupby("label", sort=True)}
     groups, taken = ranked["group"].to_dict(), []
     seen: set[str] = set()
@@ -166,18 +166,19 @@ def heat_maps(
     network: nn.Module,
     layer: str,
     source: PixelSource,
-    part: Part,
+    subset: Subset,
     compute: Compute,
     scale: Scale,
 ) -> HeatMaps:
-    """Give the maps of a part, whose labels are the classes to explain.
+    """Give the maps of a subset, whose labels are the classes to explain.
 
-    They are computed in fp32, whatever `compute` says, without a change of the pictures.
+    They are computed in fp32, whatever `compute` says, without a change of the images.
     """
     move_model(network.eval(), compute)
-    order = [np.arange(len(part))[start : start + BATCH] for start in range(0, len(part), BATCH)]
+    every = np.arange(len(subset))
+    order = [every[start : start + BATCH] for start in range(0, len(subset), BATCH)]
     found, cells = [np.zeros((0, source.size, source.size), dtype=np.float32)], 0
-    for images, labels in Batches(source, part, compute, kind="none", scale=scale).run(order):
+    for images, labels in Batches(source, subset, compute, kind="none", scale=scale).run(order):
         cam = grad_cam(network, layer, in_format(images, compute), labels).cpu()
         cells = cam.shape[-1]
         found.append(enlarge(cam, source.size))
@@ -208,26 +209,23 @@ def _entry(
     heat_true: npt.NDArray[np.float32] | None,
     share: float | None,
 ) -> Explained:
-    """Give what explained.json says of one picture; `heat_true` is None for a right answer."""
+    """Give what explained.json says of one image; `heat_true` is None for a right answer."""
     maps = {"heat": heat, "heat_true": heat_true}
-    thumbnail, heats, error = None, dict[str, str | None].fromkeys(maps), None
+    shown = dict[str, str | None].fromkeys(["thumbnail", *maps])
+    error = None
     try:
         image = read_scanned(root / row["path"], row["sha256"], levels, at_least=DETAIL * SIDE)
         small = shrink(image, SIDE)
-        thumbnail = as_uri(small)
-        heats = {
-            name: None if each is None else as_uri(lay_over(small, each))
-            for name, each in maps.items()
-        }
+        over = {name: lay_over(small, each) for name, each in maps.items() if each is not None}
+        shown |= {name: as_uri(each) for name, each in {"thumbnail": small, **over}.items()}
     except InputError as fault:
-        # Where the pictures lie on this machine is nobody's business in a report.
+        # Where the images lie on this machine is nobody's business in a report.
         error = str(fault).replace(str(root / row["path"]), row["path"])
     return {
         **{name: row[name] for name in ("path", "label", "group", "predicted")},
         "confidence": float(row["confidence"]),
         "kind": row["kind"],
-        "thumbnail": thumbnail,
-        **heats,
+        **shown,
         "border_share": share,
         "error": error,
     }

@@ -14,16 +14,15 @@ from torch import nn
 
 from resnext.contracts.answers import answered_class
 from resnext.contracts.errors import InputError
-from resnext.data.decoding.decode import decode, to_rgb
-from resnext.data.decoding.deep import deep_grey, in_8_bits
-from resnext.data.pixels import DETAIL, Pixels, Rows
+from resnext.data.decoding.decode import decode, to_8_bit, to_rgb
+from resnext.data.pixels import DETAIL, Pixels, Rows, to_square
 from resnext.device import Compute, plan_compute
 from resnext.inference.predict import read_calibration
 from resnext.models.model_file import ModelCard, load_network
 from resnext.training import engine
-from resnext.training.batches import Part
+from resnext.training.batches import unlabelled
 
-Picture: TypeAlias = Image.Image | Path | str
+ImageOrPath: TypeAlias = Image.Image | Path | str
 CALIBRATION = "calibration.json"
 
 
@@ -44,12 +43,12 @@ class Model:
         self.calibration = calibration
 
     @overload
-    def predict(self, images: Picture) -> Answer: ...  # type: ignore[overload-overlap]
+    def predict(self, images: ImageOrPath) -> Answer: ...  # type: ignore[overload-overlap]
 
     @overload
-    def predict(self, images: Sequence[Picture]) -> list[Answer]: ...
+    def predict(self, images: Sequence[ImageOrPath]) -> list[Answer]: ...
 
-    def predict(self, images: Picture | Sequence[Picture]) -> Answer | list[Answer]:
+    def predict(self, images: ImageOrPath | Sequence[ImageOrPath]) -> Answer | list[Answer]:
         """Give the answer for an image (a path, or one of Pillow's), or one for each of a list.
 
         Raises:
@@ -57,13 +56,12 @@ class Model:
         """
         if isinstance(images, Image.Image | Path | str):
             return self.predict([images])[0]
-        count, classes = len(images), self.card.classes
-        part = Part(np.arange(count), np.zeros(count, np.int64), ["0"] * count, [""] * count)
-        source = _Images(images, self.card)
-        logs = engine.predict(self.network, source, part, self.compute, scale=self.card.scale)
+        classes, source = self.card.classes, _Images(images, self.card)
+        subset = unlabelled(["0"] * len(images), [""] * len(images))
+        logs = engine.predict(self.network, source, subset, self.compute, scale=self.card.scale)
         shares = (logs / self.calibration.get("temperature", 1.0)).softmax(dim=1).tolist()
         found = [dict(zip(classes, row, strict=True)) for row in shares]
-        best = [classes[place] for place in logs.argmax(dim=1).tolist()] if count else []
+        best = [classes[number] for number in logs.argmax(dim=1).tolist()] if len(images) else []
         return [
             Answer(answered_class(row, likeliest, self.calibration), row)
             for row, likeliest in zip(found, best, strict=True)
@@ -73,30 +71,24 @@ class Model:
 class _Images:
     """The pixels of images that are decoded when they are asked for."""
 
-    def __init__(self, images: Sequence[Picture], card: ModelCard) -> None:
+    def __init__(self, images: Sequence[ImageOrPath], card: ModelCard) -> None:
         self.images, self.size, self.levels = images, card.image_size, card.levels
 
     def take(self, rows: Rows) -> Pixels:
         """Give the pixels (N, S, S, 3) of some images."""
-        square = (self.size, self.size)
-        wanted = [to_rgb(self._upright(self.images[row])) for row in rows]
-        resized = [each.resize(square, Image.Resampling.BILINEAR) for each in wanted]
-        return np.stack([np.asarray(each) for each in resized])
+        upright = [self._upright(self.images[row]) for row in rows]
+        return np.stack([to_square(to_rgb(image), self.size) for image in upright])
 
-    def _upright(self, image: Picture) -> Image.Image:
+    def _upright(self, image: ImageOrPath) -> Image.Image:
         """Decode an image, upright and in 8 bits."""
         if isinstance(image, Image.Image):
-            deep = deep_grey(image)
-            plain = image if deep is None else in_8_bits(deep, self.levels)[0]
-            return ImageOps.exif_transpose(plain)
+            return ImageOps.exif_transpose(to_8_bit(image, self.levels))
         try:
-            return decode(
-                Path(image).read_bytes(), self.levels, at_least=DETAIL * self.size
-            ).upright
+            data = Path(image).read_bytes()
+            return decode(data, self.levels, at_least=DETAIL * self.size).upright
         except Exception as error:  # decoders raise all kinds on damaged bytes
-            raise InputError(
-                "images", "be files that can be decoded", f"'{image}' ({error})"
-            ) from error
+            rule = "be files that can be decoded"
+            raise InputError("images", rule, f"'{image}' ({error})") from error
 
 
 def load_model(path: Path | str, device: str = "auto") -> Model:

@@ -1,4 +1,4 @@
-"""Predictions as tables: val and test part of a split, or a folder of new pictures."""
+"""Predictions as tables: val and test part of a split, or a folder of new images."""
 
 from collections.abc import Sequence
 from pathlib import Path
@@ -12,13 +12,13 @@ from resnext import device
 from resnext.contracts.errors import InputError
 from resnext.contracts.formatting import first_few
 from resnext.contracts.json_files import read_json
-from resnext.contracts.tables import read_manifest, read_split_pictures, read_table
-from resnext.data.pixels import PackedPixels, Picture, PictureFiles
+from resnext.contracts.tables import read_manifest, read_split_images, read_table
+from resnext.data.pixels import PackedPixels, ScannedImages, scanned_images
 from resnext.device import Compute
 from resnext.models.model_file import load_network, read_card
 from resnext.training import engine
-from resnext.training.batches import Part
-from resnext.training.train import part_of
+from resnext.training.batches import unlabelled
+from resnext.training.train import subset_of
 
 COLDEST, HOTTEST = 0.1, 10.0  # temperatures that a calibration can have
 
@@ -31,20 +31,24 @@ def predict_split(
     Raises:
         InputError: the model was trained on other classes.
     """
-    rows = read_split_pictures(split, manifest)
+    rows = read_split_images(split, manifest)
     rows = rows[rows["split"].isin(["val", "test"])]
-    _require_known(rows["label"], read_card(model).classes)
+    classes = read_card(model).classes
+    if unknown := sorted(set(rows["label"]) - {*classes, ""}):
+        rule = f"be those of the model ({', '.join(classes)})"
+        remedy = "Train a model on these images."
+        raise InputError("The classes", rule, first_few(unknown), remedy)
     return _predict_rows(rows, pixels, model, compute)
 
 
 def predict_new(
     manifest: Path, split: Path, known: Path, pixels: PackedPixels, model: Path, compute: Compute
 ) -> pd.DataFrame:
-    """Predict the pictures whose bytes are not in the manifest `known`: columns as predict_split.
+    """Predict the images whose bytes are not in the manifest `known`: columns as predict_split.
 
     They may be of classes that the model doesn't know, and in any part of the split.
     """
-    rows = read_split_pictures(split, manifest)
+    rows = read_split_images(split, manifest)
     rows = rows[~rows["sha256"].isin(read_manifest(known)["sha256"])]
     return _predict_rows(rows, pixels, model, compute)
 
@@ -55,13 +59,13 @@ def _predict_rows(
     device.apply(compute)
     network, card = load_network(model)
     rows = rows.reset_index(drop=True)
-    part = part_of(rows, pixels, card.classes)
+    subset = subset_of(rows, pixels, card.classes)
     columns = rows[["path", "label", "group", "split"]]
-    logs = engine.predict(network, pixels, part, compute, scale=card.scale)
+    logs = engine.predict(network, pixels, subset, compute, scale=card.scale)
     return pd.concat([columns, prediction_columns(logs, card.classes)], axis=1)
 
 
-def predict_pictures(
+def predict_images(
     root: Path,
     manifest: Path,
     quarantine: Path,
@@ -71,24 +75,22 @@ def predict_pictures(
     calibration: Path | None = None,
     workers: int = 1,
 ) -> pd.DataFrame:
-    """Predict pictures without a class: the table batch_predictions.csv.
+    """Predict images without a class: the table batch_predictions.csv.
 
-    A picture that can't be used gets no prediction, the status "error" and the reason. Beside each
+    An image that can't be used gets no prediction, the status "error" and the reason. Beside each
     p_<class> stands calibrated_<class>, at the temperature of calibration.json; the same without.
 
     Raises:
-        InputError: the model or the calibration can't be read, or a picture changed since it was
+        InputError: the model or the calibration can't be read, or an image changed since it was
             scanned.
     """
     temperature = 1.0 if calibration is None else read_calibration(calibration)["temperature"]
     device.apply(compute)
     network, card = load_network(model)
     rows = read_manifest(manifest)
-    paths, digests = rows["path"].tolist(), rows["sha256"].tolist()
-    pictures = [Picture(root / path, digest) for path, digest in zip(paths, digests, strict=True)]
-    source = PictureFiles(pictures, card.image_size, workers, card.levels)
-    part = Part(np.arange(len(rows)), np.zeros(len(rows), dtype=np.int64), digests, paths)
-    logs = engine.predict(network, source, part, compute, scale=card.scale)
+    source = ScannedImages(scanned_images(root, rows), card.image_size, workers, card.levels)
+    subset = unlabelled(rows["sha256"].tolist(), rows["path"].tolist())
+    logs = engine.predict(network, source, subset, compute, scale=card.scale)
     predicted = prediction_columns(logs, card.classes, temperature=temperature)
     done = pd.concat([rows[["path"]], predicted], axis=1)
     faults = read_table(quarantine).rename(columns={"reason": "error"})
@@ -110,12 +112,10 @@ def read_calibration(path: Path) -> dict[str, Any]:
     temperature: Any = content.get("temperature")
     number = isinstance(temperature, int | float) and not isinstance(temperature, bool)
     if not number or not COLDEST <= temperature <= HOTTEST:
-        raise InputError(
-            "calibration.json",
-            f"hold a temperature from {COLDEST:g} to {HOTTEST:g}",
-            f"{temperature!r}",
-            f"File {str(path)!r}. Run flows/full_pipeline.py again, or move the file away.",
-        )
+        rule = f"hold a temperature from {COLDEST:g} to {HOTTEST:g}"
+        remedy = "Run flows/full_pipeline.py again, or move the file away."
+        where = f"File {str(path)!r}. {remedy}"
+        raise InputError("calibration.json", rule, f"{temperature!r}", where)
     return content
 
 
@@ -127,26 +127,12 @@ def prediction_columns(
     With a temperature, calibrated_<class> follows the p_<class>. Of equal probabilities the first
     class wins, whatever the temperature.
     """
-    logs = logs.reshape(len(logs), len(classes))  # also where there is no picture
-    probabilities = logs.exp().numpy()
-    names = np.asarray(classes, dtype=object)
-    best = probabilities.argmax(axis=1)
-    table = pd.DataFrame({"predicted": names[best], "confidence": probabilities.max(axis=1)})
-    for place, name in enumerate(classes):
-        table[f"p_{name}"] = probabilities[:, place]
+    logs = logs.reshape(len(logs), len(classes))  # also where there is no image
+    shares = {"p": logs.exp().numpy()}
     if temperature is not None:
-        calibrated = (logs / temperature).softmax(dim=1).numpy()
-        for place, name in enumerate(classes):
-            table[f"calibrated_{name}"] = calibrated[:, place]
+        shares["calibrated"] = (logs / temperature).softmax(dim=1).numpy()
+    best = np.asarray(classes, dtype=object)[shares["p"].argmax(axis=1)]
+    table = pd.DataFrame({"predicted": best, "confidence": shares["p"].max(axis=1)})
+    for kind, values in shares.items():
+        table[[f"{kind}_{name}" for name in classes]] = values
     return table.assign(status="ok", error="")
-
-
-def _require_known(labels: "pd.Series[str]", classes: Sequence[str]) -> None:
-    strange = sorted(set(labels) - set(classes) - {""})
-    if strange:
-        raise InputError(
-            "The classes",
-            f"be those of the model ({', '.join(classes)})",
-            first_few(strange),
-            "Train a model on these pictures.",
-        )

@@ -42,9 +42,14 @@ class Architecture:
     input_size: int = 224
     """Width and height that it is usually given, in pixels."""
     imagenet: str | None = None
-    """The name under which torchvision publishes its ImageNet weights; None where it has none."""
+    """Where its ImageNet weights are to be had; None where there are none.
+
+    The name of the file ends with the first digits of its SHA-256, as torch.hub has it.
+    """
     licence: str | None = None
     """The licence of those weights."""
+    last_norm: str | None = None
+    """The name of the last batch norm within each residual block; None where it has no such."""
     cpu_format: MemoryFormat = "contiguous"
     """The format with the higher training rate on a CPU, as measured by `make bench`."""
 
@@ -56,6 +61,9 @@ class Architecture:
     def in_head(self, tensor: str) -> bool:
         """Tell whether a tensor, by its name in the state dict, belongs to the last layer."""
         return tensor.startswith(f"{self.head}.")
+
+
+TORCHVISION = "https://download.pytorch.org/models/{}.pth"
 
 
 def _resnext(
@@ -75,20 +83,22 @@ LISTED = (
     # Source: table 1 of the paper. 25,028,904 parameters with 1,000 classes.
     Architecture(
         "resnext50_32x4d", _resnext((3, 4, 6, 3), group_width=4), head="fc", heat_layer="layer4",
-        imagenet="resnext50_32x4d", licence="BSD-3-Clause", cpu_format="channels_last",
+        imagenet=TORCHVISION.format("resnext50_32x4d-1a0047aa"), licence="BSD-3-Clause",
+        last_norm="bn3", cpu_format="channels_last",
     ),
     # Source: torchvision's network of this name; the paper's own ResNeXt-101 are 32x4d and 64x4d.
     # 88,791,336 parameters with 1,000 classes. At 224 px it trains equally fast in both formats.
     Architecture(
         "resnext101_32x8d", _resnext((3, 4, 23, 3), group_width=8), head="fc", heat_layer="layer4",
-        imagenet="resnext101_32x8d", licence="BSD-3-Clause",
+        imagenet=TORCHVISION.format("resnext101_32x8d-110c445d"), licence="BSD-3-Clause",
+        last_norm="bn3",
     ),
     # ResNeXt-50 with shorter stacks: 38 weighted layers, 17,006,402 parameters with 2 classes. The
     # epsilon of batch norm is that of Keras' residual networks.
     # Source: `block3` in `resnet_common.py` of https://github.com/keras-team/keras-applications.
     Architecture(
         "resnext38_32x4d", _resnext((2, 3, 5, 2), group_width=4, eps=1.001e-5), head="fc",
-        heat_layer="layer4", cpu_format="channels_last",
+        heat_layer="layer4", last_norm="bn3", cpu_format="channels_last",
     ),
 )  # fmt: skip
 
@@ -109,18 +119,18 @@ def find_architecture(name: str) -> Architecture:
     raise InputError("arch", f"be one of {', '.join(ARCHITECTURES)}", f"{name!r}", remedy)
 
 
-def imagenet_name(name: str) -> str:
-    """Give the name under which torchvision publishes an architecture's ImageNet weights.
+def imagenet_url(name: str) -> str:
+    """Give the place of an architecture's ImageNet weights.
 
     Raises:
-        InputError: it publishes none, or there is no such architecture.
+        InputError: there are none, or there is no such architecture.
     """
-    published = find_architecture(name).imagenet
-    if published is None:
+    url = find_architecture(name).imagenet
+    if url is None:
         rule = f"go with `arch` {' or '.join(on_imagenet())}"
         remedy = "There are no such weights. Use `weights` none or another `arch`."
         raise InputError("weights imagenet", rule, name, remedy)
-    return published
+    return url
 
 
 def on_imagenet() -> list[str]:

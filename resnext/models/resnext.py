@@ -54,7 +54,7 @@ class Bottleneck(nn.Module):
 
 
 class ResNeXt(nn.Module):
-    """Classify pictures by four stacks of grouped bottleneck blocks.
+    """Classify images by four stacks of grouped bottleneck blocks.
 
     `depths` are the blocks of each stack; `group_width` the channels of one group in the first
     stack, doubled from stack to stack. Every stack but the first halves height and width.
@@ -81,12 +81,12 @@ class ResNeXt(nn.Module):
         self.apply(_initialise)
 
     def forward(self, x: Tensor) -> Tensor:
-        """Map pictures (B, 3, H, W) to logits (B, num_classes).
+        """Map images (B, 3, H, W) to logits (B, num_classes).
 
         Sizes that 32 does not divide are rounded up at each halving.
 
         Raises:
-            ValueError: in train mode, for a single picture (B = 1) of at most 32 pixels a side,
+            ValueError: in train mode, for a single image (B = 1) of at most 32 pixels a side,
                 since batch norm then sees one value a channel.
         """
         x = self.relu(self.bn1(self.conv1(x)))  # (B, 64, H / 2, W / 2)
@@ -123,16 +123,3 @@ def _initialise(module: nn.Module) -> None:
     """
     if isinstance(module, nn.Conv2d):
         nn.init.kaiming_normal_(module.weight, mode="fan_out", nonlinearity="relu")
-
-
-def zero_residual_branches(network: nn.Module) -> None:
-    """Let every block begin as its shortcut: the weight of its last batch norm is 0, not 1.
-
-    A network that begins shallow learns from its first steps on, where a deep one with fresh
-    weights needs hundreds before its loss falls.
-
-    Source: Goyal et al. 2017, https://arxiv.org/abs/1706.02677, section 5.1.
-    """
-    for module in network.modules():
-        if isinstance(module, Bottleneck):
-            nn.init.zeros_(module.bn3.weight)

@@ -11,7 +11,6 @@ import hashlib
 import re
 import warnings
 from collections.abc import Iterable, Mapping
-from dataclasses import dataclass
 from http.client import HTTPException
 from pathlib import Path
 from typing import Any, TypeAlias
@@ -29,7 +28,7 @@ from resnext.models.architectures import (
     Architecture,
     build,
     find_architecture,
-    imagenet_name,
+    imagenet_url,
 )
 from resnext.models.model_file import METADATA_KEY, ModelCard, describe
 
@@ -44,17 +43,8 @@ NAME = 80  # characters of a name in a message
 State: TypeAlias = Mapping[str, Tensor]
 
 
-@dataclass(frozen=True)
-class _Source:
-    """Tensors by name, what to call them, and the value of --weights that led to them."""
-
-    tensors: dict[str, Tensor]
-    name: str
-    given: str
-
-
 class _NoWeightsError(ValueError):
-    """Say what is wrong with a file that could be read."""
+    """Say what is wrong with a file that could be read, and what to do."""
 
 
 def load_pretrained(model: nn.Module, arch: str, weights: str, file: Path | None) -> str:
@@ -74,24 +64,20 @@ def load_pretrained(model: nn.Module, arch: str, weights: str, file: Path | None
     """
     if weights == "none":
         return "weights start from random values"
-    source = _read(file, arch) if file else _imagenet(arch)
+    tensors, name = _read(file or _downloaded(imagenet_url(arch)), arch)
+    name, got = (name, f"'{file}'") if file else (f"imagenet ({name})", "imagenet")
     architecture, own = find_architecture(arch), model.state_dict()
-    _require_fit(own, source, architecture)
-    fitting = _fitting(own, source.tensors, architecture)
-    bad = [name for name, tensor in fitting.items() if not tensor.isfinite().all()]
-    if bad:
-        raise InputError(
-            "weights",
-            "be finite numbers",
-            source.given,
-            f"Tensors with NaN or infinity: {len(bad)}{_listed(bad)}. Name weights "
-            "of a training that did not fail.",
-        )
+    _require_fit(own, tensors, architecture, got)
+    fitting = _fitting(own, tensors, architecture)
+    if bad := [name for name, tensor in fitting.items() if not tensor.isfinite().all()]:
+        remedy = "Name weights of a training that did not fail."
+        found = f"Tensors with NaN or infinity: {len(bad)}{_listed(bad)}."
+        raise InputError("weights", "be finite numbers", got, f"{found} {remedy}")
     model.load_state_dict(own | fitting)
     fresh = [name for name in own if name not in fitting and not name.endswith(COUNTER)]
-    left = [name for name in source.tensors if name not in fitting]
+    left = [name for name in tensors if name not in fitting]
     return (
-        f"weights start from {source.name}: {len(fitting)} tensors loaded, "
+        f"weights start from {name}: {len(fitting)} tensors loaded, "
         f"{len(fresh)} initialised anew{_listed(fresh)}, {len(left)} left over{_listed(left)}"
     )
 
@@ -107,25 +93,25 @@ def _fitting(own: State, tensors: State, architecture: Architecture) -> dict[str
     return fitting if head <= fitting.keys() else {n: fitting[n] for n in fitting.keys() - head}
 
 
-def _require_fit(own: State, source: _Source, architecture: Architecture) -> None:
+def _require_fit(own: State, tensors: State, architecture: Architecture, got: str) -> None:
     """Raise an InputError where tensors don't fit; it names an architecture that they do fit."""
-    wrong = _misfits(own, source.tensors, architecture)
+    wrong = _misfits(own, tensors, architecture)
     if not wrong:
         return
     others = ""
     for other in ARCHITECTURES.values():
         with torch.device("meta"):
             theirs = build(other.name, 1).state_dict()
-        if not _misfits(theirs, source.tensors, other):
+        if not _misfits(theirs, tensors, other):
             others = f", or `arch` {other.name}, which they fit"
             break
     first = wrong[0]
     raise InputError(
         "weights",
         f"belong to {architecture.name}",
-        source.given,
+        got,
         f"Tensors that don't fit: {len(wrong)}, the first {printable(first[:NAME])}, "
-        f"{_kind(source.tensors.get(first))} there and {_kind(own.get(first))} in "
+        f"{_kind(tensors.get(first))} there and {_kind(own.get(first))} in "
         f"the network. Name other weights{others}.",
     )
 
@@ -159,53 +145,44 @@ def _kind(tensor: Tensor | None) -> str:
 # ---------------------------------------------------------------- files
 
 
-def _read(path: Path, arch: str) -> _Source:
+def _read(path: Path, arch: str) -> tuple[dict[str, Tensor], str]:
     """Read a file in torchvision's or timm's layout, or a `model.safetensors` of this project.
+
+    Gives tensors by name, and what to call them.
 
     Raises:
         InputError: it holds no weights, or its own card names another architecture.
     """
     card, entry = None, None
     try:
-        _require_file(path)
+        _require_bytes(path)
         if path.suffix.lower() == ".safetensors":
             tensors, card = _read_safetensors(path)
         else:
-            tensors, entry = _unwrap(_read_pickle(path))
+            tensors, entry = _read_pickle(path)
         tensors = _without_prefixes(tensors)
     except Exception as error:  # torch.load raises what its reader happens to raise
-        raise InputError(
-            "weights",
-            "be none, imagenet or a .safetensors or .pth file of weights",
-            f"'{path}'",
-            _fault(error),
-        ) from error
+        rule = "be none, imagenet or a .safetensors or .pth file of weights"
+        raise InputError("weights", rule, f"'{path}'", _fault(error)) from error
     if card and card.architecture != arch:
-        raise InputError(
-            "weights",
-            f"belong to {arch}",
-            f"'{path}'",
-            f"It is a {describe(card)}. Name other weights, or `arch` {card.architecture}.",
-        )
+        remedy = f"It is a {describe(card)}. Name other weights, or `arch` {card.architecture}."
+        raise InputError("weights", f"belong to {arch}", f"'{path}'", remedy)
     about = f" ({describe(card)})" if card else f" (its entry {entry})" if entry else ""
-    return _Source(tensors, path.name + about, f"'{path}'")
+    return tensors, path.name + about
 
 
-def _require_file(path: Path) -> None:
-    """Say what is wrong with a path that holds no bytes; a pipe would be waited for.
-
-    Raises:
-        OSError: it can't be opened.
-    """
-    if path.is_dir():
-        raise _NoWeightsError("It is a folder. Name a file.")
-    if not path.exists():
-        raise _NoWeightsError("There is no such file. Check the path.")
-    if not path.is_file():
-        raise _NoWeightsError("It is no regular file. Name another.")
-    with path.open("rb") as file:
-        if not file.read(1):
-            raise _NoWeightsError("It is empty. Fetch it again, or name another file.")
+def _require_bytes(path: Path) -> None:
+    """Say what is wrong with a path that holds no bytes; a pipe would be waited for."""
+    faults = (
+        (path.is_dir(), "It is a folder. Name a file."),
+        (not path.exists(), "There is no such file. Check the path."),
+        (path.exists() and not path.is_file(), "It is no regular file. Name another."),
+        (path.is_file() and not path.stat().st_size, "It is empty. Fetch it again, or name "
+         "another file."),
+    )  # fmt: skip
+    for is_so, fault in faults:
+        if is_so:
+            raise _NoWeightsError(fault)
 
 
 def _read_safetensors(path: Path) -> tuple[dict[str, Tensor], ModelCard | None]:
@@ -215,30 +192,28 @@ def _read_safetensors(path: Path) -> tuple[dict[str, Tensor], ModelCard | None]:
     return tensors, ModelCard.model_validate_json(text) if text else None
 
 
-def _read_pickle(path: Path) -> Any:
-    """Read tensors, numbers and text; an argparse.Namespace too, which timm writes with them."""
+def _read_pickle(path: Path) -> tuple[dict[str, Tensor], str | None]:
+    """Give the tensors of a checkpoint and the entry they were in, None for the whole.
+
+    Read are tensors, numbers and text; an argparse.Namespace too, which timm writes with them.
+    """
     with warnings.catch_warnings(), torch.serialization.safe_globals([argparse.Namespace]):
         warnings.simplefilter("ignore")  # about formats that are refused anyway
-        return torch.load(path, map_location="cpu", weights_only=True)
-
-
-def _unwrap(content: Any) -> tuple[dict[str, Tensor], str | None]:
-    """Give the tensors of a checkpoint and the entry they were in, None for the whole."""
+        content = torch.load(path, map_location="cpu", weights_only=True)
     if not isinstance(content, dict):
-        raise _NoWeightsError(
-            f"It holds a {type(content).__name__}, no tensors by name. Name another file."
-        )
+        kind = type(content).__name__
+        raise _NoWeightsError(f"It holds a {kind}, no tensors by name. Name another file.")
     filled = (word for word in WRAPPERS if isinstance(content.get(word), dict) and content[word])
     entry = next(filled, None)
-    state = content[entry] if entry else content
+    state: dict[Any, Any] = content[entry] if entry else content
     tensors = {
         name: value
         for name, value in state.items()
         if isinstance(name, str) and isinstance(value, Tensor) and not value.is_meta
     }
     if not tensors:
-        names = [str(name) for name in state]
-        raise _NoWeightsError(f"It holds no tensors by name{_listed(names)}. Name another file.")
+        names = _listed(map(str, state))
+        raise _NoWeightsError(f"It holds no tensors by name{names}. Name another file.")
     return tensors, entry
 
 
@@ -248,10 +223,8 @@ def _without_prefixes(tensors: State) -> dict[str, Tensor]:
     for name, tensor in tensors.items():
         short = PREFIXES.sub("", name)
         if short in plain:
-            raise _NoWeightsError(
-                f"It holds {printable(short[:NAME])} twice, under two prefixes. "
-                "Save one network alone."
-            )
+            twice = f"It holds {printable(short[:NAME])} twice, under two prefixes."
+            raise _NoWeightsError(f"{twice} Save one network alone.")
         plain[short] = tensor
     return plain
 
@@ -273,14 +246,13 @@ def _fault(error: Exception) -> str:
     )
 
 
+def _listed(names: Iterable[str]) -> str:
+    """Name the first few and how many more there are, in brackets; nothing for none."""
+    listed = first_few(printable(name[:NAME]) for name in names)
+    return f" ({listed})" if listed else ""
+
+
 # ---------------------------------------------------------------- torchvision's own
-
-
-def _imagenet(arch: str) -> _Source:
-    from torchvision.models import get_model_weights
-
-    source = _read(_downloaded(get_model_weights(imagenet_name(arch)).DEFAULT.url), arch)
-    return _Source(source.tensors, f"imagenet ({source.name})", "imagenet")
 
 
 def _downloaded(url: str) -> Path:
@@ -299,38 +271,20 @@ def _downloaded(url: str) -> Path:
         with path.open("rb") as file:
             digest = hashlib.file_digest(file, "sha256").hexdigest()
     except (OSError, HTTPException) as error:
-        raise InputError(
-            "weights imagenet",
-            f"find {path.name} or download it",
-            f"neither ({_reason(error)})",
-            f"To go on without a connection, {by_hand}.",
-        ) from error
+        rule = f"find {path.name} or download it"
+        remedy = f"To go on without a connection, {by_hand}."
+        raise InputError("weights imagenet", rule, f"neither ({_reason(error)})", remedy) from error
     except RuntimeError as error:  # of torch.hub, which keeps nothing of such a download
-        raise InputError(
-            "weights imagenet",
-            f"download {path.name} whole",
-            "other bytes",
-            f"The download was damaged on its way and not kept. Run again, or {by_hand}.",
-        ) from error
+        rule = f"download {path.name} whole"
+        remedy = f"The download was damaged on its way and not kept. Run again, or {by_hand}."
+        raise InputError("weights imagenet", rule, "other bytes", remedy) from error
     if not digest.startswith(promised):
-        raise InputError(
-            "weights imagenet",
-            f"find a file with the SHA-256 {promised}... at {path}",
-            f"{digest[: len(promised)]}...",
-            f"It is damaged. Delete it and run again, or {by_hand}.",
-        )
+        rule = f"find a file with the SHA-256 {promised}... at {path}"
+        remedy = f"It is damaged. Delete it and run again, or {by_hand}."
+        raise InputError("weights imagenet", rule, f"{digest[: len(promised)]}...", remedy)
     return path
 
 
 def _reason(error: Exception) -> str:
     cause = error.reason if isinstance(error, URLError) else error
     return " ".join(str(cause).split()) or type(error).__name__
-
-
-# ---------------------------------------------------------------- messages
-
-
-def _listed(names: Iterable[str]) -> str:
-    """Name the first few and how many more there are, in brackets; nothing for none."""
-    listed = first_few(printable(name[:NAME]) for name in names)
-    return f" ({listed})" if listed else ""

@@ -1,6 +1,6 @@
-"""Random changes of training pictures, made in batches where the pixels are.
+"""Random changes of training images, made in batches where the pixels are.
 
-What is done to a picture follows from (seed, epoch, picture) alone: its numbers are drawn by
+What is done to an image follows from (seed, epoch, image) alone: its numbers are drawn by
 counting, from the hash of its bytes, so that neither the batch, the order, a worker, the device
 nor torch's global generator has a say. Nothing here waits for the device.
 """
@@ -24,12 +24,12 @@ UInt64s: TypeAlias = npt.NDArray[np.uint64]
 Counts: TypeAlias = npt.NDArray[np.int64]
 
 DEGREES = 20.0  # largest turn, either way
-SMALLEST_AREA = 0.6  # share of the picture that a crop keeps at least
-ASPECTS = (0.85, 1.18)  # of a crop, relative to the picture's own
+SMALLEST_AREA = 0.6  # share of the image that a crop keeps at least
+ASPECTS = (0.85, 1.18)  # of a crop, relative to the image's own
 COLOUR = 0.25  # brightness, contrast and saturation are scaled by up to 1 +- this
 HUE = 0.03  # of the circle, either way
 
-# Numbers that `augment` takes of each picture: flip left-right, flip top-bottom, turn, area,
+# Numbers that `augment` takes of each image: flip left-right, flip top-bottom, turn, area,
 # aspect, place across, place down, brightness, contrast, saturation, hue. In the middle, 0.5, each
 # changes nothing, but for the area (0) and the aspect (log(1 / 0.85) / log(1.18 / 0.85)).
 SHAPE_DRAWS, COLOUR_DRAWS = 7, 4
@@ -49,18 +49,18 @@ QUARTER = (
 GOLDEN = np.uint64(0x9E3779B97F4A7C15)
 
 
-def picture_keys(sha256: Sequence[str]) -> UInt64s:
+def image_keys(sha256: Sequence[str]) -> UInt64s:
     """Give the first 64 bits of each digest: (B,)."""
     return np.array([int(digest[:16], 16) for digest in sha256], dtype=np.uint64)
 
 
 def met_again(keys: UInt64s, times: Counts) -> UInt64s:
-    """Give keys of their own to pictures that were met so many times before in the epoch: (B,)."""
+    """Give keys of their own to images that were met so many times before in the epoch: (B,)."""
     return np.where(times > 0, keys ^ _scramble(times.astype(np.uint64)), keys)
 
 
 def draws(keys: UInt64s, seed: int, epoch: int, count: int) -> Tensor:
-    """Draw numbers of each picture, uniform in [0, 1): float32 (B, count), on the CPU.
+    """Draw numbers of each image, uniform in [0, 1): float32 (B, count), on the CPU.
 
     They are whole multiples of 2^-24, hence the same on every machine, and the first ones stay
     what they are when more are asked for. `seed` and `epoch` are in 0..2^64 - 1.
@@ -84,7 +84,7 @@ def _scramble(state: UInt64s) -> UInt64s:
 
 
 def augment(images: Tensor, draws: Tensor, kind: Augment) -> Tensor:
-    """Change each picture by its own draws: (B, 3, H, W) in 0..1, in the memory format it had.
+    """Change each image by its own draws: (B, 3, H, W) in 0..1, in the memory format it had.
 
     "flips" moves pixels and changes none. "full" flips, turns and crops in one bilinear sampling,
     then changes colours. `draws` (B, DRAWS) are in 0..1, best left on the CPU: then the few numbers
@@ -131,7 +131,7 @@ def _reshaped(images: Tensor, draws: Tensor) -> Tensor:
     """Flip, turn and crop, sampling once.
 
     Corners that a turn brings in are filled by reflection: black ones would be a sign of a changed
-    picture, which the network could learn and never meets afterwards. A crop is only ever
+    image, which the network could learn and never meets afterwards. A crop is only ever
     enlarged, so that bilinear sampling drops no detail.
     """
     height, width = images.shape[2:]
@@ -142,9 +142,9 @@ def _reshaped(images: Tensor, draws: Tensor) -> Tensor:
 
 
 def _affine(draws: Tensor, tall: float) -> Tensor:
-    """Say where each place of the result lies in the picture: (B, 2, 3), both from -1 to 1.
+    """Say where each place of the result lies in the image: (B, 2, 3), both from -1 to 1.
 
-    `tall` is height by width. The picture is flipped, then turned counter-clockwise, then cropped.
+    `tall` is height by width. The image is flipped, then turned counter-clockwise, then cropped.
     """
     flip_x, flip_y, turn, area, aspect, across, down = draws.unbind(1)
     sign_x, sign_y = (torch.where(flip < 0.5, -1.0, 1.0) for flip in (flip_x, flip_y))
@@ -159,9 +159,9 @@ def _affine(draws: Tensor, tall: float) -> Tensor:
 
 
 def _spans(area: Tensor, aspect: Tensor) -> tuple[Tensor, Tensor]:
-    """Give the width and height of each crop, as shares of the picture's.
+    """Give the width and height of each crop, as shares of the image's.
 
-    One that would be wider or taller than the picture is cut to it, which leaves area and aspect
+    One that would be wider or taller than the image is cut to it, which leaves area and aspect
     within their bounds: torchvision draws again, and the number of draws here is fixed.
     """
     share = 1 - (1 - SMALLEST_AREA) * area
@@ -188,7 +188,7 @@ def _grid(affine: Tensor, height: int, width: int) -> Tensor:
 def _recoloured(images: Tensor, draws: Tensor) -> Tensor:
     """Change brightness, contrast, saturation and hue, in this order, and clamp to 0..1.
 
-    All four are linear in a pixel and the mean of its picture, hence one sum. Departs from
+    All four are linear in a pixel and the mean of its image, hence one sum. Departs from
     torchvision's, which clamp in between and turn the hue in HSV.
     """
     mixing = _on_device(_mixing(draws), images)
@@ -203,9 +203,9 @@ def _recoloured(images: Tensor, draws: Tensor) -> Tensor:
 
 
 def _mixing(draws: Tensor) -> Tensor:
-    """Give how channels mix: (2, B, 3, 3), of the pixel itself and of the picture's mean.
+    """Give how channels mix: (2, B, 3, 3), of the pixel itself and of the image's mean.
 
-    Contrast blends with the mean grey of the picture and saturation with the pixel's own; the hue
+    Contrast blends with the mean grey of the image and saturation with the pixel's own; the hue
     turns what is left of a colour without its grey.
     """
     brightness, contrast, saturation = 1 + COLOUR * _centred(draws[:, :3]).T[:, :, None, None]

@@ -1,7 +1,7 @@
-"""Batches on the device: which pictures are met when, and their pixels, changed at random.
+"""Batches on the device: which images are met when, and their pixels, changed at random.
 
-The order of an epoch and every random change follow from (seed, epoch, picture) alone, and where a
-balanced epoch meets a picture again, from the time. While a batch is computed, the pixels of the
+The order of an epoch and every random change follow from (seed, epoch, image) alone, and where a
+balanced epoch meets an image again, from the time. While a batch is computed, the pixels of the
 next one are gathered.
 """
 
@@ -25,9 +25,9 @@ from resnext.training.augmentation import (
     DRAWS,
     augment,
     draws,
+    image_keys,
     met_again,
     normalise,
-    picture_keys,
     to_float,
 )
 from resnext.training.recipe import Augment, Recipe
@@ -38,8 +38,8 @@ Order: TypeAlias = list[npt.NDArray[np.int64]]
 
 
 @dataclass(frozen=True)
-class Part:
-    """Hold the pictures of one part: rows of the pixel source, classes by number, names."""
+class Subset:
+    """Hold some images: rows of the pixel source, classes by number, digests and names."""
 
     rows: Rows
     labels: npt.NDArray[np.int64]
@@ -50,6 +50,25 @@ class Part:
         return len(self.rows)
 
 
+def unlabelled(digests: Sequence[str], paths: Sequence[str]) -> Subset:
+    """Hold all images of a source, whose classes are not known."""
+    count = len(paths)
+    return Subset(np.arange(count), np.zeros(count, dtype=np.int64), digests, paths)
+
+
+class Subsets(NamedTuple):
+    """The images of a split, and the class names in the order of their numbers."""
+
+    classes: tuple[str, ...]
+    train: Subset
+    val: Subset
+    test: Subset
+
+    def describe(self) -> str:
+        """Say how many images each part of the split has."""
+        return f"{len(self.train)} train, {len(self.val)} val and {len(self.test)} test images"
+
+
 class Batch(NamedTuple):
     """Hold a batch on the device: images float32 (B, 3, S, S), classes (B,)."""
 
@@ -58,7 +77,7 @@ class Batch(NamedTuple):
 
 
 def epoch_order(labels: npt.NDArray[np.int64], recipe: Recipe, epoch: int) -> Order:
-    """Deal an epoch's pictures into batches of indices.
+    """Deal an epoch's images into batches of indices.
 
     Shuffled, each is met once; balanced, as many are drawn with replacement, each class equally
     often. A last batch of one joins the one before it: batch normalisation can't train on it.
@@ -75,13 +94,13 @@ def epoch_order(labels: npt.NDArray[np.int64], recipe: Recipe, epoch: int) -> Or
 
 
 def count_batches(count: int, recipe: Recipe) -> int:
-    """Count the batches of an epoch of so many pictures."""
+    """Count the batches of an epoch of so many images."""
     whole, rest = divmod(count, recipe.batch_size)
     return max(1, whole + (rest > 1 or (rest == 1 and recipe.batch_size == 1)))
 
 
 def times_before(order: Order) -> Order:
-    """Count how often each picture of an epoch's batches was met before in that epoch."""
+    """Count how often each image of an epoch's batches was met before in that epoch."""
     if not order:
         return []
     met = pd.Series(np.concatenate(order))
@@ -90,26 +109,26 @@ def times_before(order: Order) -> Order:
 
 
 class Batches:
-    """Give batches of a part on the device, normalised by `scale`.
+    """Give batches of a subset on the device, normalised by `scale`.
 
-    On CUDA the part's pixels stay there where they fit; else they are copied from pinned memory
+    On CUDA its pixels stay there where they fit; else they are copied from pinned memory
     without waiting.
     """
 
     def __init__(
         self,
         source: PixelSource,
-        part: Part,
+        subset: Subset,
         compute: Compute,
         *,
         kind: Augment,
         seed: int = 0,
         scale: Scale = (MEAN, STD),
     ) -> None:
-        self.source, self.part, self.seed, self.scale = source, part, seed, scale
+        self.source, self.subset, self.seed, self.scale = source, subset, seed, scale
         self.kind: Augment = kind
-        self.keys = picture_keys(part.digests)
-        self.labels = torch.from_numpy(part.labels)
+        self.keys = image_keys(subset.digests)
+        self.labels = torch.from_numpy(subset.labels)
         self.device = torch.device(compute.device)
         self.resident = self._resident()
 
@@ -117,13 +136,12 @@ class Batches:
         """Yield the batches of an epoch from batch `start` on, gathering one ahead."""
         times = times_before(order)
         with ThreadPoolExecutor(1) as gatherer:
-            ahead = gatherer.submit(self._gather, order[start]) if start < len(order) else None
-            for place in range(start, len(order)):
+            coming = (gatherer.submit(self._gather, indices) for indices in order[start:])
+            ahead = next(coming, None)
+            for indices, before in zip(order[start:], times[start:], strict=True):
                 assert ahead is not None
-                pixels = ahead.result()
-                if place + 1 < len(order):
-                    ahead = gatherer.submit(self._gather, order[place + 1])
-                yield self._batch(pixels, order[place], times[place], epoch)
+                pixels, ahead = ahead.result(), next(coming, None)
+                yield self._batch(pixels, indices, before, epoch)
 
     def _batch(self, pixels: Tensor, indices: Rows, times: Rows, epoch: int) -> Batch:
         images = to_float(pixels.to(self.device, non_blocking=True))
@@ -138,17 +156,17 @@ class Batches:
         """Give pixels uint8 (B, S, S, 3), on the device where they are resident."""
         if self.resident is not None:
             return self.resident[torch.from_numpy(indices).to(self.device)]
-        pixels = self._take(self.part.rows[indices])
+        pixels = self._take(self.subset.rows[indices])
         return pixels.pin_memory() if self.device.type == "cuda" else pixels
 
     def _take(self, rows: Rows) -> Tensor:
         return torch.from_numpy(np.ascontiguousarray(self.source.take(rows)))
 
     def _resident(self) -> Tensor | None:
-        """Put the part's pixels on a CUDA device, where they fit beside the training."""
-        if self.device.type != "cuda" or not len(self.part):
+        """Put its pixels on a CUDA device, where they fit beside the training."""
+        if self.device.type != "cuda" or not len(self.subset):
             return None
         free, _ = torch.cuda.mem_get_info(self.device)
-        if len(self.part) * self.source.size**2 * 3 > RESIDENT_SHARE * free:
+        if len(self.subset) * self.source.size**2 * 3 > RESIDENT_SHARE * free:
             return None
-        return self._take(self.part.rows).to(self.device)
+        return self._take(self.subset.rows).to(self.device)

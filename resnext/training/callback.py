@@ -1,4 +1,4 @@
-"""What a training tells those who follow it: a terminal, a tracker, what handles signals."""
+"""What a training calls as it goes: a terminal, a tracker, what handles signals."""
 
 from typing import TYPE_CHECKING
 
@@ -15,7 +15,7 @@ class Callback:
         """Training begins: of `total_steps` so many are `done`, by an earlier run."""
 
     def on_step(self, step: int, images: int, loss: "Tensor") -> None:
-        """Step `step`, from 1, is under way: `images` pictures, `loss` still on the device."""
+        """Step `step`, from 1, is under way: `images` images, `loss` still on the device."""
 
     def on_epoch(self, row: "EpochRow") -> None:
         """An epoch is over."""

@@ -99,7 +99,7 @@ class Progress:
 
 
 class Checkpoints:
-    """Keep checkpoints in a folder; without one, keep none. What was taken up is told to `say`."""
+    """Keep checkpoints in a folder; without one, keep none. `say` gets lines."""
 
     def __init__(self, folder: Path | None, say: Callable[[str], None] | None = None) -> None:
         self.folder = folder
@@ -186,13 +186,8 @@ def _write(path: Path, state: dict[str, Any]) -> None:
         with contextlib.suppress(OSError):
             fresh.unlink()
         raise
-    _flush_folder(path.parent)
-
-
-def _flush_folder(folder: Path) -> None:
-    """Flush a rename to disk, where the system can."""
-    if os.name == "posix":
-        handle = os.open(folder, os.O_RDONLY)
+    if os.name == "posix":  # flush the rename too, where the system can
+        handle = os.open(path.parent, os.O_RDONLY)
         try:
             os.fsync(handle)
         finally:

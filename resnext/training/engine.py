@@ -1,12 +1,12 @@
 """Every loop over batches: training and prediction.
 
-The loops don't print, log or draw; they tell callbacks what happened. Nothing in them waits for the
+The loops don't print, log or draw; they call callbacks. Nothing in them waits for the
 device but where a number is needed by a person, and at the end of an epoch. A training that was
 stopped goes on from its newest checkpoint, to the same bytes.
 
 The training loss of an epoch is the mean of its batches' means, as in the script that the project
 began as, so that a last, smaller batch weighs as much as the others. The validation loss is the
-mean over the pictures, since an epoch is chosen by it, unless it is asked for as in the script.
+mean over the images, since an epoch is chosen by it, unless it is asked for as in the script.
 """
 
 from __future__ import annotations
@@ -23,21 +23,21 @@ import torch
 from torch import Tensor, nn
 from torch.nn.functional import cross_entropy
 
-from resnext.contracts.errors import TrainingError
+from resnext.contracts.errors import InputError, TrainingError
 from resnext.contracts.formatting import first_few
 from resnext.data.pixels import PixelSource
 from resnext.device import Compute
 from resnext.models.architectures import MEAN, STD, Scale, find_architecture
-from resnext.training.batches import Batches, Part, count_batches, epoch_order
+from resnext.training.batches import Batches, Subset, Subsets, count_batches, epoch_order
 from resnext.training.callback import Callback
 from resnext.training.checkpoints import Checkpoints, EpochRow, Progress, describe_kept
-from resnext.training.recipe import Recipe
+from resnext.training.recipe import SMALLEST_FOR_ONE, Recipe
 from resnext.training.schedule import learning_rate
 from resnext.training.step import Step, autocast, class_weights, in_format, move_model
 
 CHECKPOINT_EVERY = 300.0  # seconds, besides the end of each epoch
-LOOK_EVERY = 50  # steps between two looks for a loss that is not finite, off the CPU
-BATCH = 32  # pictures predicted at once
+CHECK_EVERY = 50  # steps between two checks for a loss that is not finite, off the CPU
+BATCH = 32  # images predicted at once
 
 
 class Fitted(NamedTuple):
@@ -51,68 +51,73 @@ class Fitted(NamedTuple):
 def predict(
     model: nn.Module,
     source: PixelSource,
-    part: Part,
+    subset: Subset,
     compute: Compute,
     *,
     scale: Scale = (MEAN, STD),
     batch_size: int = BATCH,
 ) -> Tensor:
-    """Give class log-probabilities (N, C), float64 on the CPU, a row a picture; (0, 0) for none.
+    """Give class log-probabilities (N, C), float64 on the CPU, a row an image; (0, 0) for none.
 
     Images are normalised by `scale`.
 
     Raises:
-        InputError: a picture changed since it was scanned.
+        InputError: an image changed since it was scanned.
     """
-    if not len(part):
+    if not len(subset):
         return torch.empty(0, 0, dtype=torch.float64)
     move_model(model, compute)
-    batches = Batches(source, part, compute, kind="none", scale=scale)
+    batches = Batches(source, subset, compute, kind="none", scale=scale)
     logits = _logits(model, batches, compute, batch_size)
     return torch.log_softmax(logits.double().cpu(), dim=1)
 
 
 class Training:
-    """Train a network; `fit` does it.
+    """Train a network on the train subset, watching the val subset; `fit` does it.
+
+    Without a val subset the test subset is watched, as in the script that the project began as;
+    nothing is chosen by it then: the last epoch's weights are kept.
 
     Args:
         model: The network, with its first weights.
-        source: Gives the pictures' pixels.
-        train: Training pictures, in a fixed order.
-        val: Validation pictures; may be empty.
+        source: Gives the images' pixels.
+        subsets: Training, validation and test images, each in a fixed order.
         recipe: How to train.
         compute: Where and how to compute; `resnext.device.apply` must have been called.
-        classes: How many there are.
-        as_the_script: Take the mean of the batches' means for the validation loss too.
-        callbacks: Told what happens, in this order.
+        callbacks: Informed of what happens, in this order.
         checkpoints: Where the state is kept, and found again after a stop.
+
+    Raises:
+        InputError: the recipe does not go with the subsets.
     """
 
     def __init__(
         self,
         model: nn.Module,
         source: PixelSource,
-        train: Part,
-        val: Part,
+        subsets: Subsets,
         recipe: Recipe,
         compute: Compute,
         *,
-        classes: int,
-        as_the_script: bool = False,
         callbacks: Sequence[Callback] = (),
         checkpoints: Checkpoints | None = None,
     ) -> None:
+        _require_trainable(subsets, recipe)
+        validates, train = len(subsets.val) > 0, subsets.train
+        watched = subsets.val if validates else subsets.test
+        self.recipe = recipe if validates else recipe.model_copy(update={"keep": "last"})
         self.model = move_model(model, compute)
         if compute.compiled:
             self.model.compile()
-        self.train, self.recipe, self.compute, self.callbacks = train, recipe, compute, callbacks
+        self.train, self.compute, self.callbacks = train, compute, callbacks
         self.checkpoints = checkpoints or Checkpoints(None)
         scale = find_architecture(recipe.arch).scale
         self.batches = Batches(
             source, train, compute, kind=recipe.augment, seed=recipe.seed, scale=scale
         )
-        self.held_out = Batches(source, val, compute, kind="none", scale=scale)
-        self.loss_size = recipe.batch_size if as_the_script else max(1, len(val))
+        self.held_out = Batches(source, watched, compute, kind="none", scale=scale)
+        self.loss_size = max(1, len(watched)) if validates else recipe.batch_size
+        classes = len(subsets.classes)
         weights = class_weights(train.labels, classes, recipe)
         self.step = Step(self.model, recipe, compute, weights, classes)
         self.per_epoch = count_batches(len(train), recipe)
@@ -128,7 +133,7 @@ class Training:
 
         Raises:
             TrainingError: a loss is not finite.
-            InputError: a picture changed since it was scanned.
+            InputError: an image changed since it was scanned.
             KeyboardInterrupt: a callback wanted to stop; a checkpoint was saved.
         """
         progress, recipe, result = self.progress, self.recipe, None
@@ -164,8 +169,8 @@ class Training:
         self._save()
 
     def _between_steps(self) -> None:
-        """Look for trouble now and then, and save where it is time or asked for."""
-        every = 1 if self.compute.device == "cpu" else LOOK_EVERY
+        """Check the loss now and then, and save where it is time or asked for."""
+        every = 1 if self.compute.device == "cpu" else CHECK_EVERY
         stopping = any(callback.wants_to_stop() for callback in self.callbacks)
         saving = stopping or time.monotonic() - self.saved_at >= CHECKPOINT_EVERY
         if saving or self.progress.step % every == 0:
@@ -186,7 +191,7 @@ class Training:
         self.saved_at = time.monotonic()
 
     def _end_epoch(self) -> None:
-        """Measure the validation part, write the epoch down and keep its weights if best."""
+        """Measure the held-out images, write the epoch down and keep its weights if best."""
         with self._averaged_weights():
             row = self._row(*self._validate())
             self.progress.end_epoch(row, self.model, self.recipe)
@@ -221,13 +226,13 @@ class Training:
     @torch.inference_mode()
     def _validate(self) -> tuple[float | None, float | None]:
         """Give loss (cross-entropy without label smoothing or class weights) and accuracy."""
-        if not len(self.held_out.part):
+        if not len(self.held_out.subset):
             return None, None
         size = self.loss_size
         logits = _logits(self.model, self.held_out, self.compute, self.recipe.batch_size)
         labels = self.held_out.labels.to(logits.device)
         pairs = zip(torch.split(logits, size), torch.split(labels, size), strict=True)
-        losses = torch.stack([cross_entropy(guess, label) for guess, label in pairs])
+        losses = torch.stack([cross_entropy(some, wanted) for some, wanted in pairs])
         loss = float(losses.double().mean() if losses.device.type != "mps" else losses.mean())
         if not math.isfinite(loss):
             raise self._not_finite("validation", loss, self.progress.step - 1, [])
@@ -252,12 +257,25 @@ class Training:
         )
 
 
+def _require_trainable(subsets: Subsets, recipe: Recipe) -> None:
+    """Raise an InputError where the recipe can't be followed with these subsets."""
+    count = len(subsets.train)
+    if count < 2 and recipe.image_size < SMALLEST_FOR_ONE:
+        rule = f"leave at least 2 training images below {SMALLEST_FOR_ONE} px"
+        remedy = "Batch normalisation can't train on one. Add images."
+        raise InputError("shares", rule, count, remedy)
+    if recipe.patience and not len(subsets.val):
+        remedy = "Stopping by the test part would choose by it. Give val a share, or leave "
+        rule = "be 0 without a validation part"
+        raise InputError("patience", rule, recipe.patience, f"{remedy}`patience` out.")
+
+
 @torch.inference_mode()
 def _logits(model: nn.Module, batches: Batches, compute: Compute, batch_size: int) -> Tensor:
-    """Give logits (N, C) in float32 on the device, in the part's order."""
+    """Give logits (N, C) in float32 on the device, in the subset's order."""
     model.eval()
-    cuts = range(batch_size, len(batches.part), batch_size)
-    order = np.split(np.arange(len(batches.part)), list(cuts))
+    cuts = range(batch_size, len(batches.subset), batch_size)
+    order = np.split(np.arange(len(batches.subset)), list(cuts))
     found = []
     for images, _ in batches.run(order):
         with autocast(compute):

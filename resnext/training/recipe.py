@@ -1,4 +1,4 @@
-"""What a training run is told: a description in plain values.
+"""How a network is trained: a description in plain values.
 
 Imports no torch, so that a command line and a cache key can be made without it.
 """
@@ -11,11 +11,11 @@ from resnext.contracts.errors import InputError
 from resnext.models.architectures import (
     ARCHITECTURES,
     find_architecture,
-    imagenet_name,
+    imagenet_url,
     on_imagenet,
 )
 
-# From here on a channel of the last layer has more than one value for a single picture.
+# From here on a channel of the last layer has more than one value for a single image.
 SMALLEST_FOR_ONE = 64
 
 DEFAULT = next(iter(ARCHITECTURES.values()))
@@ -45,8 +45,8 @@ class Recipe(BaseModel):
         DEFAULT.input_size, ge=32, le=1024,
         description="width and height that the network sees, in pixels",
     )  # fmt: skip
-    epochs: int = Field(30, ge=1, le=10_000, description="passes over the training pictures")
-    batch_size: int = Field(32, ge=1, le=4096, description="pictures a step")
+    epochs: int = Field(30, ge=1, le=10_000, description="passes over the training images")
+    batch_size: int = Field(32, ge=1, le=4096, description="images a step")
     lr: Annotated[
         float, Field(gt=0, le=10, allow_inf_nan=False, description="peak learning rate")
     ] = 1e-3
@@ -89,14 +89,14 @@ class Recipe(BaseModel):
     )
     sampler: Sampler = Field(
         "shuffled",
-        description="pictures of an epoch: shuffled (each once), or balanced (drawn so that "
+        description="images of an epoch: shuffled (each once), or balanced (drawn so that "
         "classes are met equally often)",
     )
     mixup: float = Field(0, ge=0, le=10, description="alpha of mixup, 0 for none")
     cutmix: float = Field(0, ge=0, le=10, description="alpha of cutmix, 0 for none")
     augment: Augment = Field(
         "full",
-        description="random changes of training pictures: full (crop, flips, rotation, colour), "
+        description="random changes of training images: full (crop, flips, rotation, colour), "
         "flips or none",
     )
     keep: Keep = Field(
@@ -125,9 +125,12 @@ class Recipe(BaseModel):
         return self
 
     @model_validator(mode="after")
-    def _imagenets_weights_are_published(self) -> "Recipe":
+    def _the_network_has_what_is_asked_for(self) -> "Recipe":
         if self.weights == "imagenet":
-            imagenet_name(self.arch)
+            imagenet_url(self.arch)
+        if self.zero_init_residual and not find_architecture(self.arch).last_norm:
+            rule = "be left out for a network without residual blocks that end in a batch norm"
+            raise InputError("zero_init_residual", rule, f"`arch` {self.arch}")
         return self
 
     @field_validator("arch")

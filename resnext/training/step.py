@@ -1,4 +1,4 @@
-"""One training step: loss, gradients in parts, clipping, the optimizer, averaged weights.
+"""One training step: loss, gradients in micro-batches, clipping, optimizer, averaged weights.
 
 Nothing here waits for the device. Optimizers, clipping, mixup and cutmix are torch's and
 torchvision's.
@@ -6,6 +6,7 @@ torchvision's.
 
 from __future__ import annotations
 
+import gc
 from contextlib import AbstractContextManager
 
 import numpy as np
@@ -14,8 +15,9 @@ import torch
 from torch import Tensor, nn
 from torch.nn.functional import cross_entropy
 
+from resnext.contracts.errors import TrainingError
 from resnext.device import Compute
-from resnext.models.architectures import find_architecture
+from resnext.models.architectures import build, find_architecture
 from resnext.training.batches import Batch
 from resnext.training.recipe import Recipe
 from resnext.training.schedule import ema_decay
@@ -65,7 +67,21 @@ def build_optimizer(model: nn.Module, recipe: Recipe, compute: Compute) -> torch
 
 
 @torch.no_grad()
-def quieten_head(model: nn.Module, recipe: Recipe) -> None:
+def zero_residual_branches(model: nn.Module, last_norm: str) -> None:
+    """Let every residual block begin as its shortcut: the weight of its last batch norm is 0.
+
+    A network that begins shallow learns from its first steps on, where a deep one with fresh
+    weights needs hundreds before its loss falls.
+
+    Source: Goyal et al. 2017, https://arxiv.org/abs/1706.02677, section 5.1.
+    """
+    for name, parameter in model.named_parameters():
+        if name.endswith(f".{last_norm}.weight"):
+            parameter.zero_()
+
+
+@torch.no_grad()
+def shrink_head(model: nn.Module, recipe: Recipe) -> None:
     """Make the last layer's first weights smaller by the recipe's share of its rate, if below 1.
 
     The last layer sees thousands of features that are all positive. A step of Adam moves every
@@ -83,7 +99,7 @@ def quieten_head(model: nn.Module, recipe: Recipe) -> None:
 
 
 def class_weights(labels: npt.NDArray[np.int64], classes: int, recipe: Recipe) -> Tensor | None:
-    """Weigh classes by n / (classes * count), or not; a class without a picture weighs 0.
+    """Weigh classes by n / (classes * count), or not; a class without an image weighs 0.
 
     Source: scikit-learn's `compute_class_weight("balanced")`.
     """
@@ -110,7 +126,8 @@ class Step:
         device = torch.device(compute.device)
         self.weights = None if weights is None else weights.to(device)
         self.mix = build_mix(recipe, classes)
-        self.averaged = _float_state(model) if recipe.ema_decay else {}
+        start = _float_state(model) if recipe.ema_decay else {}
+        self.averaged = {name: tensor.clone() for name, tensor in start.items()}
 
     def __call__(self, batch: Batch, lr: float, step: int) -> tuple[Tensor, Tensor]:
         """Take step `step`, from 0; give the loss and how many were right, on the device.
@@ -137,53 +154,46 @@ class Step:
             self.model.get_submodule(head).train().requires_grad_()
 
     def _gradients(self, images: Tensor, targets: Tensor) -> tuple[Tensor, Tensor]:
-        """Add up the gradients of a batch, computed in parts."""
+        """Add up the gradients of a batch, computed in micro-batches."""
         total: Tensor | int = len(targets)
         if self.weights is not None and targets.ndim == 1:
             total = self.weights[targets].sum()  # as torch's mean has it
         size = -(-len(images) // self.recipe.accumulate)
         losses, right = [], []
-        parts = zip(torch.split(images, size), torch.split(targets, size), strict=True)
-        for part_images, part_targets in parts:
+        pairs = zip(torch.split(images, size), torch.split(targets, size), strict=True)
+        for some, wanted in pairs:
             with autocast(self.compute):
-                logits = self.model(in_format(part_images, self.compute))  # (B, C)
-                loss = (
-                    cross_entropy(
-                        logits,
-                        part_targets,
-                        weight=self.weights,
-                        label_smoothing=self.recipe.label_smoothing,
-                        reduction="sum",
-                    )
-                    / total
-                )
+                logits = self.model(in_format(some, self.compute))  # (B, C)
+                summed = cross_entropy(
+                    logits, wanted, self.weights, reduction="sum",
+                    label_smoothing=self.recipe.label_smoothing,
+                )  # fmt: skip
+                loss = summed / total
             loss.backward()  # type: ignore[no-untyped-call]
-            labels = part_targets if part_targets.ndim == 1 else part_targets.argmax(1)
+            labels = wanted if wanted.ndim == 1 else wanted.argmax(1)
             losses.append(loss.detach())
             right.append((logits.detach().argmax(1) == labels).sum())
         return torch.stack(losses).sum(), torch.stack(right).sum()
 
     def _average(self, step: int) -> None:
-        """Move the averaged weights towards the present ones; counts are taken over."""
+        """Move the averaged weights towards the network's own; counts are taken over."""
         if not self.averaged:
             return
-        present = _float_state(self.model, copy=False)
-        decay = ema_decay(step, self.recipe.ema_decay)
+        own, decay = _float_state(self.model), ema_decay(step, self.recipe.ema_decay)
         with torch.no_grad():
-            torch._foreach_lerp_(list(self.averaged.values()), list(present.values()), 1 - decay)
+            torch._foreach_lerp_(list(self.averaged.values()), list(own.values()), 1 - decay)
 
 
 def build_mix(recipe: Recipe, classes: int) -> nn.Module | None:
-    """Build what mixes the pictures of a batch; of both, one is chosen for each batch."""
+    """Build what mixes the images of a batch; of both, one is chosen for each batch."""
     if not recipe.mixup and not recipe.cutmix:
         return None
     from torchvision.transforms import v2
 
-    kinds: list[nn.Module] = []
-    if recipe.mixup:
-        kinds.append(v2.MixUp(alpha=recipe.mixup, num_classes=classes))
-    if recipe.cutmix:
-        kinds.append(v2.CutMix(alpha=recipe.cutmix, num_classes=classes))
+    wanted = ((v2.MixUp, recipe.mixup), (v2.CutMix, recipe.cutmix))
+    kinds: list[nn.Module] = [
+        kind(alpha=alpha, num_classes=classes) for kind, alpha in wanted if alpha
+    ]
     return kinds[0] if len(kinds) == 1 else v2.RandomChoice(kinds)
 
 
@@ -192,7 +202,54 @@ def autocast(compute: Compute) -> AbstractContextManager[object]:
     return torch.autocast(compute.device, dtype=torch.bfloat16, enabled=compute.precision == "bf16")
 
 
-def _float_state(model: nn.Module, *, copy: bool = True) -> dict[str, Tensor]:
+def _float_state(model: nn.Module) -> dict[str, Tensor]:
     """Give the state that can be averaged: weights and the statistics of batch norms."""
-    state = {name: t.detach() for name, t in model.state_dict().items() if t.is_floating_point()}
-    return {name: t.clone() for name, t in state.items()} if copy else state
+    return {name: t.detach() for name, t in model.state_dict().items() if t.is_floating_point()}
+
+
+# ---------------------------------------------------------------- memory
+
+
+def micro_batches_that_fit(recipe: Recipe, classes: int, compute: Compute) -> int:
+    """Find into how many micro-batches a batch must be cut to fit into a device's memory.
+
+    It takes a step on blank images, and cuts in half as long as the memory does not suffice.
+
+    Raises:
+        TrainingError: not even an image at a time fits.
+    """
+    count = recipe.accumulate
+    while not _fits(recipe.model_copy(update={"accumulate": count}), classes, compute):
+        if count >= recipe.batch_size:
+            raise TrainingError(
+                f"The memory of {compute.device} must hold a training step on one image of "
+                f"{recipe.image_size} px, got less. Give a smaller --image-size or --arch, or free "
+                "some."
+            )
+        count = min(2 * count, recipe.batch_size)
+    return count
+
+
+def _fits(recipe: Recipe, classes: int, compute: Compute) -> bool:
+    """Take a step and tell whether the memory sufficed; leave nothing behind."""
+    try:
+        _take_step(recipe, classes, compute)
+        return True
+    except torch.OutOfMemoryError:
+        return False
+    finally:
+        gc.collect()
+        if compute.device == "cuda":
+            torch.cuda.empty_cache()
+
+
+def _take_step(recipe: Recipe, classes: int, compute: Compute) -> None:
+    """Take one training step on a blank batch, with all that a training keeps beside it."""
+    device = torch.device(compute.device)
+    with torch.random.fork_rng(devices=[device] if device.type == "cuda" else []):
+        model = move_model(build(recipe.arch, classes), compute)
+        step = Step(model, recipe, compute, None, classes)
+        side = recipe.image_size
+        images = torch.zeros(recipe.batch_size, 3, side, side, device=device)
+        labels = torch.zeros(recipe.batch_size, dtype=torch.int64, device=device)
+        step(Batch(images, labels), recipe.lr, 0)

@@ -4,7 +4,7 @@ import logging
 import sys
 import time
 from collections.abc import Callable, Iterator
-from contextlib import contextmanager
+from contextlib import ExitStack, contextmanager
 from typing import TYPE_CHECKING, NoReturn
 
 from tqdm import tqdm
@@ -89,12 +89,14 @@ def say(text: str, *, plain: bool = False) -> None:
 
 @contextmanager
 def counting(unit: str, name: str, *, shown: bool) -> Iterator[Callable[[int, int], None]]:
-    """Give a function that is told (done, total) and moves a bar."""
-    with _bar(0, unit, name, shown=shown) as bar:
+    """Give a function that takes (done, total) and moves a bar, which its first call draws."""
+    with ExitStack() as stack:
+        bars: list[tqdm[NoReturn]] = []
 
         def move(done: int, total: int) -> None:
-            bar.total = total
-            bar.update(done - bar.n)
+            if not bars:
+                bars.append(stack.enter_context(_bar(total, unit, name, shown=shown)))
+            bars[0].update(done - bars[0].n)
 
         yield move
 
@@ -103,12 +105,12 @@ def _bar(total: int, unit: str, name: str, *, shown: bool) -> "tqdm[NoReturn]":
     """Make a progress bar on standard error; an invisible one where nobody looks."""
     return tqdm(
         total=total,
-        unit=unit,
+        unit=unit if total == 1 else f"{unit}s",
         desc=f"{name:<9}",
         disable=not shown,
         leave=False,
         dynamic_ncols=True,
-        bar_format="{desc} {percentage:3.0f}% |{bar}| {n_fmt}/{total_fmt} {unit}s, "
+        bar_format="{desc} {percentage:3.0f}% |{bar}| {n_fmt}/{total_fmt} {unit}, "
         "{remaining} left{postfix}",
         file=sys.stderr,
     )

@@ -27,12 +27,12 @@ from torchvision.transforms import v2
 
 from resnext import device
 from resnext.data.manifest.scan import scan
-from resnext.data.pixels import PackedPixels, Picture, pack
+from resnext.data.pixels import PackedPixels, ScannedImage, pack
 from resnext.device import Compute
 from resnext.models.architectures import MEAN, STD, build
 from resnext.training import engine
 from resnext.training.augmentation import ASPECTS, COLOUR, DEGREES, HUE, SMALLEST_AREA
-from resnext.training.batches import Batches, Part, epoch_order
+from resnext.training.batches import Batches, Subset, Subsets, epoch_order
 from resnext.training.checkpoints import Checkpoints
 from resnext.training.recipe import Augment, Recipe
 from resnext.training.step import Step
@@ -67,7 +67,7 @@ class Pictures:
 
     root: Path
     source: PackedPixels
-    part: Part
+    part: Subset
 
 
 def main() -> None:
@@ -92,7 +92,7 @@ def prepare(root: Path, number: int, size: int) -> Pictures:
     manifest = scan(root / "pictures", workers=1).manifest
     digests, paths = manifest["sha256"].tolist(), manifest["path"].tolist()
     pictures = [
-        Picture(root / "pictures" / path, digest)
+        ScannedImage(root / "pictures" / path, digest)
         for path, digest in zip(paths, digests, strict=True)
     ]
     file = root / f"{size}.npy"
@@ -100,7 +100,7 @@ def prepare(root: Path, number: int, size: int) -> Pictures:
     print(f"packed {number:,} pictures at {size} px in {seconds:.1f} s")
     source = PackedPixels(file, digests)
     labels = np.array([int(label == "b") for label in manifest["label"]], dtype=np.int64)
-    return Pictures(root / "pictures", source, Part(np.arange(number), labels, digests, paths))
+    return Pictures(root / "pictures", source, Subset(np.arange(number), labels, digests, paths))
 
 
 # ---------------------------------------------------------------- what feeds a training
@@ -211,10 +211,10 @@ def engine_epoch(
 ) -> None:
     """Train an epoch with a checkpoint, and measure the same pictures as the script does."""
     part = pictures.part
+    subsets = Subsets(("a", "b"), part, part, part)
     engine.Training(
-        model, pictures.source, part, part, recipe, compute, classes=CLASSES,
-        checkpoints=Checkpoints(folder),
-    ).fit()  # fmt: skip
+        model, pictures.source, subsets, recipe, compute, checkpoints=Checkpoints(folder)
+    ).fit()
     for file in folder.iterdir():  # the next round starts anew
         file.unlink()
 

@@ -39,7 +39,7 @@ from resnext import device
 from resnext.device import Compute
 from resnext.models.architectures import build
 from resnext.training import engine
-from resnext.training.batches import Batch, Batches, epoch_order
+from resnext.training.batches import Batch, Batches, Subsets, epoch_order
 from resnext.training.recipe import Recipe
 from resnext.training.step import Step, autocast, in_format, move_model
 from tests.benchmarks.bench_training import Pictures, eval_steps, prepare, train_steps
@@ -165,10 +165,8 @@ def train_engine(setting: Setting, model: nn.Module) -> None:
     """Train with the engine."""
     part = setting.pictures.part
     nothing = type(part)(part.rows[:0], part.labels[:0], [], [])
-    engine.Training(
-        model, setting.pictures.source, part, nothing,
-        setting.recipe.model_copy(update={"keep": "last"}), setting.compute, classes=CLASSES,
-    ).fit()  # fmt: skip
+    subsets = Subsets(("a", "b"), part, nothing, nothing)
+    engine.Training(model, setting.pictures.source, subsets, setting.recipe, setting.compute).fit()
 
 
 def reference_loader(setting: Setting) -> DataLoader[tuple[Tensor, Tensor]]:

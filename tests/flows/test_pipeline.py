@@ -146,7 +146,7 @@ def test_the_first_run_computes_everything_and_says_where_the_report_is(
 ) -> None:
     project, said = first
     assert computed(said) == {"scan"} | AFTER_SCAN
-    assert "40 pictures in 2 classes: Blue 20, Red 20" in said
+    assert "40 images in 2 classes: Blue 20, Red 20" in said
     assert "CPU" in said
     assert re.search(r"^Blue +\d", said, re.MULTILINE), "the per-class table"
     assert re.search(r"; balanced accuracy \d+\.\d %( \(95 % \d+ to \d+\))?$", said, re.MULTILINE)
@@ -426,8 +426,8 @@ def test_a_folder_that_comes_divided_is_audited_and_validation_is_taken_out_of_t
     shutil.copy(train / "train-0.png", test / "leaked.png")
     words = ["--data", str(tmp_path / "data"), "--store", str(project.store), *TINY]
     said = finish(project.start(*words, "--only", "split"))
-    assert "12 pictures" not in said
-    assert "13 pictures in 2 classes: Blue 6, Red 7" in said
+    assert "12 images" not in said
+    assert "13 images in 2 classes: Blue 6, Red 7" in said
     assert "Validation: 2 pictures of 2 groups were taken out of train for it" in said
     assert "WARNING: the score will be too good. Of 7 test pictures, 1 (14.3%) have an iden" in said
     found = split_of(project)

@@ -47,7 +47,7 @@ def test_an_empty_folder_is_done_with_no_pictures_and_needs_no_model(
 
 def test_a_folder_that_is_missing_is_wrong_input(tmp_path: Path) -> None:
     settings = PredictFlags(store=tmp_path / "store")
-    with pytest.raises(InputError, match=r"source must name a picture or a folder.*Check the path"):
+    with pytest.raises(InputError, match=r"source must name an image or a folder.*Check the path"):
         predict.run_prediction(tmp_path / "inbox", settings, "a run")
     words = [str(tmp_path / "inbox"), "--store", str(tmp_path / "store")]
     assert command.run_command(predict.main, name="predict.py", arguments=words) == 2

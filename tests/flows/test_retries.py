@@ -43,7 +43,7 @@ def test_wrong_input_that_shows_in_a_run_fails_once(
     code, said = run_python(words, tmp_path, PREFECT_API_URL=prefect_server, **ALWAYS)
     assert code == 2, said
     assert said.count("error: ") == 1
-    assert "--data must hold readable pictures of at least 2 classes" in said.splitlines()[-1]
+    assert "--data must hold readable images of at least 2 classes" in said.splitlines()[-1]
     api = Api(prefect_server)
     named = {"flow_runs": {"name": {"like_": "pictures, resnext50_32x4d, only scan"}}}
     (run,) = api.call("POST", "/flow_runs/filter", named)

@@ -1,9 +1,11 @@
 import ctypes
 import subprocess
 import sys
-from collections.abc import Iterator
+from collections.abc import Callable, Iterator
 from pathlib import Path
+from types import SimpleNamespace
 from typing import Any
+from unittest.mock import Mock
 
 import pytest
 import torch
@@ -65,10 +67,6 @@ def test_auto_takes_the_fastest_device_and_the_precision_that_it_has(
     pretend(monkeypatch, build=build, capability=capability, mps=mps)
     plan = plan_compute("auto", "resnext50_32x4d", False)
     assert (plan.device, plan.precision) == expected
-
-
-def test_cpu_is_taken_where_it_is_asked_for(monkeypatch: pytest.MonkeyPatch) -> None:
-    pretend(monkeypatch, build="13.0", capability=9)
     assert plan_compute("cpu", "resnext50_32x4d", False).device == "cpu"
 
 
@@ -96,15 +94,11 @@ def test_an_unknown_device_is_answered_with_the_known_ones() -> None:
         plan_compute("tpu", "resnext50_32x4d", False)
 
 
-@pytest.mark.parametrize("name", ARCHITECTURES)
-def test_every_architecture_has_a_measured_memory_format_on_a_cpu(name: str) -> None:
-    plan = plan_compute("cpu", name, False)
-    assert plan.memory_format == ARCHITECTURES[name].cpu_format
-
-
-def test_an_unmeasured_architecture_gets_the_fall_back_of_its_device(
+def test_a_cpu_has_the_measured_memory_format_and_the_unmeasured_the_fall_back_of_the_device(
     monkeypatch: pytest.MonkeyPatch,
 ) -> None:
+    for name, record in ARCHITECTURES.items():
+        assert plan_compute("cpu", name, False).memory_format == record.cpu_format
     pretend(monkeypatch, build="13.0", capability=9, mps=True)
     formats = {
         name: plan_compute(name, "unmeasured", False).memory_format
@@ -114,12 +108,9 @@ def test_an_unmeasured_architecture_gets_the_fall_back_of_its_device(
 
 
 def test_threads_are_the_cpus_that_this_process_may_use(monkeypatch: pytest.MonkeyPatch) -> None:
+    assert device.count_cpus() >= 1
     monkeypatch.setattr(device, "count_cpus", lambda: 3)
     assert plan_compute("cpu", "resnext50_32x4d", False).threads == 3
-
-
-def test_at_least_one_cpu_is_counted() -> None:
-    assert device.count_cpus() >= 1
 
 
 def test_the_plan_says_on_this_machine_what_torch_says() -> None:
@@ -129,58 +120,42 @@ def test_the_plan_says_on_this_machine_what_torch_says() -> None:
     assert device.probe_mps() == torch.backends.mps.is_available()
 
 
-class FakeDriver:
+def fake_driver(count: int = 1, failing: str = "") -> SimpleNamespace:
     """Answer as a driver with one device of compute capability 9 does, unless told to fail."""
 
-    def __init__(self, count: int = 1, failing: str = "") -> None:
-        self.count = count
-        self.failing = failing
+    def answer(name: str, value: int) -> Callable[..., int]:
+        def call(*arguments: Any) -> int:
+            for reference in arguments[:1]:
+                if hasattr(reference, "_obj"):
+                    reference._obj.value = value
+            return 100 if name == failing else 0
 
-    def answer(self, name: str, reference: Any = None, value: int = 0) -> int:
-        if reference is not None:
-            reference._obj.value = value
-        return 100 if name == self.failing else 0
+        return call
 
-    def cuInit(self, flags: int) -> int:  # noqa: N802 - the driver's own name
-        return self.answer("cuInit", value=flags)
-
-    def cuDeviceGetCount(self, count: Any) -> int:  # noqa: N802 - the driver's own name
-        return self.answer("cuDeviceGetCount", count, self.count)
-
-    def cuDeviceGet(self, found: Any, ordinal: int) -> int:  # noqa: N802 - the driver's own name
-        return self.answer("cuDeviceGet", found, ordinal)
-
-    def cuDeviceGetAttribute(self, value: Any, which: int, _: Any) -> int:  # noqa: N802 - as above
-        return self.answer("cuDeviceGetAttribute", value, {75: 9, 76: 0}[which])
+    values = {"cuInit": 0, "cuDeviceGetCount": count, "cuDeviceGet": 0, "cuDeviceGetAttribute": 9}
+    return SimpleNamespace(**{name: answer(name, value) for name, value in values.items()})
 
 
 @pytest.mark.parametrize(
     ("driver", "capability"),
     [
-        (FakeDriver(), 9),
-        (FakeDriver(count=0), None),
-        (FakeDriver(failing="cuInit"), None),
-        (FakeDriver(failing="cuDeviceGetCount"), None),
-        (FakeDriver(failing="cuDeviceGet"), None),
-        (FakeDriver(failing="cuDeviceGetAttribute"), None),
+        (fake_driver(), 9),
+        (fake_driver(count=0), None),
+        *((fake_driver(failing=f"cu{name}"), None) for name in ("Init", "DeviceGetCount",
+          "DeviceGet", "DeviceGetAttribute")),
     ],
-)
+)  # fmt: skip
 def test_the_driver_is_asked_for_the_first_devices_capability(
-    monkeypatch: pytest.MonkeyPatch, driver: FakeDriver, capability: int | None
+    monkeypatch: pytest.MonkeyPatch, driver: SimpleNamespace, capability: int | None
 ) -> None:
     monkeypatch.setattr(ctypes, "CDLL", lambda _: driver)
     assert device.probe_driver() == capability
 
 
-def test_no_driver_means_no_device(monkeypatch: pytest.MonkeyPatch) -> None:
-    def refuse(name: str) -> None:
-        raise OSError(f"{name}: cannot open shared object file")
-
-    monkeypatch.setattr(ctypes, "CDLL", refuse)
+def test_without_driver_or_torch_there_is_none(monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(ctypes, "CDLL", Mock(side_effect=OSError("cannot open shared object file")))
     assert device.probe_driver() is None
-
-
-def test_without_torch_there_is_no_cuda_build(monkeypatch: pytest.MonkeyPatch) -> None:
+    assert device.probe_memory() == 0
     monkeypatch.setattr(device, "find_spec", lambda _: None)
     assert device.probe_build() is None
 

@@ -6,7 +6,7 @@ from PIL import Image
 
 from resnext.contracts.tables import read_manifest
 from resnext.data.decoding.levels import Levels
-from resnext.data.pixels import Picture, PictureFiles
+from resnext.data.pixels import ScannedImages, scanned_images
 from tasks.pack import open_pixels, pack
 from tasks.scan import read_levels, scan
 from tasks.stage.artifact import Runtime
@@ -21,20 +21,18 @@ def test_a_picture_that_is_renamed_or_relabelled_is_not_decoded_again(
     assert pack.fn(runtime, scan.fn(runtime), 32) == first
 
 
-def test_another_size_or_picture_is_packed_anew(runtime: Runtime, tree: Path) -> None:
+def test_another_size_or_picture_is_packed_anew_with_a_row_for_each_different_file(
+    runtime: Runtime, tree: Path
+) -> None:
     first = pack.fn(runtime, scan.fn(runtime), 32)
     assert pack.fn(runtime, scan.fn(runtime), 48).key != first.key
-    next((tree / "Blue").iterdir()).unlink()
+    gone, source, *_ = (tree / "Blue").iterdir()
+    gone.unlink()
+    (tree / "Blue" / "again.png").write_bytes(source.read_bytes())
     again = pack.fn(runtime, scan.fn(runtime), 32)
     assert again.key != first.key
-    assert len(open_pixels(again).pixels) == 23
-
-
-def test_there_is_a_row_for_each_different_file(runtime: Runtime, tree: Path) -> None:
-    source = next((tree / "Blue").iterdir())
-    (tree / "Blue" / "again.png").write_bytes(source.read_bytes())
-    packed = open_pixels(pack.fn(runtime, scan.fn(runtime), 32))
-    assert packed.pixels.shape == (24, 32, 32, 3)
+    packed = open_pixels(again)
+    assert packed.pixels.shape == (23, 32, 32, 3)
     assert packed.pixels.dtype == np.uint8
     assert list(packed.row_of) == sorted(packed.row_of)
 
@@ -101,10 +99,11 @@ def test_an_image_to_predict_has_the_pixels_that_it_had_in_training(
     here = runtime.model_copy(update={"data": tmp_path / "deep"})
     scanned = scan.fn(here)
     packed = open_pixels(pack.fn(here, scanned, 32))
-    row = read_manifest(scanned.path("manifest.csv")).iloc[3]
-    picture = Picture(tmp_path / "deep" / row["path"], row["sha256"])
-    alone = PictureFiles([picture], 32, levels=read_levels(scanned))
-    assert np.array_equal(alone.take(np.array([0])), packed.take(packed.rows([row["sha256"]])))
+    table = read_manifest(scanned.path("manifest.csv"))
+    files = scanned_images(tmp_path / "deep", table)
+    alone = ScannedImages(files, 32, levels=read_levels(scanned))
+    rows = packed.rows(table["sha256"].tolist())
+    assert np.array_equal(alone.take(np.arange(len(files))), packed.take(rows))
 
 
 def test_a_model_with_other_levels_has_pixels_of_its_own(runtime: Runtime, tmp_path: Path) -> None:

@@ -2,6 +2,7 @@ import json
 import logging
 import shutil
 from pathlib import Path
+from unittest.mock import Mock
 
 import numpy as np
 import pytest
@@ -11,7 +12,7 @@ from resnext.data.decoding.levels import Levels
 from resnext.data.manifest import reading
 from resnext.data.manifest.settings import ReadingSettings
 from resnext.data.split.settings import SplitSettings
-from tasks.scan import read_levels, scan, scan_pictures
+from tasks.scan import read_levels, scan, scan_images
 from tasks.split import split
 from tasks.stage.artifact import Runtime
 
@@ -25,7 +26,7 @@ def test_an_unchanged_folder_is_not_read_again(
     runtime: Runtime, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     first = scan.fn(runtime)
-    monkeypatch.setattr(reading, "_read", lambda path: pytest.fail(f"{path} was read"))
+    monkeypatch.setattr(reading, "_read", lambda path, _: pytest.fail(f"{path} was read"))
     assert scan.fn(runtime) == first
 
 
@@ -38,7 +39,7 @@ def test_a_damaged_memory_is_said_and_not_believed(
     whole = memory.read_bytes()
     memory.write_bytes(whole[: len(whole) // 2] if damage is None else damage)
     assert scan.fn(runtime) == first
-    assert "is damaged: reading every picture again" in caplog.text
+    assert "is damaged: reading every image again" in caplog.text
     assert memory.read_bytes() == whole
 
 
@@ -68,7 +69,7 @@ def test_what_was_found_besides_and_what_may_be_wrong_is_said(
     with caplog.at_level(logging.INFO):
         scan.fn(runtime)
     assert "of these the system's own: @eaDir 1" in caplog.text
-    assert "1 files lie outside the folder, through 1 link: my_train leads to" in caplog.text
+    assert "1 file lies outside the folder, through 1 link: my_train leads to" in caplog.text
     (warning,) = (r.message for r in caplog.records if r.levelno == logging.WARNING)
     assert warning.startswith("the class folder my_train looks like a part of a data set")
 
@@ -77,24 +78,14 @@ def test_verify_reads_every_picture_again(
     runtime: Runtime, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     scan.fn(runtime)
-    read: list[str] = []
-    monkeypatch.setattr(reading, "_read", _listening(read))
+    read = Mock(wraps=reading._read)
+    monkeypatch.setattr(reading, "_read", read)
     scan.fn(runtime.model_copy(update={"verify": True}))
-    assert len(read) == 24
-
-
-def _listening(read: list[str]) -> object:
-    real = reading._read
-
-    def listen(path: str) -> reading.Reading:
-        read.append(path)
-        return real(path)
-
-    return listen
+    assert read.call_count == 24
 
 
 def test_new_pictures_have_files_of_their_own_names(runtime: Runtime) -> None:
-    assert set(scan_pictures.fn(runtime).files) == {"batch_manifest.csv", "batch_quarantine.csv"}
+    assert set(scan_images.fn(runtime).files) == {"batch_manifest.csv", "batch_quarantine.csv"}
 
 
 def deepen(tree: Path, white: int = 4095) -> None:
@@ -125,7 +116,7 @@ def test_of_new_pictures_it_is_said_that_the_model_decides(
 ) -> None:
     caplog.set_level(logging.INFO)
     deepen(tree, white=60_000)
-    scan_pictures.fn(runtime, ReadingSettings(), Levels(uint16=(0, 4095)))
+    scan_images.fn(runtime, ReadingSettings(), Levels(uint16=(0, 4095)))
     assert "scaled by 4095, as those that the model was made with" in caplog.text
 
 

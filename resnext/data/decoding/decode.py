@@ -1,12 +1,12 @@
-"""Decode pictures: any file that Pillow reads, upright, in 8 bits, in RGB.
+"""Decode images: any file that Pillow reads, upright, in 8 bits, in RGB.
 
-The scan and the network see a picture through this one door, so that what the one accepts the
-other can read. Pillow's own caution is kept for ordinary pictures. What is sound beyond it is read
-too: a PNG without its text, where that is too long for Pillow; a picture of very many pixels while
+The scan and the network see an image through this one door, so that what the one accepts the
+other can read. Pillow's own caution is kept for ordinary images. What is sound beyond it is read
+too: a PNG without its text, where that is too long for Pillow; an image of very many pixels while
 no other one of that size is decoded, shrunk at once; a JPEG whose end is missing, where it is asked
 for. Knows no torch.
 
-Nothing of Pillow's global state is changed but `Image.MAX_IMAGE_PIXELS`, while a picture beyond it
+Nothing of Pillow's global state is changed but `Image.MAX_IMAGE_PIXELS`, while an image beyond it
 is decoded, and what `quiet` silences.
 """
 
@@ -15,6 +15,7 @@ from __future__ import annotations
 import hashlib
 import io
 import logging
+import re
 import threading
 import warnings
 from collections.abc import Iterator
@@ -23,10 +24,12 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import TYPE_CHECKING
 
+import numpy as np
 from PIL import Image, ImageFile
 
 from resnext.contracts.errors import InputError
 from resnext.data.decoding.deep import (
+    DEFAULT,
     correct_reading,
     deep_colour,
     deep_grey,
@@ -34,8 +37,6 @@ from resnext.data.decoding.deep import (
     rawmode_of,
     scaled,
 )
-from resnext.data.decoding.depth import DEFAULT
-from resnext.data.decoding.mending import JPEG_BEGIN, ended, rows_there, without_text, without_zeros
 from resnext.data.processes import taking_turns
 
 if TYPE_CHECKING:  # it takes a while to import, and processes that scan don't need it
@@ -55,21 +56,23 @@ UPRIGHT = {
 }
 BIG = 89_478_485  # pixels from which Pillow warns: decoded one at a time, and shrunk at once
 MOST_PIXELS = 2_000_000_000  # that can be asked for
-BIG_SIDE = 2048  # pixels that at least are left of a big picture's shorter side
-STRIP = 1 << 22  # pixels of a big picture that are made RGB at a time
+BIG_SIDE = 2048  # pixels that at least are left of a big image's shorter side
+STRIP = 1 << 22  # pixels of a big image that are made RGB at a time
+JPEG_BEGIN, JPEG_END = b"\xff\xd8\xff", b"\xff\xd9"
+SEGMENT = re.compile(rb"\xff[\x02-\xcf\xda-\xfe]")  # how a part of a JPEG begins
+ZEROS = bytes(512)  # at the end of a file: it was not copied to its end
+TEXT_CHUNKS = frozenset({b"tEXt", b"zTXt", b"iTXt", b"iCCP"})  # of a PNG
+XMP = b"XML:com.adobe.xmp\0\0"  # not compressed; it can hold the orientation
+LONGEST_TEXT = 1 << 20  # bytes
+MISSING_GREY = (127, 128)  # what a JPEG decoder gives for what is missing
 BOMBS = (Image.DecompressionBombWarning, Image.DecompressionBombError)
 
 
 class TooManyPixelsError(Exception):
-    """Say that a picture has more pixels than are admitted."""
-
-    def __init__(self, width: int, height: int) -> None:
-        super().__init__(f"{width} x {height} pixels")
-        self.width, self.height = width, height
+    """Say, by its width and height, that an image has more pixels than are admitted."""
 
 
-# The report writes these two down, so they stand outside of `raise`: see tasks.stage.key.
-# An answer of `explain` holds these words: they are no text of a `raise`, which no key counts.
+# What `explain` writes holds these words, so a key must count them: they are no text of a `raise`.
 AS_SCANNED = "be as it was scanned"
 REMOVED = ("nothing", "It was removed while the pipeline ran. Run it again.")
 CHANGED = ("other bytes", "It changed while the pipeline ran. Run it again.")
@@ -77,11 +80,11 @@ CHANGED = ("other bytes", "It changed while the pipeline ran. Run it again.")
 
 @dataclass(frozen=True)
 class Decoded:
-    """Hold a decoded picture, upright and in 8 bits, and what its file says.
+    """Hold a decoded image, upright and in 8 bits, and what its file says.
 
-    Width and height are as stored. `measured` notes the values of a deep picture (`depth.note`); it
+    Width and height are as stored. `measured` notes the values of a deep image (`deep.note`); it
     is empty for others, and where levels are given. `rows_there` is the share (0..1) of its rows
-    that a JPEG without its end has; None for a whole picture.
+    that a JPEG without its end has; None for a whole image.
     """
 
     upright: Image.Image
@@ -102,15 +105,15 @@ def decode(
     max_pixels: int = MOST_PIXELS,
     mend: bool = False,
 ) -> Decoded:
-    """Decode a picture fully (of pages and frames the first).
+    """Decode an image fully (of pages and frames the first).
 
-    A deep picture is scaled to 8 bits by `levels`, without them by what it holds itself. With
+    A deep image is scaled to 8 bits by `levels`, without them by what it holds itself. With
     `at_least`, a JPEG may come out smaller by a whole factor, but with no side below so many
-    pixels: that is several times faster. A picture above `BIG` always comes out smaller. With
+    pixels: that is several times faster. An image above `BIG` always comes out smaller. With
     `mend`, a JPEG whose end is missing is decoded as far as it goes, grey below.
 
     Raises:
-        PIL.UnidentifiedImageError: the bytes are no picture.
+        PIL.UnidentifiedImageError: the bytes are no image.
         TooManyPixelsError: it has more than `max_pixels`; nothing was decoded.
         Exception: decoders raise all kinds on damaged bytes.
     """
@@ -144,7 +147,7 @@ def count_pages(data: bytes) -> int:
 def read_scanned(
     path: Path, sha256: str, levels: Levels, *, at_least: int | None = None
 ) -> Image.Image:
-    """Decode a picture that was scanned, upright and in RGB; `at_least` is as in `decode`.
+    """Decode an image that was scanned, upright and in RGB; `at_least` is as in `decode`.
 
     A JPEG without its end is mended: the scan has admitted it.
 
@@ -155,14 +158,14 @@ def read_scanned(
     try:
         data = path.read_bytes()
     except (FileNotFoundError, IsADirectoryError, NotADirectoryError):
-        raise InputError(f"Picture '{path}'", AS_SCANNED, *REMOVED) from None
+        raise InputError(f"Image '{path}'", AS_SCANNED, *REMOVED) from None
     if hashlib.sha256(data).hexdigest() != sha256:
-        raise InputError(f"Picture '{path}'", AS_SCANNED, *CHANGED)
+        raise InputError(f"Image '{path}'", AS_SCANNED, *CHANGED)
     return to_rgb(decode(data, levels, at_least=at_least, mend=True).upright)
 
 
 def to_rgb(image: Image.Image) -> Image.Image:
-    """Make any picture RGB, with transparency laid on white; a deep one is scaled by `DEFAULT`."""
+    """Make any image RGB, with transparency laid on white; a deep one is scaled by `DEFAULT`."""
     deep = deep_grey(image)
     image = image if deep is None else scaled(deep, DEFAULT[deep.kind])
     if image.has_transparency_data:
@@ -172,13 +175,13 @@ def to_rgb(image: Image.Image) -> Image.Image:
     return image.convert("RGB")
 
 
-def to_8_bit(image: Image.Image) -> Image.Image:
-    """Scale a deep picture by what it holds itself; return any other as it is.
+def to_8_bit(image: Image.Image, levels: Levels | None = None) -> Image.Image:
+    """Scale a deep image by `levels`, without them by what it holds; return any other as it is.
 
-    That is for what doesn't depend on brightness. Pillow itself would clip it at white.
+    What it holds itself is for what doesn't depend on brightness. Pillow would clip it at white.
     """
     deep = deep_grey(image)
-    return image if deep is None else in_8_bits(deep, None)[0]
+    return image if deep is None else in_8_bits(deep, levels)[0]
 
 
 # ---------------------------------------------------------------- decoding
@@ -187,7 +190,7 @@ def to_8_bit(image: Image.Image) -> Image.Image:
 def _decode(
     data: bytes, levels: Levels | None, at_least: int | None, max_pixels: int, cut: bool = False
 ) -> Decoded:
-    """Decode a picture as `decode` does, with nothing mended."""
+    """Decode an image as `decode` does, with nothing mended."""
     with _opened(data, max_pixels) as image:
         correct_reading(image)
         rawmode = rawmode_of(image)  # first, since looking for EXIF loads a PNG
@@ -206,21 +209,15 @@ def _decode(
         plain, measured = (image, "") if deep is None else in_8_bits(deep, levels)
         if big and plain.width * plain.height > BIG_SIDE**2:
             plain = _shrunk(plain, least or BIG_SIDE)
+        upright = _upright(plain, 1 if turned else orientation)
         return Decoded(
-            _upright(plain, 1 if turned else orientation),
-            width,
-            height,
-            image.mode,
-            str(image.format),
-            orientation,
-            measured,
-            there,
+            upright, width, height, image.mode, str(image.format), orientation, measured, there
         )
 
 
 @contextmanager
 def _opened(data: bytes, max_pixels: int) -> Iterator[ImageFile.ImageFile]:
-    """Open a picture; a big one when no other big one is open, with Pillow's own limit lifted.
+    """Open an image; a big one when no other big one is open, with Pillow's own limit lifted.
 
     Raises:
         TooManyPixelsError: it has more than `max_pixels`.
@@ -232,31 +229,22 @@ def _opened(data: bytes, max_pixels: int) -> Iterator[ImageFile.ImageFile]:
             image = None
         if image is None or image.width * image.height > BIG:
             stack.enter_context(taking_turns())
-            stack.enter_context(_limit_lifted())
+            stack.callback(setattr, Image, "MAX_IMAGE_PIXELS", Image.MAX_IMAGE_PIXELS)
+            Image.MAX_IMAGE_PIXELS = MOST_PIXELS
             image = stack.enter_context(Image.open(io.BytesIO(data), formats=FORMATS))
         if image.width * image.height > max_pixels:
             raise TooManyPixelsError(image.width, image.height)
         yield image
 
 
-@contextmanager
-def _limit_lifted() -> Iterator[None]:
-    """Let Pillow open what `MOST_PIXELS` admits."""
-    before, Image.MAX_IMAGE_PIXELS = Image.MAX_IMAGE_PIXELS, MOST_PIXELS
-    try:
-        yield
-    finally:
-        Image.MAX_IMAGE_PIXELS = before
-
-
 def admitted_pixels(asked: int) -> int:
     """Give the most pixels to admit: a lower limit that a program set in Pillow is heeded."""
-    lowered = Image.MAX_IMAGE_PIXELS is not None and Image.MAX_IMAGE_PIXELS < BIG
-    return min(asked, Image.MAX_IMAGE_PIXELS or asked) if lowered else asked
+    limit = Image.MAX_IMAGE_PIXELS
+    return asked if limit is None or limit >= BIG else min(asked, limit)
 
 
 def _shrunk(image: Image.Image, least: int) -> Image.Image:
-    """Make a big picture RGB and smaller by a whole factor, strip by strip: no second one is held.
+    """Make a big image RGB and smaller by a whole factor, strip by strip: no second one is held.
 
     Its shorter side keeps at least so many pixels, where that leaves no more than `BIG` in all.
     """
@@ -270,30 +258,88 @@ def _shrunk(image: Image.Image, least: int) -> Image.Image:
     return small
 
 
-# ---------------------------------------------------------------- what stands around it
+def _orientation(image: Image.Image) -> int:
+    """Return the EXIF orientation, 1..8; 1 where there is none, or none that is valid."""
+    try:
+        value = image.getexif().get(ORIENTATION, 1)
+    except Exception:  # corrupt EXIF raises all kinds, and the pixels are still good
+        return 1
+    return value if isinstance(value, int) and 1 <= value <= 8 else 1
+
+
+def _upright(image: Image.Image, orientation: int) -> Image.Image:
+    """Turn an image as its EXIF orientation says."""
+    return image.transpose(UPRIGHT[orientation]) if orientation in UPRIGHT else image
+
+
+# ---------------------------------------------------------------- sound files that Pillow refuses
+
+
+def without_zeros(data: bytes) -> bytes:
+    """Take the zeros off a JPEG's end that an interrupted copy left there."""
+    cut = data.startswith(JPEG_BEGIN) and data.endswith(ZEROS)
+    return data.rstrip(b"\0") if cut else data
+
+
+def ended(data: bytes) -> bytes:
+    """End a JPEG that was cut short behind its last whole segment, so that a decoder accepts it.
+
+    A decoder gives grey for the pixels that are missing.
+    """
+    last = max((found.start() for found in SEGMENT.finditer(data)), default=0)
+    length = int.from_bytes(data[last + 2 : last + 4])
+    whole = len(data) >= last + 2 + max(2, length)
+    return (data if whole else data[:last]) + JPEG_END
+
+
+def rows_there(image: Image.Image) -> float:
+    """Give the share of rows above the grey that a decoder puts where a JPEG's end is missing."""
+    pixels = np.asarray(image).reshape(image.height, -1)
+    low, high = MISSING_GREY
+    drawn = np.flatnonzero(np.any((pixels < low) | (pixels > high), axis=1))
+    return float(drawn[-1] + 1) / image.height if len(drawn) else 0.0
+
+
+def without_text(data: bytes) -> bytes:
+    """Leave out the text and the colour profile of a PNG, which can be too long for Pillow."""
+    if not data.startswith(b"\x89PNG"):
+        return data
+    kept, start = [data[:8]], 8
+    while start < len(data):
+        end = start + 12 + int.from_bytes(data[start : start + 4])
+        kind, short = data[start + 4 : start + 8], end - start < LONGEST_TEXT
+        if kind not in TEXT_CHUNKS or (short and data[start + 8 :].startswith(XMP)):
+            kept.append(data[start:end])
+        start = end
+    return b"".join(kept)
+
+
+# ---------------------------------------------------------------- Pillow's warnings
 
 
 _silence = threading.RLock()
-_silenced: list[ExitStack] = []  # one for each that is silent now; the first holds the silence
+_silent = ExitStack()
+_silenced = 0  # how many are silent now: the first begins the silence, the last ends it
 
 
 @contextmanager
 def quiet() -> Iterator[None]:
     """Silence Pillow's warnings and log lines; a decompression bomb becomes an error.
 
-    Several threads may be silent at once: the last one ends the silence.
+    Several threads may be silent at once.
     """
+    global _silenced
     with _silence:
-        _silenced.append(ExitStack())
-        if len(_silenced) == 1:
-            _silenced[0].enter_context(_silenced_pillow())
+        if not _silenced:
+            _silent.enter_context(_silenced_pillow())
+        _silenced += 1
     try:
         yield
     finally:
         with _silence:
-            last = _silenced.pop()
+            _silenced -= 1
             if not _silenced:
-                last.close()
+                _silent.close()
 
 
 @contextmanager
@@ -308,17 +354,3 @@ def _silenced_pillow() -> Iterator[None]:
             yield
     finally:
         logger.setLevel(level)
-
-
-def _orientation(image: Image.Image) -> int:
-    """Return the EXIF orientation, 1..8; 1 where there is none, or none that is valid."""
-    try:
-        value = image.getexif().get(ORIENTATION, 1)
-    except Exception:  # corrupt EXIF raises all kinds, and the pixels are still good
-        return 1
-    return value if isinstance(value, int) and 1 <= value <= 8 else 1
-
-
-def _upright(image: Image.Image, orientation: int) -> Image.Image:
-    """Turn a picture as its EXIF orientation says."""
-    return image.transpose(UPRIGHT[orientation]) if orientation in UPRIGHT else image

@@ -1,19 +1,21 @@
 """Give deep images (16 and 32 bits, floating point) one scale for a whole set.
 
 Each kind of number has one range for all images, so that a dark image stays darker than a bright
-one. It follows from what `resnext.data.decoding.depth` measured of each image while it was read,
+one. It follows from what `resnext.data.decoding.deep` measured of each image while it was read,
 without a second look at a file; a model file keeps it for the images that the model is to answer.
 """
 
 from __future__ import annotations
 
+from collections import Counter
 from collections.abc import Iterable
 
 from pydantic import BaseModel, ConfigDict
 
-from resnext.data.decoding.depth import DEFAULT, FLOAT, SIXTEEN, WHOLE, Range, fit_range, read_note
+from resnext.contracts.formatting import plural
+from resnext.data.decoding.deep import DEFAULT, FLOAT, SIXTEEN, WHOLE, Range, fit_range, read_note
 
-IN_WORDS = {
+NAMES = {
     SIXTEEN: "16 bits",
     WHOLE: "signed or 32-bit whole numbers",
     FLOAT: "floating-point numbers",
@@ -51,9 +53,6 @@ def find_levels(measured: Iterable[str]) -> Levels:
     return Levels(**{kind: fit_range(kind, ranges) for kind, ranges in found.items()})
 
 
-# ---------------------------------------------------------------- in words
-
-
 def describe_levels(measured: Iterable[str], known: Levels | None = None) -> list[str]:
     """Say for each kind of deep image how it is scaled, in a line.
 
@@ -61,23 +60,24 @@ def describe_levels(measured: Iterable[str], known: Levels | None = None) -> lis
     """
     texts = [text for text in measured if text]
     levels = find_levels(texts) if known is None else known
+    counts = Counter(read_note(text)[0] for text in texts)
     return [
-        _line(kind, sum(text.startswith(kind) for text in texts), levels, known is not None)
-        for kind in IN_WORDS
-        if any(text.startswith(kind) for text in texts)
+        f"{plural(counts[kind], f'image of {noun} is', f'images of {noun} are')} scaled "
+        f"{_how(kind, levels, known is not None)}"
+        for kind, noun in NAMES.items()
+        if kind in counts
     ]
 
 
-def _line(kind: str, count: int, levels: Levels, of_model: bool) -> str:
+def _how(kind: str, levels: Levels, of_model: bool) -> str:
     low, high = levels.of(kind)
-    images = f"{count:,} {'image' if count == 1 else 'images'} of {IN_WORDS[kind]}"
     how = f"by {high:.10g}" if low == 0 else f"from {low:.10g} to {high:.10g}"
     if of_model and getattr(levels, kind) is None:
-        why = ", the usual way: the model was made without such images"
-    elif of_model:
-        why = ", as those that the model was made with"
-    elif (low, high) == DEFAULT[kind]:
-        why = ""
-    else:
-        why = f", the {'depth that the set uses' if kind == SIXTEEN else 'range that the set has'}"
-    return f"{images} {'is' if count == 1 else 'are'} scaled {how}{why}"
+        return f"{how}, the usual way: the model was made without such images"
+    if of_model:
+        return f"{how}, as those that the model was made with"
+    if (low, high) == DEFAULT[kind]:
+        return how
+    return (
+        f"{how}, the {'depth that the set uses' if kind == SIXTEEN else 'range that the set has'}"
+    )

@@ -1,74 +1,39 @@
-"""Tell in words what a scan found: classes, formats, sizes, duplicates, and what can't be used."""
+"""Say what a scan found: classes, formats, sizes, duplicates, and what can't be used."""
 
 from __future__ import annotations
 
 from collections import Counter
-from collections.abc import Iterable, Sequence
+from collections.abc import Iterable
 
 import pandas as pd
 
-from resnext.contracts.formatting import first_few
+from resnext.contracts.formatting import first_few, plural
 from resnext.data.decoding.levels import Levels, describe_levels
 from resnext.data.manifest.listing import Listing
+from resnext.data.manifest.scan import Scan, name_faults
 
 SHOWN = 20  # classes that are named
-UPRIGHT = 1  # EXIF orientation
 
 
-def describe_scan(
-    manifest: pd.DataFrame, quarantine: pd.DataFrame, left_out: int, notes: Sequence[str] = ()
-) -> str:
-    """Tell in a few lines what was found; labels may be empty. `notes` are lines to add."""
-    counts = manifest["label"].value_counts().sort_index()
-    lines = [f"{len(manifest):,} pictures"]
-    if counts.index.tolist() not in ([], [""]):
-        lines = [f"{len(manifest):,} pictures in {len(counts)} classes: {_classes(counts)}"]
-    if len(manifest):
-        lines.append("; ".join(fact for fact in _facts(manifest) if fact))
-    lines += notes
-    if len(quarantine):
-        lines.append(f"{len(quarantine):,} quarantined: {name_faults(quarantine)}")
-    if left_out:
-        lines.append(f"{left_out:,} hidden or system files and folders left out")
-    return "\n".join(lines)
+def describe_scan(found: Scan, levels: Levels | None = None) -> list[str]:
+    """Say in a few lines what was found; labels may be empty.
 
-
-def notes_of(listing: Listing) -> list[str]:
-    """Say what was left out as the system's own, and what lies elsewhere, through links."""
-    notes = []
-    if listing.system:
-        notes.append(f"of these the system's own: {_counted(listing.system.elements())}")
-    if listing.outside:
-        link, target = min(listing.outside.items())
-        links = len(listing.outside)
-        notes.append(
-            f"{listing.files_outside:,} files lie outside the folder, through {links:,} "
-            f"{'link' if links == 1 else 'links'}: {link} leads to {target}"
-        )
-    return notes
-
-
-def describe_odd(odd: pd.DataFrame, levels: Levels | None = None) -> list[str]:
-    """Say what is done with deep images, with files of several pages and with JPEGs without an end.
-
-    `odd` is that of a `Scan`; `levels` are those of the model that is to answer, if one is.
+    `levels` are those of the model that is to answer, if one is.
     """
-    several = int((odd["pages"] > 1).sum())
-    cut = int((odd["cut"] != "").sum())
-    lines = describe_levels(odd["measured"].tolist(), levels)
-    if several:
-        noun = "file holds" if several == 1 else "files hold"
-        lines.append(f"{several:,} {noun} several pages or frames: the first is used")
-    if cut:
-        noun = "JPEG without its end is" if cut == 1 else "JPEGs without their ends are"
-        lines.append(f"{cut:,} truncated {noun} kept: what is missing is grey")
-    return lines
-
-
-def name_faults(quarantine: pd.DataFrame) -> str:
-    """Name the first quarantined paths with their reasons."""
-    rows = zip(quarantine["path"], quarantine["reason"], strict=True)
-    return first_few((f"{path} ({reason})" for path, reason in rows), "; ")
+    manifest, listing, faults = found.manifest, found.listing, found.quarantine
+    lines = [plural(len(manifest), "image")]
+    if (manifest["label"] != "").any():
+        lines[0] += _classes(manifest["label"].value_counts().sort_index())
+    lines.append("; ".join(fact for fact in _facts(manifest) if fact))
+    lines += _odd(found.odd, levels)
+    if len(faults):
+        lines.append(f"{len(faults):,} quarantined: {name_faults(faults)}")
+    if listing.left_out:
+        entries = plural(listing.left_out, "hidden or system entry", "hidden or system entries")
+        lines.append(f"{entries} left out")
+    if listing.system:
+        lines.append(f"of these the system's own: {_counted(listing.system.elements())}")
+    return lines + _outside(listing)
 
 
 def _classes(counts: pd.Series[int]) -> str:
@@ -76,22 +41,23 @@ def _classes(counts: pd.Series[int]) -> str:
     named = first_few((f"{label} {count:,}" for label, count in counts.items()), most=SHOWN)
     ratio = counts.max() / counts.min()
     unequal = f" (the largest is {ratio:.1f} times the smallest)" if ratio >= 1.05 else ""
-    return named + unequal
+    return f" in {plural(len(counts), 'class', 'classes')}: {named}{unequal}"
 
 
 def _facts(manifest: pd.DataFrame) -> list[str]:
     """Say which formats and sizes there are, and what is turned or there twice."""
-    turned = int((manifest["orientation"] != UPRIGHT).sum())
+    turned = int((manifest["orientation"] > 1).sum())
     surplus = int(manifest["sha256"].duplicated().sum())
-    alike = manifest.loc[manifest["sha256"].duplicated(keep=False), "sha256"]
-    sets = alike.nunique()
-    noun = "set" if sets == 1 else "sets"
+    sets = manifest.loc[manifest["sha256"].duplicated(keep=False), "sha256"].nunique()
+    sizes = manifest[["width", "height"]].drop_duplicates()
+    sizes = sizes.assign(area=sizes["width"] * sizes["height"]).sort_values(["area", "width"])
+    ends = [f"{row.width} x {row.height}" for row in sizes.iloc[[0, -1]].itertuples()]
     return [
         _counted(manifest["format"]),
-        _counted(manifest["mode"]) if manifest["mode"].unique().tolist() != ["RGB"] else "",
-        _sizes(manifest),
+        _counted(manifest["mode"]) if set(manifest["mode"]) != {"RGB"} else "",
+        f"{' to '.join(dict.fromkeys(ends))} px",
         f"{turned:,} turned upright by their EXIF data" if turned else "",
-        f"identical files: {sets:,} {noun}, {surplus:,} surplus" if surplus else "",
+        f"identical files: {plural(sets, 'set')}, {surplus:,} surplus" if surplus else "",
     ]
 
 
@@ -101,11 +67,30 @@ def _counted(values: Iterable[str]) -> str:
     return ", ".join(f"{value} {count:,}" for value, count in counts)
 
 
-def _sizes(manifest: pd.DataFrame) -> str:
-    """Name the one size in pixels, or the smallest and the largest by area."""
-    sizes = manifest[["width", "height"]].drop_duplicates()
-    sizes = sizes.assign(area=sizes["width"] * sizes["height"]).sort_values(["area", "width"])
-    ends = [
-        f"{width} x {height}" for width, height in zip(sizes["width"], sizes["height"], strict=True)
+def _odd(odd: pd.DataFrame, levels: Levels | None) -> list[str]:
+    """Say what is done with deep images, with files of several pages and with cut JPEGs."""
+    lines = describe_levels(odd["measured"].tolist(), levels)
+    if several := int((odd["pages"] > 1).sum()):
+        files = plural(several, "file holds", "files hold")
+        lines.append(f"{files} several pages or frames: the first is used")
+    if cut := int((odd["cut"] != "").sum()):
+        files = plural(cut, "truncated JPEG is", "truncated JPEGs are")
+        lines.append(f"{files} kept: what is missing is grey")
+    return lines
+
+
+def _outside(listing: Listing) -> list[str]:
+    """Say what lies elsewhere, through links; an image counts for the first link on its way."""
+    links: Counter[str] = Counter()
+    for path, *_ in listing.files if listing.outside else []:
+        steps = path.split("/")
+        ways = ("/".join(steps[:end]) for end in range(1, len(steps) + 1))
+        links.update([way for way in ways if way in listing.outside][:1])
+    if not links:
+        return []
+    files = plural(links.total(), "file lies", "files lie")
+    link = min(links)
+    return [
+        f"{files} outside the folder, through {plural(len(links), 'link')}: "
+        f"{link} leads to {listing.outside[link]}"
     ]
-    return f"{ends[0]} px" if len(ends) == 1 else f"{ends[0]} to {ends[-1]} px"

@@ -1,13 +1,13 @@
-"""Hash what a picture looks like, so that it can be found again flipped or turned.
+"""Hash what an image looks like, so that it can be found again flipped or turned.
 
 Two perceptual hashes of 64 bits are made from one small grey copy: pHash says which low
 frequencies it holds, dHash where it grows brighter. They are kept in a form from which the hashes
 of all eight orientations follow: a flip changes the sign of every other frequency, a quarter turn
-transposes them. It compares no pictures.
+transposes them. It compares no images.
 
 Source: 8 x 8 low frequencies of a 32 x 32 DCT-II against their median, and 8 x 8 differences of
 neighbours, as `imagehash.phash` and `imagehash.dhash` define them. It departs from them in that
-dHash too begins with the 32 x 32 copy, and that pictures of 512 px and more are shrunk by a whole
+dHash too begins with the 32 x 32 copy, and that images of 512 px and more are shrunk by a whole
 factor first: both are much faster, and few bits differ.
 """
 
@@ -23,8 +23,8 @@ from PIL import Image
 from resnext.data.decoding.decode import to_8_bit, to_rgb
 
 SIDE = 32  # pixels of the copy that both hashes are made from
-ENOUGH = 256  # pixels that are left of a big picture's shorter side before it is resized
-WORDS = 8  # of 64 bits, kept of each picture: 4 of pHash, 4 of dHash
+ENOUGH = 256  # pixels that are left of a big image's shorter side before it is resized
+WORDS = 8  # of 64 bits, kept of each image: 4 of pHash, 4 of dHash
 TURNS = 8  # orientations: as it is, left-right, top-bottom, both; then the same transposed
 
 Words: TypeAlias = npt.NDArray[np.uint64]
@@ -37,21 +37,23 @@ _SIGNS = np.stack(  # (4, 8, 8): what left-right and top-bottom flips do to the 
 )
 
 
-def hash_picture(image: Image.Image) -> str:
-    """Hash an upright picture of any mode: 8 words of 64 bits as 128 hexadecimal digits.
+def hash_image(image: Image.Image) -> str:
+    """Hash an upright image of any mode: 8 words of 64 bits as 128 hexadecimal digits.
 
     The first 16 digits are its pHash, the next 48 that of its flips; then where it grows brighter
     to the right, darker to the right, brighter downwards and darker downwards.
     """
     clear = image.has_transparency_data  # which the network sees laid on white
-    grey = _reduced((to_rgb(image) if clear else to_8_bit(image)).convert("L"))
+    grey = (to_rgb(image) if clear else to_8_bit(image)).convert("L")
+    if (factor := min(grey.size) // ENOUGH) > 1:
+        grey = grey.reduce(factor)
     small = grey.resize((SIDE, SIDE), Image.Resampling.LANCZOS)
     words = np.concatenate([_frequencies(small), _gradients(small)])  # (8, 8, 8)
     return np.packbits(words.reshape(WORDS, 64), axis=1).tobytes().hex()
 
 
 def to_words(hashes: Sequence[str]) -> Words:
-    """Turn N hashes of `hash_picture` into numbers (N, 8).
+    """Turn N hashes of `hash_image` into numbers (N, 8).
 
     Raises:
         ValueError: a hash is of another length.
@@ -61,7 +63,7 @@ def to_words(hashes: Sequence[str]) -> Words:
 
 
 def turned(words: Words) -> tuple[Words, Words]:
-    """Give the pHash (8, N) and dHash (8, N) of N pictures in each of the eight orientations.
+    """Give the pHash (8, N) and dHash (8, N) of N images in each of the eight orientations.
 
     Orientation t + 4 is orientation t (0..3) transposed, that is mirrored at its falling diagonal.
     """
@@ -75,7 +77,7 @@ def turned(words: Words) -> tuple[Words, Words]:
 
 
 def turn(pixels: npt.NDArray[np.float32], orientation: int) -> npt.NDArray[np.float32]:
-    """Bring pictures (N, S, S) into an orientation, 0..7, counted as in `turned`."""
+    """Bring images (N, S, S) into an orientation, 0..7, counted as in `turned`."""
     if orientation & 1:
         pixels = pixels[:, :, ::-1]
     if orientation & 2:
@@ -86,7 +88,7 @@ def turn(pixels: npt.NDArray[np.float32], orientation: int) -> npt.NDArray[np.fl
 def _frequencies(small: Image.Image) -> Bits:
     """Compare low frequencies with their median, for four flips: (4, 8, 8)."""
     pixels = np.asarray(small, dtype=np.float64)  # (32, 32)
-    low = (_BASIS @ pixels @ _BASIS.T).round(3)  # (8, 8); rounded, or a flat picture hashes noise
+    low = (_BASIS @ pixels @ _BASIS.T).round(3)  # (8, 8); rounded, or a flat image hashes noise
     flips = low * _SIGNS
     return np.asarray(flips > np.median(flips, axis=(1, 2), keepdims=True))
 
@@ -99,12 +101,6 @@ def _gradients(small: Image.Image) -> Bits:
     )
     along, across = np.diff(wide, axis=1), np.diff(tall, axis=0)
     return np.stack([along > 0, along < 0, across > 0, across < 0])
-
-
-def _reduced(grey: Image.Image) -> Image.Image:
-    """Shrink a big picture by a whole factor, averaging its pixels."""
-    factor = min(grey.size) // ENOUGH
-    return grey.reduce(factor) if factor > 1 else grey
 
 
 def _bits(words: Words) -> Bits:

@@ -11,7 +11,7 @@ import numpy as np
 import pandas as pd
 
 from resnext.data.decoding.levels import Levels
-from resnext.data.manifest.folders import folder_warnings
+from resnext.data.manifest.class_folders import folder_warnings
 from resnext.data.manifest.hashing import Words
 from resnext.data.split.conflicts import label_conflicts
 from resnext.data.split.contact import Cards, pairs_to_look_at

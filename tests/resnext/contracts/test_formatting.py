@@ -17,11 +17,7 @@ def test_numbers_are_written_for_a_reader() -> None:
 
 
 def test_a_noun_stands_in_the_plural_unless_there_is_one() -> None:
-    assert [words.plural(number, "pair") for number in (0, 1, 2)] == [
-        "0 pairs",
-        "1 pair",
-        "2 pairs",
-    ]
+    assert [words.plural(n, "pair") for n in (0, 1, 2)] == ["0 pairs", "1 pair", "2 pairs"]
     assert words.plural(2, "class", "classes") == "2 classes"
 
 

@@ -1,6 +1,9 @@
 """What several tests of the scan and the split share: pictures on a disk, manifests by name."""
 
-from collections.abc import Callable
+import io
+import struct
+import zlib
+from collections.abc import Callable, Iterable
 from pathlib import Path
 from typing import Any
 
@@ -41,6 +44,31 @@ def save(path: Path, image: Image.Image | None = None, **options: object) -> Pat
     kind = options.pop("format", None)
     (image or picture()).save(path, None if kind is None else str(kind), **options)
     return path
+
+
+def encoded(image: Image.Image, kind: str, **options: object) -> bytes:
+    buffer = io.BytesIO()
+    image.save(buffer, kind, **options)
+    return buffer.getvalue()
+
+
+def chunk(kind: bytes, data: bytes) -> bytes:
+    """Lay out a chunk of a PNG."""
+    return struct.pack(">I", len(data)) + kind + data + struct.pack(">I", zlib.crc32(kind + data))
+
+
+def png(
+    size: tuple[int, int],
+    rows: Iterable[bytes] = (),
+    depth: int = 8,
+    colour: int = 2,
+    lace: int = 0,
+) -> bytes:
+    """Lay out a PNG; every row begins with a byte that names its filter, here none."""
+    header = struct.pack(">IIBBBBB", *size, depth, colour, 0, 0, lace)
+    pixels = zlib.compress(b"".join(b"\0" + line for line in rows))
+    parts = chunk(b"IHDR", header) + chunk(b"IDAT", pixels) + chunk(b"IEND", b"")
+    return b"\x89PNG\r\n\x1a\n" + parts
 
 
 def cats_and_dogs(root: Path) -> Path:

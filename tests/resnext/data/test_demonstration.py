@@ -30,9 +30,9 @@ def digests(folder: Path) -> dict[str, str]:
 
 @pytest.fixture(scope="module")
 def folder(tmp_path_factory: pytest.TempPathFactory) -> Path:
-    """The set as it is drawn by default."""
+    """Half of the set as it is drawn by default."""
     root = tmp_path_factory.mktemp("demo")
-    draw(root, DemoSettings())
+    draw(root, DemoSettings(patients=80))
     return root
 
 
@@ -44,7 +44,7 @@ def manifest(folder: Path) -> pd.DataFrame:
 def test_the_names_tell_patient_photograph_and_copy(manifest: pd.DataFrame) -> None:
     naming = read_names(manifest)
     assert naming.fits == len(manifest)
-    assert naming.ids == 160
+    assert naming.ids == DemoSettings().patients / 2 == 80
     assert set(manifest["label"]) == {"Macular", "Pustular"}
     letters = manifest["path"].str.split("/").str[1].str[0]
     assert set(letters + manifest["label"].str[0]) == {"MM", "PP"}
@@ -52,7 +52,7 @@ def test_the_names_tell_patient_photograph_and_copy(manifest: pd.DataFrame) -> N
 
 
 def test_the_set_has_some_hundred_small_pictures(manifest: pd.DataFrame) -> None:
-    assert 700 <= len(manifest) <= 900
+    assert 350 <= len(manifest) <= 450
     assert set(zip(manifest["width"], manifest["height"], strict=True)) == {(128, 128)}
     assert set(manifest["format"]) == {"JPEG"}
     assert 0.4 <= (manifest["label"] == "Macular").mean() <= 0.6
@@ -74,42 +74,24 @@ def test_a_random_split_of_it_leaks_and_a_grouped_one_does_not(manifest: pd.Data
     drawn = split(manifest, SplitSettings())
     assert count_leaks(pictures, drawn)["any"]["count"] == 0
     random = count_leaks(pictures, script_split(pictures, SplitSettings()))
-    assert random["copy"]["share"] > 0.85
+    assert random["copy"]["share"] > 0.75
 
 
-def test_equal_settings_give_equal_bytes(tmp_path: Path) -> None:
-    for name in ("one", "two"):
-        draw(tmp_path / name, SMALL)
-    first = digests(tmp_path / "one")
-    assert first == digests(tmp_path / "two")
-    draw(tmp_path / "one", SMALL)
-    assert first == digests(tmp_path / "one")
+def drawn(folder: Path, workers: int = 1, **changes: int) -> dict[str, str]:
+    draw(folder, SMALL.model_copy(update=changes), workers=workers)
+    return digests(folder)
 
 
-def test_threads_change_no_byte(tmp_path: Path) -> None:
-    for workers in (1, 3):
-        draw(tmp_path / str(workers), SMALL, workers=workers)
-    assert digests(tmp_path / "1") == digests(tmp_path / "3")
-
-
-def test_another_seed_gives_other_pictures(tmp_path: Path) -> None:
-    draw(tmp_path / "one", SMALL)
-    draw(tmp_path / "two", SMALL.model_copy(update={"seed": 1}))
-    one, two = digests(tmp_path / "one"), digests(tmp_path / "two")
-    assert not set(one.values()) & set(two.values())
-
-
-def test_more_patients_leave_the_first_ones_as_they_are(tmp_path: Path) -> None:
-    draw(tmp_path / "one", SMALL)
-    draw(tmp_path / "two", SMALL.model_copy(update={"patients": 10}))
-    assert digests(tmp_path / "one").items() <= digests(tmp_path / "two").items()
-
-
-def test_nothing_outside_the_folder_is_written(tmp_path: Path) -> None:
-    draw(tmp_path / "deep" / "demo", SMALL)
-    assert [path.name for path in tmp_path.iterdir()] == ["deep"]
-    assert [path.name for path in (tmp_path / "deep").iterdir()] == ["demo"]
-    names = [path.name for path in (tmp_path / "deep" / "demo").rglob("*.*")]
+def test_settings_alone_decide_the_bytes_and_nothing_else_is_written(tmp_path: Path) -> None:
+    first = drawn(tmp_path / "one")
+    assert first == drawn(tmp_path / "one"), "also where it was drawn before"
+    assert first == drawn(tmp_path / "three threads", workers=3)
+    assert not set(first.values()) & set(drawn(tmp_path / "other", seed=1).values())
+    assert first.items() <= drawn(tmp_path / "more", patients=10).items()
+    assert sorted(path.name for path in tmp_path.iterdir()) == [
+        "more", "one", "other", "three threads",
+    ]  # fmt: skip
+    names = [path.name for path in (tmp_path / "one").rglob("*.*")]
     assert all(re.fullmatch(r"[MP]\d\d_\d\d_\d\d\.jpg", name) for name in names)
 
 
@@ -169,11 +151,7 @@ def test_a_patient_resembles_itself(folder: Path, manifest: pd.DataFrame) -> Non
 @pytest.mark.parametrize(
     "wrong", [{"patients": 2}, {"photographs": (3, 2)}, {"photographs": (0, 2)}, {"size": 8}]
 )
-def test_settings_out_of_range_are_refused(wrong: dict[str, object]) -> None:
+def test_settings_say_what_they_mean_and_are_refused_out_of_range(wrong: dict[str, object]) -> None:
+    assert all(field.description for field in DemoSettings.model_fields.values())
     with pytest.raises(ValidationError):
         DemoSettings.model_validate(wrong)
-
-
-def test_every_setting_says_what_it_means() -> None:
-    for name, field in DemoSettings.model_fields.items():
-        assert field.description, name

@@ -11,35 +11,33 @@ from PIL import Image
 
 from resnext.contracts.errors import InputError
 from resnext.data import pixels as images
-from resnext.data.pixels import PackedPixels, Picture, PictureFiles, pack, to_pixels
+from resnext.data import processes
+from resnext.data.pixels import PackedPixels, ScannedImage, ScannedImages, pack, to_pixels
 
 
-def drawn(path: Path, size: tuple[int, int] = (40, 30), seed: int = 0, **options: Any) -> Picture:
+def drawn(
+    path: Path, size: tuple[int, int] = (40, 30), seed: int = 0, **options: Any
+) -> ScannedImage:
     noise = np.random.default_rng(seed).integers(0, 255, (4, 6, 3), dtype=np.uint8)
     path.parent.mkdir(parents=True, exist_ok=True)
     Image.fromarray(noise).resize(size).save(path, **options)
-    return Picture(path, hashlib.sha256(path.read_bytes()).hexdigest())
+    return ScannedImage(path, hashlib.sha256(path.read_bytes()).hexdigest())
 
 
 @pytest.fixture
-def pictures(tmp_path: Path) -> list[Picture]:
+def pictures(tmp_path: Path) -> list[ScannedImage]:
     found = [drawn(tmp_path / "in" / f"{seed}.png", seed=seed) for seed in range(5)]
     return sorted(found, key=lambda picture: picture.sha256)
 
 
-def test_a_picture_becomes_a_square_and_nothing_is_cut_off(tmp_path: Path) -> None:
-    picture = drawn(tmp_path / "a.png")
-    expected = Image.open(picture.path).resize((32, 32), Image.Resampling.BILINEAR)
-    assert np.array_equal(to_pixels(picture, 32), np.asarray(expected))
-
-
-def test_exif_orientation_turns_the_picture_upright(tmp_path: Path) -> None:
+def test_an_image_becomes_an_upright_square_and_nothing_is_cut_off(tmp_path: Path) -> None:
     exif = Image.Exif()
     exif[0x0112] = 6
-    turned = drawn(tmp_path / "a.png", exif=exif)
-    upright = Image.open(drawn(tmp_path / "b.png").path).transpose(Image.Transpose.ROTATE_270)
-    expected = upright.resize((32, 32), Image.Resampling.BILINEAR)
-    assert np.array_equal(to_pixels(turned, 32), np.asarray(expected))
+    plain, turned = drawn(tmp_path / "a.png"), drawn(tmp_path / "b.png", exif=exif)
+    image = Image.open(plain.path)
+    for file, upright in ((plain, image), (turned, image.transpose(Image.Transpose.ROTATE_270))):
+        expected = upright.resize((32, 32), Image.Resampling.BILINEAR)
+        assert np.array_equal(to_pixels(file, 32), np.asarray(expected))
 
 
 def test_a_big_jpeg_is_decoded_small_and_looks_the_same(tmp_path: Path) -> None:
@@ -56,21 +54,23 @@ def test_a_picture_that_changed_since_the_scan_is_refused(tmp_path: Path) -> Non
         to_pixels(picture, 32)
 
 
-def test_packed_pixels_are_those_of_the_files(pictures: list[Picture], tmp_path: Path) -> None:
+def test_packed_pixels_are_those_of_the_files(pictures: list[ScannedImage], tmp_path: Path) -> None:
     pack(pictures, 32, tmp_path / "pixels.npy")
     packed = PackedPixels(tmp_path / "pixels.npy", [picture.sha256 for picture in pictures])
     rows = packed.rows([pictures[3].sha256, pictures[0].sha256])
     assert rows.tolist() == [3, 0]
-    assert np.array_equal(packed.take(rows), PictureFiles(pictures, 32).take(rows))
+    assert np.array_equal(packed.take(rows), ScannedImages(pictures, 32).take(rows))
     assert packed.size == 32
+    with pytest.raises(KeyError):
+        packed.rows(["0" * 64])  # that was not packed
 
 
 def test_processes_pack_the_same_bytes(
-    pictures: list[Picture], tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+    pictures: list[ScannedImage], tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     pack(pictures, 32, tmp_path / "one.npy")
     monkeypatch.setattr(images, "WORTH_A_POOL", 1)
-    monkeypatch.setattr(images, "CHUNK", 2)
+    monkeypatch.setattr(processes, "CHUNK", 2)
     told: list[tuple[int, int]] = []
     pack(pictures, 32, tmp_path / "two.npy", workers=2, progress=lambda *done: told.append(done))
     assert (tmp_path / "one.npy").read_bytes() == (tmp_path / "two.npy").read_bytes()
@@ -78,24 +78,17 @@ def test_processes_pack_the_same_bytes(
 
 
 def test_a_picture_that_changed_stops_the_packing_in_a_process_too(
-    pictures: list[Picture], tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+    pictures: list[ScannedImage], tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     monkeypatch.setattr(images, "WORTH_A_POOL", 1)
-    monkeypatch.setattr(images, "CHUNK", 2)
+    monkeypatch.setattr(processes, "CHUNK", 2)
     pictures[2].path.unlink()
     with pytest.raises(InputError, match="must be as it was scanned, got nothing"):
         pack(pictures, 32, tmp_path / "pixels.npy", workers=2)
 
 
-def test_a_picture_that_was_not_packed_is_missed(pictures: list[Picture], tmp_path: Path) -> None:
-    pack(pictures[:2], 32, tmp_path / "pixels.npy")
-    packed = PackedPixels(tmp_path / "pixels.npy", [picture.sha256 for picture in pictures[:2]])
-    with pytest.raises(KeyError):
-        packed.rows([pictures[3].sha256])
-
-
 def test_a_disk_without_room_is_said_before_anything_is_written(
-    pictures: list[Picture], tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+    pictures: list[ScannedImage], tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     usage = namedtuple("usage", "total used free")
     monkeypatch.setattr("shutil.disk_usage", lambda _: usage(1, 1, 1000))

@@ -54,11 +54,6 @@ def chunked(numbers: Sequence[int], size: int) -> list[Sequence[int]]:
     return [numbers[start : start + size] for start in range(0, len(numbers), size)]
 
 
-def test_results_come_in_the_order_of_the_chunks() -> None:
-    found = list(map_apart(square, chunked(range(10), 3), 2, lost))
-    assert found == [[0, 1, 4], [9, 16, 25], [36, 49, 64], [81]]
-
-
 def test_processes_take_turns_at_what_is_heavy(tmp_path: Path) -> None:
     file = tmp_path / "number.txt"
     file.write_text("0")
@@ -72,7 +67,7 @@ def test_no_work_starts_no_process(monkeypatch: pytest.MonkeyPatch) -> None:
     assert list(map_apart(square, [], 2, lost)) == []
 
 
-def test_only_the_items_that_crash_are_given_up() -> None:
+def test_results_come_in_order_and_only_the_items_that_crash_are_given_up() -> None:
     numbers = [*range(13), 13, 14, *range(16, 40)]
     found = list(map_apart(square, chunked(numbers, 4), 2, lost))
     assert [len(chunk) for chunk in found] == [4] * 9 + [3]

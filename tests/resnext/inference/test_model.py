@@ -17,9 +17,9 @@ from reports.model_card import render_card
 from resnext.contracts.errors import InputError
 from resnext.contracts.tables import write_table
 from resnext.data.decoding.levels import Levels
-from resnext.data.manifest.scan import scan_pictures
+from resnext.data.manifest.scan import scan_images
 from resnext.device import plan_compute
-from resnext.inference.predict import predict_pictures
+from resnext.inference.predict import predict_images
 from resnext.models.architectures import MEAN, STD, build
 from resnext.models.model_file import ModelCard, save_model
 from tests.reports.test_html import content
@@ -57,11 +57,11 @@ def folder(tmp_path_factory: pytest.TempPathFactory) -> Path:
 @pytest.fixture(scope="module")
 def table(folder: Path) -> pd.DataFrame:
     """What a batch's table says of the images."""
-    found = scan_pictures(folder / "images")
+    found = scan_images(folder / "images")
     write_table(found.manifest, folder / "manifest.csv")
     write_table(found.quarantine, folder / "quarantine.csv")
     compute = plan_compute("cpu", "resnext38_32x4d", deterministic=False)
-    return predict_pictures(
+    return predict_images(
         folder / "images", folder / "manifest.csv", folder / "quarantine.csv",
         folder / "model.safetensors", compute, calibration=folder / "calibration.json",
     )  # fmt: skip
@@ -95,16 +95,15 @@ def test_the_threshold_beside_a_model_decides_and_without_a_file_nothing_is_cali
     (tmp_path / "model.safetensors").write_bytes((folder / "model.safetensors").read_bytes())
     image = folder / "images" / "a.png"
     plain = resnext.load_model(tmp_path / "model.safetensors", device="cpu").predict(image)
-    raised = {"temperature": 2.5, "positive": "yes", "threshold": 1.0}
     answered = []
     for threshold in (0.0, 1.0):
-        known = json.dumps(raised | {"threshold": threshold})
-        (tmp_path / "calibration.json").write_text(known)
+        known = {"temperature": 2.5, "positive": "yes", "threshold": threshold}
+        (tmp_path / "calibration.json").write_text(json.dumps(known))
         model = resnext.load_model(tmp_path / "model.safetensors", device="cpu")
         answered.append(model.predict(image).name)
     assert answered == ["yes", "no"]
-    logits = {name: np.log(share) for name, share in plain.probabilities.items()}
-    expected = np.exp(logits["yes"] / 2.5) / sum(np.exp(each / 2.5) for each in logits.values())
+    softened = {name: share ** (1 / 2.5) for name, share in plain.probabilities.items()}
+    expected = softened["yes"] / sum(softened.values())
     assert model.predict(image).probabilities["yes"] == pytest.approx(expected, abs=1e-6)
 
 

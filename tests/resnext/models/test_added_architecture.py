@@ -11,7 +11,7 @@ from torch import Tensor, nn
 import resnext
 from resnext.contracts.tables import write_table
 from resnext.data.manifest.scan import scan
-from resnext.data.pixels import PackedPixels, Picture, pack
+from resnext.data.pixels import PackedPixels, pack, scanned_images
 from resnext.data.split.settings import SplitSettings
 from resnext.device import plan_compute
 from resnext.inference.explain import explain
@@ -20,6 +20,7 @@ from resnext.models.architectures import ARCHITECTURES, Architecture, find_archi
 from resnext.models.model_file import load_network, read_card
 from resnext.training import train as training
 from resnext.training.callback import Callback
+from resnext.training.engine import Training
 from resnext.training.recipe import Recipe
 from tests.resnext.data.samples import split
 
@@ -71,25 +72,21 @@ def test_a_record_is_enough_to_train_freeze_explain_save_load_and_predict(
     manifest = scan(tree).manifest
     write_table(manifest, tmp_path / "manifest.csv")
     write_table(split(manifest, SplitSettings()), tmp_path / "split.csv")
-    digests = manifest["sha256"].tolist()
-    pictures = [
-        Picture(tree / path, digest) for path, digest in zip(manifest["path"], digests, strict=True)
-    ]
-    pack(pictures, 32, tmp_path / "pixels.npy")
-    pixels = PackedPixels(tmp_path / "pixels.npy", digests)
+    pack(scanned_images(tree, manifest), 32, tmp_path / "pixels.npy")
+    pixels = PackedPixels(tmp_path / "pixels.npy", manifest["sha256"].tolist())
     compute = plan_compute("cpu", "tiny", deterministic=False)
     recipe = Recipe(arch="tiny", image_size=32, epochs=6, batch_size=8, lr=0.05, freeze_epochs=1)
 
-    parts = training.read_parts(tmp_path / "manifest.csv", tmp_path / "split.csv", pixels)
-    model, said = training.start_model(recipe, parts.classes, compute, None)
+    subsets = training.read_subsets(tmp_path / "manifest.csv", tmp_path / "split.csv", pixels)
+    model, said = training.start_model(recipe, subsets.classes, compute, None)
     weights = Weights(model)
-    trained = training.train(model, pixels, parts, recipe, compute, callbacks=[weights])
+    trained = Training(model, pixels, subsets, recipe, compute, callbacks=[weights]).fit()
     assert said == "weights start from random values"
     head = {"head.2.weight", "head.2.bias"}
     assert changed(weights.seen[0], weights.seen[1]) == head
     assert changed(weights.seen[1], weights.seen[2]) > head
 
-    training.write_result(trained, parts.classes, recipe, tmp_path)
+    training.write_result(trained, subsets.classes, recipe, tmp_path)
     file = tmp_path / "model.safetensors"
     card = read_card(file)
     assert (card.architecture, card.mean, card.std) == ("tiny", GREY, GREY)
@@ -127,5 +124,7 @@ def test_a_record_is_checked_suggested_and_described() -> None:
         find_architecture("tinny")
     with pytest.raises(ValueError, match="There are no such weights"):
         Recipe(arch="tiny", weights="imagenet")
+    with pytest.raises(ValueError, match="zero_init_residual must be left out for a network"):
+        Recipe(arch="tiny", zero_init_residual=True)
     known = [name for name in ARCHITECTURES if name != "tiny"]
     assert str(Recipe.model_fields["arch"].description) == f"architecture: {', '.join(known)}"

@@ -41,4 +41,7 @@ def test_no_classes_are_refused() -> None:
 def test_imagenets_weights_are_promised_where_torchvision_publishes_them() -> None:
     published = torchvision.models.list_models(module=torchvision.models)
     assert [name for name in ARCHITECTURES if name in published] == on_imagenet()
+    for name in on_imagenet():
+        theirs = torchvision.models.get_model_weights(name)
+        assert ARCHITECTURES[name].imagenet == theirs.DEFAULT.url
     assert all(ARCHITECTURES[name].licence for name in on_imagenet())

@@ -7,7 +7,8 @@ import torchvision
 from torch import Tensor, nn
 
 from resnext.models.architectures import ARCHITECTURES
-from resnext.models.resnext import Bottleneck, ResNeXt, zero_residual_branches
+from resnext.models.resnext import Bottleneck, ResNeXt
+from resnext.training.step import zero_residual_branches
 from tests.benchmarks import grouped_loop
 
 Builder = Callable[[int], nn.Module]
@@ -49,7 +50,7 @@ def fifty() -> tuple[nn.Module, nn.Module]:
     return ours, theirs
 
 
-@pytest.fixture(scope="module")
+@pytest.fixture
 def thirty_eight() -> tuple[nn.Module, nn.Module]:
     """The network and the loop over 32 convolutions with the same weights, in double precision.
 
@@ -80,13 +81,9 @@ def test_parameters_are_as_many_as_published(build: Builder, classes: int, param
 
 def test_thirty_eight_layers_have_weights() -> None:
     with torch.device("meta"):
-        model = resnext38_32x4d(2)
-    layers = [
-        name
-        for name, module in model.named_modules()
-        if isinstance(module, nn.Conv2d | nn.Linear) and "downsample" not in name
-    ]
-    assert len(layers) == 38
+        modules = dict(resnext38_32x4d(2).named_modules())
+    layers = [name for name, each in modules.items() if isinstance(each, nn.Conv2d | nn.Linear)]
+    assert len([name for name in layers if "downsample" not in name]) == 38
 
 
 @pytest.mark.parametrize("name", ["resnext50_32x4d", "resnext101_32x8d"])
@@ -97,90 +94,51 @@ def test_state_dict_has_torchvisions_keys_and_shapes_in_its_order(name: str) -> 
     assert [(k, v.shape) for k, v in ours.items()] == [(k, v.shape) for k, v in theirs.items()]
 
 
-@pytest.mark.parametrize("name", ["resnext50_32x4d", "resnext101_32x8d"])
-def test_weights_load_strictly_both_ways(name: str) -> None:
-    with torch.device("meta"):
-        ours: nn.Module = ARCHITECTURES[name].builder(7)
-        theirs: nn.Module = getattr(torchvision.models, name)(num_classes=7)
-    ours.load_state_dict(theirs.state_dict(), strict=True, assign=True)
-    theirs.load_state_dict(ours.state_dict(), strict=True, assign=True)
-
-
-def test_one_seed_draws_torchvisions_weights() -> None:
+def test_one_seed_draws_torchvisions_weights_and_another_others() -> None:
+    drawn = []
+    for seed in (3, 4):
+        torch.manual_seed(seed)
+        drawn.append(resnext50_32x4d(4).state_dict())
     torch.manual_seed(3)
-    ours = resnext50_32x4d(4).state_dict()
-    torch.manual_seed(3)
-    theirs = torchvision.models.resnext50_32x4d(num_classes=4).state_dict()
-    assert all(torch.equal(ours[key], theirs[key]) for key in theirs)
+    drawn.append(torchvision.models.resnext50_32x4d(num_classes=4).state_dict())
+    assert all(torch.equal(drawn[0][key], drawn[2][key]) for key in drawn[2])
+    assert not torch.equal(drawn[0]["conv1.weight"], drawn[1]["conv1.weight"])
 
 
-def test_eval_logits_are_torchvisions(fifty: tuple[nn.Module, nn.Module]) -> None:
+def test_logits_statistics_and_gradients_are_torchvisions(
+    fifty: tuple[nn.Module, nn.Module],
+) -> None:
     ours, theirs = (copy.deepcopy(model).eval() for model in fifty)
     with torch.inference_mode():
         torch.testing.assert_close(ours(pictures()), theirs(pictures()), rtol=0, atol=1e-5)
-
-
-def test_train_logits_and_statistics_are_torchvisions(
-    fifty: tuple[nn.Module, nn.Module],
-) -> None:
-    ours, theirs = (copy.deepcopy(model).train() for model in fifty)
-    with torch.no_grad():
-        torch.testing.assert_close(ours(pictures()), theirs(pictures()), rtol=0, atol=1e-5)
+    logits = [model.train()(pictures()) for model in (ours, theirs)]
+    torch.testing.assert_close(*logits, rtol=0, atol=1e-5)
     torch.testing.assert_close(
         dict(ours.named_buffers()), dict(theirs.named_buffers()), rtol=0, atol=1e-5
     )
-
-
-def test_gradients_are_torchvisions(fifty: tuple[nn.Module, nn.Module]) -> None:
-    ours, theirs = (copy.deepcopy(model).train() for model in fifty)
-    for model in (ours, theirs):
-        loss = nn.functional.cross_entropy(model(pictures()), torch.tensor([0, 3]))
-        torch.autograd.backward(loss)
+    for each in logits:
+        torch.autograd.backward(nn.functional.cross_entropy(each, torch.tensor([0, 3])))
     for mine, other in zip(ours.parameters(), theirs.parameters(), strict=True):
         torch.testing.assert_close(mine.grad, other.grad, rtol=1e-5, atol=1e-5)
 
 
-def test_eval_logits_are_those_of_32_convolutions(
+def test_logits_are_those_of_32_convolutions_and_one_swapped_group_is_noticed(
     thirty_eight: tuple[nn.Module, nn.Module],
 ) -> None:
-    ours, loop = (copy.deepcopy(model).eval() for model in thirty_eight)
+    ours, loop = thirty_eight
     x = pictures().double()
-    with torch.inference_mode():
-        torch.testing.assert_close(ours(x), loop(x), rtol=0, atol=1e-6)
-
-
-def test_train_logits_are_those_of_32_convolutions(
-    thirty_eight: tuple[nn.Module, nn.Module],
-) -> None:
-    ours, loop = (copy.deepcopy(model).train() for model in thirty_eight)
-    x = pictures().double()
-    with torch.no_grad():
-        torch.testing.assert_close(ours(x), loop(x), rtol=0, atol=1e-6)
-
-
-def test_one_swapped_group_is_noticed(thirty_eight: tuple[nn.Module, nn.Module]) -> None:
-    ours, loop = (copy.deepcopy(model).eval() for model in thirty_eight)
     weight = ours.get_parameter("layer4.1.conv2.weight")
-    x = pictures().double()
     with torch.inference_mode():
+        torch.testing.assert_close(ours.eval()(x), loop.eval()(x), rtol=0, atol=1e-6)
+        torch.testing.assert_close(ours.train()(x), loop.train()(x), rtol=0, atol=1e-6)
         weight.copy_(weight.roll(32, dims=0))
-        assert (ours(x) - loop(x)).abs().max() > 1e-4
-
-
-@pytest.mark.parametrize("build", [resnext38_32x4d, resnext50_32x4d])
-def test_one_seed_draws_the_same_weights_twice(build: Builder) -> None:
-    drawn = []
-    for seed in (4, 4, 5):
-        torch.manual_seed(seed)
-        drawn.append(build(2).state_dict())
-    assert all(torch.equal(drawn[0][key], drawn[1][key]) for key in drawn[0])
-    assert not torch.equal(drawn[0]["conv1.weight"], drawn[2]["conv1.weight"])
+        assert (ours.eval()(x) - loop.eval()(x)).abs().max() > 1e-4
 
 
 def test_blocks_that_begin_as_their_shortcuts_pass_their_input_on() -> None:
     same = Bottleneck(64, 32, 64, stride=1, groups=32, eps=1e-5)
     halving = Bottleneck(64, 32, 128, stride=2, groups=32, eps=1e-5)
-    zero_residual_branches(nn.Sequential(same, halving))
+    zero_residual_branches(nn.Sequential(same, halving), "bn3")
     x = torch.rand(2, 64, 8, 8, generator=torch.Generator().manual_seed(1))  # as after a ReLU
     torch.testing.assert_close(same(x), x, rtol=0, atol=0)
     assert halving.downsample is not None

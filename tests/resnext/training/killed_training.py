@@ -14,7 +14,7 @@ import signal
 import sys
 import time
 from collections.abc import Callable
-from functools import partial
+from functools import cache, partial
 from itertools import product
 from pathlib import Path
 from unittest import mock
@@ -23,25 +23,18 @@ import numpy as np
 import torch
 from torch import Tensor, nn
 
-from resnext.device import Compute
-from resnext.training import checkpoints as progress
 from resnext.training import engine
-from resnext.training.batches import Part
+from resnext.training.batches import Subset, Subsets
 from resnext.training.callback import Callback
 from resnext.training.checkpoints import Checkpoints
 from resnext.training.recipe import Recipe
+from tests.resnext.samples import CPU
 
-CPU = Compute(
-    device="cpu", threads=1, precision="fp32", memory_format="contiguous", deterministic=False
-)
 RECIPE = Recipe(
     image_size=32, epochs=6, batch_size=8, lr=0.01, warmup_epochs=1, ema_decay=0.9, mixup=0.2,
     augment="full", clip_norm=1.0, accumulate=2,
 )  # fmt: skip
-PICTURES = 24
-KILLS = 36
-ENDS = 3
-CLOCK = {"seconds", "images_per_second", "finished_at"}
+IMAGES = 24
 
 
 class Drawn:
@@ -50,7 +43,7 @@ class Drawn:
     size = 32
 
     def take(self, rows: np.ndarray) -> np.ndarray:
-        pixels = np.random.default_rng(0).integers(0, 255, (PICTURES, 32, 32, 3), dtype=np.uint8)
+        pixels = np.random.default_rng(0).integers(0, 255, (IMAGES, 32, 32, 3), dtype=np.uint8)
         return np.asarray(pixels[rows])
 
 
@@ -62,10 +55,10 @@ def network() -> nn.Module:
     )  # fmt: skip
 
 
-def part(rows: range) -> Part:
+def subset(rows: range) -> Subset:
     numbers = np.array(rows)
     digests = [hashlib.sha256(str(n).encode()).hexdigest() for n in rows]
-    return Part(numbers, numbers % 2, digests, digests)
+    return Subset(numbers, numbers % 2, digests, digests)
 
 
 class StopAt(Callback):
@@ -84,11 +77,10 @@ class StopAt(Callback):
 def train(folder: Path | None, *callbacks: Callback, say: bool = False) -> str:
     """Train to the end; give a digest of weights and history (times aside)."""
     checkpoints = Checkpoints(folder, print if say else None)
-    train_part, val = part(range(18)), part(range(18, 24))
+    subsets = Subsets(("a", "b"), subset(range(18)), subset(range(18, 24)), subset(range(0)))
     history, weights = engine.Training(
-        network(), Drawn(), train_part, val, RECIPE, CPU, classes=2, callbacks=callbacks,
-        checkpoints=checkpoints,
-    ).fit()  # fmt: skip
+        network(), Drawn(), subsets, RECIPE, CPU, callbacks=callbacks, checkpoints=checkpoints
+    ).fit()
     rows = [
         (r.epoch, r.lr, r.train_loss, r.train_accuracy, r.val_loss, r.val_accuracy) for r in history
     ]
@@ -96,8 +88,14 @@ def train(folder: Path | None, *callbacks: Callback, say: bool = False) -> str:
     return hashlib.sha256(data + repr(rows).encode()).hexdigest()
 
 
+@cache
+def expected() -> str:
+    """Give the digest of a training that nothing stopped."""
+    return train(None)
+
+
 def compare(digest: str) -> None:
-    print("same" if digest == train(None) else "DIFFERS")
+    print("same" if digest == expected() else "DIFFERS")
 
 
 def in_child(action: Callable[[], object]) -> int:
@@ -113,44 +111,35 @@ def in_child(action: Callable[[], object]) -> int:
     return child
 
 
-def record(root: Path, folder: Path) -> None:
-    (root / "digest").write_text(train(folder))
-
-
 # ---------------------------------------------------------------- the cases
 
 
-def kill_at_random(root: Path) -> None:
-    """Kill trainings at random times, with a checkpoint after every step, as often as KILLS."""
-    engine.CHECKPOINT_EVERY = 0.0
-    expected = train(None)
+def kill_at_random(root: Path, kills: int = 12) -> None:
+    """Kill trainings at random times, with a checkpoint after every step; then let two end."""
+    whole = expected()
     start = time.perf_counter()
-    train(root / "timing")
-    whole = time.perf_counter() - start
-    dice, kills = random.Random(0), 0
-    results: list[str] = []
-    while kills < KILLS or len(results) < ENDS:
-        child = in_child(lambda: record(root, root / "checkpoints"))
-        time.sleep(dice.uniform(0, 0.4 * whole))
-        if kills < KILLS:
-            os.kill(child, signal.SIGKILL)
-        _, status = os.waitpid(child, 0)
-        if os.WIFSIGNALED(status):
-            kills += 1
-        else:
-            results.append("same" if (root / "digest").read_text() == expected else "DIFFERS")
-            shutil.rmtree(root / "checkpoints")
-    print(kills, len(results), *results)
+    with mock.patch.object(engine, "CHECKPOINT_EVERY", 0.0):
+        train(root / "timing")
+        seconds = time.perf_counter() - start
+        dice = random.Random(0)
+        for number in range(kills + 2):
+            child = in_child(lambda: (root / "digest").write_text(train(root / "checkpoints")))
+            time.sleep(dice.uniform(0, 0.4 * seconds))
+            if number < kills:
+                os.kill(child, signal.SIGKILL)
+            _, status = os.waitpid(child, 0)
+            if not os.WIFSIGNALED(status):
+                print("same" if (root / "digest").read_text() == whole else "DIFFERS")
+                shutil.rmtree(root / "checkpoints")
 
 
 def kill_while_writing(root: Path) -> None:
     """Kill before and after each system call that puts a checkpoint in its place."""
-    expected = train(None)
     calls = (("fsync", os), ("replace", Path), ("unlink", Path))
-    for (name, holder), number, late in product(calls, range(1, 6), (False, True)):
+    for (name, holder), number, late in product(calls, (1, 2, 3), (False, True)):
         folder = root / f"{name}-{number}-{late}"
         os.waitpid(in_child(partial(train_until, folder, name, holder, number, late)), 0)
-        print("same" if train(folder) == expected else "DIFFERS")
+        compare(train(folder))
 
 
 def train_until(folder: Path, name: str, holder: object, number: int, late: bool) -> None:
@@ -171,7 +160,7 @@ def train_until(folder: Path, name: str, holder: object, number: int, late: bool
         train(folder)
 
 
-def damage(root: Path, how: str) -> None:
+def damage(how: str, root: Path) -> None:
     """Stop a training, damage its newest checkpoint (or all), and go on."""
     stop(root, 7)
     files = sorted(root.glob("step-*.pt"))
@@ -191,37 +180,34 @@ def stop(root: Path, step: int) -> None:
     print("DIFFERS: it did not stop")
 
 
-def fill_the_disk(root: Path) -> None:
-    """Have the disk full when a checkpoint is written, then go on."""
-    real, calls = os.fsync, 0
+def stop_and_go_on(root: Path) -> None:
+    stop(root, 7)
+    compare(train(root, say=True))
 
-    def full(handle: int) -> None:
-        nonlocal calls
-        calls += 1
-        if calls > 4:
-            raise OSError(errno.ENOSPC, "No space left on device")
-        real(handle)
 
-    with mock.patch.object(os, "fsync", full):
-        try:
-            train(root)
-        except OSError as error:
-            print(error)
+def fail_to_write(root: Path) -> None:
+    """Train until a checkpoint can't be written, and say why."""
+    try:
+        train(root)
+    except OSError as error:
+        print(error)
     if list(root.glob("*.new")):
         print("DIFFERS: half a file was left")
+
+
+def fill_the_disk(root: Path) -> None:
+    """Have the disk full when the third checkpoint is written, then go on."""
+    full = OSError(errno.ENOSPC, "No space left on device")
+    with mock.patch.object(os, "fsync", side_effect=[None, None, None, None, full]):
+        fail_to_write(root)
     compare(train(root, say=True))
 
 
 def exceed_a_limit(root: Path) -> None:
     """Have no room in the middle of a checkpoint, then go on."""
-    for room in range(2_000, 26_000, 4_000):
+    for room in (2_000, 10_000, 22_000):
         resource.setrlimit(resource.RLIMIT_FSIZE, (room, resource.RLIM_INFINITY))
-        try:
-            train(root)
-        except OSError as error:
-            print(error)
-    if list(root.glob("*.new")):
-        print("DIFFERS: half a file was left")
+        fail_to_write(root)
     resource.setrlimit(resource.RLIMIT_FSIZE, (resource.RLIM_INFINITY, resource.RLIM_INFINITY))
     compare(train(root, say=True))
 
@@ -238,26 +224,28 @@ def move(root: Path) -> None:
         compare(train(root / "there", say=True))
 
 
+CASES: dict[str, Callable[[Path], None]] = {
+    "random": kill_at_random,
+    "writing": kill_while_writing,
+    "stop": stop_and_go_on,
+    "full": fill_the_disk,
+    "limit": exceed_a_limit,
+    "moved": move,
+    **{how: partial(damage, how) for how in ("flip", "cut", "empty", "all")},
+}
+
+
 def main() -> None:
-    """Run one case in a folder."""
-    case, root = sys.argv[1], Path(sys.argv[2])
+    """Run every case in a folder of its own; a second word kills so many times at random alone."""
+    root = Path(sys.argv[1])
     torch.set_num_threads(1)
-    assert progress.KEPT == 2
-    if case == "random":
-        kill_at_random(root)
-    elif case == "writing":
-        kill_while_writing(root)
-    elif case == "stop":
-        stop(root, 7)
-        compare(train(root, say=True))
-    elif case == "full":
-        fill_the_disk(root)
-    elif case == "limit":
-        exceed_a_limit(root)
-    elif case == "moved":
-        move(root)
-    else:
-        damage(root, case)
+    if len(sys.argv) > 2:
+        kill_at_random(root, int(sys.argv[2]))
+        return
+    for name, case in CASES.items():
+        print(f"# {name}")
+        (root / name).mkdir()
+        case(root / name)
 
 
 if __name__ == "__main__":

@@ -22,8 +22,8 @@ from resnext.training.augmentation import (
     QUARTER,
     augment,
     draws,
+    image_keys,
     normalise,
-    picture_keys,
     to_float,
 )
 from resnext.training.recipe import Augment
@@ -43,7 +43,7 @@ YIQ = torch.tensor(
 
 def keys(count: int, first: int = 0) -> Any:
     names = (str(first + number).encode() for number in range(count))
-    return picture_keys([hashlib.sha256(name).hexdigest() for name in names])
+    return image_keys([hashlib.sha256(name).hexdigest() for name in names])
 
 
 def pictures(count: int = 4, height: int = 9, width: int = 9, low: float = 0.0) -> Tensor:
@@ -66,7 +66,7 @@ def random_draws(count: int, seed: int = 0) -> Tensor:
 
 
 def test_a_key_is_the_first_64_bits_of_the_digest() -> None:
-    found = picture_keys(["0123456789abcdef" + "0" * 48, "f" * 64])
+    found = image_keys(["0123456789abcdef" + "0" * 48, "f" * 64])
     assert found.tolist() == [0x0123456789ABCDEF, 2**64 - 1]
     assert found.dtype == np.uint64
 
@@ -84,11 +84,10 @@ def test_draws_are_those_computed_by_hand() -> None:
 
 def test_draws_are_float32_on_the_cpu_from_0_to_below_1() -> None:
     drawn = draws(keys(1000), 0, 0, DRAWS)
-    assert drawn.shape == (1000, DRAWS)
-    assert drawn.dtype == torch.float32
-    assert drawn.device.type == "cpu"
+    assert (drawn.shape, drawn.dtype, drawn.device.type) == ((1000, DRAWS), torch.float32, "cpu")
     assert 0 <= drawn.min() < 0.001
     assert 0.999 < drawn.max() < 1
+    assert draws(image_keys([]), 0, 0, DRAWS).shape == (0, DRAWS)
 
 
 @pytest.mark.parametrize("along", ["pictures", "epochs", "seeds", "counted keys", "numbers"])
@@ -129,27 +128,14 @@ def test_draws_of_a_picture_are_equal_whatever_the_batch_or_the_order(
     whole = draws(named, 5, 2, DRAWS)
     chosen = order[:size]
     assert torch.equal(draws(named[chosen], 5, 2, DRAWS), whole[chosen])
-
-
-def test_asking_for_more_numbers_keeps_the_first_ones() -> None:
-    assert torch.equal(draws(keys(5), 1, 1, 30)[:, :4], draws(keys(5), 1, 1, 4))
+    assert torch.equal(draws(named, 5, 2, size), draws(named, 5, 2, 30)[:, :size])
 
 
 def test_draws_differ_for_another_seed_epoch_or_picture() -> None:
-    sets = [
-        draws(keys(3), 0, 0, DRAWS),
-        draws(keys(3), 1, 0, DRAWS),
-        draws(keys(3), 0, 1, DRAWS),
-        draws(keys(3), 1, 1, DRAWS),
-        draws(keys(3, first=3), 0, 0, DRAWS),
-        draws(keys(3), 2**32 - 1, 10_000, DRAWS),
-    ]
-    rows = torch.cat(sets)
+    seeds_and_epochs = [(0, 0), (1, 0), (0, 1), (1, 1), (2**32 - 1, 10_000)]
+    sets = [draws(keys(3), seed, epoch, DRAWS) for seed, epoch in seeds_and_epochs]
+    rows = torch.cat([*sets, draws(keys(3, first=3), 0, 0, DRAWS)])
     assert len({tuple(row) for row in rows.tolist()}) == len(rows)
-
-
-def test_no_pictures_have_no_draws() -> None:
-    assert draws(picture_keys([]), 0, 0, DRAWS).shape == (0, DRAWS)
 
 
 # What holds for every kind
@@ -157,27 +143,17 @@ def test_no_pictures_have_no_draws() -> None:
 
 @pytest.mark.parametrize("kind", KINDS)
 @pytest.mark.parametrize("layout", [torch.contiguous_format, torch.channels_last])
-def test_shape_type_and_memory_format_are_kept(kind: Augment, layout: torch.memory_format) -> None:
-    images = pictures(5, 8, 12).contiguous(memory_format=layout)
-    result = augment(images, random_draws(5), kind)
-    assert result.shape == images.shape
-    assert result.dtype == images.dtype
+def test_shape_type_and_memory_format_are_kept_and_change_no_image(
+    kind: Augment, layout: torch.memory_format
+) -> None:
+    plain, drawn = pictures(5, 8, 12), random_draws(5)
+    images = plain.contiguous(memory_format=layout)
+    result = augment(images, drawn, kind)
+    assert (result.shape, result.dtype) == (images.shape, images.dtype)
     assert result.is_contiguous(memory_format=layout)
-
-
-@pytest.mark.parametrize("layout", [torch.contiguous_format, torch.channels_last])
-def test_the_memory_format_changes_no_picture(layout: torch.memory_format) -> None:
-    images, drawn = pictures(6, 16, 16), random_draws(6)
-    result = augment(images.contiguous(memory_format=layout), drawn, "full")
-    assert torch.allclose(result, augment(images, drawn, "full"), atol=1e-6)
-
-
-@pytest.mark.parametrize("kind", KINDS)
-def test_the_pictures_given_are_left_as_they_are(kind: Augment) -> None:
-    images, drawn = pictures(6), random_draws(6)
-    augment(images, drawn, kind)
-    assert torch.equal(images, pictures(6))
-    assert torch.equal(drawn, random_draws(6))
+    assert torch.allclose(result, augment(plain, drawn, kind), atol=1e-6)
+    assert torch.equal(images, pictures(5, 8, 12)), "what is given is left as it is"
+    assert torch.equal(drawn, random_draws(5))
 
 
 @pytest.mark.parametrize("kind", KINDS)
@@ -197,16 +173,11 @@ def test_a_picture_alone_is_the_same_to_the_bit_as_within_a_batch(
 @pytest.mark.parametrize("kind", KINDS)
 def test_values_stay_from_0_to_1(kind: Augment) -> None:
     extreme = pictures(64, 8, 8).round()
+    before = torch.get_rng_state(), random.getstate(), str(np.random.get_state())
     result = augment(extreme, random_draws(64), kind)
     assert result.min() >= 0
     assert result.max() <= 1
-
-
-def test_nothing_draws_from_a_global_generator() -> None:
-    before = torch.get_rng_state(), random.getstate(), str(np.random.get_state())
-    for kind in KINDS:
-        augment(pictures(3), random_draws(3), kind)
-    assert (random.getstate(), str(np.random.get_state())) == before[1:]
+    assert (random.getstate(), str(np.random.get_state())) == before[1:], "nothing draws from it"
     assert torch.equal(torch.get_rng_state(), before[0])
 
 
@@ -238,11 +209,6 @@ def test_a_cuda_device_gives_the_same_and_is_not_waited_for(kind: Augment) -> No
 # None and flips
 
 
-def test_none_changes_nothing() -> None:
-    images = pictures()
-    assert torch.equal(augment(images, random_draws(4), "none"), images)
-
-
 @pytest.mark.parametrize(
     ("flip_x", "flip_y", "dims"),
     [(0.5, 0.5, []), (0.499, 0.5, [3]), (0.5, 0.499, [2]), (0.0, 0.0, [2, 3])],
@@ -252,6 +218,7 @@ def test_a_draw_below_one_half_flips_exactly(flip_x: float, flip_y: float, dims:
     drawn = torch.tensor(list((NEUTRAL | {"flip_x": flip_x, "flip_y": flip_y}).values()))
     result = augment(images, drawn.expand(3, DRAWS), "flips")
     assert torch.equal(result, images.flip(dims))
+    assert torch.equal(augment(images, drawn.expand(3, DRAWS), "none"), images)
 
 
 def test_flips_gives_each_of_the_four_about_equally_often() -> None:
@@ -333,15 +300,13 @@ def spans(**drawn: float) -> tuple[float, float]:
 
 
 def test_area_and_aspect_are_those_that_were_drawn() -> None:
-    width, height = spans(area=1.0)
-    assert width * height == pytest.approx(0.6, abs=1e-4)
-    assert width / height == pytest.approx(1, abs=1e-4)
-    width, height = spans(area=1.0, aspect=0.0)
-    assert width * height == pytest.approx(0.6, abs=1e-4)
-    assert width / height == pytest.approx(0.85, abs=1e-4)
-    width, height = spans(area=0.5, aspect=0.75)
-    assert width * height == pytest.approx(0.8, abs=1e-4)
-    assert width / height == pytest.approx(0.85**0.25 * 1.18**0.75, abs=1e-4)
+    for drawn, area, aspect in (
+        ({"area": 1.0}, 0.6, 1),
+        ({"area": 1.0, "aspect": 0.0}, 0.6, 0.85),
+        ({"area": 0.5, "aspect": 0.75}, 0.8, 0.85**0.25 * 1.18**0.75),
+    ):
+        width, height = spans(**drawn)
+        assert (width * height, width / height) == pytest.approx((area, aspect), abs=1e-4)
 
 
 @settings(max_examples=30, deadline=None)
@@ -418,11 +383,8 @@ def test_the_quarter_turn_of_the_hue_is_that_of_yiq() -> None:
     expected = YIQ.inverse() @ turn @ YIQ
     assert torch.allclose(torch.tensor(QUARTER, dtype=torch.float64), expected, atol=1e-7)
     assert sum(GREY) == pytest.approx(1)
-
-
-def test_a_grey_picture_stays_grey_without_a_contrast() -> None:
-    images = pictures(1)[:, :1].expand(1, 3, 9, 9)
-    assert torch.allclose(changed(images, saturation=0.0, hue=1.0), images, atol=1e-5)
+    grey = pictures(1)[:, :1].expand(1, 3, 9, 9)
+    assert torch.allclose(changed(grey, saturation=0.0, hue=1.0), grey, atol=1e-5)
 
 
 # Pixels to images
@@ -432,16 +394,10 @@ def test_to_float_is_torchvisions_conversion_of_the_picture() -> None:
     noise = np.random.default_rng(0).integers(0, 256, (2, 20, 30, 3), dtype=np.uint8)
     convert = v2.Compose([v2.ToImage(), v2.ToDtype(torch.float32, scale=True)])
     expected = torch.stack([convert(Image.fromarray(picture)) for picture in noise])
-    assert torch.equal(to_float(torch.from_numpy(noise)), expected)
-
-
-def test_to_float_gives_0_to_1_in_channels_last() -> None:
-    pixels = torch.arange(0, 256, dtype=torch.uint8).repeat(3).reshape(1, 16, 16, 3)
-    images = to_float(pixels)
-    assert images.shape == (1, 3, 16, 16)
+    images = to_float(torch.from_numpy(noise))
+    assert torch.equal(images, expected)
     assert images.is_contiguous(memory_format=torch.channels_last)
-    assert (images.min().item(), images.max().item()) == (0, 1)
-    assert pixels.max() == 255
+    assert noise.max() == 255, "the pixels are left as they are"
 
 
 def test_normalise_is_torchvisions() -> None:

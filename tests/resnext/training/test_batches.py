@@ -4,14 +4,10 @@ import numpy as np
 import pytest
 import torch
 
-from resnext.device import Compute
 from resnext.training.augmentation import draws, met_again
-from resnext.training.batches import Batches, Part, count_batches, epoch_order, times_before
+from resnext.training.batches import Batches, Subset, count_batches, epoch_order, times_before
 from resnext.training.recipe import Recipe
-
-CPU = Compute(
-    device="cpu", threads=1, precision="fp32", memory_format="contiguous", deterministic=True
-)
+from tests.resnext.samples import CPU
 
 
 class Alike:
@@ -27,8 +23,8 @@ class Alike:
 def batches(count: int) -> Batches:
     numbers = np.arange(count)
     digests = [hashlib.sha256(str(n).encode()).hexdigest() for n in numbers]
-    part = Part(numbers, np.zeros(count, dtype=np.int64), digests, digests)
-    return Batches(Alike(), part, CPU, kind="full", seed=3)
+    subset = Subset(numbers, np.zeros(count, dtype=np.int64), digests, digests)
+    return Batches(Alike(), subset, CPU, kind="full", seed=3)
 
 
 def recipe(**changes: object) -> Recipe:
@@ -48,20 +44,15 @@ def test_every_epoch_meets_every_picture_once_in_an_order_of_its_own() -> None:
 
 @pytest.mark.parametrize(
     ("count", "batch", "sizes"),
-    [(9, 4, [4, 5]), (1, 4, [1]), (8, 4, [4, 4]), (3, 4, [3])],
+    [(9, 4, [4, 5]), (1, 4, [1]), (8, 4, [4, 4]), (3, 4, [3]), (3, 1, [1, 1, 1])],
 )
 def test_a_last_batch_of_one_picture_joins_the_one_before(
     count: int, batch: int, sizes: list[int]
 ) -> None:
-    made = recipe(batch_size=batch)
+    made = recipe(batch_size=batch, image_size=64)
     order = epoch_order(np.zeros(count, dtype=np.int64), made, 0)
     assert [len(batch) for batch in order] == sizes
     assert count_batches(count, made) == len(sizes)
-
-
-def test_batches_of_one_stay_batches_of_one() -> None:
-    made = recipe(batch_size=1, image_size=64)
-    assert [len(b) for b in epoch_order(np.zeros(3, dtype=np.int64), made, 0)] == [1, 1, 1]
 
 
 def test_a_balanced_epoch_meets_rare_classes_as_often() -> None:

@@ -7,57 +7,45 @@ from pathlib import Path
 
 import pytest
 
-SCRIPT = Path(__file__).with_name("killed_training.py")
+REPOSITORY = Path(__file__).parents[3]
+GOES_ON, DAMAGED = "going on after step", "is damaged: taking the one before it"
 
 
-def run(*words: str) -> str:
+@pytest.fixture(scope="module")
+def told(tmp_path_factory: pytest.TempPathFactory) -> dict[str, str]:
+    """What each case of the script prints: all run in one process, since torch loads slowly."""
     done = subprocess.run(
-        [sys.executable, str(SCRIPT), *words],
-        capture_output=True, text=True, check=False, env=os.environ | {"OMP_NUM_THREADS": "1"},
+        [
+            sys.executable, "-m", "tests.resnext.training.killed_training",
+            str(tmp_path_factory.mktemp("killed")),
+        ],
+        cwd=REPOSITORY, capture_output=True, text=True, check=False,
+        env=os.environ | {"OMP_NUM_THREADS": "1"},
     )  # fmt: skip
     assert done.returncode == 0, done.stderr
-    return done.stdout
+    names_and_lines = (case.split("\n", 1) for case in done.stdout.split("# ")[1:])
+    return dict(names_and_lines)
 
 
 @pytest.mark.slow
-def test_thirty_kills_at_random_times_change_no_byte(tmp_path: Path) -> None:
-    said = run("random", str(tmp_path))
-    kills, ends = said.split()[:2]
-    assert int(kills) >= 30
-    assert int(ends) >= 3, "several trainings came to an end between the kills"
-    assert "DIFFERS" not in said
-
-
-def test_a_kill_at_any_point_of_writing_a_checkpoint_changes_no_byte(tmp_path: Path) -> None:
-    assert "DIFFERS" not in run("writing", str(tmp_path))
-
-
-@pytest.mark.parametrize("damage", ["flip", "cut", "empty", "all"])
-def test_a_damaged_checkpoint_is_said_and_the_one_before_it_taken(
-    damage: str, tmp_path: Path
+@pytest.mark.parametrize(
+    ("case", "lines"),
+    [
+        ("random", ["same\nsame"]),  # killed at random times, two trainings came to an end
+        ("writing", ["same\n" * 18]),  # killed at any point of writing a checkpoint
+        ("stop", [f"{GOES_ON} 7 (epoch 3)"]),  # a wish to stop saves at once
+        ("full", ["No space left on device", GOES_ON]),  # the last good checkpoint is left
+        ("limit", ["File too large"]),  # the disk fills in the middle of a checkpoint
+        ("moved", [f"{GOES_ON} 10"]),  # another day and another place
+        ("flip", [DAMAGED, GOES_ON]),
+        ("cut", [DAMAGED, GOES_ON]),
+        ("empty", [DAMAGED, GOES_ON]),
+        ("all", [DAMAGED]),  # and none is whole: it begins anew
+    ],
+)
+def test_whatever_stops_a_training_it_goes_on_to_the_same_bytes(
+    case: str, lines: list[str], told: dict[str, str]
 ) -> None:
-    said = run(damage, str(tmp_path))
-    assert "is damaged: taking the one before it" in said
-    assert "DIFFERS" not in said
-    assert ("going on after step" in said) == (damage != "all")
-
-
-def test_a_wish_to_stop_saves_at_once(tmp_path: Path) -> None:
-    assert "going on after step 7 (epoch 3)" in (said := run("stop", str(tmp_path)))
-    assert "DIFFERS" not in said
-
-
-def test_a_full_disk_leaves_the_last_good_checkpoint(tmp_path: Path) -> None:
-    said = run("full", str(tmp_path))
-    assert "No space left on device" in said
-    assert "DIFFERS" not in said
-
-
-def test_a_disk_that_fills_in_the_middle_of_a_checkpoint_is_said_as_that(tmp_path: Path) -> None:
-    said = run("limit", str(tmp_path))
-    assert "File too large" in said
-    assert "DIFFERS" not in said
-
-
-def test_another_day_and_another_place_change_no_byte(tmp_path: Path) -> None:
-    assert "DIFFERS" not in run("moved", str(tmp_path))
+    assert "DIFFERS" not in told[case]
+    assert [line for line in lines if line not in told[case]] == []
+    assert GOES_ON not in told["all"]

@@ -11,19 +11,14 @@ from torch import Tensor, nn
 from torch.nn.functional import cross_entropy
 
 from resnext.contracts.errors import InputError, TrainingError
-from resnext.data.pixels import Picture, PictureFiles
-from resnext.device import Compute
+from resnext.data.pixels import ScannedImage, ScannedImages
 from resnext.training import engine
-from resnext.training import train as training
-from resnext.training.batches import Batches, Part, epoch_order
+from resnext.training.batches import Batches, Subset, Subsets, epoch_order
 from resnext.training.callback import Callback
 from resnext.training.checkpoints import EpochRow, Progress, describe_kept
 from resnext.training.recipe import Recipe
 from resnext.training.step import build_optimizer
-
-CPU = Compute(
-    device="cpu", threads=1, precision="fp32", memory_format="contiguous", deterministic=True
-)
+from tests.resnext.samples import CPU
 
 
 def tiny(classes: int = 2) -> nn.Module:
@@ -44,18 +39,18 @@ def seeded(seed: int = 0) -> nn.Module:
 
 
 class Data(NamedTuple):
-    """Pictures that are decoded as they are asked for, and all of them as one part."""
+    """Images that are decoded as they are asked for, and all of them as one part."""
 
-    source: PictureFiles
-    part: Part
+    source: ScannedImages
+    part: Subset
 
-    def some(self, *rows: int) -> Part:
+    def some(self, *rows: int) -> Subset:
         return self.take(np.array(rows))
 
-    def take(self, rows: "slice | np.ndarray") -> Part:
+    def take(self, rows: "slice | np.ndarray") -> Subset:
         part = self.part
         numbers = part.rows[rows]
-        return Part(
+        return Subset(
             numbers,
             part.labels[rows],
             [part.digests[n] for n in numbers],
@@ -63,23 +58,24 @@ class Data(NamedTuple):
         )
 
 
-NOTHING = Part(np.array([], dtype=np.int64), np.array([], dtype=np.int64), [], [])
+NOTHING = Subset(np.array([], dtype=np.int64), np.array([], dtype=np.int64), [], [])
 
 
 @pytest.fixture
 def data(tree: Path) -> Data:
     paths = sorted(tree.rglob("*.png"))
     digests = [hashlib.sha256(path.read_bytes()).hexdigest() for path in paths]
-    pictures = [Picture(path, digest) for path, digest in zip(paths, digests, strict=True)]
+    pictures = [ScannedImage(path, digest) for path, digest in zip(paths, digests, strict=True)]
     labels = np.array([int(path.parent.name == "Red") for path in paths])
     names = [path.name for path in paths]
-    return Data(PictureFiles(pictures, 32), Part(np.arange(len(paths)), labels, digests, names))
+    return Data(ScannedImages(pictures, 32), Subset(np.arange(len(paths)), labels, digests, names))
 
 
 def fit(
-    model: nn.Module, data: Data, train: Part, val: Part, made: Recipe, **more: Any
+    model: nn.Module, data: Data, train: Subset, val: Subset, made: Recipe, **more: Any
 ) -> engine.Fitted:
-    return engine.Training(model, data.source, train, val, made, CPU, classes=2, **more).fit()
+    subsets = Subsets(("Blue", "Red"), train, val, NOTHING)
+    return engine.Training(model, data.source, subsets, made, CPU, **more).fit()
 
 
 def recipe(**changes: object) -> Recipe:
@@ -144,18 +140,15 @@ def test_training_equals_the_scripts_loop(data: Data) -> None:
 
 def test_the_same_seed_gives_the_same_weights_and_another_other_ones(data: Data) -> None:
     train, val = data.take(slice(0, 16)), data.take(slice(16, 24))
+    models = [seeded() for _ in range(3)]
+    before = torch.get_rng_state()
     one, same, other = (
-        fit(seeded(), data, train, val, recipe(seed=seed)).weights for seed in (1, 1, 2)
+        fit(model, data, train, val, recipe(seed=seed, mixup=0.2)).weights
+        for model, seed in zip(models, (1, 1, 2), strict=True)
     )
+    assert torch.equal(torch.get_rng_state(), before), "the global random state is left alone"
     assert all(torch.equal(one[name], same[name]) for name in one)
     assert not all(torch.equal(one[name], other[name]) for name in one)
-
-
-def test_training_leaves_the_global_random_state_alone(data: Data) -> None:
-    model = seeded()
-    before = torch.get_rng_state()
-    fit(model, data, data.part, NOTHING, recipe(mixup=0.2))
-    assert torch.equal(torch.get_rng_state(), before)
 
 
 def test_one_batch_is_learnt_by_heart(data: Data) -> None:
@@ -170,9 +163,9 @@ def test_one_batch_is_learnt_by_heart(data: Data) -> None:
     assert history[-1].val_loss is None
 
 
-def contrary(part: Part) -> Part:
+def contrary(part: Subset) -> Subset:
     """Swap the classes, so that a network that learns gets worse and worse."""
-    return Part(part.rows, 1 - part.labels, part.digests, part.paths)
+    return Subset(part.rows, 1 - part.labels, part.digests, part.paths)
 
 
 def test_the_best_epochs_weights_are_kept(data: Data) -> None:
@@ -181,10 +174,11 @@ def test_the_best_epochs_weights_are_kept(data: Data) -> None:
     history, kept = fit(seeded(), data, train, contrary(data.part), made)
     order = [(-(row.val_accuracy or 0.0), row.val_loss or 0.0) for row in history]
     epochs = 1 + order.index(min(order))
-    shorter = made.model_copy(update={"epochs": epochs, "keep": "last"})
-    at_best = fit(seeded(), data, train, contrary(data.part), shorter).weights
+    shorter, model = made.model_copy(update={"epochs": epochs, "keep": "last"}), seeded()
+    at_best = fit(model, data, train, contrary(data.part), shorter).weights
     assert epochs < 4, "else this says nothing"
     assert all(torch.equal(kept[name], at_best[name]) for name in kept)
+    assert all(torch.equal(at_best[name], last) for name, last in model.state_dict().items())
 
 
 def rows(*measured: tuple[float, float]) -> list[EpochRow]:
@@ -225,8 +219,8 @@ def test_without_a_validation_part_the_last_epoch_is_said_to_be_kept(data: Data)
     last = "kept the weights of epoch 2, the last one"
     assert describe_kept(rows((0.4, 0.9), (0.6, 0.8)), recipe(keep="last")) == last
     recorder = Recorder()
-    split = parts(data.take(slice(0, 12)), NOTHING, data.take(slice(12, 24)))
-    training.train(seeded(), data.source, split, recipe(), CPU, callbacks=[recorder])
+    split = unvalidated(data.take(slice(0, 12)), data.take(slice(12, 24)))
+    engine.Training(seeded(), data.source, split, recipe(), CPU, callbacks=[recorder]).fit()
     assert recorder.ends == [last]
 
 
@@ -244,8 +238,8 @@ def test_each_validation_picture_weighs_the_same_in_the_loss_that_chooses(data: 
 def test_without_a_validation_part_the_loss_is_the_scripts_mean_of_its_batches(data: Data) -> None:
     train, test = data.take(slice(0, 12)), data.take(slice(12, 21))
     model = seeded()
-    split = parts(train, NOTHING, test)
-    (row,), _ = training.train(model, data.source, split, recipe(epochs=1), CPU)
+    split = unvalidated(train, test)
+    (row,), _ = engine.Training(model, data.source, split, recipe(epochs=1), CPU).fit()
     logs = engine.predict(model, data.source, test, CPU)
     losses = -logs[torch.arange(9), torch.from_numpy(test.labels)]
     assert row.val_loss == pytest.approx(float(losses[:8].mean() + losses[8]) / 2, abs=1e-6)
@@ -262,13 +256,6 @@ def test_training_stops_when_nothing_gets_better(data: Data) -> None:
     shorter = made.model_copy(update={"epochs": best + 1, "keep": "last"})
     at_best = fit(seeded(), data, data.part, contrary(data.part), shorter).weights
     assert all(torch.equal(kept[name], at_best[name]) for name in kept)
-
-
-def test_the_last_epochs_weights_are_kept_where_asked(data: Data) -> None:
-    made = recipe(epochs=3, lr=0.3, schedule="constant", keep="last")
-    model = seeded()
-    kept = fit(model, data, data.take(slice(0, 12)), data.take(slice(12, 24)), made).weights
-    assert all(torch.equal(kept[name], tensor) for name, tensor in model.state_dict().items())
 
 
 class Poison(nn.Module):
@@ -302,26 +289,29 @@ def test_a_loss_that_is_not_finite_stops_the_training_and_names_step_rate_and_fi
 
 
 def test_a_picture_that_vanished_is_told_in_one_line(data: Data) -> None:
-    data.source.pictures[3].path.unlink()
-    with pytest.raises(InputError, match=r"^Picture '.*B01_01_01.png' must be as it was") as caught:
+    data.source.images[3].path.unlink()
+    with pytest.raises(InputError, match=r"^Image '.*B01_01_01.png' must be as it was") as caught:
         engine.predict(seeded(), data.source, data.part, CPU)
     assert "\n" not in str(caught.value)
 
 
-def parts(train: Part, val: Part, test: Part) -> training.Parts:
-    return training.Parts(("Blue", "Red"), train, val, test)
+def unvalidated(train: Subset, test: Subset) -> Subsets:
+    return Subsets(("Blue", "Red"), train, NOTHING, test)
 
 
-def test_one_training_picture_is_refused_where_it_cannot_be_normalised(data: Data) -> None:
-    split = parts(data.some(0), NOTHING, data.take(slice(1, 24)))
-    with pytest.raises(InputError, match="at least 2 training pictures below 64 px, got 1"):
-        training.train(tiny(), data.source, split, recipe(), CPU)
-
-
-def test_stopping_by_the_test_part_is_refused(data: Data) -> None:
-    split = parts(data.take(slice(0, 12)), NOTHING, data.take(slice(12, 24)))
-    with pytest.raises(InputError, match="patience must be 0 without a validation part"):
-        training.train(tiny(), data.source, split, recipe(patience=2), CPU)
+@pytest.mark.parametrize(
+    ("count", "patience", "words"),
+    [
+        (1, 0, "at least 2 training images below 64 px, got 1"),  # which can't be normalised
+        (12, 2, "patience must be 0 without a validation part"),  # the test part would choose
+    ],
+)
+def test_a_recipe_that_does_not_go_with_the_subsets_is_refused(
+    data: Data, count: int, patience: int, words: str
+) -> None:
+    split = unvalidated(data.take(slice(0, count)), data.take(slice(12, 24)))
+    with pytest.raises(InputError, match=words):
+        engine.Training(tiny(), data.source, split, recipe(patience=patience), CPU)
 
 
 def test_log_probabilities_are_in_the_pictures_order_and_sum_to_one(data: Data) -> None:
@@ -331,27 +321,22 @@ def test_log_probabilities_are_in_the_pictures_order_and_sum_to_one(data: Data) 
     assert torch.allclose(logs.exp().sum(1), torch.ones(24, dtype=torch.float64))
     alone = engine.predict(model, data.source, data.some(7), CPU)
     torch.testing.assert_close(alone[0], logs[7], rtol=1e-5, atol=1e-6)
-
-
-def test_predicting_nothing_gives_nothing(data: Data) -> None:
-    assert engine.predict(seeded(), data.source, NOTHING, CPU).shape == (0, 0)
-
-
-def test_weight_decay_spares_biases_and_norms() -> None:
-    optimizer = build_optimizer(tiny(), Recipe(weight_decay=0.1), CPU)
-    decayed, spared = optimizer.param_groups
-    assert {p.ndim for p in decayed["params"]} == {2, 4}
-    assert {p.ndim for p in spared["params"]} == {1}
-    assert (decayed["weight_decay"], spared["weight_decay"]) == (0.1, 0.0)
+    assert engine.predict(model, data.source, NOTHING, CPU).shape == (0, 0)
 
 
 @pytest.mark.parametrize(
     ("name", "kind"),
     [("sgd", torch.optim.SGD), ("adam", torch.optim.Adam), ("adamw", torch.optim.AdamW)],
 )
-def test_each_optimizer_is_torchs(name: str, kind: type) -> None:
-    made = build_optimizer(tiny(), Recipe.model_validate({"optimizer": name}), CPU)
+def test_each_optimizer_is_torchs_and_weight_decay_spares_biases_and_norms(
+    name: str, kind: type
+) -> None:
+    made = build_optimizer(tiny(), recipe(optimizer=name, weight_decay=0.1), CPU)
     assert type(made) is kind
+    decayed, spared = made.param_groups
+    assert {p.ndim for p in decayed["params"]} == {2, 4}
+    assert {p.ndim for p in spared["params"]} == {1}
+    assert (decayed["weight_decay"], spared["weight_decay"]) == (0.1, 0.0)
 
 
 SCRIPT = """
@@ -360,7 +345,8 @@ from pathlib import Path
 from resnext.training import train as training
 from resnext.device import Compute
 from resnext.contracts.errors import InputError, TrainingError
-from resnext.data.pixels import PackedPixels, Picture, pack
+from resnext.data.pixels import PackedPixels, pack, scanned_images
+from resnext.training.engine import Training
 from resnext.training.recipe import Recipe
 from resnext.contracts.tables import read_manifest
 root, out = Path(sys.argv[1]), Path(sys.argv[2])
@@ -368,15 +354,12 @@ compute = Compute(device="cpu", threads=2, precision="fp32", memory_format="chan
                   deterministic=False)
 recipe = Recipe(arch="resnext38_32x4d", image_size=32, epochs=1, batch_size=8)
 manifest = read_manifest(root / "manifest.csv")
-digests = sorted(set(manifest["sha256"]))
-path_of = dict(zip(manifest["sha256"], manifest["path"]))
-pictures = [Picture(root / "pictures" / path_of[digest], digest) for digest in digests]
-pack(pictures, 32, out / "pixels.npy")
-pixels = PackedPixels(out / "pixels.npy", digests)
-parts = training.read_parts(root / "manifest.csv", root / "split.csv", pixels)
-model, _ = training.start_model(recipe, parts.classes, compute, None)
-trained = training.train(model, pixels, parts, recipe, compute)
-training.write_result(trained, parts.classes, recipe, out)
+pack(scanned_images(root / "pictures", manifest), 32, out / "pixels.npy")
+pixels = PackedPixels(out / "pixels.npy", manifest["sha256"])
+subsets = training.read_subsets(root / "manifest.csv", root / "split.csv", pixels)
+model, _ = training.start_model(recipe, subsets.classes, compute, None)
+trained = Training(model, pixels, subsets, recipe, compute).fit()
+training.write_result(trained, subsets.classes, recipe, out)
 """
 
 
@@ -389,11 +372,11 @@ def test_two_processes_write_the_same_model_byte_for_byte(tree: Path, tmp_path: 
     manifest = scan(tree).manifest
     write_table(manifest, tmp_path / "manifest.csv")
     write_table(split(manifest, SplitSettings()), tmp_path / "split.csv")
-    digests = set()
-    for name in ("one", "two"):
+    names = ("one", "two")
+    for name in names:
         (tmp_path / name).mkdir()
-        words = [sys.executable, "-c", SCRIPT, str(tmp_path), str(tmp_path / name)]
-        subprocess.run(words, check=True)
-        files = [tmp_path / name / file for file in ("model.safetensors", "history.csv")]
-        digests.add(tuple(hashlib.sha256(file.read_bytes()).hexdigest() for file in files))
-    assert len(digests) == 1
+    words = [[sys.executable, "-c", SCRIPT, str(tmp_path), str(tmp_path / n)] for n in names]
+    for process in [subprocess.Popen(each) for each in words]:
+        assert process.wait() == 0
+    for file in ("model.safetensors", "history.csv"):
+        assert len({(tmp_path / name / file).read_bytes() for name in names}) == 1

@@ -5,12 +5,10 @@ import torch
 
 from resnext.contracts.errors import TrainingError
 from resnext.device import Compute
-from resnext.training import memory
+from resnext.training import step as steps
 from resnext.training.recipe import Recipe
+from tests.resnext.samples import CPU
 
-CPU = Compute(
-    device="cpu", threads=1, precision="fp32", memory_format="contiguous", deterministic=False
-)
 RECIPE = Recipe(batch_size=24, image_size=64)
 
 
@@ -22,7 +20,7 @@ def with_room_for(pictures: int, monkeypatch: pytest.MonkeyPatch) -> list[int]:
         if -(-recipe.batch_size // recipe.accumulate) > pictures:
             raise torch.OutOfMemoryError
 
-    monkeypatch.setattr(memory, "_step", step)
+    monkeypatch.setattr(steps, "_take_step", step)
     return tried
 
 
@@ -31,18 +29,15 @@ def test_batches_are_halved_until_they_fit(
     room: int, parts: int, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     tried = with_room_for(room, monkeypatch)
-    assert memory.parts_that_fit(RECIPE, 2, CPU) == parts
+    assert steps.micro_batches_that_fit(RECIPE, 2, CPU) == parts
     assert tried == sorted(tried)
-
-
-def test_a_memory_too_small_for_one_picture_is_said(monkeypatch: pytest.MonkeyPatch) -> None:
     with_room_for(0, monkeypatch)
-    with pytest.raises(TrainingError, match="must hold a training step on one picture of 64 px"):
-        memory.parts_that_fit(RECIPE, 2, CPU)
+    with pytest.raises(TrainingError, match="must hold a training step on one image of 64 px"):
+        steps.micro_batches_that_fit(RECIPE, 2, CPU)
 
 
 def test_a_step_is_really_taken() -> None:
     before = torch.get_rng_state()
     small = Recipe(arch="resnext38_32x4d", batch_size=2, image_size=32, accumulate=1)
-    assert memory.parts_that_fit(small, 2, CPU) == 1
+    assert steps.micro_batches_that_fit(small, 2, CPU) == 1
     assert torch.equal(torch.get_rng_state(), before)

@@ -9,26 +9,22 @@ def rates(recipe: Recipe, total: int, per_epoch: int) -> list[float]:
     return [learning_rate(step, total, per_epoch, recipe) for step in range(total)]
 
 
-def test_the_rate_rises_linearly_then_falls_along_a_cosine() -> None:
-    recipe = Recipe(lr=1.0, warmup_epochs=1)
-    # 2 steps of warm-up, then 4 steps of cosine: (1 + cos(pi * k / 4)) / 2 for k = 0..3
-    expected = [0.5, 1.0, 1.0, 0.8535533905932737, 0.5, 0.14644660940673]
-    assert rates(recipe, 6, 2) == pytest.approx(expected)
-
-
-def test_a_constant_rate_is_constant() -> None:
-    recipe = Recipe(lr=1e-4, schedule="constant", warmup_epochs=0)
-    assert rates(recipe, 5, 2) == [1e-4] * 5
-
-
-def test_a_warm_up_longer_than_the_training_stays_below_the_peak() -> None:
-    recipe = Recipe(lr=1.0, warmup_epochs=10)
-    assert rates(recipe, 2, 1) == [0.5, 1.0]
-
-
-def test_a_step_schedule_falls_every_so_many_epochs() -> None:
-    recipe = Recipe(lr=1.0, schedule="step", step_epochs=2, step_factor=0.5, warmup_epochs=0)
-    assert rates(recipe, 10, 2) == [1, 1, 1, 1, 0.5, 0.5, 0.5, 0.5, 0.25, 0.25]
+@pytest.mark.parametrize(
+    ("recipe", "per_epoch", "expected"),
+    [
+        # 2 steps of warm-up, then 4 steps of cosine: (1 + cos(pi * k / 4)) / 2 for k = 0..3
+        (Recipe(lr=1, warmup_epochs=1), 2, [0.5, 1, 1, 0.8535533905932737, 0.5, 0.14644660940673]),
+        (Recipe(lr=1e-4, schedule="constant", warmup_epochs=0), 2, [1e-4] * 5),
+        (Recipe(lr=1, warmup_epochs=10), 1, [0.5, 1]),  # longer than the training
+        (Recipe(lr=1, schedule="step", step_epochs=2, step_factor=0.5, warmup_epochs=0), 2,
+         [1] * 4 + [0.5] * 4 + [0.25] * 2),
+    ],
+    ids=["cosine", "constant", "warm-up", "step"],
+)  # fmt: skip
+def test_the_rate_follows_the_schedule(
+    recipe: Recipe, per_epoch: int, expected: list[float]
+) -> None:
+    assert rates(recipe, len(expected), per_epoch) == pytest.approx(expected)
 
 
 @pytest.mark.parametrize("total", [10, 33, 1000])

@@ -8,14 +8,10 @@ import torch
 from torch import Tensor, nn
 from torch.nn.functional import cross_entropy
 
-from resnext.device import Compute
 from resnext.training.batches import Batch
 from resnext.training.recipe import Recipe
-from resnext.training.step import Step, build_mix, class_weights, quieten_head
-
-CPU = Compute(
-    device="cpu", threads=1, precision="fp32", memory_format="contiguous", deterministic=True
-)
+from resnext.training.step import Step, build_mix, class_weights, shrink_head
+from tests.resnext.samples import CPU
 
 
 def plain(**changes: object) -> Recipe:
@@ -107,6 +103,13 @@ def test_class_weights_by_hand() -> None:
     assert class_weights(labels, 3, plain()) is None
 
 
+def drawn(**changes: object) -> tuple[nn.Module, dict[str, Tensor], Recipe]:
+    """Give a network with a head of its own, its first weights, and a recipe."""
+    torch.manual_seed(0)
+    model = Headed()
+    return model, {n: p.detach().clone() for n, p in model.named_parameters()}, plain(**changes)
+
+
 class Headed(nn.Module):
     """A body with batch normalisation and the last layer that every network here has."""
 
@@ -157,10 +160,8 @@ def test_what_is_drawn_in_a_step_follows_from_seed_and_step() -> None:
 def test_the_last_layer_moves_by_its_share_of_the_rate() -> None:
     moved = {}
     for share in (1.0, 0.1):
-        torch.manual_seed(0)
-        model = Headed()
-        before = {name: p.detach().clone() for name, p in model.named_parameters()}
-        Step(model, plain(head_lr=share), CPU, None, 3)(batch(), 0.1, 0)
+        model, before, made = drawn(head_lr=share)
+        Step(model, made, CPU, None, 3)(batch(), 0.1, 0)
         moved[share] = {name: p.detach() - before[name] for name, p in model.named_parameters()}
     for name, whole in moved[1.0].items():
         expected = 0.1 * whole if name.startswith("fc.") else whole
@@ -169,10 +170,8 @@ def test_the_last_layer_moves_by_its_share_of_the_rate() -> None:
 
 def test_a_quiet_last_layer_begins_smaller_and_a_loud_one_does_not_begin_larger() -> None:
     for share, factor in ((0.05, 0.05), (1.0, 1.0), (10.0, 1.0)):
-        torch.manual_seed(0)
-        model = Headed()
-        before = {name: p.detach().clone() for name, p in model.named_parameters()}
-        quieten_head(model, plain(head_lr=share))
+        model, before, made = drawn(head_lr=share)
+        shrink_head(model, made)
         for name, parameter in model.named_parameters():
             expected = before[name] * (factor if name.startswith("fc.") else 1)
             assert torch.equal(parameter, expected)
@@ -185,7 +184,7 @@ def test_a_wide_quiet_last_layer_does_not_jump_from_step_to_step() -> None:
         torch.manual_seed(0)
         model = nn.Sequential(OrderedDict(fc=nn.Linear(2000, 2)))
         made = plain(optimizer="adamw", head_lr=share)
-        quieten_head(model, made)
+        shrink_head(model, made)
         step = Step(model, made, CPU, None, 2)
         features = 1 + 0.1 * torch.randn(16, 2000)
         before = model(features)

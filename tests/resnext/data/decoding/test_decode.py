@@ -16,12 +16,7 @@ from PIL import Image, ImageFile, PngImagePlugin, TiffImagePlugin
 from resnext.data.decoding import decode as pictures
 from resnext.data.decoding.decode import TooManyPixelsError, decode, quiet, to_rgb
 from resnext.data.decoding.levels import Levels
-
-
-def encoded(image: Image.Image, kind: str, **options: object) -> bytes:
-    buffer = io.BytesIO()
-    image.save(buffer, kind, **options)
-    return buffer.getvalue()
+from tests.resnext.data.samples import chunk, encoded, png
 
 
 def grey(data: bytes, levels: Levels = Levels()) -> list[list[int]]:
@@ -36,32 +31,23 @@ def test_every_mode_becomes_rgb(mode: str) -> None:
 
 
 def test_sixteen_bit_grey_is_scaled_not_clipped() -> None:
-    pixels = np.array([[0, 32768, 65535]], dtype=np.uint16)
-    buffer = io.BytesIO()
-    Image.fromarray(pixels).save(buffer, "PNG")
-    rgb = np.asarray(to_rgb(Image.open(buffer)))
+    data = encoded(Image.fromarray(np.array([[0, 32768, 65535]], dtype=np.uint16)), "PNG")
+    rgb = np.asarray(to_rgb(Image.open(io.BytesIO(data))))
     assert rgb[0, :, 0].tolist() == [0, 128, 255]
 
 
 def test_transparency_is_laid_on_white() -> None:
     assert to_rgb(Image.new("RGBA", (1, 1), (255, 0, 0, 0))).getpixel((0, 0)) == (255, 255, 255)
+    assert grey(png16(channels(0), 4), TWELVE) == [[255, 255], [255, 255]]
+    assert grey(png16(channels(5, 7, 0), 6), TWELVE) == [[255, 255], [255, 255]]
 
 
 def test_a_picture_is_upright_and_its_size_is_the_stored_one() -> None:
     exif = Image.Exif()
     exif[0x0112] = 6
-    buffer = io.BytesIO()
-    Image.new("RGB", (40, 20), "blue").save(buffer, "JPEG", exif=exif)
-    picture = decode(buffer.getvalue())
+    picture = decode(encoded(Image.new("RGB", (40, 20), "blue"), "JPEG", exif=exif))
     assert picture.upright.size == (20, 40)
     assert (picture.width, picture.height, picture.orientation) == (40, 20, 6)
-
-
-def test_a_picture_cut_short_does_not_decode() -> None:
-    buffer = io.BytesIO()
-    Image.effect_noise((64, 64), 50).save(buffer, "JPEG")
-    with pytest.raises(OSError, match="truncated"):
-        decode(buffer.getvalue()[: len(buffer.getvalue()) // 2])
 
 
 # ---------------------------------------------------------------- deep images
@@ -71,17 +57,10 @@ TWELVE = Levels(uint16=(0, 4095))
 IN_EIGHT = [[0, 62], [127, 255]]  # FOUR / 4095 * 255
 
 
-def chunk(kind: bytes, data: bytes) -> bytes:
-    return struct.pack(">I", len(data)) + kind + data + struct.pack(">I", zlib.crc32(kind + data))
-
-
 def png16(pixels: np.ndarray, colour: int) -> bytes:
     """Lay out a PNG of 16 bits: colour 0 grey, 2 RGB, 4 grey with alpha, 6 RGBA."""
-    height, width = pixels.shape[:2]
-    header = struct.pack(">IIBBBBB", width, height, 16, colour, 0, 0, 0)
-    rows = b"".join(b"\0" + row.astype(">u2").tobytes() for row in pixels)
-    parts = chunk(b"IHDR", header) + chunk(b"IDAT", zlib.compress(rows)) + chunk(b"IEND", b"")
-    return b"\x89PNG\r\n\x1a\n" + parts
+    rows = [row.astype(">u2").tobytes() for row in pixels]
+    return png((pixels.shape[1], pixels.shape[0]), rows, depth=16, colour=colour)
 
 
 def channels(*others: int) -> np.ndarray:
@@ -154,15 +133,9 @@ def test_all_16_bits_of_every_kind_of_file_are_scaled_by_the_same_range(kind: st
     assert (name, float(high)) == ("uint16", 4095)
 
 
-def test_transparency_of_16_bits_is_laid_on_white() -> None:
-    assert grey(png16(channels(0), 4), TWELVE) == [[255, 255], [255, 255]]
-    assert grey(png16(channels(5, 7, 0), 6), TWELVE) == [[255, 255], [255, 255]]
-
-
 @pytest.mark.parametrize("compression", [None, "tiff_lzw", "tiff_adobe_deflate"])
 def test_where_white_is_zero_16_bits_are_turned_round(compression: str | None) -> None:
-    options = {} if compression is None else {"compression": compression}
-    data = tagged(encoded(Image.fromarray(FOUR), "TIFF", **options), 262, 1, 0)
+    data = tagged(encoded(Image.fromarray(FOUR), "TIFF", compression=compression), 262, 1, 0)
     assert grey(data, TWELVE) == [[255, 193], [128, 0]]
     assert float(decode(data).measured.split(" ")[2]) == 4095  # of the numbers as they are stored
 
@@ -226,11 +199,6 @@ def test_separate_planes_of_8_bits_are_read(packed: bool) -> None:
     assert np.asarray(upright).tolist() == pixels.tolist()
 
 
-def test_a_pgm_of_12_bits_is_scaled_by_what_its_header_says() -> None:
-    data = b"P5\n2 2\n4095\n" + FOUR.astype(">u2").tobytes()
-    assert grey(data) == IN_EIGHT
-
-
 def test_the_value_that_a_tiff_names_as_nothing_is_not_measured() -> None:
     info = TiffImagePlugin.ImageFileDirectory_v2()
     info.tagtype[42113] = 2
@@ -241,11 +209,13 @@ def test_the_value_that_a_tiff_names_as_nothing_is_not_measured() -> None:
     assert float(decode(data).measured.split(" ")[2]) <= 5
 
 
-def test_8_bits_are_left_alone() -> None:
+def test_8_bits_are_left_alone_and_a_pgm_of_12_goes_by_its_header() -> None:
     pixels = np.arange(256, dtype=np.uint8).reshape(16, 16)
     levels = Levels(uint16=(0, 1023), int32=(5, 6), float32=(7, 8))
-    assert grey(encoded(Image.fromarray(pixels), "PNG"), levels) == pixels.tolist()
-    assert decode(encoded(Image.fromarray(pixels), "PNG")).measured == ""
+    data = encoded(Image.fromarray(pixels), "PNG")
+    assert grey(data, levels) == pixels.tolist()
+    assert decode(data).measured == ""
+    assert grey(b"P5\n2 2\n4095\n" + FOUR.astype(">u2").tobytes()) == IN_EIGHT
 
 
 # ---------------------------------------------------------------- beyond Pillow's caution
@@ -257,15 +227,11 @@ def with_text(size: int) -> bytes:
     return encoded(Image.new("RGB", (8, 6), "red"), "PNG", pnginfo=text)
 
 
-def test_a_png_with_a_long_text_is_read_without_it() -> None:
+def test_a_png_with_a_long_text_before_or_behind_its_pixels_is_read_without_it() -> None:
     data = with_text(3 << 20)
     with pytest.raises(ValueError, match="MAX_TEXT_CHUNK"):
         Image.open(io.BytesIO(data))
     assert decode(data).upright.getpixel((0, 0)) == (255, 0, 0)
-
-
-def test_a_png_with_a_long_text_behind_its_pixels_is_read_too() -> None:
-    data = with_text(3 << 20)
     parts = data.partition(b"IEND")
     place = data.index(b"zTXt") - 4
     end = place + 12 + int.from_bytes(data[place : place + 4])
@@ -284,7 +250,7 @@ def test_a_png_with_much_text_keeps_the_orientation_that_its_xmp_tells() -> None
 def test_more_pixels_than_admitted_are_not_decoded() -> None:
     data = encoded(Image.new("L", (40, 30)), "PNG")
     assert decode(data, max_pixels=1200).width == 40
-    with pytest.raises(TooManyPixelsError, match="40 x 30"):
+    with pytest.raises(TooManyPixelsError, match="40, 30"):
         decode(data, max_pixels=1199)
 
 
@@ -402,6 +368,8 @@ def test_a_picture_that_lacks_its_end_mark_alone_has_all_its_rows() -> None:
     assert decode(data[:-2], mend=True).rows_there in (None, 1)  # None: the decoder is content
     white = encoded(Image.new("L", (64, 64), "white"), "JPEG")
     assert decode(white[:-3], mend=True).rows_there in (None, 1)
+    with pytest.raises(OSError, match=r"(?i)truncated|cannot identify"):
+        decode(photograph()[:500], mend=True)  # nothing but a header
 
 
 def test_zeros_in_place_of_the_end_are_no_end() -> None:
@@ -413,11 +381,6 @@ def test_zeros_in_place_of_the_end_are_no_end() -> None:
     assert there is not None
     assert 0.3 < there < 0.6
     assert decode(data + bytes(5000)).rows_there is None  # padding behind a whole picture
-
-
-def test_nothing_but_a_header_is_not_mended() -> None:
-    with pytest.raises(OSError, match=r"(?i)truncated|cannot identify"):
-        decode(photograph()[:500], mend=True)
 
 
 def test_scanned_pictures_are_mended_since_the_scan_admitted_them(tmp_path: Path) -> None:

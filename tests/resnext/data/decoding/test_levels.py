@@ -4,7 +4,7 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from resnext.data.decoding.depth import FLOAT, SIXTEEN, WHOLE, note
+from resnext.data.decoding.deep import FLOAT, SIXTEEN, WHOLE, note
 from resnext.data.decoding.levels import Levels, describe_levels, find_levels
 
 
@@ -23,22 +23,23 @@ def test_16_bits_are_scaled_by_the_bits_that_the_set_uses(highest: float, white:
     assert found((SIXTEEN, 7, 90), (SIXTEEN, 0, highest)).of(SIXTEEN) == (0, max(255, white))
 
 
-def test_one_image_of_16_bits_is_enough_for_the_whole_scale() -> None:
-    assert found(*[(SIXTEEN, 0, 4000)] * 50, (SIXTEEN, 0, 60_000)).of(SIXTEEN) == (0, 65_535)
-
-
-def test_floats_within_0_and_1_stay_so() -> None:
-    assert found((FLOAT, 0.2, 0.4), (FLOAT, 0.0, 0.9)).of(FLOAT) == (0, 1)
-
-
-def test_other_floats_and_whole_numbers_have_the_range_of_the_set() -> None:
-    levels = found((FLOAT, -1, 1), (FLOAT, 0, 5), (WHOLE, -1000, 300), (WHOLE, -900, 3000))
-    assert (levels.of(FLOAT), levels.of(WHOLE)) == ((-1, 5), (-1000, 3000))
-
-
-def test_an_image_of_one_value_does_not_widen_the_range_of_a_set() -> None:
-    assert found((FLOAT, -9999, -9999), (FLOAT, 2, 5)).of(FLOAT) == (2, 5)
-    assert found((FLOAT, 7, 7)).of(FLOAT) == (7, 8)
+@pytest.mark.parametrize(
+    ("kind", "ranges", "expected"),
+    [
+        (SIXTEEN, [*[(0, 4000)] * 50, (0, 60_000)], (0, 65_535)),  # one image is enough
+        (FLOAT, [(0.2, 0.4), (0.0, 0.9)], (0, 1)),  # within 0 and 1 they stay so
+        (FLOAT, [(-1, 1), (0, 5)], (-1, 5)),
+        (WHOLE, [(-1000, 300), (-900, 3000)], (-1000, 3000)),
+        (FLOAT, [(-9999, -9999), (2, 5)], (2, 5)),  # an image of one value tells little
+        (FLOAT, [(7, 7)], (7, 8)),
+    ],
+)
+def test_a_kind_has_one_range_for_the_set(
+    kind: str, ranges: list[tuple[float, float]], expected: tuple[float, float]
+) -> None:
+    others = [(SIXTEEN, 0, 9), (FLOAT, 0, 0.5), (WHOLE, 0, 9)]
+    mixed = [other for other in others if other[0] != kind]
+    assert found(*mixed, *((kind, *each) for each in ranges)).of(kind) == expected
 
 
 def test_a_set_without_deep_images_has_no_levels_and_the_default_holds() -> None:

@@ -5,7 +5,7 @@ import numpy as np
 import pytest
 from PIL import Image
 
-from resnext.data.manifest.hashing import TURNS, hash_picture, to_words, turn, turned
+from resnext.data.manifest.hashing import TURNS, hash_image, to_words, turn, turned
 
 TURNED = [  # what each orientation does to a picture, in Pillow's words
     (),
@@ -38,7 +38,7 @@ def bits(one: str, other: object) -> int:
 @pytest.mark.parametrize("seed", range(20))
 def test_the_first_digits_are_imagehashs_phash(seed: int) -> None:
     image = drawn(seed)
-    found = hash_picture(image)
+    found = hash_image(image)
     assert len(found) == 128
     assert found[:16] == str(imagehash.phash(image))
 
@@ -50,10 +50,10 @@ def test_every_orientation_is_the_hash_of_the_picture_turned(
 ) -> None:
     for seed in range(10):
         image = drawn(seed, size)
-        phash, dhash = turned(to_words([hash_picture(image)]))
+        phash, dhash = turned(to_words([hash_image(image)]))
         really = brought(image, orientation)
         assert bits(f"{phash[orientation, 0]:016x}", imagehash.phash(really)) <= 2
-        own = turned(to_words([hash_picture(really)]))[1]
+        own = turned(to_words([hash_image(really)]))[1]
         assert bits(f"{dhash[orientation, 0]:016x}", f"{own[0, 0]:016x}") <= 2
         assert bits(f"{dhash[orientation, 0]:016x}", imagehash.dhash(really)) <= 8
 
@@ -65,27 +65,23 @@ def test_pixels_are_turned_as_the_hashes_are(orientation: int) -> None:
     assert np.array_equal(turn(pixels, orientation)[0], np.asarray(brought(image, orientation)))
 
 
-def test_unlike_pictures_have_unlike_hashes() -> None:
-    phash, dhash = turned(to_words([hash_picture(drawn(seed)) for seed in range(30)]))
+def test_unlike_images_have_unlike_hashes_and_a_big_one_that_of_its_small_self() -> None:
+    phash, dhash = turned(to_words([hash_image(drawn(seed)) for seed in range(30)]))
     for words in (phash[0], dhash[0]):
         apart = np.bitwise_count(words[:, None] ^ words[None])
         assert apart[np.triu_indices(30, 1)].min() > 8
-
-
-def test_a_big_picture_looks_like_its_small_self() -> None:
     big = drawn(3, (1600, 1200))
-    small = big.resize((160, 120))
-    assert bits(hash_picture(big)[:16], hash_picture(small)[:16]) <= 2
+    assert bits(hash_image(big)[:16], hash_image(big.resize((160, 120)))[:16]) <= 2
 
 
 @pytest.mark.parametrize("mode", ["1", "L", "LA", "P", "RGBA", "CMYK", "I;16", "F", "YCbCr"])
 def test_every_mode_has_a_hash(mode: str) -> None:
     image = drawn(1).convert("L").convert(mode) if mode == "I;16" else drawn(1).convert(mode)
-    assert len(hash_picture(image)) == 128
+    assert len(hash_image(image)) == 128
 
 
 def test_a_flat_picture_always_hashes_alike() -> None:
-    flat = {hash_picture(Image.new("L", (50, 50), level)) for level in (7, 77, 177, 250)}
+    flat = {hash_image(Image.new("L", (50, 50), level)) for level in (7, 77, 177, 250)}
     assert flat == {"8" + "0" * 15 + ("8" + "0" * 15) * 3 + "0" * 64}
 
 

@@ -10,7 +10,9 @@ from pathlib import Path, PurePath
 import pytest
 
 from resnext.data.manifest import listing
-from resnext.data.manifest.scan import scan
+from resnext.data.manifest.class_folders import part_folders
+from resnext.data.manifest.describe import describe_scan
+from resnext.data.manifest.scan import Scan, scan
 from tests.resnext.data.samples import (
     assert_quarantined,
     cats_and_dogs,
@@ -43,8 +45,8 @@ def as_shown(path: PurePath) -> str:
 FAULTS: dict[str, tuple[Callable[[Path], object], str]] = {
     "broken": (lambda path: path.symlink_to("nowhere"), "broken link"),
     "loop": (lambda path: path.symlink_to("loop"), "link loop"),
-    "outside": (lambda path: path.symlink_to(__file__), "not a picture, but text"),
-    "device": (lambda path: path.symlink_to("/dev/null"), "outside the folder"),
+    "outside": (lambda path: path.symlink_to(__file__), "not an image, but text"),
+    "device": (lambda path: path.symlink_to("/dev/null"), "not a regular file"),
     "turn": (lambda path: path.symlink_to(".."), "link back to a folder that it lies in"),
     "pipe": (os.mkfifo, "not a regular file"),
     "socket": (lambda path: os.mknod(path, stat.S_IFSOCK | 0o600), "not a regular file"),
@@ -53,10 +55,9 @@ FAULTS: dict[str, tuple[Callable[[Path], object], str]] = {
 }
 
 
-@pytest.fixture
-def tree(tmp_path: Path) -> Path:
-    """Two classes with two good pictures each."""
-    return cats_and_dogs(tmp_path / "data")
+def notes(found: Scan) -> list[str]:
+    """Say what is said besides classes, formats and sizes."""
+    return describe_scan(found)[2:]
 
 
 @pytest.mark.parametrize("name", FAULTS)
@@ -75,12 +76,6 @@ def test_a_name_that_no_table_can_hold_is_shown_escaped(tree: Path, name: str) -
     assert reasons(scan(tree)) == {
         as_shown(PurePath("cat", name)): "its name is not UTF-8 or holds a control character"
     }
-
-
-def test_a_link_to_a_file_inside_is_followed(tree: Path) -> None:
-    (tree / "cat" / "link.png").symlink_to("1.png")
-    found = scan(tree)
-    assert row(found, "cat/link.png")["sha256"] == row(found, "cat/1.png")["sha256"]
 
 
 # ---------------------------------------------------------------- links
@@ -108,22 +103,25 @@ def test_a_linked_set_gives_the_manifest_of_a_copied_one(tmp_path: Path) -> None
 
 def test_what_lies_outside_is_said_once_with_where_a_link_leads(tmp_path: Path) -> None:
     found = scan(linked(tmp_path / "linked", tmp_path / "store"))
-    assert found.notes == (
+    assert notes(found) == [
         "4 files lie outside the folder, through 3 links: cat leads to "
         f"{(tmp_path / 'store' / 'cat').resolve()}",
-    )
-    assert scan(tmp_path / "store").notes == ()
+    ]
+    assert notes(scan(tmp_path / "store")) == []
 
 
 def test_links_inside_are_counted_as_copies_and_not_said(tree: Path) -> None:
     (tree / "cat" / "more").symlink_to("../dog")
     (tree / "bird").symlink_to("dog")
+    (tree / "dog" / "link.png").symlink_to("1.png")
     found = scan(tree)
+    names = ["1.png", "2.png", "link.png"]
     assert found.manifest["path"].tolist() == [
-        "bird/1.png", "bird/2.png", "cat/1.png", "cat/2.png", "cat/more/1.png", "cat/more/2.png",
-        "dog/1.png", "dog/2.png",
+        *(f"bird/{name}" for name in names), "cat/1.png", "cat/2.png",
+        *(f"{folder}/{name}" for folder in ("cat/more", "dog") for name in names),
     ]  # fmt: skip
-    assert found.notes == ()
+    assert row(found, "dog/link.png")["sha256"] == row(found, "dog/1.png")["sha256"]
+    assert notes(found) == []
 
 
 def test_links_back_end_the_walk_and_each_is_named_once(tree: Path) -> None:
@@ -153,15 +151,11 @@ def test_a_link_back_from_outside_ends_the_walk(tree: Path, tmp_path: Path) -> N
     assert "cat/out/deep/3.png" in found.manifest["path"].tolist()
 
 
-def test_a_link_to_a_pipe_is_refused(tree: Path) -> None:
+def test_a_link_to_a_pipe_and_a_broken_class_folder_are_named(tree: Path) -> None:
     os.mkfifo(tree.parent / "pipe")
     (tree / "cat" / "pipe.png").symlink_to(tree.parent / "pipe")
-    assert reasons(scan(tree)) == {"cat/pipe.png": "not a regular file, outside the folder"}
-
-
-def test_a_broken_class_folder_is_named(tree: Path) -> None:
     (tree / "bird").symlink_to(tree.parent / "unplugged disk")
-    assert reasons(scan(tree)) == {"bird": "broken link"}
+    assert reasons(scan(tree)) == {"bird": "broken link", "cat/pipe.png": "not a regular file"}
 
 
 def test_a_rescan_notices_that_a_links_target_changed(tmp_path: Path) -> None:
@@ -182,42 +176,36 @@ def test_a_divided_folder_may_be_links(tmp_path: Path) -> None:
         (tmp_path / "data").mkdir(exist_ok=True)
         (tmp_path / "data" / part).symlink_to(cats_and_dogs(tmp_path / f"my {part}"))
     (tmp_path / "data" / "back").symlink_to(".")
-    assert listing.part_folders(tmp_path / "data") == ["test", "train"]
+    assert part_folders(tmp_path / "data") == ["test", "train"]
     assert sorted(scan(tmp_path / "data").manifest["label"].unique()) == ["cat", "dog"]
 
 
 # ---------------------------------------------------------------- files and folders of others
 
 
-def test_a_huge_file_is_not_read(tree: Path, monkeypatch: pytest.MonkeyPatch) -> None:
-    (tree / "cat" / "film.png").write_bytes(b"x" * 5000)
-    monkeypatch.setattr(listing, "LARGEST_FILE", 4000)
-    assert reasons(scan(tree)) == {"cat/film.png": "5,000 bytes, more than 4,000"}
-
-
-def test_files_outside_the_class_folders_are_quarantined(tree: Path) -> None:
+def test_files_outside_the_class_folders_and_empty_classes_are_quarantined(tree: Path) -> None:
     save(tree / "loose.png")
     (tree / "labels.csv").write_text("a,b\n")
+    (tree / "empty").mkdir()
     assert reasons(scan(tree)) == {
+        "empty": "class folder without an image",
         "labels.csv": "lies outside the class folders",
         "loose.png": "lies outside the class folders",
     }
 
 
-def test_an_empty_class_folder_is_not_lost(tree: Path) -> None:
-    (tree / "empty").mkdir()
-    assert reasons(scan(tree)) == {"empty": "class folder without a picture"}
-
-
 def test_hidden_and_system_entries_are_left_out_and_counted(tree: Path) -> None:
     for name in (".hidden.png", "__MACOSX/1.png", ".git/1.png"):
         save(tree / "cat" / name)
-    for name in (".DS_Store", "cat/.DS_Store", "cat/Thumbs.db", "dog/desktop.ini"):
+    for name in (".DS_Store", "cat/.DS_Store", "cat/Icon\r", "cat/Thumbs.db", "dog/desktop.ini"):
         (tree / name).touch()
     found = scan(tree)
     assert len(found.manifest) == 4
     assert found.quarantine.empty
-    assert found.left_out == 7
+    assert notes(found) == [
+        "8 hidden or system entries left out",
+        "of these the system's own: Icon 1, Thumbs.db 1, __MACOSX 1, desktop.ini 1",
+    ]
 
 
 SYSTEM_FOLDERS = [
@@ -231,16 +219,17 @@ SYSTEM_FOLDERS = [
 ]  # fmt: skip
 
 
-@pytest.mark.parametrize("name", SYSTEM_FOLDERS)
-def test_a_system_folder_is_no_class_at_any_depth(name: str, tree: Path) -> None:
-    for place in (tree / name, tree / "cat" / name, tree / "dog" / "ward" / name):
-        save(place / "deep" / "1.png")
+def test_a_system_folder_is_no_class_at_any_depth(tree: Path) -> None:
+    for name in SYSTEM_FOLDERS:
+        for folder in (tree / name, tree / "cat" / name, tree / "dog" / "ward" / name):
+            save(folder / "deep" / "1.png")
     found = scan(tree)
     assert sorted(found.manifest["label"].unique()) == ["cat", "dog"]
     assert len(found.manifest) == 4
-    assert found.left_out == 3
-    shown = () if name[0] == "." else (f"of these the system's own: {name} 3",)
-    assert found.notes == shown
+    left, shown = notes(found)
+    assert left == f"{3 * len(SYSTEM_FOLDERS)} hidden or system entries left out"
+    visible = sorted(name for name in SYSTEM_FOLDERS if name[0] != ".")
+    assert shown == f"of these the system's own: {', '.join(f'{name} 3' for name in visible)}"
 
 
 def test_a_class_of_recycled_things_is_a_class(tree: Path) -> None:
@@ -252,37 +241,21 @@ def test_system_folders_beside_the_parts_leave_a_divided_folder_divided(tmp_path
     for folder in ("train/a", "train/b", "test/a", "@eaDir/a", "__MACOSX/train", "lost+found/x"):
         save(tmp_path / folder / "1.png")
     save(tmp_path / "train" / "@eaDir" / "1.png")
-    assert listing.part_folders(tmp_path) == ["test", "train"]
+    assert part_folders(tmp_path) == ["test", "train"]
     assert scan(tmp_path).manifest["label"].tolist() == ["a", "a", "b"]
-
-
-def test_a_macs_icon_file_is_left_out(tree: Path) -> None:
-    (tree / "cat" / "Icon\r").touch()
-    found = scan(tree)
-    assert found.quarantine.empty
-    assert found.notes == ("of these the system's own: Icon 1",)
 
 
 # ---------------------------------------------------------------- one line for wrong input
 
 
-def test_a_missing_folder_is_said(tmp_path: Path) -> None:
+def test_what_is_no_folder_of_class_folders_is_said(tmp_path: Path) -> None:
     assert message(tmp_path / "nowhere") == (
         f"data must name a folder, got '{tmp_path / 'nowhere'}'. No such folder. "
         "Give the folder that holds one folder per class."
     )
-
-
-def test_a_file_is_no_folder(tmp_path: Path) -> None:
-    assert "This is a file." in message(save(tmp_path / "a.png"))
-
-
-def test_an_empty_folder_is_said(tmp_path: Path) -> None:
     assert message(tmp_path).startswith("data must hold at least 2 class folders, got none.")
-
-
-def test_one_class_is_not_enough(tmp_path: Path) -> None:
-    save(tmp_path / "cat" / "1.png")
+    image = save(tmp_path / "cat" / "1.png")
+    assert "This is a file." in message(image)
     assert message(tmp_path).startswith("data must hold at least 2 class folders, got 1 ('cat').")
 
 

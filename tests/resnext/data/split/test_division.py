@@ -4,6 +4,7 @@ import base64
 import hashlib
 import io
 from collections.abc import Callable
+from dataclasses import replace
 from pathlib import Path
 from typing import Any
 
@@ -327,7 +328,7 @@ def test_a_large_group_is_warned_of(tmp_path: Path) -> None:
 def test_the_order_of_the_rows_does_not_matter(tmp_path: Path) -> None:
     found = scan(patients(tmp_path))
     order = np.random.default_rng(1).permutation(len(found.manifest))
-    shuffled = Scan(found.manifest.iloc[order], found.words[order], found.quarantine, found.memory)
+    shuffled = replace(found, manifest=found.manifest.iloc[order], words=found.words[order])
     one, other = divided(tmp_path, found=found), divided(tmp_path, found=shuffled)
     assert one.split.to_csv() == other.split.to_csv()
     assert one.leakage == other.leakage

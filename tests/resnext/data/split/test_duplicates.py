@@ -9,7 +9,7 @@ import pytest
 from PIL import Image
 
 from resnext.contracts.errors import InputError
-from resnext.data.manifest.hashing import Words, hash_picture, to_words
+from resnext.data.manifest.hashing import Words, hash_image, to_words
 from resnext.data.split import duplicates
 from resnext.data.split.duplicates import Grey, NearDuplicates, find_near_duplicates, grey_reader
 
@@ -35,7 +35,7 @@ def listed(root: Path, paths: list[str]) -> tuple[pd.DataFrame, Words, duplicate
             "sha256": [hashlib.sha256((root / path).read_bytes()).hexdigest() for path in paths],
         }
     )
-    words = to_words([hash_picture(Image.open(root / path)) for path in paths])
+    words = to_words([hash_image(Image.open(root / path)) for path in paths])
     return pictures, words, grey_reader(root, pictures, 1)
 
 

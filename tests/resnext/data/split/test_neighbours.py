@@ -10,7 +10,7 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 from PIL import Image
 
-from resnext.data.manifest.hashing import TURNS, WORDS, Words, hash_picture, to_words, turned
+from resnext.data.manifest.hashing import TURNS, WORDS, Words, hash_image, to_words, turned
 from resnext.data.split import neighbours as searching
 from resnext.data.split.neighbours import neighbours
 
@@ -21,7 +21,7 @@ def orientations(seed: int) -> list[str]:
     """Hash soft patches of random colours as they are, and in seven other orientations."""
     patches = np.random.default_rng(seed).integers(0, 256, (9, 9, 3), dtype=np.uint8)
     image = Image.fromarray(patches).resize((64, 64), Image.Resampling.BICUBIC)
-    return [hash_picture(image), *(hash_picture(image.transpose(t)) for t in Image.Transpose)]
+    return [hash_image(image), *(hash_image(image.transpose(t)) for t in Image.Transpose)]
 
 
 KNOWN = to_words([digits for seed in range(3) for digits in orientations(seed)])  # (24, 8)

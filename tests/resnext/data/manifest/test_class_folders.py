@@ -5,8 +5,7 @@ from pathlib import Path
 
 import pytest
 
-from resnext.data.manifest.folders import class_name, folder_warnings
-from resnext.data.manifest.listing import part_folders
+from resnext.data.manifest.class_folders import class_name, folder_warnings, part_folders
 from resnext.data.manifest.scan import scan
 from tests.resnext.data.samples import cats_and_dogs, picture, save
 
@@ -34,14 +33,6 @@ def test_folders_that_differ_in_unicode_form_or_blanks_are_one_class(tmp_path: P
     )
 
 
-def test_a_class_has_one_name_wherever_its_folder_was_made(tmp_path: Path) -> None:
-    for name in (NFD, "cat"):
-        save(tmp_path / name / "1.png")
-    found = scan(tmp_path)
-    assert sorted(found.manifest["label"]) == [NFC, "cat"]
-    assert found.warnings == ()
-
-
 def test_a_class_may_be_written_in_two_ways_in_two_parts(tmp_path: Path) -> None:
     for number, name in enumerate((f"train/{NFC}", "train/cat", f"test/{NFD}", "test/cat")):
         save(tmp_path / name / f"{number}.png", picture(seed=number))
@@ -62,13 +53,11 @@ def test_a_class_may_be_written_in_two_ways_in_two_parts(tmp_path: Path) -> None
     ],
 )
 def test_classes_that_differ_in_case_or_the_like_are_two_with_a_warning(
-    names: tuple[str, str], tmp_path: Path
+    names: tuple[str, str],
 ) -> None:
-    for number, name in enumerate(names):
-        save(tmp_path / name / "1.png", picture(seed=number))
-    found = scan(tmp_path)
-    assert sorted(found.manifest["label"]) == sorted(names)
-    (warning,) = found.warnings
+    labels = {name: class_name(name) for name in names}
+    assert sorted(labels.values()) == sorted(names)
+    (warning,) = folder_warnings(labels)
     assert "and count as 2 classes. If they are one, give their folders one name" in warning
 
 
@@ -85,14 +74,10 @@ def test_giving_folders_one_name_makes_them_one_class(tmp_path: Path) -> None:
 def test_plain_classes_are_not_warned_of() -> None:
     assert warnings("Monkeypox", "Others") == []
     assert warnings("mel/P1", "mel/P2", "nev/P3", "nev/P4") == []
+    anew = [f"{name}/{number:03}" for name in ("mel", "nev") for number in range(9)]
+    assert warnings(*anew) == [], "patients who are numbered anew in each class are no classes"
     assert warnings("contest", "interval", "batch", "crash test dummy", "valve", "trainee") == []
     assert folder_warnings({}) == []
-
-
-def test_patients_who_are_numbered_anew_in_each_class_are_no_classes() -> None:
-    assert (
-        warnings(*(f"{name}/{number:03}" for name in ("mel", "nev") for number in range(9))) == []
-    )
 
 
 # ---------------------------------------------------------------- parts and sites
@@ -132,7 +117,7 @@ def test_parts_without_classes_need_folders_of_classes(tmp_path: Path) -> None:
         save(tmp_path / f"HAM10000_images_part_{number % 2 + 1}" / f"{number}.png")
     (warning,) = scan(tmp_path).warnings
     assert warning.endswith(
-        "look like parts of a data set, not like classes. If so, put the pictures of each class, "
+        "look like parts of a data set, not like classes. If so, put the images of each class, "
         "of all parts, into one folder named for the class"
     )
     for number, path in enumerate(sorted(tmp_path.glob("*/*.png"))):
