@@ -2,8 +2,7 @@
 
 Everything that comes from the data is escaped, a policy in the file forbids requests and all
 scripts but the one that sorts tables, and equal contents give equal text. The numbers come from
-the tables as they are: this module computes no metric, counts nothing in the
-folder and draws no figure.
+the tables as they are. A template asks a module of `reports/sections` for what it shows.
 
 What is undefined (NaN, None) reads "n/a", never 0.
 """
@@ -21,24 +20,8 @@ import jinja2
 import pandas as pd
 from markupsafe import Markup
 
-from reports.sections import score
-from reports.sections.data_folder import folder_facts
-from reports.sections.embedded_figures import embed
-from reports.sections.heat_maps import lay_out
-from reports.sections.similar_images import sheets
-from reports.sections.split import (
-    PARTS,
-    cautions,
-    crossings,
-    label_conflicts,
-    leak_verdict,
-    random_verdict,
-    split_facts,
-    split_rows,
-    unused_reasons,
-    validation_name,
-)
-from resnext.contracts.formatting import count, decimal, percent, plural
+from reports.sections import figures, folder, images, score, split
+from resnext.contracts.formatting import count, decimal, percent, plain, plural
 
 CARRIED_FILES = ("pages/*",)
 
@@ -49,14 +32,14 @@ MOST_ROWS = 20
 
 @dataclass(frozen=True)
 class AuditContent:
-    """Hold what is known of the pictures and how they were divided, nothing computed."""
+    """Hold what is known of the images and how they were split, nothing computed."""
 
     title: str
     data_name: str
     synthetic: bool
     classes: Sequence[str]
     manifest: pd.DataFrame
-    """The readable pictures."""
+    """The readable images."""
     split: pd.DataFrame
     quarantine: pd.DataFrame
     leakage: Mapping[str, Any] | None
@@ -76,8 +59,8 @@ class ReportContent(AuditContent):
     metrics: Mapping[str, Any]
     confusion: pd.DataFrame
     history: pd.DataFrame
-    figures: Mapping[str, bytes | str]
-    """By stem, a PNG file's bytes or an SVG file's text, in the order of the report."""
+    figures: Mapping[str, bytes]
+    """By stem, a PNG file's bytes."""
     environment: Mapping[str, str]
     notes: Sequence[str] = ()
     calibration: Mapping[str, Any] | None = None
@@ -92,33 +75,17 @@ class ReportContent(AuditContent):
 
 def render_report(content: ReportContent) -> str:
     """Render the whole report as one HTML text."""
-    return _render(
-        "report.html.j2",
-        content,
-        verdict=score.verdict(content.metrics, content.per_class),
-        bars=score.bars(content.metrics, content.per_class),
-        tiles=score.tiles(content.metrics),
-        sentences=score.sentences(content.metrics, content.calibration, content.per_class),
-        class_metrics=score.class_metrics(content.per_class),
-        scores=score.class_rows(content.per_class),
-        accuracy_reach=score.reach(content.metrics.get("accuracy_ci95"), percent),
-        validation_name=validation_name(content.split),
-        mistakes=score.mistakes(content.confusion),
-        figures=embed(content.figures, content.tables),
-        heat_maps=lay_out(content.explained, content.confusion),
-        history=content.history.to_dict("records"),
-    )
+    return render("report.html.j2", content)
 
 
 def render_audit(content: AuditContent) -> str:
     """Render what is known before any training as one HTML text."""
-    return _render("audit.html.j2", content)
+    return render("audit.html.j2", content)
 
 
-def _render(page: str, content: AuditContent, **shown: Any) -> str:
-    """Render one page with the section on the data; what is no UTF-8 becomes question marks."""
-    template = _environment().get_template(page)
-    text = template.render(content=content, **_data_and_split(content), **shown)
+def render(template: str, content: AuditContent, **more: Any) -> str:
+    """Fill a template of `pages`; what is no UTF-8 becomes question marks."""
+    text = _environment().get_template(template).render(content=content, **more)
     return text.encode("utf-8", errors="replace").decode("utf-8")
 
 
@@ -131,35 +98,14 @@ def _environment() -> jinja2.Environment:
         trim_blocks=True,
         lstrip_blocks=True,
     )
-    writers = (percent, decimal, count, plural)
-    environment.filters |= {writer.__name__: writer for writer in writers}
+    filters = (percent, decimal, count, plural, plain, images.thumbnail)
+    environment.filters |= {each.__name__: each for each in filters}
+    sections = (figures, folder, images, score, split)
+    environment.globals |= {each.__name__.rpartition(".")[2]: each for each in sections}
     script = (PAGES / "sort.js").read_text(encoding="utf-8")
-    environment.globals |= {"MOST_ROWS": MOST_ROWS, "PARTS": PARTS}
-    environment.globals |= {"script": Markup(script), "script_source": _hash_source(script)}
+    # what the page's policy knows its one script by; no other one runs
+    # Source: https://www.w3.org/TR/CSP3/#grammardef-hash-source
+    digest = base64.b64encode(hashlib.sha256(script.encode("utf-8")).digest()).decode("ascii")
+    environment.globals |= {"script": Markup(script), "script_source": f"sha256-{digest}"}
+    environment.globals["MOST_ROWS"] = MOST_ROWS
     return environment
-
-
-def _hash_source(script: str) -> str:
-    """Give what the page's policy knows its one script by; no other one runs.
-
-    Source: https://www.w3.org/TR/CSP3/#grammardef-hash-source
-    """
-    digest = hashlib.sha256(script.encode("utf-8")).digest()
-    return f"sha256-{base64.b64encode(digest).decode('ascii')}"
-
-
-def _data_and_split(content: AuditContent) -> dict[str, Any]:
-    """Give what the section on the data shows, by the names of its template."""
-    return {
-        "leak_verdict": leak_verdict(content.leakage),
-        "random_verdict": random_verdict(content.leakage),
-        "cautions": cautions(content.leakage),
-        "folder_facts": folder_facts(content.manifest, len(content.quarantine)),
-        "quarantine": content.quarantine.head(MOST_ROWS).to_dict("records"),
-        "split_facts": split_facts(content.leakage),
-        "crossings": crossings(content.leakage),
-        "split_rows": split_rows(content.split, content.classes),
-        "unused": unused_reasons(content.split),
-        "conflicts": label_conflicts(content.split),
-        "sheets": sheets(content.pairs, (content.leakage or {}).get("near")),
-    }

@@ -12,7 +12,7 @@ from typing import Any, NamedTuple
 import pandas as pd
 
 from resnext.contracts.answers import answered_class
-from resnext.contracts.formatting import printable
+from resnext.contracts.formatting import percent, printable
 
 PREFIX = "calibrated_"
 
@@ -27,7 +27,7 @@ class Answer(NamedTuple):
 
     def __str__(self) -> str:
         """Write it for a terminal."""
-        return f"{printable(self.name)} {self.probability:.1%}{self.note}"
+        return f"{printable(self.name)} {percent(self.probability, ' ')}{self.note}"
 
 
 def answer_of(row: pd.Series[Any], calibration: Mapping[str, Any] | None) -> Answer:
@@ -46,7 +46,7 @@ def answer_of(row: pd.Series[Any], calibration: Mapping[str, Any] | None) -> Ans
     name = answered_class(shares, likeliest, rule)
     if name == likeliest:
         return Answer(name, shares[name])
-    positive, threshold = rule["positive"], rule["threshold"]
-    reason = f"counts from {threshold:.1%} on" if name == positive else f"is below {threshold:.1%}"
+    positive, threshold = rule["positive"], percent(rule["threshold"], " ")
+    reason = f"counts from {threshold} on" if name == positive else f"is below {threshold}"
     note = f" ({printable(positive)} {reason}; likeliest: {printable(likeliest)})"
     return Answer(name, shares[name], note)

@@ -31,7 +31,7 @@ def audit(
 
 
 def data_and_split(manifest: Artifact, split: Artifact) -> dict[str, Any]:
-    """Read what a page shows of the pictures and their parts."""
+    """Read what a page shows of the images and the split."""
     return {
         "manifest": read_table(manifest.path("manifest.csv")),
         "quarantine": read_table(manifest.path("quarantine.csv")),

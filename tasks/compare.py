@@ -46,8 +46,5 @@ def compare(
 def publish_comparison(name: str, found: Artifact) -> None:
     """Show the comparison on the flow run's page."""
     rows = read_rows(found.path(COMPARISON))
-    tell(
-        lambda: create_table_artifact(
-            table=rows, key="comparison", description=f"Recipes compared: {name}"
-        )
-    )
+    description = f"Recipes compared: {name}"
+    tell(lambda: create_table_artifact(table=rows, key="comparison", description=description))

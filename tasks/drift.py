@@ -1,11 +1,13 @@
-"""Note how new pictures differ from those that a model was made with; see `reports.drift`.
+"""Note how new images differ from those that a model was made with; see `reports.drift`.
 
-What the model's own data were is read from the files that lie beside it.
+What the model's own data were is read from the files beside it.
 """
 
 import logging
 from pathlib import Path
 from typing import Annotated, Any
+
+import pandas as pd
 
 from resnext.contracts.formatting import percent_interval, plain, printable
 from resnext.contracts.json_files import read_json, write_json
@@ -40,7 +42,7 @@ def predict_new(
     model: Annotated[Artifact, Reads("model.safetensors")],
     compute: Compute,
 ) -> None:
-    """Write new_predictions.csv: answers to the pictures that the manifest `known` lacks."""
+    """Write new_predictions.csv: answers to the images that the manifest `known` lacks."""
     from resnext.inference import predict as predictions
 
     table = predictions.predict_new(
@@ -64,9 +66,9 @@ def drift_since_training(
     parts: Parts,
     held_out: HeldOut,
 ) -> None:
-    """Write drift.json and drift.csv of labelled pictures.
+    """Write drift.json and drift.csv of labelled images.
 
-    `manifest` and `split` are of all pictures there are now; `known`, `parts` and `held_out` are
+    `manifest` and `split` are of all images there are now; `known`, `parts` and `held_out` are
     the manifest, split and predictions of the model that gave the answers.
     """
     from reports import drift
@@ -84,23 +86,23 @@ def drift_since_training(
     _write(work.out, *found)
 
 
-@stage(run_name="drift of the new pictures")
+@stage(run_name="drift of the new images")
 def drift_of_batch(
     work: Work,
-    pictures: Annotated[Artifact, Reads("batch_manifest.csv")],
+    images: Annotated[Artifact, Reads("batch_manifest.csv")],
     batch: Annotated[Artifact, Reads("batch_predictions.csv")],
     known: Known,
     parts: Parts,
     held_out: HeldOut,
 ) -> None:
-    """Write drift.json and drift.csv of pictures that have no class yet.
+    """Write drift.json and drift.csv of images that have no class yet.
 
     `known`, `parts` and `held_out` are the manifest, split and predictions of the model that gave
-    the answers. Pictures that its manifest holds are not new, and left out.
+    the answers. Images that its manifest holds are not new, and left out.
     """
     from reports import drift
 
-    scanned = read_manifest(pictures.path("batch_manifest.csv"))
+    scanned = read_manifest(images.path("batch_manifest.csv"))
     seen = scanned["sha256"].isin(read_manifest(known.path("manifest.csv"))["sha256"])
     found = drift.of_batch(
         read_table(batch.path("batch_predictions.csv")),
@@ -114,31 +116,25 @@ def drift_of_batch(
 @task(task_run_name="publish the drift", cache_policy=NO_CACHE, persist_result=False, retries=0)
 def publish_drift(found: Artifact) -> None:
     """Log the note on drift, and show it with the class shares on the flow run's page."""
-    drift = read_drift(found)
+    drift = read_json(found.path(DRIFT))
     log.info(drift["words"], extra={"plain": True})
-    rows = [_row(share, drift["reference"]["what"]) for share in drift["shares"]]
+    reference = drift["reference"]["what"]
+    rows = [  # what the cells hold is shown as text, not rendered
+        {
+            "class": printable(share["class"]),
+            "new": str(share["new_n"]),
+            "share (95 % interval)": percent_interval(
+                share["new_share"], (share["new_share_low"], share["new_share_high"])
+            ),
+            reference: str(share["reference_n"]),
+            f"share of the {reference}": percent_interval(share["reference_share"], None),
+        }
+        for share in drift["shares"]
+    ]
     words = plain(drift["words"])
     tell(lambda: create_table_artifact(table=rows, key="drift", description=words))
 
 
-def read_drift(found: Artifact) -> dict[str, Any]:
-    """Read drift.json."""
-    return read_json(found.path(DRIFT))
-
-
-def _row(share: dict[str, Any], reference: str) -> dict[str, str]:
-    """Lay out a class for people; what the cells hold is shown as text, not rendered."""
-    bounds = (share["new_share_low"], share["new_share_high"])
-    return {
-        "class": printable(share["class"]),
-        "new": str(share["new_n"]),
-        "share (95 % interval)": percent_interval(share["new_share"], bounds),
-        reference: str(share["reference_n"]),
-        f"share of the {reference}": percent_interval(share["reference_share"], None),
-    }
-
-
-def _write(out: Path, found: dict[str, Any], shares: Any) -> None:
-
+def _write(out: Path, found: dict[str, Any], shares: pd.DataFrame) -> None:
     write_json(found, out / DRIFT)
     write_table(shares, out / "drift.csv")

@@ -1,4 +1,4 @@
-"""Explain test pictures: where the network looked, as heat maps over thumbnails."""
+"""Explain test images: where the network looked, as heat maps over thumbnails."""
 
 from typing import Annotated
 
@@ -9,7 +9,7 @@ from tasks.stage.artifact import Artifact, Reads, Work
 from tasks.stage.decorator import stage
 
 
-@stage(run_name="explain test pictures")
+@stage(run_name="explain test images")
 def explain(
     work: Work,
     manifest: Annotated[Artifact, Reads("manifest.csv")],

@@ -1,6 +1,6 @@
 """What the Prefect UI shows of a run: score, curves, per-class table, where the report is.
 
-Always runs, since every flow run has artifacts of its own. Tables and pictures are taken as they
+Always runs, since every flow run has artifacts of its own. Tables and figures are taken as they
 lie in the store; nothing is computed or drawn here.
 """
 
@@ -30,7 +30,7 @@ def publish(name: str, scores: Artifact, figures: Artifact, report: Artifact) ->
         figures: Holds curves.png and confusion.png.
         report: Holds report.html.
     """
-    from reports.sections.embedded_figures import data_uri
+    from reports.sections.figures import data_uri
 
     curves, confusion = (
         data_uri(figures.path(f"{name}.png").read_bytes()) for name in ("curves", "confusion")
@@ -39,27 +39,21 @@ def publish(name: str, scores: Artifact, figures: Artifact, report: Artifact) ->
     rows = per_class_rows(per_class)
     metrics = read_json(scores.path("metrics.json"))
     page = report.path("report.html")
-    said = summary(name, metrics, per_class, curves, confusion, page)
+    text = summary(name, metrics, per_class, curves, confusion, page)
+
+    # a browser follows no link from a server's page to a file
+    where = f"The whole report is on the machine of the run:\n\n`{page}`\n"
+    texts = {
+        "curves": (f"![Learning curves]({curves})", "Learning curves"),
+        "report": (where, "Report"),
+        "summary": (text, "Score and figures"),
+    }
 
     def create() -> None:
-        create_markdown_artifact(
-            markdown=f"![Learning curves]({curves})",
-            key="curves",
-            description=f"Learning curves: {name}",
-        )
-        create_table_artifact(
-            table=rows, key="per-class", description=f"Test part, by class: {name}"
-        )
-        create_markdown_artifact(  # a browser follows no link from a server's page to a file
-            markdown=f"The whole report lies on the machine of the run:\n\n`{page}`\n",
-            key="report",
-            description=f"Report: {name}",
-        )
-        create_markdown_artifact(
-            markdown=said,
-            key="summary",
-            description=f"Score and figures: {name}",
-        )
+        description = f"Test part, by class: {name}"
+        create_table_artifact(table=rows, key="per-class", description=description)
+        for key, (markdown, title) in texts.items():
+            create_markdown_artifact(markdown=markdown, key=key, description=f"{title}: {name}")
 
     tell(create)
 
@@ -75,7 +69,7 @@ def summary(
     """Render the score as markdown with the figures inside."""
     from reports.sections.score import score_table
 
-    tested = f"{plural(metrics['n'], 'test picture')} of {plural(metrics['groups'], 'group')}"
+    tested = f"{plural(metrics['n'], 'test image')} of {plural(metrics['groups'], 'group')}"
     lines = [f"# {name}", "", f"{tested}.", "", *score_table(metrics, per_class)]
     lines += ["", f"![Learning curves]({curves})", "", f"![Confusion matrix]({confusion})"]
     return "\n".join([*lines, "", f"The report is in `{report}`.", ""])
@@ -83,11 +77,11 @@ def summary(
 
 def per_class_rows(per_class: pd.DataFrame) -> list[dict[str, str]]:
     """Lay out per_class.csv for people, each metric with its interval of 95 %."""
-    from reports.sections.score import class_metrics, class_rows, in_one_line
+    from reports.sections.score import class_metrics, class_rows
 
     names = [metric.title for metric in class_metrics(per_class)]
     return [
-        {"class": row["name"], "pictures": count(row["support"])}
-        | dict(zip(names, map(in_one_line, row["cells"]), strict=True))
+        {"class": row["name"], "images": count(row["support"])}
+        | {name: cell["line"] for name, cell in zip(names, row["cells"], strict=True)}
         for row in class_rows(per_class)
     ]

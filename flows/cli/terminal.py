@@ -73,10 +73,13 @@ def _wrapped(line: str, width: int) -> list[str]:
     return lines
 
 
-def table(rows: Sequence[Mapping[str, object]], *, plain: Collection[str] = ()) -> str:
+def table(
+    rows: Sequence[Mapping[str, object]], *, plain: Collection[str] = (), names: int | None = None
+) -> str:
     """Lay out rows, by column, for standard output; without a terminal as plain text.
 
-    The columns of `plain` are long, for scripts: a terminal does not show them.
+    The columns of `plain` are long, for scripts: a terminal does not show them. Columns after the
+    first `names`, if given, hold numbers, which are aligned to the right.
     """
     watched = is_terminal(sys.stdout)
     cells = {
@@ -89,8 +92,10 @@ def table(rows: Sequence[Mapping[str, object]], *, plain: Collection[str] = ()) 
         pad_edge=watched,
         padding=(0, 1 if watched else 2, 0, 0),
     )
-    for name, column in cells.items():  # a single word is never broken
-        made.add_column(name, overflow="fold", no_wrap=not any(" " in cell for cell in column))
+    for number, (name, column) in enumerate(cells.items()):  # a single word is never broken
+        right = names is not None and number >= names
+        whole = right or not any(" " in cell for cell in column)
+        made.add_column(name, justify="right" if right else "left", overflow="fold", no_wrap=whole)
     for row in zip(*cells.values(), strict=True):
         made.add_row(*map(Text, row))
     console = Console(width=None if watched else UNLIMITED, force_terminal=watched)
@@ -150,10 +155,10 @@ def conclusion(run: Path, plan: "Plan") -> str:
     made = {name: folder / name for name in ("report.html", "audit.html") if (run / name).exists()}
     text = f"stopped after {plan.only}"
     if metrics:
-        from reports.sections.score import format_per_class
+        from reports.sections.score import terminal_rows
         from resnext.contracts.tables import read_table
 
-        per_class = format_per_class(read_table(run / "per_class.csv"))
+        per_class = table(terminal_rows(read_table(run / "per_class.csv")), names=1)
         text = score_line(metrics)
         kind = "SYNTHETIC demonstration set, " if plan.data is None else ""
         log.info("\n%s\n\n%s%s", per_class, kind, text, extra={"plain": True})
@@ -169,7 +174,7 @@ def conclusion(run: Path, plan: "Plan") -> str:
 def score_line(metrics: Mapping[str, Any]) -> str:
     """Say in a line how good the network is, with the interval of 95 % where there is one."""
     return (
-        f"{percent(metrics['accuracy'], ' ')} of {metrics['n']} test pictures right (always "
+        f"{percent(metrics['accuracy'], ' ')} of {metrics['n']} test images right (always "
         f"answering the commonest class: {percent(metrics['majority_accuracy'], ' ')}); "
         f"balanced accuracy {share_with_interval(metrics, 'balanced_accuracy')}"
     )

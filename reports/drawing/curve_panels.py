@@ -2,21 +2,24 @@
 
 One curve fills a panel, with its legend beside it. Several have a panel each, since more than a
 few lines over each other can't be told apart by their colours; the first panel then holds all of
-them, thin, and their mean. Bands and intervals are of 95 %.
+them, thin, and their mean. Bands and intervals are of 95 %; NaN where undefined. The points of a
+curve are the table's; only the mean of curves over one grid is computed here.
 """
 
 from __future__ import annotations
 
 import math
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass
 from typing import TYPE_CHECKING, Any
 
 import numpy as np
 import pandas as pd
 
+from reports.arrays import FloatArray, nan_mean
 from reports.drawing import style
-from reports.drawing.ranked import Curve, Kind, Metrics, Point, curves_of, mean_area, mean_of
-from resnext.contracts.formatting import percent
+from reports.drawing.fonts import figure_labels
+from resnext.contracts.formatting import Bounds, decimal, defined, percent, undefined
 
 if TYPE_CHECKING:
     from matplotlib.artist import Artist
@@ -30,20 +33,134 @@ LEFT, RIGHT, TOP, BOTTOM = 0.95, 0.25, 0.95, 0.7
 GAP, HEAD = 0.36, 0.5
 """The room between two panels, and what the two lines above one need, in inches."""
 LARGEST_PANEL = 2.6
+Metrics = Mapping[str, Any]
+
+
+@dataclass(frozen=True)
+class Kind:
+    """Hold what distinguishes ROC and precision-recall curves."""
+
+    columns: tuple[str, str]
+    """The columns of the table along x and y."""
+    axes: tuple[str, str]
+    """What they are called."""
+    score: str
+    """The area under the curve, in per_class.csv and metrics.json."""
+    area: str
+    """What the area is called."""
+    short: str
+    """What the area is called where there is little room."""
+    nothing: str
+    """What is said where there is no curve."""
+    diagonal: bool = False
+    """Whether chance is the diagonal; else it is the prevalence."""
+
+
+@dataclass(frozen=True)
+class Area:
+    """Hold the area under a curve and what it is compared with."""
+
+    value: float
+    bounds: Bounds
+    prevalence: float
+    """The share of the class in the test part; of the mean, that of a class on average."""
+
+    def words(self, name: str) -> str:
+        """Write the area with its interval, as in "AUROC 0.810 (0.680-0.919)"."""
+        bounds = defined(self.bounds)
+        interval = f" ({decimal(bounds[0])}-{decimal(bounds[1])})" if bounds else ""
+        return f"{name} {decimal(self.value)}{interval}"
+
+
+@dataclass(frozen=True)
+class Curve:
+    """Hold one curve (all arrays of one length) with its band and its area."""
+
+    name: str
+    """The class as it is called in the table."""
+    label: str
+    x: FloatArray
+    y: FloatArray
+    low: FloatArray
+    high: FloatArray
+    area: Area
+
+
+@dataclass(frozen=True)
+class Point:
+    """Hold the operating point of a class as it lies among the curves, and what it means."""
+
+    name: str
+    x: float
+    y: float
+    x_bounds: Bounds
+    y_bounds: Bounds
+    words: Sequence[str]
+
+
+def operating_point(metrics: Metrics) -> Metrics | None:
+    """Give the operating point where sensitivity and specificity are known."""
+    point: Metrics = metrics.get("operating_point") or {}
+    known = [not undefined(point.get(name)) for name in ("sensitivity", "specificity")]
+    return point if all(known) else None
 
 
 def plot_curves(
     kind: Kind, table: pd.DataFrame, per_class: pd.DataFrame, metrics: Metrics, point: Point | None
 ) -> Figure:
     """Draw one curve large, or several in panels; a sentence where there is none."""
-    curves = curves_of(kind, table, per_class, metrics)
+    mean = mean_area(kind, per_class, metrics)
+    curves = _curves(kind, table, per_class, mean)
     if not curves:
         return style.sentence(kind.nothing)
     with style.styled([curve.label for curve in curves]):
         if len(curves) == 1:
             return _plot_one(kind, curves[0], point)
-        mean = mean_of(curves, mean_area(kind, per_class, metrics))
-        return _plot_several(kind, curves, mean, point)
+        return _plot_several(kind, curves, _mean_of(curves, mean), point)
+
+
+def class_areas(kind: Kind, per_class: pd.DataFrame) -> dict[str, Area]:
+    """Read the area of each class off per_class.csv."""
+    images = float(per_class["support"].sum()) or math.nan
+    return {
+        str(row["class"]): Area(
+            float(row[kind.score]),
+            (row.get(f"{kind.score}_low"), row.get(f"{kind.score}_high")),
+            float(row["support"]) / images,
+        )
+        for row in per_class.to_dict("records")
+    }
+
+
+def mean_area(kind: Kind, per_class: pd.DataFrame, metrics: Metrics) -> Area:
+    """Give the mean area over the classes that are there; an interval where metrics has one."""
+    there = per_class[per_class["support"] > 0]
+    prevalence = 1 / len(there) if len(there) else math.nan
+    value = metrics.get(kind.score, there[kind.score].mean())
+    bounds = metrics.get(f"{kind.score}_ci95")
+    return Area(math.nan if value is None else float(value), bounds, prevalence)
+
+
+def _curves(kind: Kind, table: pd.DataFrame, per_class: pd.DataFrame, mean: Area) -> list[Curve]:
+    """Gather the curves in the order of the table, without those that are undefined."""
+    areas = class_areas(kind, per_class)
+    labels = dict(zip(areas, figure_labels(list(areas)), strict=True))
+    of_mean = f"mean of {(per_class['support'] > 0).sum()} classes"
+    curves = []
+    for name, rows in table.groupby("class", sort=False):
+        columns = (*kind.columns, "low", "high")
+        x, y, low, high = (rows[column].to_numpy(dtype=np.float64) for column in columns)
+        if not np.isnan(y).all():
+            label, area = labels.get(str(name), of_mean), areas.get(str(name), mean)
+            curves.append(Curve(str(name), label, x, y, low, high, area))
+    return curves
+
+
+def _mean_of(curves: Sequence[Curve], area: Area) -> Curve:
+    """Average curves over one grid, point by point, without NaN; the mean has no band."""
+    mean = nan_mean(np.array([curve.y for curve in curves]), axis=0)
+    blank = np.full(len(mean), np.nan)
+    return Curve("", f"mean of {len(curves)} classes", curves[0].x, mean, blank, blank, area)
 
 
 def _plot_one(kind: Kind, curve: Curve, point: Point | None) -> Figure:
@@ -143,20 +260,14 @@ def _frame(axes: Axes, ticks: Sequence[float]) -> None:
 
 
 def _head(axes: Axes, curve: Curve, kind: Kind) -> None:
-    """Write the class and its area above a small panel."""
-    _write_above(axes, curve.label, 18, style.INK, 10)
-    _write_above(axes, curve.area.words(kind.short), 5, style.QUIET, 8.5)
-
-
-def _write_above(axes: Axes, text: str, above: float, color: str, size: float) -> None:
-    """Write a line so many points above a panel, smaller where it is wider than the panel."""
-    line = axes.annotate(
-        text, (0, 1), xycoords="axes fraction", xytext=(0, above), textcoords="offset points",
-        color=color, size=size,
-    )  # fmt: skip
-    room, needed = axes.get_window_extent().width, line.get_window_extent().width
-    if needed > room:
-        line.set_fontsize(size * room / needed)
+    """Write the class and its area above a small panel, smaller where they are wider than it."""
+    area = curve.area.words(kind.short)
+    lines = (curve.label, 18, style.INK, 10.0), (area, 5, style.QUIET, 8.5)
+    for text, above, color, size in lines:
+        line = style.note(axes, text, (0, 1), (0, above), color=color, size=size)
+        room, needed = axes.get_window_extent().width, line.get_window_extent().width
+        if needed > room:
+            line.set_fontsize(size * room / needed)
 
 
 def _draw_curve(axes: Axes, curve: Curve, width: float, color: str = style.BLUE) -> Artist:
@@ -194,17 +305,10 @@ def _draw_point(axes: Axes, curve: Curve, point: Point | None) -> dict[Artist, s
     if point is None or point.name != curve.name:
         return {}
     reach: dict[str, Any] = {"color": style.VERMILION, "linewidth": 1.2, "zorder": 4}
-    if point.x_bounds is not None:
-        axes.plot(point.x_bounds, (point.y, point.y), **reach)
-    if point.y_bounds is not None:
-        axes.plot((point.x, point.x), point.y_bounds, **reach)
-    (mark,) = axes.plot(
-        [point.x],
-        [point.y],
-        "o",
-        color=style.VERMILION,
-        markersize=7,
-        markeredgecolor="white",
-        zorder=5,
-    )
+    if bounds := defined(point.x_bounds):
+        axes.plot(bounds, (point.y, point.y), **reach)
+    if bounds := defined(point.y_bounds):
+        axes.plot((point.x, point.x), bounds, **reach)
+    look: dict[str, Any] = {"markersize": 7, "markeredgecolor": "white", "zorder": 5}
+    (mark,) = axes.plot([point.x], [point.y], "o", color=style.VERMILION, **look)
     return {mark: "\n".join(["operating point", *point.words])}

@@ -16,19 +16,9 @@ from resnext.contracts.formatting import display_width, first_few
 
 LATIN_FONT = "DejaVu Sans"
 WIDE_FONTS = (
-    "Noto Sans CJK SC",
-    "Noto Sans SC",
-    "Source Han Sans SC",
-    "Noto Sans CJK JP",
-    "WenQuanYi Micro Hei",
-    "WenQuanYi Zen Hei",
-    "Microsoft YaHei",
-    "PingFang SC",
-    "Hiragino Sans GB",
-    "Heiti SC",
-    "SimHei",
-    "SimSun",
-    "Droid Sans Fallback",
+    *("Noto Sans CJK SC", "Noto Sans SC", "Source Han Sans SC", "Noto Sans CJK JP"),
+    *("WenQuanYi Micro Hei", "WenQuanYi Zen Hei", "Microsoft YaHei", "PingFang SC"),
+    *("Hiragino Sans GB", "Heiti SC", "SimHei", "SimSun", "Droid Sans Fallback"),
     "Arial Unicode MS",
 )
 """Fonts with Chinese characters, by choice: free ones, then those of Windows and macOS."""
@@ -39,12 +29,8 @@ LABEL_WIDTH = 22
 def font_note(names: Iterable[str]) -> str | None:
     """Say which names no installed font can draw and what is drawn; None where all can be."""
     names = list(names)
-    labels = figure_labels(names)
-    changed = [
-        f"'{name}' as '{label}'"
-        for name, label in zip(names, labels, strict=True)
-        if _missing(name)
-    ]
+    labels = zip(names, figure_labels(names), strict=True)
+    changed = [f"'{name}' as '{label}'" for name, label in labels if _missing(name)]
     if not changed:
         return None
     return (
@@ -55,12 +41,26 @@ def font_note(names: Iterable[str]) -> str | None:
 
 def figure_labels(names: Sequence[str]) -> list[str]:
     """Give class names as a figure shows them: one line, shortened, numbered if not drawable."""
-    return [drawable(_shorten(name), f"#{place}") for place, name in enumerate(names, start=1)]
+    labels = []
+    for number, name in enumerate(names, start=1):
+        label = _shorten(name)
+        if missing := _missing(label):
+            rest = "".join(" " if character in missing else character for character in label)
+            label = " ".join([f"#{number}", *rest.split()])
+        labels.append(label)
+    return labels
 
 
-def label_width(labels: Sequence[str]) -> int:
-    """Measure the widest label in Latin characters; a wide character counts as two."""
-    return max(map(display_width, labels), default=0)
+def families(text: str) -> list[str]:
+    """Choose fonts for a text: the Latin one, then wide ones, the one that holds most first."""
+    wanted = {ord(each) for each in text if each.isprintable()} - _characters(LATIN_FONT)
+    chosen = [LATIN_FONT]
+    wide = [name for name in WIDE_FONTS if wanted and name in _installed()]
+    while found := {name: held for name in wide if (held := wanted & _characters(name))}:
+        best = max(found, key=lambda name: len(found[name]))
+        chosen.append(best)
+        wanted -= found[best]
+    return chosen
 
 
 def _shorten(text: str) -> str:
@@ -78,37 +78,10 @@ def _first(text: str, columns: int) -> str:
     return text[: sum(end <= columns for end in ends)]
 
 
-def drawable(text: str, instead: str) -> str:
-    """Give the text, or without the characters that no font holds after what stands instead."""
-    missing = _missing(text)
-    if not missing:
-        return text
-    rest = "".join(" " if character in missing else character for character in text).split()
-    return " ".join([instead, *rest]).strip()
-
-
 def _missing(text: str) -> frozenset[str]:
     """Find the characters of a text that no chosen font holds; spaces are never missing."""
     held = frozenset[int]().union(*(_characters(name) for name in families(text)))
-    return frozenset(
-        character for character in text if ord(character) not in held and not character.isspace()
-    )
-
-
-def families(text: str) -> list[str]:
-    """Choose fonts for a text: the Latin one, then wide ones, the one that holds most first."""
-    wanted = {ord(character) for character in text if not _is_simple(character)}
-    wanted -= _characters(LATIN_FONT)
-    chosen = [LATIN_FONT]
-    if not wanted:
-        return chosen
-    installed = _installed()
-    wide = [name for name in WIDE_FONTS if name in installed]
-    while found := {name: held for name in wide if (held := wanted & _characters(name))}:
-        best = max(found, key=lambda name: len(found[name]))
-        chosen.append(best)
-        wanted -= found[best]
-    return chosen
+    return frozenset(each for each in text if ord(each) not in held and not each.isspace())
 
 
 @lru_cache(maxsize=1)
@@ -121,11 +94,6 @@ def _installed() -> frozenset[str]:
         with suppress(OSError, RuntimeError, ValueError, KeyError):  # a broken font is not ours
             font_manager.fontManager.addfont(path)
     return frozenset(font_manager.get_font_names())
-
-
-def _is_simple(character: str) -> bool:
-    """Tell whether any font at all can draw a character: printable ASCII or a blank."""
-    return character.isspace() or (character.isascii() and character.isprintable())
 
 
 @lru_cache(maxsize=32)

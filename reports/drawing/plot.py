@@ -33,3 +33,7 @@ class Plot:
     """The options of the plot stage that `draw` takes by name besides."""
     alternative: Callable[[Mapping[str, pd.DataFrame]], str] | None = None
     """Says in words what it shows, from the tables of the report; else its caption does."""
+
+    def describe(self, tables: Mapping[str, pd.DataFrame]) -> str:
+        """Say in words what it shows, for those who can't see it."""
+        return self.alternative(tables) if self.alternative else f"{self.title}. {self.caption}"

@@ -23,6 +23,7 @@ from reports.drawing.fonts import families
 if TYPE_CHECKING:
     from matplotlib.axes import Axes
     from matplotlib.figure import Figure
+    from matplotlib.text import Annotation
 
 BLUE, VERMILION = "#0072B2", "#D55E00"
 INK, QUIET, HAIRLINE = "#1f2328", "#59636e", "#d9dee3"
@@ -125,6 +126,14 @@ def say(axes: Axes, text: str, width: int = 90) -> None:
     axes.spines[:].set_visible(False)
     lines = textwrap.fill(text, width)
     axes.text(0.5, 0.5, lines, ha="center", va="center", color=QUIET, size=11, linespacing=1.5)
+
+
+def note(
+    axes: Axes, text: str, at: tuple[float, float], offset: tuple[float, float], **look: Any
+) -> Annotation:
+    """Write a small text so many points beside a place, by default in parts of the panel."""
+    usual: dict[str, Any] = {"xycoords": "axes fraction", "color": QUIET, "size": 9.5}
+    return axes.annotate(text, at, xytext=offset, textcoords="offset points", **usual | look)
 
 
 def percent_tick(share: float, _place: object = None) -> str:

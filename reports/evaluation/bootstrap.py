@@ -1,30 +1,26 @@
-"""Give intervals by the group bootstrap: whole groups (patients) are drawn, never single pictures.
+"""Give intervals by the group bootstrap: whole groups are drawn, never single images.
 
-Pictures of one patient resemble each other, so that a patient is the unit of chance. Each draw
-takes as many groups as there are, with replacement; a picture counts as often as its group was
-drawn.
+Images of one group, such as a patient, resemble each other, so that a group is the unit of chance.
+Each draw takes as many groups as there are, with replacement; an image counts as often as its group
+was drawn.
 
-The interval is the expanded percentile interval of 95 %: a plain percentile interval of n groups
-is too narrow by the factor sqrt(1 - 1/n), and takes no account of the spread being estimated from
-n groups. Its percentiles are moved out by as much as makes both good for a mean: to the normal
-probabilities of t * sqrt(n / (n - 1)), t being Student's with n - 1 degrees of freedom. With 20
-groups these are 1.6 and 98.4, with many 2.5 and 97.5. In simulations of clustered pictures with 20
-groups plain percentiles covered 89 % at worst and these 91 %. BCa covered about as well, but needs
-a second resampling and is undefined where all draws lie on one side of the value.
+The interval is the expanded percentile interval of 95 %: a plain one of n groups is too narrow by
+the factor sqrt(1 - 1/n), and takes no account of the spread being estimated from n groups. Its
+percentiles are moved out by as much as makes both good for a mean: to the normal probabilities of
+t * sqrt(n / (n - 1)), t being Student's with n - 1 degrees of freedom. With 20 groups these are 1.6
+and 98.4, with many 2.5 and 97.5. In simulations of 20 groups plain percentiles covered 89 % at
+worst and these 91 %. BCa covered about as well, but needs a second resampling.
 
-The calibration error alone takes the pivotal interval, which turns the draws about the value. It
-adds up absolute values, so that chance makes it greater, in the sample and once more in the
-draws: percentiles of the draws lay wholly above the true error in most simulations (covering 0
-to 12 % where the network was calibrated), the pivotal interval covered it in 85 to 94 %.
+The calibration error alone takes the pivotal interval, which turns the draws about the value: it
+adds up absolute values, so that chance makes it greater, in the sample and once more in the draws.
+Percentiles covered the true error in 0 to 12 % of simulations, the pivotal interval in 85 to 94 %.
 
-n is the number of groups that the figure is about: of the average precision of a class, those
+n is the number of groups that the score is about: of the average precision of a class, those
 that hold it.
 
 A draw that lacks a class of the sample would give its means over the classes another meaning. It
-is drawn again, up to 20 times; where that does not help, such a figure is undefined in it.
+is drawn again, up to 20 times; where that does not help, such a score is undefined in it.
 
-Shares, and what follows from them, have intervals without draws (see `wilson`), which hold the
-truth more often. Differences of two models are drawn, since both answer the same groups.
 Source: Hesterberg 2015, https://doi.org/10.1080/00031305.2015.1089789
 Source: Field & Welsh 2007, https://doi.org/10.1111/j.1467-9868.2007.00593.x
 """
@@ -50,7 +46,7 @@ LEVEL = 0.95
 TRIES = 20
 """So often a draw that lacks a class is drawn again."""
 CELLS = 400_000
-"""So many weights of pictures are held at once (3 MB, which stay in a processor's cache)."""
+"""So many weights of images are held at once (3 MB, which stay in a processor's cache)."""
 
 Interval = tuple[float, float]
 UNDEFINED: Interval = (math.nan, math.nan)
@@ -81,11 +77,11 @@ def draw_weights(sample: Sample, draws: int = DRAWS, seed: int = SEED) -> Iterat
 
 
 def draw_counts(
-    groups: int, pictures: int, draws: int = DRAWS, seed: int = SEED
+    groups: int, images: int, draws: int = DRAWS, seed: int = SEED
 ) -> Iterator[FloatArray]:
-    """Draw as `draw_weights` does, by how many groups and pictures there are."""
+    """Draw as `draw_weights` does, by how many groups and images there are."""
     random = np.random.default_rng(seed)
-    step = max(1, CELLS // max(1, pictures))
+    step = max(1, CELLS // max(1, images))
     for start in range(0, draws, step):
         rows = min(step, draws - start)
         yield _counts(random.integers(groups, size=(rows, groups)))
@@ -97,20 +93,20 @@ def resample(
     draws: int = DRAWS,
     seed: int = SEED,
 ) -> dict[Name, FloatArray]:
-    """Compute figures of every draw: (b, G) weights to (b, ...) figures, joined to (B, ...)."""
+    """Compute scores of every draw: (b, G) weights to (b, ...) scores, joined to (B, ...)."""
     parts = [compute(weights) for weights in draw_weights(sample, draws, seed)]
     return {name: np.concatenate([part[name] for part in parts]) for name in parts[0]}
 
 
 def interval(draws: FloatArray, value: float, groups: int, *, pivotal: bool = False) -> Interval:
-    """Give the interval of a figure from its draws (B,).
+    """Give the interval of a score from its draws (B,).
 
-    NaN where the figure is undefined, where more than half of the draws are (the others are left
+    NaN where the score is undefined, where more than half of the draws are (the others are left
     out), where it is about fewer than 2 groups, and where all draws are alike.
 
     Args:
-        draws: The figure in each draw.
-        value: The figure itself.
+        draws: The score in each draw.
+        value: The score itself.
         groups: How many groups it is about.
         pivotal: Turn the draws about the value, and keep the interval from 0 on and around it.
     """
@@ -148,12 +144,11 @@ def tail_of(groups: int) -> float:
 def _counts(drawn: IntArray) -> FloatArray:
     """Count how often each of G groups stands in each row of a draw, (b, G) to (b, G)."""
     rows, groups = drawn.shape
-    places = drawn + groups * np.arange(rows)[:, np.newaxis]
-    counts = np.bincount(places.ravel(), minlength=rows * groups)
+    cells = drawn + groups * np.arange(rows)[:, np.newaxis]
+    counts = np.bincount(cells.ravel(), minlength=rows * groups)
     return counts.reshape(rows, groups).astype(np.float64)
 
 
 def _lacks(weights: FloatArray, holds: csr_array) -> BoolArray:
     """Tell which draws (b, G) lack one of the classes that the groups hold, (b,)."""
-    lacks: BoolArray = (np.asarray(weights @ holds) == 0).any(axis=1)
-    return lacks
+    return np.asarray((np.asarray(weights @ holds) == 0).any(axis=1))

@@ -3,14 +3,13 @@
 The temperature T divides the log-probabilities before they are turned into probabilities again:
 above 1 it makes a network that is too sure of itself less so. It changes no answer, since the
 order of the classes stays. The threshold is one on the calibrated probability of the positive
-class: a picture counts as positive where that is at least the threshold.
-
-The threshold is 0.5 unless another one is asked for: chosen on few pictures it is worse outside.
+class: an image counts as positive where that is at least the threshold. It is 0.5 unless another
+one is asked for: chosen on few images it is worse outside.
 
 Without enough to fit on, the temperature is 1 and the threshold 0.5, and the reason is said. So
-are pictures that any sharper (or flatter) network would explain better still, such as a
-validation part without a mistake: the best temperature would be 0, and every answer a certainty.
-On fewer than 60 groups a fitted temperature costs more than it gives (docs/calibration.md).
+are images that any sharper (or flatter) network would explain better still, such as a validation
+part without a mistake: the best temperature would be 0, and every answer a certainty. On fewer
+than 60 groups a fitted temperature costs more than it gives (docs/calibration.md).
 Source: Guo et al. 2017, https://arxiv.org/abs/1706.04599; Youden 1950,
 https://doi.org/10.1002/1097-0142(1950)3:1<32::AID-CNCR2820030106>3.0.CO;2-3
 """
@@ -31,9 +30,9 @@ from reports.evaluation.settings import HALF, EvaluationSettings, positive_class
 from resnext.contracts.formatting import plural
 
 FEWEST_OF_A_SIDE = 5
-"""So many pictures of the positive class, and of the others, a threshold is chosen on at least."""
+"""So many images of the positive class, and of the others, a threshold is chosen on at least."""
 FEWEST = 20
-"""A threshold is chosen on at least so many pictures."""
+"""A threshold is chosen on at least so many images."""
 FEWEST_GROUPS = 60
 """A temperature is fitted on at least so many groups."""
 LOWEST, HIGHEST = 0.1, 10.0
@@ -55,7 +54,7 @@ class Calibration:
     fitted_on: str | None = None
     """The part that the temperature was fitted on: val, or None."""
     n: int | None = None
-    """How many pictures it was fitted on."""
+    """How many images it was fitted on."""
     reason: str | None = None
     """Why the temperature, or else the threshold, was not fitted."""
     positive: str | None = None
@@ -67,14 +66,13 @@ class Calibration:
 
     def describe(self) -> str:
         """Say in a line what was fitted."""
-        said = f"temperature {self.temperature:.2f}"
+        text = f"temperature {self.temperature:.2f}"
         if self.fitted_on is None:
-            said += f", not fitted: {self.reason}"
-        if self.positive is None or self.threshold is None:
-            return f"{said}; {self.rule}" if self.rule else said
-        return (
-            f"{said}; positive class '{self.positive}' from {self.threshold:.3f} on ({self.rule})"
-        )
+            text += f", not fitted: {self.reason}"
+        if self.positive is not None and self.threshold is not None:
+            place = f"positive class '{self.positive}' from {self.threshold:.3f} on"
+            return f"{text}; {place} ({self.rule})"
+        return f"{text}; {self.rule}" if self.rule else text
 
     def content(self) -> dict[str, Any]:
         """Give what calibration.json holds."""
@@ -93,20 +91,16 @@ def calibrate(validation: Sample, settings: EvaluationSettings) -> Calibration:
     if positive is None:
         names = validation.classes
         return replace(fitted, rule=NEITHER.format(*names)) if len(names) == 2 else fitted
-    found = choose_threshold(
-        calibrated(validation.probabilities, fitted.temperature)[
-            :, validation.classes.index(positive)
-        ],
-        validation.true == validation.classes.index(positive),
-        settings,
-    )
+    index = validation.classes.index(positive)
+    shares = calibrated(validation.probabilities, fitted.temperature)[:, index]
+    chosen = choose_threshold(shares, validation.true == index, settings)
     return replace(
-        found,
-        temperature=fitted.temperature,
-        fitted_on=fitted.fitted_on,
-        n=fitted.n,
-        reason=fitted.reason or found.reason,
+        fitted,
+        reason=fitted.reason or chosen.reason,
         positive=positive,
+        threshold=chosen.threshold,
+        chosen_on=chosen.chosen_on,
+        rule=chosen.rule,
     )
 
 
@@ -115,7 +109,9 @@ def fit_temperature(validation: Sample, fewest: int = FEWEST_GROUPS) -> Calibrat
 
     `fewest` is the number of groups that it is fitted on at least.
     """
-    reason = _too_little(validation, fewest)
+    reason = _too_few(validation.group_count, "group", fewest)
+    if reason is None and len(validation.held) < 2:
+        reason = "the validation part holds one class only"
     if reason is not None:
         return Calibration(reason=reason)
     logs = _logs(validation.probabilities)
@@ -143,11 +139,11 @@ def choose_threshold(
     It is the one that the settings name. With a wanted sensitivity, it is the highest threshold
     that reaches it. By Youden's rule it is the one with the greatest J, the most sensitive of
     equals, half-way to the next lower probability. Either stays 0.5 where there are too few
-    pictures, in all or of one side, or no threshold is better than chance.
+    images, in all or of one side, or no threshold is better than chance.
     """
     if settings.sensitivity is None and settings.threshold != "youden":
         return Calibration(threshold=settings.threshold, rule="fixed beforehand")
-    reason = _too_few(positive)
+    reason = _too_few(len(positive), "image", FEWEST) or _one_sided(positive)
     if reason is not None:
         return _half_since(reason)
     if settings.sensitivity is not None:
@@ -164,8 +160,7 @@ def choose_threshold(
 
 def calibrated(probabilities: FloatArray, temperature: float) -> FloatArray:
     """Divide the log-probabilities (N, C) by the temperature and give probabilities again."""
-    shares: FloatArray = np.exp(log_softmax(_logs(probabilities) / temperature, axis=1))
-    return shares
+    return np.asarray(np.exp(log_softmax(_logs(probabilities) / temperature, axis=1)))
 
 
 def _youden(scores: FloatArray, positive: BoolArray) -> float | None:
@@ -183,40 +178,28 @@ def _youden(scores: FloatArray, positive: BoolArray) -> float | None:
     return float((levels[best] + below) / 2)
 
 
-def _too_few(positive: BoolArray) -> str | None:
-    """Say why no threshold can be chosen on these pictures (N,)."""
-    if len(positive) < FEWEST:
-        return _count_reason(len(positive), "picture", FEWEST)
-    if positive.all() or not positive.any():
-        side = "no other picture" if positive.all() else "no picture of the positive class"
-        return f"the validation part holds {side}"
-    fewest = min(int(positive.sum()), int((~positive).sum()))
-    if fewest < FEWEST_OF_A_SIDE:
-        which = "the positive class" if int(positive.sum()) == fewest else "the others"
-        return f"the validation part holds {fewest} of {which}, fewer than {FEWEST_OF_A_SIDE}"
-    return None
+def _too_few(number: int, noun: str, fewest: int) -> str | None:
+    """Say why nothing can be chosen on so few."""
+    if number >= fewest:
+        return None
+    if number == 0:
+        return "there is no validation part"
+    return f"the validation part holds {plural(number, noun)}, fewer than {fewest}"
+
+
+def _one_sided(positive: BoolArray) -> str | None:
+    """Say why no threshold can be chosen on these images (N,)."""
+    sides = {"the positive class": int(positive.sum()), "the others": int((~positive).sum())}
+    side = min(sides, key=sides.__getitem__)
+    if sides[side] >= FEWEST_OF_A_SIDE:
+        return None
+    return f"the validation part holds {sides[side]} of {side}, fewer than {FEWEST_OF_A_SIDE}"
 
 
 def _half_since(reason: str) -> Calibration:
     return Calibration(threshold=HALF, rule=f"0.5, since {reason}", reason=reason)
 
 
-def _too_little(validation: Sample, fewest: int) -> str | None:
-    """Say why a temperature can't be fitted on this part."""
-    if validation.group_count < fewest:
-        return _count_reason(validation.group_count, "group", fewest)
-    if len(np.unique(validation.true)) < 2:
-        return "the validation part holds one class only"
-    return None
-
-
-def _count_reason(number: int, noun: str, fewest: int) -> str:
-    if number == 0:
-        return "there is no validation part"
-    return f"the validation part holds {plural(number, noun)}, fewer than {fewest}"
-
-
 def _logs(probabilities: FloatArray) -> FloatArray:
     """Take logarithms (N, C), which are the logits up to a constant a row."""
-    logs: FloatArray = np.log(np.maximum(probabilities, SMALLEST))
-    return logs
+    return np.asarray(np.log(np.maximum(probabilities, SMALLEST)))

@@ -1,14 +1,13 @@
 """Compare recipes that were each trained and tested on the same folds.
 
-The held-out predictions of all folds are put together, so that every picture counts once. A
-difference is that of two recipes on the same draws of groups (see `paired`): what is hard about
-a patient is hard for both. Only figures of single answers are compared: probabilities of networks
-that were trained apart have no common scale, so that an AUROC over folds would say nothing.
+The held-out predictions of all folds are put together, so that every image counts once. A
+difference is that of two recipes on the same draws of groups (see `paired`). Only scores of single
+answers are compared: probabilities of networks that were trained apart have no common scale, so
+that an AUROC over folds would say nothing.
 """
 
 from __future__ import annotations
 
-import math
 from collections.abc import Mapping, Sequence
 from typing import Any, get_args
 
@@ -17,13 +16,14 @@ import pandas as pd
 from reports.evaluation.bootstrap import UNDEFINED
 from reports.evaluation.evaluate import summarise
 from reports.evaluation.metrics import select
-from reports.evaluation.paired import Difference, paired_difference
+from reports.evaluation.paired import Difference, difference, read_pair
 from reports.evaluation.sample import classes_of, evaluated, read_sample
 from reports.evaluation.settings import ComparedBy
 from resnext.contracts.errors import InputError
 from resnext.contracts.formatting import percent
 
-DIFFERENCE = "balanced_accuracy"
+COMPARED = select(get_args(ComparedBy))
+(DIFFERENCE,) = select(["balanced_accuracy"])
 """What recipes are compared by."""
 
 
@@ -31,29 +31,25 @@ def pool(folds: Sequence[pd.DataFrame]) -> pd.DataFrame:
     """Put the test parts of several folds' predictions.csv together.
 
     Raises:
-        InputError: a picture is tested twice, or the folds know different classes.
+        InputError: an image is tested twice, or the folds have different classes.
     """
     if len({tuple(classes_of(fold)) for fold in folds}) > 1:
         raise InputError(
             "Folds",
-            "know the same classes",
+            "have the same classes",
             "different columns p_<class>",
-            "Give every class pictures of more groups than there are folds, or fewer `folds`.",
+            "Give every class images of more groups than there are folds, or fewer `folds`.",
         )
     pooled = pd.concat([evaluated(fold) for fold in folds], ignore_index=True)
     twice = pooled.loc[pooled["path"].duplicated(), "path"]
     if len(twice):
-        raise InputError(
-            "Folds",
-            "test each picture once",
-            f"'{twice.iloc[0]}' twice ({len(twice)} such in all)",
-            "Take folds of one division.",
-        )
+        got = f"'{twice.iloc[0]}' twice ({len(twice)} such in all)"
+        raise InputError("Folds", "test each image once", got, "Take folds of one split.")
     return pooled
 
 
 def compare(pooled: Mapping[str, pd.DataFrame]) -> pd.DataFrame:
-    """Give the figures of each recipe, and how much better each is than the first.
+    """Give the scores of each recipe, and how much better each is than the first.
 
     Columns: recipe, n, groups, then accuracy, balanced_accuracy and macro_f1, each with `_low`
     and `_high`, then `difference` of the balanced accuracy, `difference_low`, `difference_high`,
@@ -61,38 +57,33 @@ def compare(pooled: Mapping[str, pd.DataFrame]) -> pd.DataFrame:
     the first recipe, and wherever they are undefined.
 
     Raises:
-        InputError: the recipes were not tested on the same pictures.
+        InputError: the recipes were not tested on the same images.
     """
-    names = list(pooled)
-    return pd.DataFrame([_row(name, pooled[name], pooled[names[0]]) for name in names])
+    first = next(iter(pooled.values()))
+    return pd.DataFrame([_row(name, table, first) for name, table in pooled.items()])
 
 
 def verdict(table: pd.DataFrame) -> list[str]:
     """Say in a line for each further recipe whether it is better than the first."""
-    first = table["recipe"].iloc[0]
-    return [_sentence(row, first) for _, row in table.iloc[1:].iterrows()]
+    first, *others = table.to_dict("records")
+    return [_sentence(row, first["recipe"]) for row in others]
 
 
 def _row(name: str, predictions: pd.DataFrame, first: pd.DataFrame) -> dict[str, Any]:
     sample = read_sample(predictions, classes_of(predictions))
-    metrics = [metric.name for metric in select(get_args(ComparedBy))]
-    found = summarise(sample, select(metrics), {})
+    found = summarise(sample, COMPARED, {})
     row: dict[str, Any] = {"recipe": name, "n": len(sample), "groups": sample.group_count}
-    for metric in metrics:
+    for metric in (each.name for each in COMPARED):
         low, high = found[f"{metric}_ci95"] or UNDEFINED
         row |= {metric: found[metric], f"{metric}_low": low, f"{metric}_high": high}
-    difference = Difference(math.nan, *UNDEFINED, math.nan)
+    apart = Difference()
     if predictions is not first:
-        difference = paired_difference(first, predictions, DIFFERENCE)
-    return row | {
-        "difference": difference.value,
-        "difference_low": difference.low,
-        "difference_high": difference.high,
-        "not_better": difference.not_better,
-    }
+        apart = difference(*read_pair(first, predictions), DIFFERENCE)
+    names = ("difference", "difference_low", "difference_high", "not_better")
+    return row | dict(zip(names, apart, strict=True))
 
 
-def _sentence(row: pd.Series[Any], first: str) -> str:
+def _sentence(row: dict[Any, Any], first: str) -> str:
     """Say what the interval of a difference allows to say."""
     value, low, high = row["difference"], row["difference_low"], row["difference_high"]
     if pd.isna(low):

@@ -1,9 +1,9 @@
 """Compute the tables that the figures of the evaluation are drawn from.
 
 Bands are of 95 %: those of curves from draws of groups (see `bootstrap`), those of shares from the
-variance over groups (see `wilson`). What is undefined is NaN; a
-class that the sample does not hold has no row. With more than 20 classes the curves are the mean
-over the classes, called "(mean)".
+variance over groups (see `intervals`). What is undefined is NaN; a class that the sample does not
+hold has no row. With more than 20 classes the curves are the mean over the classes, called
+"(mean)".
 """
 
 from __future__ import annotations
@@ -17,20 +17,19 @@ import pandas as pd
 from reports.arrays import FloatArray, divide
 from reports.evaluation.bootstrap import percentiles, resample
 from reports.evaluation.calibration import calibrated
+from reports.evaluation.intervals import share_interval, wilson
 from reports.evaluation.metrics import ECE_BINS, bins_of
 from reports.evaluation.ranking import Ranking
 from reports.evaluation.sample import Sample
-from reports.evaluation.wilson import share_interval, wilson
 
 GRID = np.linspace(0, 1, 101)
 """The false-positive rates, or recalls, that curves are given at."""
 MOST_CURVES = 20
 MEAN = "(mean)"
 CONFIDENCE_BINS = 20
-COLUMNS = (
-    ["class", "false_positive_rate", "true_positive_rate", "low", "high"],
-    ["class", "recall", "precision", "low", "high"],
-)
+ROC = ["class", "false_positive_rate", "true_positive_rate", "low", "high"]
+PRECISION_RECALL = ["class", "recall", "precision", "low", "high"]
+Band = tuple[FloatArray, FloatArray]
 
 
 def discrimination(
@@ -40,26 +39,23 @@ def discrimination(
 
     The first has class, false_positive_rate, true_positive_rate, low, high; bands are vertical.
     The second has class, recall, precision, low, high. Of two classes only the positive one has
-    curves, where there is one; a class beside which there is no other picture has no ROC curve.
+    curves, where there is one; a class beside which there is no other image has no ROC curve.
 
     Where a true-positive rate is exactly 0 or 1 the band is Wilson's interval of the class's
     groups, but at the false-positive rate 1, where the curve ends at 1 by its definition.
     """
-    tables: tuple[list[pd.DataFrame], ...] = ([], [])
-    for name, values, drawn in _curves(sample, positive):
-        groups = _groups(sample, name)
-        for kind, columns in enumerate(COLUMNS):
-            band = _band(drawn[:, kind], groups)
-            if kind == 0 and name != MEAN:
-                band = _with_ends(values[kind], band, groups)
-            if not np.isnan(values[kind]).all():
-                rows = (name, GRID, values[kind], *band)
-                tables[kind].append(pd.DataFrame(dict(zip(columns, rows, strict=True))))
-    rates, precisions = (
-        pd.concat(found, ignore_index=True) if found else pd.DataFrame(columns=columns)
-        for found, columns in zip(tables, COLUMNS, strict=True)
-    )
-    return rates, precisions
+    roc, precision_recall = [pd.DataFrame(columns=ROC)], [pd.DataFrame(columns=PRECISION_RECALL)]
+    for name, (rates, precisions), drawn in _curves(sample, positive):
+        groups = sample.group_count
+        if name != MEAN:
+            groups = sample.groups_of(sample.true == sample.classes.index(name))
+        if not np.isnan(rates).all():
+            band = _band(drawn[:, 0], groups)
+            band = band if name == MEAN else _with_ends(rates, band, groups)
+            roc.append(_table(ROC, name, GRID, rates, *band))
+        band = _band(drawn[:, 1], groups)
+        precision_recall.append(_table(PRECISION_RECALL, name, GRID, precisions, *band))
+    return _joined(roc), _joined(precision_recall)
 
 
 def reliability(sample: Sample, temperature: float | None) -> pd.DataFrame:
@@ -77,66 +73,50 @@ def reliability(sample: Sample, temperature: float | None) -> pd.DataFrame:
 
 def confidences(sample: Sample) -> pd.DataFrame:
     """Count right and wrong answers by their confidence: bin_low, bin_high, right, wrong."""
-    bins, edges = bins_of(sample.confidences, CONFIDENCE_BINS), _edges(CONFIDENCE_BINS)
-    right = np.bincount(bins[sample.right], minlength=CONFIDENCE_BINS)
-    wrong = np.bincount(bins[~sample.right], minlength=CONFIDENCE_BINS)
-    columns = {"bin_low": edges[:-1], "bin_high": edges[1:], "right": right, "wrong": wrong}
-    return pd.DataFrame(columns)
+    bins = bins_of(sample.confidences, CONFIDENCE_BINS)
+    right, wrong = (
+        np.bincount(bins[rows], minlength=CONFIDENCE_BINS) for rows in (sample.right, ~sample.right)
+    )
+    return pd.DataFrame({**_edges(CONFIDENCE_BINS), "right": right, "wrong": wrong})
 
 
 def _curves(sample: Sample, positive: str | None) -> Iterator[tuple[str, FloatArray, FloatArray]]:
     """Give both curves of each class, or their mean: (2, 101), and of all draws (B, 2, 101)."""
-    ranked = {sample.classes[place]: sample.rankings[place] for place in _places(sample, positive)}
-    combine = _mean_curve if len(sample.classes) > MOST_CURVES else _each_curve
+    ranked = {sample.classes[index]: ranking for index, ranking in sample.rankings.items()}
+    if len(sample.classes) == 2 and positive is not None:
+        ranked = {name: ranking for name, ranking in ranked.items() if name == positive}
+
+    def each(weights: FloatArray) -> dict[str, FloatArray]:
+        return {name: _both(ranking, weights) for name, ranking in ranked.items()}
+
+    def mean(weights: FloatArray) -> dict[str, FloatArray]:
+        """Average the classes' curves without those that a draw leaves undefined."""
+        total, known = np.zeros((2, len(weights), 2, len(GRID)))
+        for ranking in ranked.values():
+            curves = _both(ranking, weights)
+            total += np.where(np.isnan(curves), 0, curves)
+            known += ~np.isnan(curves)
+        return {MEAN: divide(total, known)}
+
+    combine = mean if len(sample.classes) > MOST_CURVES else each
     if ranked:
-        values = combine(ranked, np.ones((1, sample.group_count)))
-        drawn = resample(sample, lambda weights: combine(ranked, weights))
+        values, drawn = combine(np.ones((1, sample.group_count))), resample(sample, combine)
         yield from ((name, values[name][0], drawn[name]) for name in values)
 
 
-def _places(sample: Sample, positive: str | None) -> list[int]:
-    """Say which classes have curves."""
-    if len(sample.classes) != 2 or positive is None:
-        return sample.held
-    return [place for place in sample.held if sample.classes[place] == positive]
-
-
-def _each_curve(ranked: dict[str, Ranking], weights: FloatArray) -> dict[str, FloatArray]:
-    """Draw each class's curves: (B, 2, 101), true-positive rates and precisions."""
-    return {name: _both(ranking, weights) for name, ranking in ranked.items()}
-
-
-def _mean_curve(ranked: dict[str, Ranking], weights: FloatArray) -> dict[str, FloatArray]:
-    """Average the classes' curves, (B, 2, 101), without those that a draw leaves undefined."""
-    total, known = np.zeros((2, len(weights), 2, len(GRID)))
-    for ranking in ranked.values():
-        curves = _both(ranking, weights)
-        total += np.where(np.isnan(curves), 0, curves)
-        known += ~np.isnan(curves)
-    return {MEAN: divide(total, known)}
-
-
 def _both(ranking: Ranking, weights: FloatArray) -> FloatArray:
+    """Give true-positive rates and precisions, (B, 2, 101)."""
     steps = ranking.steps(weights)
     return np.stack([steps.roc(GRID), steps.precision(GRID)], axis=1)
 
 
-def _groups(sample: Sample, name: str) -> int:
-    """Count the groups that a curve is about."""
-    if name == MEAN:
-        return sample.group_count
-    return sample.groups_of(sample.true == sample.classes.index(name))
-
-
-def _band(drawn: FloatArray, groups: int) -> tuple[FloatArray, FloatArray]:
+def _band(drawn: FloatArray, groups: int) -> Band:
     """Give the band of curves (B, 101), point by point; NaN as `interval` has it."""
     found = percentiles(drawn, groups)
     return (np.full(len(GRID), np.nan),) * 2 if found is None else found
 
 
-def _with_ends(
-    values: FloatArray, band: tuple[FloatArray, FloatArray], groups: int
-) -> tuple[FloatArray, FloatArray]:
+def _with_ends(values: FloatArray, band: Band, groups: int) -> Band:
     """Give rates that are exactly 0 or 1, where no draw varies, the interval of their groups.
 
     The rate never falls along the curve, so that what bounds it from below at one place does so
@@ -150,26 +130,35 @@ def _with_ends(
 
 
 def _reliability(sample: Sample, when: str) -> pd.DataFrame:
-    bins, edges = bins_of(sample.confidences, ECE_BINS), _edges(ECE_BINS)
-    inside = np.arange(ECE_BINS) == bins[:, np.newaxis]  # (N, 15)
-    n = inside.sum(axis=0)
-    confidence = divide((inside * sample.confidences[:, np.newaxis]).sum(axis=0), n.astype(float))
-    accuracy = divide((inside & sample.right[:, np.newaxis]).sum(axis=0), n.astype(float))
-    bounds = [share_interval(sample.groups[rows], sample.right[rows]) for rows in inside.T]
+    bins = bins_of(sample.confidences, ECE_BINS)
+    n, confidence, right = (
+        np.bincount(bins, weights=values, minlength=ECE_BINS)
+        for values in (None, sample.confidences, sample.right)
+    )
+    rows = [bins == index for index in range(ECE_BINS)]
+    bounds = [share_interval(sample.groups[inside], sample.right[inside]) for inside in rows]
     return pd.DataFrame(
         {
             "when": when,
-            "bin_low": edges[:-1],
-            "bin_high": edges[1:],
+            **_edges(ECE_BINS),
             "n": n,
-            "confidence": confidence,
-            "accuracy": accuracy,
+            "confidence": divide(confidence, n),
+            "accuracy": divide(right, n),
             "low": [low for low, _ in bounds],
             "high": [high for _, high in bounds],
         }
     )
 
 
-def _edges(bins: int) -> FloatArray:
-    edges: FloatArray = np.linspace(0, 1, bins + 1)
-    return edges
+def _edges(bins: int) -> dict[str, FloatArray]:
+    edges = np.linspace(0, 1, bins + 1)
+    return {"bin_low": edges[:-1], "bin_high": edges[1:]}
+
+
+def _table(columns: list[str], *values: str | FloatArray) -> pd.DataFrame:
+    return pd.DataFrame(dict(zip(columns, values, strict=True)))
+
+
+def _joined(tables: list[pd.DataFrame]) -> pd.DataFrame:
+    """Join the tables of the classes; the first one is the heading alone."""
+    return pd.concat(tables[1:], ignore_index=True) if len(tables) > 1 else tables[0]

@@ -1,10 +1,9 @@
 """Decide whether a new model, the challenger, takes the place of the champion.
 
-Both answered the same test pictures, which neither was trained on. The difference is that of the
-paired bootstrap over groups (see `paired`): what is hard about a patient is hard for both. Where
-it is the same in every draw, as between a champion that always gives one class and a challenger
-that is always right, it has no interval, and the sign test over groups decides. Only what is clear
-changes the champion; a difference that may be chance does not.
+Both answered the same test images, which neither was trained on (see `paired`). Where the
+difference is the same in every draw, as between a champion that always gives one class and a
+challenger that is always right, it has no interval, and the sign test over groups decides. Only
+what is clear changes the champion; a difference that may be chance does not.
 
 Of many challengers that are no better, one leads by luck. So a lead must also be one that luck
 seldom gives, by the randomisation test, and the more seldom the more decisions were made on the
@@ -20,7 +19,8 @@ from typing import Any, Literal
 
 import pandas as pd
 
-from reports.evaluation.paired import Difference, Signs, luck, paired_difference, sign_test
+from reports.evaluation.metrics import select
+from reports.evaluation.paired import Difference, Signs, difference, luck, read_pair, sign_test
 from reports.evaluation.settings import DecisionSettings
 from resnext.contracts.formatting import first_few, plural, undefined
 
@@ -30,10 +30,7 @@ Verdict = Literal["better", "worse", "undecided", "undefined", "classes changed"
 
 
 def decide(
-    champion: pd.DataFrame,
-    challenger: pd.DataFrame,
-    settings: DecisionSettings,
-    use: int = 1,
+    champion: pd.DataFrame, challenger: pd.DataFrame, settings: DecisionSettings, use: int = 1
 ) -> dict[str, Any]:
     """Compare two tables of predictions of one test part, whose `use`-th decision this is.
 
@@ -44,12 +41,11 @@ def decide(
     luck is at most what is allowed, "worse" that the interval lies below 0.
 
     Raises:
-        ValueError: the tables don't hold the same pictures or classes.
+        InputError: the tables don't hold the same images or classes.
     """
-    found = paired_difference(champion, challenger, settings.metric)
-    signs = sign_test(champion, challenger)
-    allowed = allowed_luck(use)
-    lucky = luck(champion, challenger, settings.metric, allowed=allowed)
+    pair, (metric,) = read_pair(champion, challenger), select([settings.metric])
+    found, signs, allowed = difference(*pair, metric), sign_test(*pair), allowed_luck(use)
+    lucky = luck(*pair, metric, allowed=allowed)
     values = {"difference": found.value, "low": found.low, "high": found.high, "luck": lucky}
     return {
         "verdict": _verdict(found, signs, settings.margin, lucky, allowed),
@@ -71,7 +67,7 @@ def allowed_luck(use: int) -> float:
 def changed_classes(
     champion: Sequence[str], challenger: Sequence[str], settings: DecisionSettings
 ) -> dict[str, Any]:
-    """Give the decision on a challenger that knows other classes: that there is none."""
+    """Give the decision on a challenger of other classes: that there is none."""
     old, new = set(champion), set(challenger)
     nothing = dict.fromkeys(("difference", "low", "high", "groups_better", "groups_worse", "p"))
     changes = {"added": sorted(new - old), "removed": sorted(old - new)}
@@ -80,24 +76,30 @@ def changed_classes(
 
 def describe(decision: dict[str, Any], champion: int) -> str:
     """Say in a sentence how a decision came out, against which champion."""
-    name = decision["metric"].replace("_", " ")
+    name, value = decision["metric"].replace("_", " "), decision["difference"]
     if decision["verdict"] == "classes changed":
-        return f"of other classes ({_changes(decision)}) and can't be compared with it"
-    if decision["difference"] == 0:
+        changes = {what: decision[what] for what in ("added", "removed") if decision[what]}
+        said = "; ".join(f"{what}: {first_few(names)}" for what, names in changes.items())
+        return f"of other classes ({said}) and can't be compared with it"
+    if value == 0:
         return f"exactly as good as version {champion} in {name}"
+    better, worse = decision["groups_better"], decision["groups_worse"]
+    signs = f"{plural(better, 'group')} answered better, {worse} worse, p = {decision['p']:.2g}"
     if decision["verdict"] == "undefined":
         return (
             f"not told apart from version {champion}: no interval, since the test part has too few "
-            "groups or the difference is the same in every draw, and too few groups differ "
-            f"({_signs(decision)})"
+            f"groups or the difference is the same in every draw, and too few groups differ "
+            f"({signs})"
         )
-    value = decision["difference"]
-    words = f"{100 * abs(value):.1f} points {'better' if value >= 0 else 'worse'} "
-    words += f"in {name} than version {champion} ({_evidence(decision)})"
+    evidence = f"the same in every draw; {signs}"
+    if decision["low"] is not None:
+        evidence = f"95 %: {100 * decision['low']:.1f} to {100 * decision['high']:.1f}"
+    text = f"{100 * abs(value):.1f} points {'better' if value >= 0 else 'worse'} "
+    text += f"in {name} than version {champion} ({evidence})"
     if decision["verdict"] == "undecided":
         margin = f" by more than {100 * decision['margin']:.1f}" if decision["margin"] else ""
-        words += f", not clearly better{margin}"
-    return f"{words}{_luck(decision)}"
+        text += f", not clearly better{margin}"
+    return f"{text}{_luck(decision)}"
 
 
 def _verdict(
@@ -113,7 +115,7 @@ def _verdict(
 def _verdict_by_signs(found: Difference, signs: Signs, margin: float, allowed: float) -> Verdict:
     """Decide where no draw says how the difference varies: it must not be chance among groups.
 
-    The margin is held against the difference itself, since it is that of every draw.
+    The margin is compared with the difference itself, since it is that of every draw.
     """
     if undefined(found.value) or found.not_better not in (0, 1) or signs.p >= 2 * allowed:
         return "undefined"
@@ -121,13 +123,7 @@ def _verdict_by_signs(found: Difference, signs: Signs, margin: float, allowed: f
         return "worse"
     if found.value > 0 and signs.better > signs.worse:
         return "better" if found.value > margin else "undecided"
-    return "undefined"  # the figure and the groups point different ways
-
-
-def _evidence(decision: dict[str, Any]) -> str:
-    if decision["low"] is None:
-        return f"the same in every draw; {_signs(decision)}"
-    return f"95 %: {100 * decision['low']:.1f} to {100 * decision['high']:.1f}"
+    return "undefined"  # the score and the groups point different ways
 
 
 def _luck(decision: dict[str, Any]) -> str:
@@ -139,16 +135,3 @@ def _luck(decision: dict[str, Any]) -> str:
         f"; decision {decision['use']} on this test part: luck alone gives such a lead in "
         f"{found:.2g} % of cases, at most {allowed:.2g} % is allowed"
     )
-
-
-def _signs(decision: dict[str, Any]) -> str:
-    better, worse = decision["groups_better"], decision["groups_worse"]
-    said = f"{plural(better, 'group')} answered better, {worse} worse"
-    return f"{said}, p = {decision['p']:.2g}"
-
-
-def _changes(decision: dict[str, Any]) -> str:
-    said = [
-        f"{what}: {first_few(decision[what])}" for what in ("added", "removed") if decision[what]
-    ]
-    return "; ".join(said)

@@ -1,4 +1,4 @@
-"""Evaluate predictions: every figure with its interval, calibration, operating point, tables.
+"""Evaluate predictions: every score with its interval, calibration, operating point, tables.
 
 All intervals are of 95 % and take the group as the unit of chance: those of shares and AUROC from
 the variance over groups (see `intervals`), the others from draws of groups (see `bootstrap`).
@@ -9,7 +9,7 @@ from __future__ import annotations
 
 import math
 from collections.abc import Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, fields
 from pathlib import Path
 from typing import Any
 
@@ -20,30 +20,28 @@ from reports.arrays import BoolArray, FloatArray
 from reports.evaluation import curves
 from reports.evaluation.bootstrap import UNDEFINED, Interval, resample
 from reports.evaluation.calibration import Calibration, calibrate, calibrated
+from reports.evaluation.intervals import share_interval
 from reports.evaluation.metrics import CLASS_METRICS, METRICS, Estimate, Metric, select
-from reports.evaluation.sample import Sample, classes_of, per_patient, read_sample
+from reports.evaluation.sample import Sample, classes_of, per_group, read_sample, weigh
 from reports.evaluation.settings import EvaluationSettings
-from reports.evaluation.weighted import weigh
-from reports.evaluation.wilson import share_interval
 from resnext.contracts.json_files import write_json
 from resnext.contracts.tables import confusion_table, write_confusion, write_table
 
 Draws = dict[Metric, FloatArray]
 """(B,), or (B, C) of metrics of one class."""
-EMPTY = np.empty(0)
-BY_PATIENT = ("accuracy", "balanced_accuracy")
+BY_GROUP = ("accuracy", "balanced_accuracy")
 FEW_GROUPS = 20
 """With fewer groups of a class an interval is itself a rough guess."""
 
 
 @dataclass(frozen=True)
 class Evaluation:
-    """Hold the tables and figures of one evaluation, by the files that they are written to."""
+    """Hold the tables and scores of one evaluation, by the files that they are written to."""
 
-    per_class: pd.DataFrame
     confusion: pd.DataFrame
     metrics: dict[str, Any]
     calibration: Calibration
+    per_class: pd.DataFrame
     roc: pd.DataFrame
     precision_recall: pd.DataFrame
     reliability: pd.DataFrame
@@ -56,7 +54,7 @@ def evaluate(
     """Evaluate the test part of predictions.csv.
 
     Raises:
-        ValueError: a label, a prediction or the positive class is not among the classes.
+        InputError: a label, a prediction or the positive class is not among the classes.
     """
     classes = classes_of(predictions)
     test = read_sample(predictions, classes)
@@ -65,15 +63,15 @@ def evaluate(
     temperature = calibration.temperature if calibration.fitted_on else None
     roc, precision_recall = curves.discrimination(test, calibration.positive)
     return Evaluation(
-        per_class=per_class(test, draws),
         confusion=confusion(test),
         metrics={
             **counts(test),
             **summarise(test, METRICS, draws),
-            "per_patient": patients(test),
+            "per_patient": by_group(test),
             "operating_point": operating_point(test, calibration),
         },
         calibration=calibration,
+        per_class=per_class(test, draws),
         roc=roc,
         precision_recall=precision_recall,
         reliability=curves.reliability(test, temperature),
@@ -83,11 +81,11 @@ def evaluate(
 
 def write(evaluation: Evaluation, folder: Path) -> None:
     """Write each table and summary under its fixed name."""
-    for name in ("per_class", "roc", "precision_recall", "reliability", "confidences"):
-        write_table(getattr(evaluation, name), folder / f"{name}.csv")
     write_confusion(evaluation.confusion, folder / "confusion.csv")
     write_json(evaluation.metrics, folder / "metrics.json")
     write_json(evaluation.calibration.content(), folder / "calibration.json")
+    for field in fields(evaluation)[3:]:
+        write_table(getattr(evaluation, field.name), folder / f"{field.name}.csv")
 
 
 def draw(sample: Sample) -> Draws:
@@ -114,23 +112,23 @@ def per_class(sample: Sample, draws: Draws) -> pd.DataFrame:
     Columns: class, support, then each of CLASS_METRICS with `_low` and `_high`. A class that the
     sample does not hold has its row too.
     """
-    counted, every = weigh(sample), range(len(sample.classes))
+    counted = weigh(sample)
     columns: dict[str, Any] = {"class": sample.classes, "support": counted.there[0].astype(int)}
     for metric in CLASS_METRICS:
         values = metric.compute(counted)[0]
-        drawn = draws[metric].T if metric in draws else [EMPTY] * len(every)
-        found = [
-            _interval(metric, Estimate(sample, values[index], drawn[index], index))
-            for index in every
+        drawn = draws[metric].T if metric in draws else [None] * len(values)
+        bounds = [
+            _interval(metric, Estimate(sample, value, drawn[index], index))
+            for index, value in enumerate(values)
         ]
         columns[metric.name] = values
-        columns[f"{metric.name}_low"] = [low for low, _ in found]
-        columns[f"{metric.name}_high"] = [high for _, high in found]
+        columns[f"{metric.name}_low"] = [low for low, _ in bounds]
+        columns[f"{metric.name}_high"] = [high for _, high in bounds]
     return pd.DataFrame(columns)
 
 
 def counts(sample: Sample) -> dict[str, Any]:
-    """Count the images and groups; a picture without a group is one of its own.
+    """Count the images and groups; an image without a group is one of its own.
 
     `smallest_class` names the class with the fewest groups and counts them, None without an
     image; with fewer than 20 of them `few_groups` is true.
@@ -155,28 +153,28 @@ def summarise(sample: Sample, metrics: Sequence[Metric], draws: Draws) -> dict[s
         value = float(metric.compute(counted)[0])
         found[metric.name] = value
         if metric.interval is not None:
-            estimate = Estimate(sample, value, draws.get(metric, EMPTY), found=found)
+            estimate = Estimate(sample, value, draws.get(metric), found=found)
             found[f"{metric.name}_ci95"] = _pair(_interval(metric, estimate))
     return found
 
 
-def patients(sample: Sample) -> dict[str, Any]:
-    """Evaluate one unit a group and class (see `sample.per_patient`); n counts them."""
-    units = per_patient(sample)
-    return {"n": len(units), **summarise(units, select(BY_PATIENT), {})}
+def by_group(sample: Sample) -> dict[str, Any]:
+    """Evaluate one answer a group and class (see `sample.per_group`); n counts them."""
+    units = per_group(sample)
+    return {"n": len(units), **summarise(units, select(BY_GROUP), {})}
 
 
 def operating_point(sample: Sample, calibration: Calibration) -> dict[str, Any] | None:
     """Give sensitivity and specificity of the positive class at its threshold.
 
-    A picture counts as positive where the calibrated probability is at least the threshold. None
-    without a positive class; NaN where the sample holds none of its pictures, or nothing else.
+    An image counts as positive where the calibrated probability is at least the threshold. None
+    without a positive class; NaN where the sample holds none of its images, or nothing else.
     """
     if calibration.positive is None or calibration.threshold is None:
         return None
-    place = sample.classes.index(calibration.positive)
-    shares = calibrated(sample.probabilities, calibration.temperature)[:, place]
-    flagged, positive = shares >= calibration.threshold, sample.true == place
+    index = sample.classes.index(calibration.positive)
+    shares = calibrated(sample.probabilities, calibration.temperature)[:, index]
+    flagged, positive = shares >= calibration.threshold, sample.true == index
     return {
         "positive": calibration.positive,
         "threshold": calibration.threshold,
@@ -197,10 +195,9 @@ def _share(name: str, sample: Sample, hits: BoolArray, rows: BoolArray) -> dict[
 def _interval(metric: Metric, estimate: Estimate) -> Interval:
     """Give the interval of an estimate; NaN without an image, groups enough, or draws."""
     sample = estimate.sample
-    if metric.interval is None or not len(sample):
+    if metric.interval is None or not len(sample) or (metric.drawn and estimate.draws is None):
         return UNDEFINED
-    few = bool(metric.fewest_groups) and sample.smallest_class[1] < metric.fewest_groups
-    if few or (metric.drawn and not estimate.draws.size):
+    if metric.fewest_groups and sample.smallest_class[1] < metric.fewest_groups:
         return UNDEFINED
     return metric.interval(estimate)
 

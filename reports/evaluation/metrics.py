@@ -1,6 +1,6 @@
 """List the metrics: a record holds all that is known of one, and what shows metrics reads the list.
 
-Each is a function of a sample and weights (see `weighted`): with weights of 1 it gives the value,
+Each is a function of a sample and weights (see `sample`): with weights of 1 it gives the value,
 with the weights of draws the value of each draw. A new record is computed, written to metrics.json
 or per_class.csv, and shown in the report, the model card, the terminal and the Prefect UI.
 
@@ -21,12 +21,11 @@ from typing import Any, Literal
 import numpy as np
 
 from reports.arrays import BoolArray, FloatArray, IntArray, divide
-from reports.evaluation import influence, intervals
+from reports.evaluation import intervals
 from reports.evaluation.bootstrap import UNDEFINED, Interval, interval
+from reports.evaluation.intervals import score_interval, share_interval
 from reports.evaluation.ranking import Steps
-from reports.evaluation.sample import Sample
-from reports.evaluation.weighted import Weighted
-from reports.evaluation.wilson import score_interval, share_interval
+from reports.evaluation.sample import Sample, Weighted
 from resnext.contracts.formatting import decimal, percent
 
 ECE_BINS = 15
@@ -43,7 +42,7 @@ class Estimate:
 
     sample: Sample
     value: float
-    draws: FloatArray = field(default_factory=lambda: np.empty(0))
+    draws: FloatArray | None = None
     """(B,), its values in draws of groups, where the interval is made from them."""
     index: int = -1
     """The class, of a metric of one class."""
@@ -95,10 +94,9 @@ class Metric:
 
 def bootstrapped(estimate: Estimate) -> Interval:
     """Give the interval from the draws; n is the number of groups that the metric is about."""
-    groups = estimate.sample.group_count
-    if estimate.index >= 0:
-        groups = estimate.sample.groups_of(estimate.hits)
-    return interval(estimate.draws, estimate.value, groups)
+    sample = estimate.sample
+    groups = sample.group_count if estimate.index < 0 else sample.groups_of(estimate.hits)
+    return interval(np.asarray(estimate.draws), estimate.value, groups)
 
 
 def moved(estimate: Estimate, name: str) -> Interval:
@@ -306,7 +304,7 @@ METRICS: list[Metric] = [
         NO_IMAGE,
         lambda counted: counted.over_classes(f1(counted)),
         lambda e: score_interval(
-            e.value, influence.of_macro_f1(e.sample), e.sample.groups, e.sample.true
+            e.value, intervals.macro_f1_influence(e.sample), e.sample.groups, e.sample.true
         ),
         fewest_groups=FEWEST,
     ),
@@ -316,7 +314,9 @@ METRICS: list[Metric] = [
         "mean over the classes, weighted by their images",
         NO_IMAGE,
         weighted_f1,
-        lambda e: score_interval(e.value, influence.of_weighted_f1(e.sample), e.sample.groups),
+        lambda e: score_interval(
+            e.value, intervals.weighted_f1_influence(e.sample), e.sample.groups
+        ),
         shown="",
     ),
     Metric(
@@ -357,7 +357,7 @@ METRICS: list[Metric] = [
         "how far confidence and the share of right answers differ",
         NO_IMAGE,
         calibration_error,
-        lambda e: interval(e.draws, e.value, e.sample.group_count, pivotal=True),
+        lambda e: interval(np.asarray(e.draws), e.value, e.sample.group_count, pivotal=True),
         drawn=True,
         higher_is_better=False,
         beside="ece_excess",

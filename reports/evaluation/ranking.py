@@ -1,8 +1,8 @@
-"""Rank the pictures by the probability of one class, and weigh the ranking in many ways at once.
+"""Rank the images by the probability of one class, and weigh the ranking in many ways at once.
 
-The pictures are sorted once; each row of weights then costs one running sum. Pictures of equal
+The images are sorted once; each row of weights then costs one running sum. Images of equal
 probability form one step, as in scikit-learn. Where all weight is on one side (no positive or no
-other picture) a figure is NaN.
+other image) a score is NaN.
 Source: https://scikit-learn.org/stable/modules/model_evaluation.html#roc-metrics
 """
 
@@ -17,32 +17,32 @@ from reports.arrays import BoolArray, FloatArray, IntArray, divide
 
 @dataclass(frozen=True)
 class Steps:
-    """Hold the weight at or above each step with a positive picture, a row each weighting.
+    """Hold the weight at or above each step with a positive image, a row each weighting.
 
     M steps, in the order of falling probability; B weightings.
     """
 
     found: FloatArray
-    """(B, M), weight of the positive pictures down to this step."""
+    """(B, M), weight of the positive images down to this step."""
     found_before: FloatArray
     """(B, M), the same without the step itself."""
     false: FloatArray
-    """(B, M), weight of the other pictures down to this step."""
+    """(B, M), weight of the other images down to this step."""
     false_before: FloatArray
     """(B, M), the same without the step itself."""
     positives: FloatArray
-    """(B, 1), weight of all positive pictures."""
+    """(B, 1), weight of all positive images."""
     others: FloatArray
-    """(B, 1), weight of all other pictures."""
+    """(B, 1), weight of all other images."""
 
     def auroc(self) -> FloatArray:
-        """Give the area under the ROC curve, (B,); NaN without positive or other pictures."""
+        """Give the area under the ROC curve, (B,); NaN without positive or other images."""
         below = self.others - 0.5 * (self.false + self.false_before)  # ties count half
         ordered = ((self.found - self.found_before) * below).sum(axis=1, keepdims=True)
         return divide(ordered, self.positives * self.others)[:, 0]
 
     def average_precision(self) -> FloatArray:
-        """Give the mean precision over the steps of recall, (B,); NaN without positive pictures."""
+        """Give the mean precision over the steps of recall, (B,); NaN without positive images."""
         gained = self.found - self.found_before
         precision = divide(self.found, self.found + self.false)
         return divide(np.nansum(gained * precision, axis=1, keepdims=True), self.positives)[:, 0]
@@ -51,7 +51,7 @@ class Steps:
         """Give the true-positive rate at these false-positive rates, (B, len(grid)).
 
         Between two steps the curve is a line; at a vertical step its upper end counts. NaN
-        without positive or other pictures.
+        without positive or other images.
         """
         false = divide(_pairs(self.false_before, self.false), self.others)
         found = divide(_pairs(self.found_before, self.found), self.positives)
@@ -63,43 +63,39 @@ class Steps:
         """Give the precision at the first step that reaches these recalls, (B, len(grid)).
 
         At recall 0 it is that of the first step which finds anything. NaN without positive
-        pictures.
+        images.
         """
         recall = divide(self.found, self.positives)
         precision = divide(self.found, self.found + self.false)
-        wanted = np.maximum(grid, np.finfo(np.float64).tiny) - 1e-12 * (grid > 0)  # sums round
-        places = [np.searchsorted(row, wanted) for row in recall]
-        last = precision.shape[1] - 1
-        if last < 0:
+        if not precision.shape[1]:
             return np.full((len(recall), len(grid)), np.nan)
-        return np.array(
-            [row[np.minimum(at, last)] for row, at in zip(precision, places, strict=True)]
-        ).reshape(len(recall), len(grid))
+        wanted = np.maximum(grid, np.finfo(np.float64).tiny) - 1e-12 * (grid > 0)  # sums round
+        steps = np.array([np.searchsorted(row, wanted) for row in recall])
+        return np.take_along_axis(precision, np.minimum(steps, precision.shape[1] - 1), axis=1)
 
 
 @dataclass(frozen=True)
 class Ranking:
-    """Hold pictures (N) in the order of falling probability of a class, with their groups."""
+    """Hold images (N) in the order of falling probability of a class, with their groups."""
 
     groups: IntArray
     """(N,), in the order of the ranking."""
     positive: IntArray
-    """(P,), the places of the positive pictures in the ranking."""
+    """(P,), the places of the positive images in the ranking."""
     starts: IntArray
-    """(M,), where each step with a positive picture begins in the ranking."""
+    """(M,), where each step with a positive image begins in the ranking."""
     ends: IntArray
     """(M,), where it ends, exclusive."""
     counted: IntArray
-    """(M,), how many positive pictures stand down to this step."""
+    """(M,), how many positive images stand down to this step."""
 
     def steps(self, weights: FloatArray) -> Steps:
-        """Weigh the pictures by their groups: (B, G) in, steps of (B, M) out."""
+        """Weigh the images by their groups: (B, G) in, steps of (B, M) out."""
         each = weights[:, self.groups]  # (B, N)
         everything = _running(each)  # (B, N + 1)
         found = _running(each[:, self.positive])  # (B, P + 1)
         down_to = found[:, self.counted]
-        before = found[:, np.concatenate([[0], self.counted[:-1]]).astype(np.int64)]
-        before = before[:, : len(self.counted)]
+        before = found[:, np.concatenate([[0], self.counted])[:-1]]
         positives = found[:, -1:]
         return Steps(
             found=down_to,
@@ -112,7 +108,7 @@ class Ranking:
 
 
 def rank(scores: FloatArray, positive: BoolArray, groups: IntArray) -> Ranking:
-    """Sort pictures by their score for a class, the greatest first; all arguments are (N,)."""
+    """Sort images by their score for a class, the greatest first; all arguments are (N,)."""
     order = np.argsort(-scores, kind="stable")
     sorted_scores, hits = scores[order], positive[order]
     new = np.flatnonzero(np.diff(sorted_scores)) + 1
@@ -129,17 +125,17 @@ def rank(scores: FloatArray, positive: BoolArray, groups: IntArray) -> Ranking:
 
 
 def placements(scores: FloatArray, positive: BoolArray) -> FloatArray:
-    """Give the share of the other side that stands as it should beside each picture, (N,).
+    """Give the share of the other side that is ranked as it should be beside each image, (N,).
 
-    Of a positive picture: the others with a lower score; of another picture: the positive ones with
-    a higher score. Equal scores count half. Both sides must hold a picture.
+    Of a positive image: the others with a lower score; of another image: the positive ones with a
+    higher score. Equal scores count half. Both sides must hold an image.
     """
-    placed = np.empty(len(scores))
+    from scipy.stats import rankdata
+
+    ranks, placed = rankdata(scores), np.empty(len(scores))
     for side in (positive, ~positive):
-        against = np.sort(scores[~side])
-        below = np.searchsorted(against, scores[side], side="left")
-        not_above = np.searchsorted(against, scores[side], side="right")
-        share = (below + not_above) / (2 * len(against))
+        lower = ranks[side] - rankdata(scores[side])  # of the other side; equal ones count half
+        share = lower / (len(scores) - side.sum())
         placed[side] = share if side is positive else 1 - share
     return placed
 
@@ -152,7 +148,7 @@ def _running(values: FloatArray) -> FloatArray:
 
 
 def _pairs(before: FloatArray, after: FloatArray) -> FloatArray:
-    """Set the two ends of each step beside each other: (B, 2 M)."""
+    """Put the two ends of each step side by side: (B, 2 M)."""
     return np.stack([before, after], axis=2).reshape(before.shape[0], -1)
 
 

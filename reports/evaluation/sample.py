@@ -1,40 +1,43 @@
-"""Hold the evaluated rows of a table of predictions as arrays, classes and groups by number.
+"""Hold the evaluated rows of a table of predictions as arrays, and count them with weights.
 
-Only the rows of one part of the split whose status is "ok" count. A picture without a group is
-a group of its own.
+Only the rows of one part of the split whose status is "ok" count. Classes and groups are numbers.
+An image without a group is a group of its own.
+
+Weights say how often each group counts, (B, G): a row a draw. With weights of 1 the sample counts
+as it is. What is undefined in a draw is NaN there, such as the recall of a class that it lacks.
 """
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+from collections.abc import Callable, Sequence
 from dataclasses import dataclass
 from functools import cached_property
 
 import numpy as np
 import pandas as pd
 
-from reports.arrays import BoolArray, FloatArray, IntArray
-from reports.evaluation.ranking import Ranking, rank
+from reports.arrays import BoolArray, FloatArray, IntArray, Numbers, divide, nan_mean
+from reports.evaluation.ranking import Ranking, Steps, rank
 from resnext.contracts.errors import InputError
 from resnext.contracts.formatting import first_few
 
 
 @dataclass(frozen=True)
 class Sample:
-    """Hold N pictures of G groups with their true, predicted and possible classes (C)."""
+    """Hold N images of G groups with their true, predicted and possible classes (C)."""
 
     classes: tuple[str, ...]
     true: IntArray
-    """(N,), places in classes."""
+    """(N,), positions in classes."""
     predicted: IntArray
-    """(N,), places in classes."""
+    """(N,), positions in classes."""
     probabilities: FloatArray
     """(N, C), each row scaled to the sum 1."""
     groups: IntArray
     """(N,), 0..G-1."""
 
     def __len__(self) -> int:
-        """Count the pictures."""
+        """Count the images."""
         return len(self.true)
 
     @cached_property
@@ -44,30 +47,27 @@ class Sample:
 
     @cached_property
     def right(self) -> BoolArray:
-        """Tell which pictures were given their class, (N,)."""
-        right: BoolArray = self.true == self.predicted
-        return right
+        """Tell which images were given their class, (N,)."""
+        return np.asarray(self.true == self.predicted)
 
     @cached_property
     def confidences(self) -> FloatArray:
-        """Give the greatest probability of each picture, (N,)."""
-        greatest: FloatArray = self.probabilities.max(axis=1, initial=0.0)
-        return greatest
-
-    @cached_property
-    def smallest_class(self) -> tuple[str, int]:
-        """Name the class with the fewest groups, the first of equals, and count them.
-
-        Of the classes that the sample holds; it must hold a picture.
-        """
-        counts = [(self.groups_of(self.true == place), place) for place in self.held]
-        groups, place = min(counts)
-        return self.classes[place], groups
+        """Give the greatest probability of each image, (N,)."""
+        return np.asarray(self.probabilities.max(axis=1, initial=0.0))
 
     @cached_property
     def held(self) -> list[int]:
         """Say which classes the sample holds."""
         return [int(index) for index in np.unique(self.true)]
+
+    @cached_property
+    def smallest_class(self) -> tuple[str, int]:
+        """Name the held class with the fewest groups, the first of equals, and count them.
+
+        The sample must hold an image.
+        """
+        groups, index = min((self.groups_of(self.true == index), index) for index in self.held)
+        return self.classes[index], groups
 
     @cached_property
     def rankings(self) -> dict[int, Ranking]:
@@ -90,8 +90,74 @@ class Sample:
         return self.held
 
     def groups_of(self, rows: BoolArray) -> int:
-        """Count the groups that hold at least one of these pictures (N,)."""
+        """Count the groups that hold at least one of these images (N,)."""
         return len(np.unique(self.groups[rows]))
+
+
+@dataclass(frozen=True)
+class Weighted:
+    """Hold a sample of C classes with B rows of weights, and what they count by class."""
+
+    sample: Sample
+    weights: FloatArray
+    """(B, G), how often each group counts."""
+    right: FloatArray
+    """(B, C), the diagonals of the confusion tables."""
+    there: FloatArray
+    """(B, C), their row sums: the images of each class."""
+    given: FloatArray
+    """(B, C), their column sums: the answers of each class."""
+
+    @property
+    def total(self) -> FloatArray:
+        """Count all images, (B,)."""
+        return np.asarray(self.there.sum(axis=1))
+
+    @property
+    def complete(self) -> BoolArray:
+        """Tell which draws hold every class that the sample holds, (B,)."""
+        return np.asarray((self.there[:, self.sample.held] > 0).all(axis=1))
+
+    def over_classes(self, values: FloatArray) -> FloatArray:
+        """Average (B, K) over classes, (B,); NaN in draws that lack a class of the sample."""
+        return np.where(self.complete, nan_mean(values), np.nan)
+
+    def mean(self, values: FloatArray) -> FloatArray:
+        """Average values (N,) over the images, (B,)."""
+        sums = np.bincount(self.sample.groups, weights=values, minlength=self.weights.shape[1])
+        return divide(self.weights @ sums, self.total)
+
+    def rank(self, measure: Callable[[Steps], FloatArray]) -> FloatArray:
+        """Measure the ranking of each class, (B, C); NaN of a class that the sample lacks."""
+        found = np.full(self.there.shape, np.nan)
+        for index, ranking in self.sample.rankings.items():
+            found[:, index] = measure(ranking.steps(self.weights))
+        return found
+
+
+def weigh(sample: Sample, weights: FloatArray | None = None) -> Weighted:
+    """Count a sample with these weights (B, G), or as it is (B = 1)."""
+    from scipy.sparse import csr_array
+
+    if weights is None:
+        weights = np.ones((1, sample.group_count))
+    shape = weights.shape[1], len(sample.classes)
+
+    def count(rows: Numbers, classes: IntArray) -> FloatArray:
+        table = csr_array((rows.astype(float), (sample.groups, classes)), shape=shape)
+        return np.asarray(weights @ table)  # sparse, as a group holds few classes
+
+    every = np.ones(len(sample))
+    return Weighted(
+        sample,
+        weights,
+        right=count(sample.right, sample.true),
+        there=count(every, sample.true),
+        given=count(every, sample.predicted),
+    )
+
+
+# ---------------------------------------------------------------- from a table
 
 
 def classes_of(predictions: pd.DataFrame) -> list[str]:
@@ -109,48 +175,36 @@ def evaluated(predictions: pd.DataFrame, *, split: str = "test") -> pd.DataFrame
 def read_sample(
     predictions: pd.DataFrame, classes: Sequence[str], *, split: str = "test"
 ) -> Sample:
-    """Take the rows of one part that count.
+    """Take the rows of one part that count; probabilities are scaled to the sum 1.
 
     Raises:
         InputError: a label or a prediction is not among the classes.
     """
     rows = evaluated(predictions, split=split)
+    true, predicted = (_codes(rows, column, classes) for column in ("label", "predicted"))
+    shares = rows[[f"p_{name}" for name in classes]].to_numpy(dtype=np.float64)
     return Sample(
         classes=tuple(classes),
-        true=_codes(rows, "label", classes),
-        predicted=_codes(rows, "predicted", classes),
-        probabilities=_probabilities(rows, classes),
+        true=true,
+        predicted=predicted,
+        probabilities=shares / shares.sum(axis=1, keepdims=True),
         groups=group_codes(rows),
     )
 
 
-def per_patient(sample: Sample) -> Sample:
-    """Make one unit of each group: its probabilities are the mean of its pictures'.
+def per_group(sample: Sample) -> Sample:
+    """Make one image of each group: its probabilities are the mean of its images'.
 
-    A group that holds two classes gives one unit a class, each from the pictures of that class:
-    both stay in one group, and are drawn together. Of equal probabilities the first class wins.
+    A group that holds two classes gives one a class, each from the images of that class: both stay
+    in one group. Of equal probabilities the first class wins.
     """
     pairs = np.stack([sample.groups, sample.true], axis=1)
-    units, place, sizes = np.unique(pairs, axis=0, return_inverse=True, return_counts=True)
+    units, of, sizes = np.unique(pairs, axis=0, return_inverse=True, return_counts=True)
     sums = np.zeros((len(units), len(sample.classes)))
-    np.add.at(sums, place.reshape(-1), sample.probabilities)
+    np.add.at(sums, of.reshape(-1), sample.probabilities)
     means = sums / sizes[:, np.newaxis]
     predicted = means.argmax(axis=1).astype(np.int64)
     return Sample(sample.classes, units[:, 1], predicted, means, units[:, 0])
-
-
-def _codes(rows: pd.DataFrame, column: str, classes: Sequence[str]) -> IntArray:
-    """Give the position of each row's class in classes, (N,)."""
-    places = {name: place for place, name in enumerate(classes)}
-    unknown = [name for name in rows[column].unique() if name not in places]
-    if unknown:
-        raise InputError(
-            f"Column '{column}'",
-            f"hold only the {len(places)} classes",
-            first_few(f"'{name}'" for name in unknown),
-            "Evaluate with the classes that the model was trained on.",
-        )
-    return np.array([places[name] for name in rows[column]], dtype=np.int64)
 
 
 def group_codes(rows: pd.DataFrame) -> IntArray:
@@ -161,8 +215,15 @@ def group_codes(rows: pd.DataFrame) -> IntArray:
     return codes
 
 
-def _probabilities(rows: pd.DataFrame, classes: Sequence[str]) -> FloatArray:
-    """Read the probabilities in the order of classes, scaled to the sum 1, (N, C)."""
-    values = rows[[f"p_{name}" for name in classes]].to_numpy(dtype=np.float64)
-    scaled: FloatArray = values / values.sum(axis=1, keepdims=True)
-    return scaled
+def _codes(rows: pd.DataFrame, column: str, classes: Sequence[str]) -> IntArray:
+    """Give the position of each row's class in classes, (N,)."""
+    codes = {name: code for code, name in enumerate(classes)}
+    unknown = [name for name in rows[column].unique() if name not in codes]
+    if unknown:
+        raise InputError(
+            f"Column '{column}'",
+            f"hold only the {len(classes)} classes",
+            first_few(f"'{name}'" for name in unknown),
+            "Evaluate with the classes that the model was trained on.",
+        )
+    return np.array([codes[name] for name in rows[column]], dtype=np.int64)

@@ -28,18 +28,18 @@ def plot_confidences(confidences: pd.DataFrame) -> Figure:
     confidences = confidences.dropna(subset=["bin_low", "bin_high"])
     filled = confidences[(confidences["right"] > 0) | (confidences["wrong"] > 0)]
     if filled.empty:
-        return style.sentence("No histogram of confidences: no test picture could be evaluated.")
+        return style.sentence("No histogram of confidences: no test image could be evaluated.")
     with style.styled([]):
         figure = style.new_figure(style.WIDTH, 3.9)
         axes = figure.subplots()
         lows, widths = confidences["bin_low"], confidences["bin_high"] - confidences["bin_low"]
         for name, sign, color in (("right", 1, style.BLUE), ("wrong", -1, style.VERMILION)):
             heights = sign * confidences[name]
-            label = f"{name}: {plural(confidences[name].sum(), 'picture')}"
+            label = f"{name}: {plural(confidences[name].sum(), 'image')}"
             axes.bar(lows, heights, 0.96 * widths, align="edge", color=color, label=label)
         axes.axhline(0, color=style.INK, linewidth=0.8)
         axes.set_xlim(min(float(filled["bin_low"].min()), FEWEST_SHOWN), 1)
-        axes.set(xlabel="confidence", ylabel="pictures")
+        axes.set(xlabel="confidence", ylabel="images")
         axes.xaxis.set_major_formatter(style.percent_tick)
         axes.locator_params("y", nbins=7, integer=True, steps=[1, 2, 5, 10])
         axes.yaxis.set_major_formatter(lambda value, _: count(abs(value)))

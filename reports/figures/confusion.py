@@ -11,15 +11,14 @@ import pandas as pd
 
 from reports.arrays import FloatArray, divide
 from reports.drawing import style
-from reports.drawing.fonts import LATIN_FONT, figure_labels, label_width
+from reports.drawing.fonts import LATIN_FONT, figure_labels
 from reports.drawing.plot import Plot
-from resnext.contracts.formatting import count, plural
+from resnext.contracts.formatting import count, display_width, plural
 
 if TYPE_CHECKING:
     from matplotlib.axes import Axes
     from matplotlib.figure import Figure
     from matplotlib.image import AxesImage
-    from matplotlib.transforms import Transform
 
 NUMBERED_CLASSES = 20
 """Up to so many classes the cells of a confusion matrix hold numbers."""
@@ -33,12 +32,12 @@ def plot_confusion(confusion: pd.DataFrame) -> Figure:
     """Plot a confusion table (rows = true, columns = predicted), coloured by share of the row.
 
     Up to NUMBERED_CLASSES the cells hold the count and the share; above, a colour scale stands
-    beside them. A row without pictures has no shares and stays blank.
+    beside them. A row without images has no shares and stays blank.
     """
     names = [str(name) for name in confusion.index]
     counts = confusion.to_numpy(dtype=np.float64)  # (C, C)
     if counts.sum() == 0:
-        return style.sentence("No confusion matrix: no test picture could be evaluated.")
+        return style.sentence("No confusion matrix: no test image could be evaluated.")
     shares = divide(counts, counts.sum(axis=1, keepdims=True))  # (C, C)
     with style.styled(names):
         return _draw_matrix(figure_labels(names), counts, shares)
@@ -49,7 +48,7 @@ def _draw_matrix(labels: Sequence[str], counts: FloatArray, shares: FloatArray) 
     from matplotlib.colors import LinearSegmentedColormap, PowerNorm
 
     numbered = len(labels) <= NUMBERED_CLASSES
-    edge, room = _cell_edge(len(labels)) * len(labels), label_width(labels)
+    edge, room = _cell_edge(len(labels)) * len(labels), max(map(display_width, labels))
     figure = style.new_figure(edge + 0.1 * room + 1, edge + 0.08 * room + 1)
     axes = figure.subplots()
     colours = LinearSegmentedColormap.from_list("shares", style.SHARES)
@@ -57,7 +56,7 @@ def _draw_matrix(labels: Sequence[str], counts: FloatArray, shares: FloatArray) 
     image = axes.imshow(shares, cmap=colours, norm=norm, interpolation="nearest")
     _label_classes(axes, labels)
     if numbered:
-        _write_cells(figure, axes, counts, shares)
+        _write_cells(axes, counts, shares)
     else:
         _draw_scale(figure, axes, image)
     return style.lay_out(figure)
@@ -80,7 +79,7 @@ def _label_classes(axes: Axes, labels: Sequence[str]) -> None:
     axes.set_yticks(places[::step], labels[::step], size=size)
     if many:
         axes.tick_params(axis="x", rotation=90)
-    elif 0.1 * label_width(labels) > edge:
+    elif 0.1 * max(map(display_width, labels)) > edge:
         for tick in axes.get_xticklabels():
             tick.set(rotation=40, ha="right", rotation_mode="anchor")
     axes.tick_params(length=0, labelcolor=style.INK)
@@ -94,38 +93,23 @@ def _label_classes(axes: Axes, labels: Sequence[str]) -> None:
         axes.vlines(between, *span, **look)
 
 
-def _write_cells(figure: Figure, axes: Axes, counts: FloatArray, shares: FloatArray) -> None:
+def _write_cells(axes: Axes, counts: FloatArray, shares: FloatArray) -> None:
     """Write count and share into each cell, dark on light and light on dark; a bare 0 if empty."""
     large = len(counts) <= 8
-    look: dict[str, Any] = {"size": 9.5 if large else 8}
-    bold: dict[str, Any] = {"size": 12 if large else 9.5, "weight": "bold"}
-    middle, upper, lower = (_above(figure, axes, points) for points in (0, 7, -7))
+    middle: dict[str, Any] = {"xycoords": "data", "ha": "center", "va": "center_baseline"}
     for row, column in np.ndindex(*counts.shape):
-        number, share, place = counts[row, column], shares[row, column], (column, row)
-        if number == 0:
-            _write(axes, "0", place, middle, color=style.QUIET, size=9.5)
-            continue
+        number, share = counts[row, column], shares[row, column]
         color = "white" if share > 0.57 else style.INK
-        _write(axes, f"{number:.0f}", place, upper, color=color, **bold)
-        _write(axes, f"{100 * share:.0f} %", place, lower, color=color, **look)
-
-
-def _above(figure: Figure, axes: Axes, points: float) -> Transform:
-    """Give the coordinates of the data, shifted upwards by so many points."""
-    from matplotlib.transforms import ScaledTranslation
-
-    return axes.transData + ScaledTranslation(0, points / 72, figure.dpi_scale_trans)
-
-
-def _write(
-    axes: Axes, text: str, place: tuple[int, int], transform: Transform, **look: Any
-) -> None:
-    """Write a text at the middle of a cell."""
-    written = axes.text(
-        *place, text, ha="center", va="center_baseline", family=LATIN_FONT, transform=transform,
-        **look,
-    )  # fmt: skip
-    written.set_in_layout(False)  # it lies inside the cell, and to measure each takes long
+        bold = {"size": 12 if large else 9.5, "weight": "bold", "color": color}
+        plain = {"size": 9.5 if large else 8, "color": color}
+        texts: list[tuple[str, float, dict[str, Any]]] = [
+            (f"{number:.0f}", 7, bold),
+            (f"{100 * share:.0f} %", -7, plain),
+        ]
+        for text, above, look in texts if number else [("0", 0, {})]:
+            look |= {"family": LATIN_FONT} | middle
+            written = style.note(axes, text, (column, row), (0, above), **look)
+            written.set_in_layout(False)  # it lies inside the cell, and to measure each takes long
 
 
 def _draw_scale(figure: Figure, axes: Axes, image: AxesImage) -> None:
@@ -143,14 +127,14 @@ def describe(tables: Mapping[str, pd.DataFrame]) -> str:
     counts = tables["confusion.csv"].to_numpy()
     return (
         f"Confusion matrix of {plural(len(counts), 'class', 'classes')}: "
-        f"{count(counts.trace())} of {plural(int(counts.sum()), 'test picture')} on the diagonal."
+        f"{count(counts.trace())} of {plural(int(counts.sum()), 'test image')} on the diagonal."
     )
 
 
 PLOT = Plot(
     name="confusion",
     title="Confusion matrix",
-    caption="Test pictures by true class (rows) and predicted class (columns). Right answers stand "
+    caption="Test images by true class (rows) and predicted class (columns). Right answers stand "
     "on the diagonal; the colour is the share of the true class.",
     tables=("confusion.csv",),
     draw=plot_confusion,

@@ -13,7 +13,7 @@ import numpy as np
 import pandas as pd
 
 from reports.drawing import style
-from reports.drawing.fonts import LATIN_FONT, drawable
+from reports.drawing.fonts import LATIN_FONT
 from reports.drawing.plot import Plot
 from reports.sections.split import PARTS, validation_name
 from resnext.contracts.formatting import percent, plural, undefined
@@ -32,61 +32,33 @@ def plot_training(
     keep: str,
     show_time: bool,
 ) -> Figure:
-    """Plot the curves of a training.
+    """Plot accuracy and loss by epoch, for the training part and the validation part, or else test.
 
-    Nothing was chosen where the last epoch's weights were kept, nor by the test part, which is
-    measured after each epoch where there is no validation part.
+    Columns that are empty are not drawn. No epoch is marked where none was chosen: where the last
+    epoch's weights were kept, and without a validation part.
 
     Args:
-        history: history.csv.
+        history: history.csv, a row an epoch; losses and accuracies (shares 0..1) may be NaN.
         split: split.csv.
         timing: timing.csv; its last finished_at is when the training ended.
         metric: What makes an epoch the best: val_accuracy or val_loss.
         keep: Which weights were kept: best or last.
         show_time: Whether to say when the training ended.
     """
-    name = validation_name(split)
-    chosen = keep == "best" and name == PARTS["val"]
-    ended = f"Training ended {timing['finished_at'].iloc[-1]}" if len(timing) else None
-    return plot_curves(
-        history,
-        validation_name=name.lower(),
-        best_by=metric if chosen else None,
-        caption=ended if show_time else None,
-    )
-
-
-def plot_curves(
-    history: pd.DataFrame,
-    *,
-    validation_name: str,
-    best_by: str | None = "val_accuracy",
-    caption: str | None = None,
-) -> Figure:
-    """Plot accuracy and loss by epoch, for the training part and for the one that is named.
-
-    Columns that are empty are not drawn, and without them no best epoch is marked.
-
-    Args:
-        history: A row an epoch; losses and accuracies (shares 0..1) may be NaN.
-        validation_name: What the val columns were measured on.
-        best_by: The metric that chose the weights, val_accuracy or val_loss; None where nothing
-            was chosen, and then no epoch is marked.
-        caption: A line below the panels.
-    """
     if history.empty:
         return style.sentence("No learning curves: the network was not trained for a single epoch.")
-    with style.styled([validation_name, caption or ""]):
+    name = validation_name(split)
+    chosen = keep == "best" and name == PARTS["val"]
+    best = best_epoch(history, metric) if chosen else None
+    with style.styled([]):
         figure = style.new_figure(style.WIDTH, 3.9)
-        best = best_epoch(history, best_by) if best_by else None
-        panels = figure.subplots(1, 2)
-        for axes, measure in zip(panels, ("accuracy", "loss"), strict=True):
-            _draw_measure(axes, history, measure, drawable(validation_name, "validation"))
+        for axes, measure in zip(figure.subplots(1, 2), ("accuracy", "loss"), strict=True):
+            _draw_measure(axes, history, measure, name.lower())
             if best is not None:
-                _mark_best(axes, history, measure, best, chosen=f"val_{measure}" == best_by)
-        if caption:
-            text = drawable(caption, "")
-            figure.supxlabel(text, x=0.01, ha="left", color=style.QUIET, size=9)
+                _mark_best(axes, history, measure, best, chosen=f"val_{measure}" == metric)
+        if show_time and len(timing):
+            ended = f"Training ended {timing['finished_at'].iloc[-1]}"
+            figure.supxlabel(ended, x=0.01, ha="left", color=style.QUIET, size=9)
         return style.lay_out(figure, w_pad=0.12)
 
 
@@ -149,16 +121,8 @@ def _name_lines(axes: Axes, end: float, drawn: Sequence[tuple[str, pd.Series[Any
         middle = sum(heights) / 2
         heights = [middle - apart / 2, middle + apart / 2]
     for height, (_, name, color) in zip(heights, ends, strict=True):
-        axes.annotate(
-            name,
-            (end, height),
-            xytext=(9, 0),
-            textcoords="offset points",
-            color=color,
-            size=11,
-            va="center",
-            annotation_clip=False,
-        )
+        look = {"xycoords": "data", "color": color, "size": 11, "va": "center"}
+        style.note(axes, name, (end, height), (9, 0), annotation_clip=False, **look)
 
 
 def _mark_best(axes: Axes, history: pd.DataFrame, measure: str, best: int, *, chosen: bool) -> None:
@@ -174,17 +138,9 @@ def _mark_best(axes: Axes, history: pd.DataFrame, measure: str, best: int, *, ch
     axes.plot([best], [value], "o", color=style.VERMILION, markersize=7, zorder=5)
     why = f": {'highest' if measure == 'accuracy' else 'lowest'} {measure}" if chosen else ""
     late = best > epochs.mean()
-    axes.annotate(
-        f"epoch {best} kept{why}",
-        (best, 1),
-        xycoords=("data", "axes fraction"),
-        xytext=(4 if late else -4, 3),
-        textcoords="offset points",
-        ha="right" if late else "left",
-        va="bottom",
-        color=style.VERMILION,
-        size=9.5,
-    )
+    look = {"xycoords": ("data", "axes fraction"), "color": style.VERMILION, "va": "bottom"}
+    text, offset = f"epoch {best} kept{why}", (4 if late else -4, 3)
+    style.note(axes, text, (best, 1), offset, ha="right" if late else "left", **look)
 
 
 def describe(tables: Mapping[str, pd.DataFrame]) -> str:
@@ -203,7 +159,7 @@ PLOT = Plot(
     name="curves",
     title="Learning curves",
     caption="Accuracy and loss after each epoch. Where the training line goes on improving and the "
-    "other does not, the network is learning the training pictures by heart. A marked epoch is the "
+    "other does not, the network is learning the training images by heart. A marked epoch is the "
     "one whose weights were kept. The validation part chose it, which makes its figures there too "
     "good: they are no score.",
     tables=("history.csv", "split.csv", "timing.csv"),

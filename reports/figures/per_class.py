@@ -33,7 +33,7 @@ def plot_per_class(per_class: pd.DataFrame) -> Figure:
         per_class: class, support, and recall, precision, each with _low and _high.
     """
     if not per_class["support"].sum():
-        return style.sentence("No scores by class: no test picture could be evaluated.")
+        return style.sentence("No scores by class: no test image could be evaluated.")
     names = [str(name) for name in per_class["class"]]
     table = per_class.assign(label=figure_labels(names))
     table = table.sort_values(
@@ -66,17 +66,16 @@ def _draw_measure(axes: Axes, table: pd.DataFrame, measure: str) -> None:
     axes.set_title(measure.capitalize(), pad=20, family=LATIN_FONT)
     if not math.isnan(mean):
         axes.axvline(mean, zorder=0, **style.DASHED)
-        axes.annotate(
-            f"mean {percent(mean)}", (mean, 1), xycoords=("data", "axes fraction"), xytext=(0, 4),
-            textcoords="offset points", ha="center", color=style.QUIET, size=9.5,
-        )  # fmt: skip
+        coordinates = ("data", "axes fraction")
+        text = f"mean {percent(mean)}"
+        style.note(axes, text, (mean, 1), (0, 4), xycoords=coordinates, ha="center")
     axes.set(xlim=(-0.02, 1.02), ylim=(len(table) - 0.5, -0.5), xticks=np.linspace(0, 1, 6))
     axes.xaxis.set_major_formatter(style.percent_tick)
     axes.grid(axis="x")
 
 
 def _name_rows(panels: Sequence[Axes], table: pd.DataFrame) -> None:
-    """Name the rows with their number of pictures; with very many classes only some of them."""
+    """Name the rows with their number of images; with very many classes only some of them."""
     height = _row_height(len(table))
     step = math.ceil(SMALLEST_ROW / height - 1e-9)
     pairs = zip(table["label"], table["support"], strict=True)

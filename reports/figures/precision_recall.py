@@ -6,17 +6,15 @@ from typing import TYPE_CHECKING
 
 import pandas as pd
 
-from reports.drawing.curve_panels import plot_curves
-from reports.drawing.plot import Plot
-from reports.drawing.ranked import (
+from reports.drawing.curve_panels import (
     Kind,
     Metrics,
     Point,
-    area_of,
-    as_bounds,
+    class_areas,
     operating_point,
-    share_words,
+    plot_curves,
 )
+from reports.drawing.plot import Plot
 from resnext.contracts.formatting import percent_interval
 
 if TYPE_CHECKING:
@@ -28,7 +26,7 @@ KIND = Kind(
     score="average_precision",
     area="average precision",
     short="AP",
-    nothing="No precision-recall curve: the test part holds no picture of a class to be found.",
+    nothing="No precision-recall curve: the test part holds no image of a class to be found.",
 )
 
 
@@ -42,31 +40,37 @@ def plot_precision_recall(
         per_class: class, support, average_precision, ..._low, ..._high.
         metrics: operating_point.
     """
-    point = recall_point(metrics, per_class)
+    point = _point(metrics, per_class)
     return plot_curves(KIND, precision_recall, per_class, metrics, point)
 
 
-def recall_point(metrics: Metrics, per_class: pd.DataFrame) -> Point | None:
-    """Place the operating point among precision-recall curves; None where it is undefined."""
+def _point(metrics: Metrics, per_class: pd.DataFrame) -> Point | None:
+    """Place the operating point among precision-recall curves; None where it is undefined.
+
+    Its precision follows by Bayes' theorem from sensitivity, specificity and prevalence.
+    """
     point = operating_point(metrics)
-    if point is None:
+    areas = class_areas(KIND, per_class)
+    if point is None or point["positive"] not in areas:
         return None
-    name = str(point["positive"])
-    prevalence = area_of(KIND, name, per_class).prevalence
-    found = float(point["sensitivity"]) * prevalence
+    name, recall = str(point["positive"]), float(point["sensitivity"])
+    prevalence = areas[name].prevalence
+    found = recall * prevalence
     flagged = found + (1 - float(point["specificity"])) * (1 - prevalence)
     if not flagged > 0:
         return None
-    precision = found / flagged
-    words = (share_words(point, "sensitivity"), f"precision {percent_interval(precision, None)}")
-    bounds = as_bounds(point.get("sensitivity_ci95"))
-    return Point(name, float(point["sensitivity"]), precision, bounds, None, words)
+    bounds, precision = point.get("sensitivity_ci95"), found / flagged
+    words = [
+        f"sensitivity {percent_interval(recall, bounds)}",
+        f"precision {percent_interval(precision, None)}",
+    ]
+    return Point(name, recall, precision, bounds, None, words)
 
 
 PLOT = Plot(
     name="precision_recall",
     title="Precision and recall",
-    caption="How many of the pictures given a class are of it, against the share of the class that "
+    caption="How many of the images given a class are of it, against the share of the class that "
     "is found. Chance is the share of the class.",
     tables=("precision_recall.csv", "per_class.csv", "metrics.json"),
     draw=plot_precision_recall,

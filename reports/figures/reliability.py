@@ -23,13 +23,13 @@ if TYPE_CHECKING:
 BAR = "#9fb4c4"
 TICKS = (0, 0.2, 0.4, 0.6, 0.8, 1)
 WIDEST_LEVEL = 1000
-"""From so many pictures on the numbers above the bars stand upright, since they are too wide."""
+"""From so many images on the numbers above the bars stand upright, since they are too wide."""
 
 
 def plot_reliability(reliability: pd.DataFrame, calibration: Mapping[str, Any]) -> Figure:
     """Plot the share of right answers by confidence, before and after the temperature.
 
-    Below each diagram stands how many pictures each bin holds, also in numbers: a bin of one beside
+    Below each diagram stands how many images each bin holds, also in numbers: a bin of one beside
     one of hundreds has no bar to be seen. Without a temperature the second panel says why.
 
     Args:
@@ -39,42 +39,34 @@ def plot_reliability(reliability: pd.DataFrame, calibration: Mapping[str, Any]) 
     """
     filled = reliability[reliability["n"] > 0]
     if filled.empty:
-        return style.sentence("No reliability diagram: no test picture could be evaluated.")
+        return style.sentence("No reliability diagram: no test image could be evaluated.")
     with style.styled([]):
         figure = style.new_figure(style.WIDTH, 5.5)
         panels = figure.subplots(2, 2, gridspec_kw={"height_ratios": [4.6, 1]})
-        titles = {"before": "As predicted", "after": _after(calibration)}
+        temperature, reason = calibration["temperature"], calibration.get("reason")
+        titles = {"before": "As predicted", "after": f"After temperature {temperature:.2f}"}
         for (upper, lower), (when, title) in zip(panels.T, titles.items(), strict=True):
             rows = filled[filled["when"] == when]
             if rows.empty:
-                style.say(upper, _why_not(calibration), width=38)
+                why = f": {reason}" if reason else ""
+                style.say(upper, f"The probabilities are not calibrated{why}.", width=38)
                 lower.set_axis_off()
             else:
                 _draw_reliability(upper, rows, title)
                 _draw_counts(lower, rows, int(filled["n"].max()))
         panels[0, 0].set_ylabel("right answers")
-        panels[1, 0].set_ylabel("pictures")
+        panels[1, 0].set_ylabel("images")
         return style.lay_out(figure)
 
 
 def calibration_error(rows: pd.DataFrame) -> float:
-    """Average the gap between confidence and accuracy over the bins, weighted by pictures, 0..1.
+    """Average the gap between confidence and accuracy over the bins, weighted by images, 0..1.
 
-    NaN without a picture. It is the expected calibration error, of the bins that are given.
+    NaN without an image. It is the expected calibration error, of the bins that are given.
     """
     if not rows["n"].sum():
         return math.nan
     return float(np.average((rows["accuracy"] - rows["confidence"]).abs(), weights=rows["n"]))
-
-
-def _after(calibration: Mapping[str, Any]) -> str:
-    temperature = calibration.get("temperature")
-    return f"After temperature {temperature:.2f}" if temperature else "After calibration"
-
-
-def _why_not(calibration: Mapping[str, Any]) -> str:
-    reason = calibration.get("reason")
-    return f"The probabilities are not calibrated{f': {reason}' if reason else ''}."
 
 
 def _draw_reliability(axes: Axes, rows: pd.DataFrame, title: str) -> None:
@@ -85,12 +77,9 @@ def _draw_reliability(axes: Axes, rows: pd.DataFrame, title: str) -> None:
         rows["confidence"], rows["accuracy"], "o-", color=style.BLUE, linewidth=1, markersize=6
     )
     axes.set_title(title, pad=20)
-    said = f"calibration error {percent(calibration_error(rows))}"
-    for text, place, side in ((said, 0, "left"), ("dashed: perfect calibration", 1, "right")):
-        axes.annotate(
-            text, (place, 1), xytext=(0, 5), xycoords="axes fraction", ha=side,
-            textcoords="offset points", color=style.QUIET, size=9.5,
-        )  # fmt: skip
+    error = f"calibration error {percent(calibration_error(rows))}"
+    style.note(axes, error, (0, 1), (0, 5), ha="left")
+    style.note(axes, "dashed: perfect calibration", (1, 1), (0, 5), ha="right")
     axes.set(xlim=(-0.02, 1.02), ylim=(-0.02, 1.02), xticks=TICKS, yticks=TICKS)
     axes.set_xticklabels([])
     axes.yaxis.set_major_formatter(style.percent_tick)
@@ -98,7 +87,7 @@ def _draw_reliability(axes: Axes, rows: pd.DataFrame, title: str) -> None:
 
 
 def _draw_counts(axes: Axes, rows: pd.DataFrame, most: int) -> None:
-    """Draw the strip of how many pictures each bin holds, with the number above each bar."""
+    """Draw the strip of how many images each bin holds, with the number above each bar."""
     widths = rows["bin_high"] - rows["bin_low"]
     drawn = axes.bar(rows["bin_low"], rows["n"], 0.92 * widths, align="edge", color=BAR)
     upright = most >= WIDEST_LEVEL
@@ -116,7 +105,7 @@ PLOT = Plot(
     name="reliability",
     title="Reliability",
     caption="How often the network is right against how sure it says it is: on the diagonal, 80 % "
-    "sure means right in 80 of 100. Calibrated probabilities are those of new pictures.",
+    "sure means right in 80 of 100. Calibrated probabilities are those of new images.",
     tables=("reliability.csv", "calibration.json"),
     draw=plot_reliability,
     position=5,

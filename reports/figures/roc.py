@@ -6,9 +6,9 @@ from typing import TYPE_CHECKING
 
 import pandas as pd
 
-from reports.drawing.curve_panels import plot_curves
+from reports.drawing.curve_panels import Kind, Metrics, Point, operating_point, plot_curves
 from reports.drawing.plot import Plot
-from reports.drawing.ranked import Kind, Metrics, Point, as_bounds, operating_point, share_words
+from resnext.contracts.formatting import defined, percent_interval
 
 if TYPE_CHECKING:
     from matplotlib.figure import Figure
@@ -19,7 +19,7 @@ KIND = Kind(
     score="auroc",
     area="AUROC",
     short="AUROC",
-    nothing="No ROC curve: the test part would have to hold pictures of a class and others.",
+    nothing="No ROC curve: the test part would have to hold images of a class and others.",
     diagonal=True,
 )
 
@@ -32,29 +32,32 @@ def plot_roc(roc: pd.DataFrame, per_class: pd.DataFrame, metrics: Metrics) -> Fi
         per_class: class, support, auroc, auroc_low, auroc_high.
         metrics: auroc and auroc_ci95 (of the mean), operating_point.
     """
-    return plot_curves(KIND, roc, per_class, metrics, roc_point(metrics))
+    return plot_curves(KIND, roc, per_class, metrics, _point(metrics))
 
 
-def roc_point(metrics: Metrics) -> Point | None:
+def _point(metrics: Metrics) -> Point | None:
     """Place the operating point among ROC curves; None where there is none."""
     point = operating_point(metrics)
     if point is None:
         return None
-    specificity = as_bounds(point.get("specificity_ci95"))
+    of_specificity = defined(point.get("specificity_ci95"))
     return Point(
         str(point["positive"]),
         1 - float(point["specificity"]),
         float(point["sensitivity"]),
-        None if specificity is None else (1 - specificity[1], 1 - specificity[0]),
-        as_bounds(point.get("sensitivity_ci95")),
-        (share_words(point, "sensitivity"), share_words(point, "specificity")),
+        of_specificity and (1 - of_specificity[1], 1 - of_specificity[0]),
+        point.get("sensitivity_ci95"),
+        [
+            f"{name} {percent_interval(point[name], point.get(f'{name}_ci95'))}"
+            for name in ("sensitivity", "specificity")
+        ],
     )
 
 
 PLOT = Plot(
     name="roc",
     title="ROC curve",
-    caption="The share of a class that is found against the share of other pictures that are taken "
+    caption="The share of a class that is found against the share of other images that are taken "
     "for it, at every threshold. The band is the 95 % interval; the diagonal is chance.",
     tables=("roc.csv", "per_class.csv", "metrics.json"),
     draw=plot_roc,

@@ -7,7 +7,7 @@ none is computed here. Every interval is of 95 %. What is undefined (NaN, None) 
 
 from __future__ import annotations
 
-from collections.abc import Callable, Collection, Mapping, Sequence
+from collections.abc import Callable, Collection, Mapping
 from dataclasses import dataclass, replace
 from typing import Any
 
@@ -16,16 +16,15 @@ import pandas as pd
 from reports.evaluation.metrics import CLASS_METRICS, METRICS, Metric
 from resnext.contracts.formatting import (
     NOT_AVAILABLE,
-    display_width,
+    Bounds,
+    defined,
     percent,
     plain,
     plural,
-    printable,
     undefined,
 )
 
 Metrics = Mapping[str, Any]
-Bounds = Sequence[float | None] | None
 
 
 @dataclass(frozen=True)
@@ -34,80 +33,46 @@ class Result:
 
     metric: Metric
     name: str
-    number: float | None
-    interval: Bounds
+    value: str
     bounds: str
     """The interval in words, or why there is none."""
     meaning: str
-
-    @property
-    def value(self) -> str:
-        """Write the number."""
-        return self.metric.write(self.number)
-
-    @property
-    def width(self) -> float:
-        """How much of its bar is filled, in percent."""
-        return _clipped(self.number)
-
-    @property
-    def reach(self) -> tuple[float, float] | None:
-        """Where the interval begins and how wide it is, in percent; None where undefined."""
-        if _unknown(self.interval):
-            return None
-        low, high = (_clipped(bound) for bound in self.interval or ())
-        return low, high - low
-
-
-@dataclass(frozen=True)
-class Mistake:
-    """Hold one pair of classes that is confused, with count and share of the true class."""
-
-    true: str
-    predicted: str
-    count: int
-    share: float
+    width: float
+    """How much of its bar is filled, in percent."""
+    reach: tuple[float, float] | None
+    """Where the interval begins and how wide it is, in percent; None where undefined."""
 
 
 def verdict(metrics: Metrics, per_class: pd.DataFrame) -> str:
     """Say in a sentence how the score compares with always answering the commonest class."""
     accuracy, baseline = metrics.get("accuracy"), metrics.get("majority_accuracy")
-    if accuracy is None or baseline is None or undefined(accuracy) or undefined(baseline):
-        return "No test picture could be evaluated, so there is no score."
+    if undefined(accuracy) or undefined(baseline) or accuracy is None or baseline is None:
+        return "No test image could be evaluated, so there is no score."
     answer = f"always answering “{commonest(per_class)}” ({percent(baseline)})"
     points = round(100 * accuracy, 1) - round(100 * baseline, 1)  # as they are shown
     if round(points, 1) == 0:
         return f"Just as often right as {answer}."
-    side = "above" if points > 0 else "below"
-    return f"{abs(points):.1f} percentage points {side} {answer}.{_doubt(metrics, baseline)}"
-
-
-def _doubt(metrics: Metrics, baseline: float) -> str:
-    """Say where the interval of the accuracy holds the baseline, and whether groups are few."""
-    bounds = metrics.get("accuracy_ci95")
-    if _unknown(bounds):
-        return ""
-    low, high = bounds or (0, 0)
-    inside = float(low or 0) <= baseline <= float(high or 0)
-    if not inside:
-        return ""
+    text = f"{abs(points):.1f} percentage points {'above' if points > 0 else 'below'} {answer}."
+    bounds = defined(metrics.get("accuracy_ci95"))
+    if bounds is None or not bounds[0] <= baseline <= bounds[1]:
+        return text
     if metrics.get("few_groups"):
-        return " With so few groups that may be chance."
-    return " That may be chance: the interval of the accuracy holds it."
+        return f"{text} With so few groups that may be chance."
+    return f"{text} That may be chance: the interval of the accuracy holds it."
 
 
 def commonest(per_class: pd.DataFrame) -> str:
-    """Name the class with the most pictures, the first one of equals."""
+    """Name the class with the most images, the first one of equals."""
     return str(per_class["class"].iloc[int(per_class["support"].to_numpy().argmax())])
 
 
 def bars(metrics: Metrics, per_class: pd.DataFrame) -> list[Result]:
-    """Give the shares that are set beside each other at the head of the report.
+    """Give the shares that are compared with each other at the head of the report.
 
     The baseline is named after the class that is always answered.
     """
-    found = _results(metrics, ("bar", "baseline"))
     always = f"Always “{commonest(per_class)}”"
+    found = _results(metrics, ("bar", "baseline"))
     return [replace(r, name=always) if r.metric.shown == "baseline" else r for r in found]
 
 
@@ -123,50 +88,13 @@ def score_table(metrics: Metrics, per_class: pd.DataFrame) -> list[str]:
     return ["| figure | test part | 95 % interval |", "|---|---|---|", *lines]
 
 
-def _results(metrics: Metrics, kinds: Collection[str]) -> list[Result]:
-    """Give the metrics that are shown in one of these ways, those that metrics.json holds."""
-    return [
-        Result(
-            metric,
-            metric.title,
-            metrics[metric.name],
-            metrics.get(f"{metric.name}_ci95"),
-            _reach_or_why(metrics, metric),
-            _meaning(metric, metrics),
-        )
-        for metric in METRICS
-        if metric.shown in kinds and metric.name in metrics
-    ]
-
-
-def _meaning(metric: Metric, metrics: Metrics) -> str:
-    """Say what a metric means, or when it is undefined, and what stands beside it in its tile."""
-    if undefined(metrics[metric.name]):
-        return f"undefined: {metric.undefined}"
-    beside = [
-        f"; {other.title}: {other.write(metrics[other.name])}"
-        for other in METRICS
-        if other.name == metric.beside and not undefined(metrics.get(other.name))
-    ]
-    return metric.meaning + "".join(beside)
-
-
-def sentences(
-    metrics: Metrics, calibration: Mapping[str, Any] | None, per_class: pd.DataFrame
-) -> list[str]:
-    """Say what the score is by patient, at the threshold, and how probabilities are calibrated."""
-    at_threshold = _operating_point(metrics) or _both_sensitivities(per_class)
-    found = [_few_groups(metrics), _by_patient(metrics), at_threshold]
-    return [text for text in (*found, _calibration(calibration)) if text]
-
-
 def class_metrics(per_class: pd.DataFrame) -> list[Metric]:
     """Give the metrics of the per-class table, those that it holds."""
     return [metric for metric in CLASS_METRICS if metric.name in per_class]
 
 
 def class_rows(per_class: pd.DataFrame) -> list[dict[str, Any]]:
-    """Give the rows of the per-class table: name, support, and cells (text, interval, rank)."""
+    """Give the rows of the per-class table: name, support, and cells (text, bounds, rank, line)."""
     metrics = class_metrics(per_class)
     return [
         {
@@ -178,41 +106,44 @@ def class_rows(per_class: pd.DataFrame) -> list[dict[str, Any]]:
     ]
 
 
-def mistakes(confusion: pd.DataFrame, most: int = 5) -> list[Mistake]:
-    """List the pairs of classes that are confused most often."""
-    counts, totals = confusion.to_numpy(), confusion.to_numpy().sum(axis=1)
+def terminal_rows(per_class: pd.DataFrame) -> list[dict[str, str]]:
+    """Give the rows of the per-class table for a terminal, with the shares in percent alone."""
+    names = [metric.name for metric in class_metrics(per_class) if metric.in_percent]
+    return [
+        {"class": row["class"], "support": f"{row['support']:.0f}"}
+        | {name: percent(row[name], " ") for name in names}
+        for row in per_class.to_dict("records")
+    ]
+
+
+def mistakes(confusion: pd.DataFrame, most: int = 5) -> list[dict[str, Any]]:
+    """List the pairs of classes that are confused most often: true, predicted, count, share."""
+    counts = confusion.to_numpy()
     pairs = [
-        (int(counts[row, column]), row, column)
+        {
+            "true": str(confusion.index[row]),
+            "predicted": str(confusion.index[column]),
+            "count": int(counts[row, column]),
+            "share": counts[row, column] / counts[row].sum(),
+        }
         for row, column in zip(*counts.nonzero(), strict=True)
         if row != column
     ]
-    pairs.sort(key=lambda pair: (-pair[0], pair[1], pair[2]))
-    names = [str(name) for name in confusion.index]
-    return [
-        Mistake(names[row], names[column], number, number / totals[row])
-        for number, row, column in pairs[:most]
-    ]
+    return sorted(pairs, key=lambda pair: -pair["count"])[:most]
 
 
-def format_per_class(per_class: pd.DataFrame) -> str:
-    """Lay out the per-class table for a terminal: shares in percent, "n/a" where undefined."""
-    names = [metric.name for metric in class_metrics(per_class) if metric.in_percent]
-    header = ["class", "support", *names]
-    rows = [
-        [
-            printable(str(row["class"])),
-            f"{row['support']:.0f}",
-            *(percent(row[n], " ") for n in names),
-        ]
-        for row in per_class.to_dict("records")
-    ]
-    widths = [max(map(display_width, column)) for column in zip(header, *rows, strict=True)]
-    return "\n".join(_line(row, widths) for row in [header, *rows])
-
-
-def reach(bounds: Bounds, write: Callable[[float | None], str]) -> str:
+def reach(bounds: Bounds, write: Callable[[float | None], str] = percent) -> str:
     """Write an interval, as in "58.1 % to 83.0 %"; nothing where it is undefined."""
-    return "" if _unknown(bounds) else " to ".join(write(bound) for bound in bounds or ())
+    return " to ".join(map(write, defined(bounds) or ()))
+
+
+def sentences(
+    metrics: Metrics, calibration: Mapping[str, Any] | None, per_class: pd.DataFrame
+) -> list[str]:
+    """Say what the score is by group, at the threshold, and how probabilities are calibrated."""
+    at_threshold = _operating_point(metrics) or _both_sensitivities(per_class)
+    found = [_few_groups(metrics), _by_group(metrics), at_threshold, _calibration(calibration)]
+    return [text for text in found if text]
 
 
 def _few_groups(metrics: Metrics) -> str:
@@ -220,29 +151,21 @@ def _few_groups(metrics: Metrics) -> str:
     if not metrics.get("few_groups"):
         return ""
     smallest = metrics.get("smallest_class")
-    held = (
-        f"The test part holds {plural(smallest['groups'], 'group')} of “{smallest['class']}”"
-        if smallest
-        else f"The test part holds {plural(metrics['groups'], 'group')}"
+    number = plural(smallest["groups"] if smallest else metrics["groups"], "group")
+    of = f" of “{smallest['class']}”" if smallest else ""
+    return (
+        f"The test part holds {number}{of}, too few for a firm score: even the intervals are rough "
+        "guesses."
     )
-    return f"{held}, too few for a firm score: even the intervals are rough guesses."
 
 
-def _reach_or_why(metrics: Metrics, metric: Metric) -> str:
-    """Write the interval of a metric, or that it has none for want of groups."""
-    smallest = metrics.get("smallest_class") or {"groups": metric.fewest_groups}
-    if smallest["groups"] < metric.fewest_groups:
-        return f"n/a, with under {metric.fewest_groups} groups of “{smallest['class']}”"
-    return reach(metrics.get(f"{metric.name}_ci95"), metric.write)
-
-
-def _by_patient(metrics: Metrics) -> str:
+def _by_group(metrics: Metrics) -> str:
     found = metrics.get("per_patient") or {}
     if not found.get("n") or undefined(found.get("accuracy")):
         return ""
     return (
-        f"By group, whose pictures answer together: right on {percent(found['accuracy'])} of "
-        f"{found['n']:,}{_reach(found.get('accuracy_ci95'), ' (', ')')}."
+        f"By group, whose images answer together: right on {percent(found['accuracy'])} of "
+        f"{found['n']:,}{_within(found.get('accuracy_ci95'), ' (', ')')}."
     )
 
 
@@ -255,9 +178,9 @@ def _operating_point(metrics: Metrics) -> str:
         f"calibrated probability of {point['threshold']:.3f} on ({point['rule']}; never chosen on "
         "the test part). On the "
         f"test part that finds {percent(point['sensitivity'])} of “{point['positive']}” "
-        f"(sensitivity{_reach(point['sensitivity_ci95'], ', ')}) and leaves "
+        f"(sensitivity{_within(point['sensitivity_ci95'], ', ')}) and leaves "
         f"{percent(point['specificity'])} of the others alone "
-        f"(specificity{_reach(point['specificity_ci95'], ', ')})."
+        f"(specificity{_within(point['specificity_ci95'], ', ')})."
     )
 
 
@@ -267,7 +190,7 @@ def _both_sensitivities(per_class: pd.DataFrame) -> str:
         return ""
     found = [
         f"{percent(row['recall'])} of “{row['class']}”"
-        f"{_reach((row.get('recall_low'), row.get('recall_high')), ' (', ')')}"
+        f"{_within((row.get('recall_low'), row.get('recall_high')), ' (', ')')}"
         for row in per_class.to_dict("records")
     ]
     return (
@@ -284,53 +207,70 @@ def _calibration(calibration: Mapping[str, Any] | None) -> str:
             f"Probabilities are not calibrated: {calibration.get('reason') or 'no reason known'}."
         )
     return (
-        f"Probabilities of new pictures are calibrated by the temperature "
-        f"{calibration['temperature']:.2f}, fitted on {plural(calibration['n'], 'picture')} of the "
+        f"Probabilities of new images are calibrated by the temperature "
+        f"{calibration['temperature']:.2f}, fitted on {plural(calibration['n'], 'image')} of the "
         "validation part."
     )
 
 
-def _reach(bounds: Bounds, before: str, after: str = "") -> str:
+def _within(bounds: Bounds, before: str, after: str = "") -> str:
     """Write an interval within a sentence; nothing where it is undefined."""
-    return "" if _unknown(bounds) else f"{before}95 %: {reach(bounds, percent)}{after}"
+    text = reach(bounds)
+    return f"{before}95 %: {text}{after}" if text else ""
 
 
-def _cell(row: Mapping[Any, Any], metric: Metric) -> dict[str, Any]:
-    value = row[metric.name]
+def _results(metrics: Metrics, kinds: Collection[str]) -> list[Result]:
+    """Give the metrics that are shown in one of these ways, those that metrics.json holds."""
+    shown = [metric for metric in METRICS if metric.shown in kinds and metric.name in metrics]
+    return [_result(metric, metrics) for metric in shown]
+
+
+def _result(metric: Metric, metrics: Metrics) -> Result:
+    number, bounds = metrics[metric.name], defined(metrics.get(f"{metric.name}_ci95"))
+    shares = (0.0 if undefined(number) else number, *(bounds or (0.0, 0.0)))
+    filled, low, high = (100 * min(1.0, max(0.0, share)) for share in shares)
+    return Result(
+        metric,
+        metric.title,
+        metric.write(number),
+        _reach_or_why(metrics, metric),
+        _meaning(metric, metrics),
+        filled,
+        None if bounds is None else (low, high - low),
+    )
+
+
+def _reach_or_why(metrics: Metrics, metric: Metric) -> str:
+    """Write the interval of a metric, or that it has none for want of groups."""
+    smallest = metrics.get("smallest_class") or {"groups": metric.fewest_groups}
+    if smallest["groups"] < metric.fewest_groups:
+        return f"n/a, with under {metric.fewest_groups} groups of “{smallest['class']}”"
+    return reach(metrics.get(f"{metric.name}_ci95"), metric.write)
+
+
+def _meaning(metric: Metric, metrics: Metrics) -> str:
+    """Say what a metric means, or when it is undefined, and what stands beside it in its tile."""
+    if undefined(metrics[metric.name]):
+        return f"undefined: {metric.undefined}"
+    beside = [
+        f"; {other.title}: {other.write(metrics[other.name])}"
+        for other in METRICS
+        if other.name == metric.beside and not undefined(metrics.get(other.name))
+    ]
+    return metric.meaning + "".join(beside)
+
+
+def _cell(row: Mapping[Any, Any], metric: Metric) -> dict[str, str]:
+    """Write a cell: its interval in whole percent, or with two decimals; both in one line too."""
+    value, text, short = row[metric.name], metric.write(row[metric.name]), ""
+    bounds = defined((row.get(f"{metric.name}_low"), row.get(f"{metric.name}_high")))
+    if bounds is not None and metric.in_percent:
+        short = f"{100 * bounds[0]:.0f} to {percent(bounds[1], decimals=0)}"
+    elif bounds is not None:
+        short = f"{bounds[0]:.2f} to {bounds[1]:.2f}"
     return {
-        "text": metric.write(value),
-        "bounds": _short((row.get(f"{metric.name}_low"), row.get(f"{metric.name}_high")), metric),
+        "text": text,
+        "bounds": short,
         "rank": "" if undefined(value) else f"{value:.6f}",
+        "line": f"{text} ({short})" if short else text,
     }
-
-
-def in_one_line(cell: Mapping[str, str]) -> str:
-    """Write a cell with its interval."""
-    return f"{cell['text']} ({cell['bounds']})" if cell["bounds"] else cell["text"]
-
-
-def _short(bounds: Bounds, metric: Metric) -> str:
-    """Write an interval for a narrow cell: shares in whole percent, others with two decimals."""
-    if _unknown(bounds):
-        return ""
-    low, high = (float(bound or 0) for bound in bounds or ())
-    if metric.in_percent:
-        return f"{100 * low:.0f} to {100 * high:.0f}\u00a0%"
-    return f"{low:.2f} to {high:.2f}"
-
-
-def _line(cells: Sequence[str], widths: Sequence[int]) -> str:
-    """Align one line of a terminal table: the name to the left, numbers to the right."""
-    pads = [" " * (width - display_width(cell)) for cell, width in zip(cells, widths, strict=True)]
-    first = cells[0] + pads[0]
-    rest = (pad + cell for cell, pad in zip(cells[1:], pads[1:], strict=True))
-    return "  ".join([first, *rest])
-
-
-def _unknown(bounds: Bounds) -> bool:
-    return not bounds or any(undefined(bound) for bound in bounds)
-
-
-def _clipped(share: float | None) -> float:
-    """Turn a share into percent of a bar's length; 0 where undefined."""
-    return 0.0 if undefined(share) else 100 * min(1.0, max(0.0, float(share or 0)))

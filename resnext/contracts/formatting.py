@@ -11,25 +11,29 @@ import unicodedata
 from collections.abc import Iterable, Mapping, Sequence
 from typing import Any
 
+Bounds = Sequence[float | None] | None
+"""An interval, low and high, as a table holds it."""
 NOT_AVAILABLE = "n/a"
 MARKS = re.compile(r"([\\`*_\[\]<>#|~&$])")
 
 
-def percent(share: float | None, space: str = "\u00a0") -> str:
-    """Write a share 0..1 in percent with one decimal; "n/a" where it is undefined."""
-    return NOT_AVAILABLE if undefined(share) else f"{100 * float(share or 0):.1f}{space}%"
+def percent(share: float | None, space: str = "\u00a0", decimals: int = 1) -> str:
+    """Write a share 0..1 in percent; "n/a" where it is undefined.
+
+    The blank before the sign does not break; a terminal and a text for scripts take a plain one.
+    """
+    if undefined(share):
+        return NOT_AVAILABLE
+    return f"{100 * float(share or 0):.{decimals}f}{space}%"
 
 
-def percent_interval(share: float | None, interval: Sequence[float | None] | None) -> str:
+def percent_interval(share: float | None, interval: Bounds) -> str:
     """Write a share with its interval as "71.0 % (58-83)", the bounds in whole percent.
 
     Without an interval, as where too few groups are there, the share stands alone.
     """
-    shown = percent(share, " ")
-    if interval is None or any(undefined(bound) for bound in interval):
-        return shown
-    low, high = (f"{100 * float(bound or 0):.0f}" for bound in interval)
-    return f"{shown} ({low}-{high})"
+    shown, bounds = percent(share, " "), defined(interval)
+    return shown if bounds is None else f"{shown} ({100 * bounds[0]:.0f}-{100 * bounds[1]:.0f})"
 
 
 def share_with_interval(metrics: Mapping[str, Any], name: str) -> str:
@@ -64,6 +68,14 @@ def plural(number: float, noun: str, nouns: str | None = None) -> str:
 def undefined(value: float | None) -> bool:
     """Tell whether a number is missing."""
     return value is None or math.isnan(value)
+
+
+def defined(bounds: Bounds) -> tuple[float, float] | None:
+    """Give an interval as two numbers; None where one of them is missing."""
+    low, high = bounds or (None, None)
+    if low is None or high is None or math.isnan(low + high):
+        return None
+    return float(low), float(high)
 
 
 def printable(text: str) -> str:

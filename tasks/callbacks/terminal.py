@@ -9,6 +9,7 @@ from typing import TYPE_CHECKING, NoReturn
 
 from tqdm import tqdm
 
+from resnext.contracts.formatting import percent
 from tasks.callbacks.base import Display, TrainingSetup
 
 if TYPE_CHECKING:
@@ -74,10 +75,10 @@ class Terminal(Display):
 def describe_epoch(row: "EpochRow", training: TrainingSetup) -> str:
     """Say how an epoch went."""
     text = f"epoch {row.epoch}/{training.recipe.epochs}: train loss {row.train_loss:.3f}"
-    text += f", accuracy {row.train_accuracy:.1%}"
+    text += f", accuracy {percent(row.train_accuracy, ' ')}"
     if row.val_loss is not None and row.val_accuracy is not None:
         measured = "validation" if training.validates else "test"
-        text += f"; {measured} loss {row.val_loss:.3f}, accuracy {row.val_accuracy:.1%}"
+        text += f"; {measured} loss {row.val_loss:.3f}, accuracy {percent(row.val_accuracy, ' ')}"
     return text
 
 

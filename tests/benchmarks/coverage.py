@@ -22,10 +22,9 @@ from reports.arrays import FloatArray, IntArray
 from reports.evaluation import intervals
 from reports.evaluation.bootstrap import Interval, interval, resample
 from reports.evaluation.evaluate import summarise
+from reports.evaluation.intervals import effective_number, wilson
 from reports.evaluation.metrics import CLASS_METRICS, select
-from reports.evaluation.sample import Sample
-from reports.evaluation.weighted import weigh
-from reports.evaluation.wilson import effective_number, wilson
+from reports.evaluation.sample import Sample, weigh
 
 PAGE = Path(__file__).resolve().parents[2] / "docs" / "coverage.md"
 BEGIN, END = "<!-- tables -->", "<!-- end of tables -->"

@@ -3,7 +3,7 @@
 $ .venv/bin/python -m tests.benchmarks.decisions
 
 writes docs/decisions.md, in less than four minutes on two cores. A champion and its challengers
-answer the same test part. Pictures of a group are hard or easy for all models together, and a group
+answer the same test part. Images of a group are hard or easy for all models together, and a group
 for one model, so that answers agree as those of networks trained alike do.
 """
 
@@ -17,18 +17,18 @@ from typing import NamedTuple
 import numpy as np
 
 from reports.evaluation.decision import allowed_luck
-from reports.evaluation.paired import difference_of, luck_of
+from reports.evaluation.metrics import select
+from reports.evaluation.paired import difference, luck
 from reports.evaluation.sample import Sample
-from reports.evaluation.settings import ComparedBy
 
 PAGE = Path(__file__).parents[2] / "docs" / "decisions.md"
-METRIC: ComparedBy = "balanced_accuracy"
+(METRIC,) = select(["balanced_accuracy"])
 ACCURACY = 0.8
 CHALLENGERS = 10
 SERIES, TRIES = 1000, 400
 GROUPS, GAINS, USES = (20, 60, 150), (0.05, 0.10, 0.15), (1, 5, 10)
 SHARED = (0.25, 0.30)
-"""How much of what makes a picture hard is its group's, and its own, for all models."""
+"""How much of what makes an image hard is its group's, and its own, for all models."""
 OWN = (0.20, 0.25)
 """The same for each model by itself."""
 NEAR = 0.15
@@ -98,18 +98,18 @@ def answers(groups: int, accuracies: list[float], seed: int) -> list[Sample]:
     own = np.sqrt(OWN[0]) * random.standard_normal((models, groups))[:, group]
     own = own + np.sqrt(OWN[1]) * random.standard_normal((models, len(group)))
     bounds = np.array([NormalDist().inv_cdf(share) for share in accuracies])[:, np.newaxis]
-    given = np.where(hard + own < bounds, true, 1 - true)  # (models, pictures)
+    given = np.where(hard + own < bounds, true, 1 - true)  # (models, images)
     shares = np.full((len(group), 2), 0.5)
     return [Sample(("a", "b"), true, predicted, shares, group) for predicted in given]
 
 
 def judge(champion: Sample, challenger: Sample, uses: Sequence[int]) -> list[Promoted]:
     """Judge as `reports.evaluation.decision.decide` does with margin 0, in each of these uses."""
-    if luck_of(champion, challenger, METRIC, allowed=NEAR) > NEAR:  # saves the draws
+    if luck(champion, challenger, METRIC, allowed=NEAR) > NEAR:  # saves the draws
         return [Promoted(False, False)] * len(uses)
-    uncounted = difference_of(champion, challenger, METRIC).low > 0
+    uncounted = difference(champion, challenger, METRIC).low > 0
     levels = [allowed_luck(use) for use in uses]
-    lucky = [luck_of(champion, challenger, METRIC, allowed=level) for level in levels]
+    lucky = [luck(champion, challenger, METRIC, allowed=level) for level in levels]
     return [
         Promoted(uncounted, uncounted and found <= level)
         for found, level in zip(lucky, levels, strict=True)

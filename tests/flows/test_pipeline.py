@@ -457,16 +457,16 @@ def test_new_pictures_are_predicted_with_the_new_model(project: Project) -> None
         "path predicted confidence p_Blue p_Red calibrated_Blue calibrated_Red status error"
     )
     assert len(pd.read_csv(project.store / "latest" / "manifest.csv")) == 40
-    assert "Drift: no picture is new to the model." in said
+    assert "Drift: no image is new to the model." in said
     assert json.loads((project.store / "latest" / "drift.json").read_text())
 
 
 def test_one_picture_is_predicted_with_the_newest_model(project: Project) -> None:
     picture = project.data / "Blue" / "B00_01_00.png"
     said = finish(project.start("--store", str(project.store), str(picture), program="predict.py"))
-    assert re.search(r"^B00_01_00.png: (Blue|Red) \d+\.\d%$", said, re.MULTILINE)
+    assert re.search(r"^B00_01_00.png: (Blue|Red) \d+\.\d %$", said, re.MULTILINE)
     assert "no calibration.json" not in said
-    assert "Drift: no picture is new to the model." in said
+    assert "Drift: no image is new to the model." in said
 
 
 def test_new_pictures_are_held_against_those_that_the_model_was_made_with(
@@ -478,7 +478,7 @@ def test_new_pictures_are_held_against_those_that_the_model_was_made_with(
         draw_one(tmp_path / "Blue" / f"{number}.png", random)
     words = ["--store", str(project.store), str(tmp_path)]
     said = finish(project.start(*words, program="predict.py"))
-    assert re.search(r"Drift: of the 12 new pictures \d+ % are predicted (Blue|Red) \(", said)
+    assert re.search(r"Drift: of the 12 new images \d+ % are predicted (Blue|Red) \(", said)
     run = Path(re.findall(r"^Predictions \(12\): (.*)$", said, re.MULTILINE)[0]).parent
     assert pd.read_csv(run / "drift.csv")["new_n"].sum() == 12
 

@@ -164,7 +164,7 @@ def test_a_challenger_keeps_every_picture_in_its_part_and_answers_the_champions_
     assert (decision["use"], decision["luck_allowed"]) == (1, 0.025)
     assert find_version(place.store, 2).use == 1
     drift = json.loads((newest / "drift.json").read_text())
-    assert drift["words"] == "Drift: 8 new pictures are too few to tell."
+    assert drift["words"] == "Drift: 8 new images are too few to tell."
     assert drift["reference"] == {
         "what": "training part",
         "pictures": list(before.values()).count("train"),

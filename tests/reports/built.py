@@ -4,6 +4,7 @@ from pathlib import Path
 from typing import Any
 
 import pandas as pd
+from tests.reports.sections.test_images import entry, known
 
 from reports import gallery, html
 from reports.drawing import style
@@ -12,7 +13,6 @@ from reports.evaluation.sample import classes_of
 from resnext.contracts import tables
 from resnext.contracts.json_files import read_json
 from tests.reports.figures.samples import write_training
-from tests.reports.sections.test_heat_maps import entry, known
 from tests.reports.test_html import content
 
 

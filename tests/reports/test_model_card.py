@@ -37,10 +37,10 @@ def test_without_a_score_there_is_no_result() -> None:
 def test_the_card_says_what_the_report_says() -> None:
     card = render_card(content(per_class=scores(["a", "b"])), "resnext50_32x4d")
     assert "2.2 percentage points above always answering “a”" in card.replace("\u00a0", " ")
-    assert "| class | pictures | Precision | Recall | Specificity | F1 |" in card
+    assert "| class | images | Precision | Recall | Specificity | F1 |" in card
     assert "not a medical device" in card
     assert "> Read this first." in card
-    assert "$ python flows/full_pipeline.py --data pictures" in card
+    assert "$ python flows/full_pipeline.py --data images" in card
 
 
 def test_names_from_the_data_stay_in_their_place() -> None:
@@ -54,10 +54,8 @@ def test_names_from_the_data_stay_in_their_place() -> None:
     assert "````console\n$ ``` rm\n````" in card
 
 
-def test_a_synthetic_set_is_said_to_be_one() -> None:
-    assert "> The pictures are synthetic drawings" in render_card(content(synthetic=True), "x")
-
-
-def test_cautions_of_the_split_stand_at_the_head() -> None:
-    leakage = {"strategy": "grouped", "warnings": ["no picture in test of b: it can't be tested"]}
-    assert "> no picture in test of b" in render_card(content(leakage=leakage), "x")
+def test_cautions_of_the_split_and_a_synthetic_set_stand_at_the_head() -> None:
+    leakage = {"strategy": "grouped", "warnings": ["no image in test of b: it can't be tested"]}
+    card = render_card(content(leakage=leakage, synthetic=True), "x")
+    assert "> no image in test of b" in card
+    assert "> The images are synthetic drawings" in card

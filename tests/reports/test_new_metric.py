@@ -9,12 +9,12 @@ from sklearn import metrics as reference
 
 from reports.arrays import FloatArray, divide
 from reports.evaluation import evaluate as evaluation
+from reports.evaluation.intervals import share_interval
 from reports.evaluation.metrics import CLASS_METRICS, METRICS, Metric, bootstrapped
-from reports.evaluation.paired import paired_difference
-from reports.evaluation.weighted import Weighted
-from reports.evaluation.wilson import share_interval
+from reports.evaluation.paired import difference, read_pair
+from reports.evaluation.sample import Weighted
 from reports.model_card import render_card
-from reports.sections.score import format_per_class
+from reports.sections.score import terminal_rows
 from resnext.contracts.json_files import read_json
 from resnext.contracts.tables import read_table
 from tasks import publish
@@ -62,10 +62,8 @@ def recorded() -> Iterator[None]:
 def test_a_metric_of_one_new_record_is_computed_compared_and_shown(tmp_path: Path) -> None:
     table = clustered(CLASSES, 40, seed=1)
     evaluation.write(evaluation.evaluate(table), tmp_path)
-    metrics, per_class = (
-        read_json(tmp_path / "metrics.json"),
-        read_table(tmp_path / "per_class.csv"),
-    )
+    metrics = read_json(tmp_path / "metrics.json")
+    per_class = read_table(tmp_path / "per_class.csv")
     low, high = metrics["kappa_ci95"]
     expected = reference.cohen_kappa_score(table["label"], table["predicted"])
     assert metrics["kappa"] == pytest.approx(expected)
@@ -73,7 +71,7 @@ def test_a_metric_of_one_new_record_is_computed_compared_and_shown(tmp_path: Pat
     overlaps = reference.jaccard_score(table["label"], table["predicted"], average=None)
     np.testing.assert_allclose(per_class["overlap"], overlaps)
     assert (per_class["overlap_low"] < per_class["overlap_high"]).all()
-    assert paired_difference(table, table, "kappa").value == 0
+    assert difference(*read_pair(table, table), KAPPA).value == 0
     found = content(CLASSES, metrics=metrics, per_class=per_class)
     page = render(classes=CLASSES, metrics=metrics, per_class=per_class).text
     bounds = f"{low:.3f} to {high:.3f}"
@@ -85,5 +83,5 @@ def test_a_metric_of_one_new_record_is_computed_compared_and_shown(tmp_path: Pat
     summary = publish.summary("name", metrics, per_class, "", "", tmp_path)
     for text in (card, summary):
         assert f"| Kappa | {metrics['kappa']:.3f} | {bounds} |" in text
-    assert "overlap" in format_per_class(per_class).splitlines()[0]
+    assert "overlap" in terminal_rows(per_class)[0]
     assert "Overlap" in publish.per_class_rows(per_class)[0]

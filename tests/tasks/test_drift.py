@@ -128,7 +128,7 @@ def test_the_note_is_an_artifact_in_which_a_name_is_nothing_but_a_name(
     rows = json.loads(str(shown.data))
     assert rows[0]["class"] == r"=1+1 *x*\n<b>"
     assert rows[0]["share (95 % interval)"] == "100.0 % (76-100)"
-    assert rows[0]["held-out pictures"] == "10"
+    assert rows[0]["held-out images"] == "10"
     assert "are predicted =1+1 *x*" in caplog.text
 
 
@@ -151,6 +151,6 @@ def test_where_nothing_is_new_nothing_is_predicted_and_the_note_says_so(
     )
     held_out = written(HELD_OUT, place.store.parent, "predictions.csv")
     found = drift.drift_since_training.fn(now, pictures, parts, answered, pictures, parts, held_out)
-    assert read(found)["words"] == "Drift: no picture is new to the model."
+    assert read(found)["words"] == "Drift: no image is new to the model."
     assert read(found)["new"] == {"pictures": 0, "groups": 0}
     assert read(found)["confidence"]["new"] is None

@@ -35,6 +35,6 @@ def test_the_page_lists_the_answers_and_says_how_many_were_called_what(tmp_path:
     (shown,) = ours
     assert shown.key == "predictions"
     assert json.loads(str(shown.data))[1:4:2] == [
-        {"picture": "b.png", "answer": "A 51.0%"},
+        {"picture": "b.png", "answer": "A 51.0 %"},
         {"picture": "<b>.png", "answer": "no prediction: no picture"},
     ]

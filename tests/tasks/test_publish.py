@@ -5,7 +5,7 @@ from uuid import UUID
 
 import pytest
 
-from reports.sections.embedded_figures import data_uri
+from reports.sections.figures import data_uri
 from resnext.contracts.tables import read_table
 from tasks import publish
 from tasks.stage.artifact import Artifact
@@ -24,18 +24,8 @@ def folder(tmp_path: Path) -> Path:
         "0.5,0.2,0.9,0.4,0.1,0.8\n",
         encoding="utf-8",
     )
-    (tmp_path / "metrics.json").write_text(
-        json.dumps(
-            {
-                "n": 7,
-                "groups": 4,
-                "accuracy": 4 / 7,
-                "accuracy_ci95": [0.25, 0.8],
-                "auroc": None,
-                "auroc_ci95": None,
-            }
-        )
-    )
+    metrics = {"n": 7, "groups": 4, "accuracy": 4 / 7, "accuracy_ci95": [0.25, 0.8], "auroc": None}
+    (tmp_path / "metrics.json").write_text(json.dumps(metrics))
     for name in ("curves.png", "confusion.png"):
         (tmp_path / name).write_bytes(PNG)
     (tmp_path / "report.html").write_text("<html>")
@@ -54,12 +44,12 @@ def test_the_table_is_for_people_and_what_is_undefined_is_not_zero(folder: Path)
     rows = publish.per_class_rows(read_table(folder / "per_class.csv"))
     assert [{name: plain(cell) for name, cell in row.items()} for row in rows] == [
         {
-            "class": "NA", "pictures": "3", "Precision": "n/a", "Recall": "0.0 % (0 to 71 %)",
+            "class": "NA", "images": "3", "Precision": "n/a", "Recall": "0.0 % (0 to 71 %)",
             "Specificity": "100.0 % (40 to 100 %)", "F1": "n/a", "AUROC": "0.500",
             "Average precision": "n/a",
         },
         {
-            "class": "a, b", "pictures": "4", "Precision": "50.0 % (25 to 75 %)",
+            "class": "a, b", "images": "4", "Precision": "50.0 % (25 to 75 %)",
             "Recall": "100.0 % (40 to 100 %)", "Specificity": "25.0 % (10 to 50 %)",
             "F1": "66.7 % (40 to 80 %)", "AUROC": "0.500 (0.20 to 0.90)",
             "Average precision": "0.400 (0.10 to 0.80)",
@@ -75,14 +65,9 @@ def test_the_summary_holds_the_score_the_figures_and_the_way_to_the_report(folde
     )
     assert "| Accuracy | 57.1 % | 25.0 % to 80.0 % |" in text
     assert "| AUROC | n/a | n/a |" in text
-    assert "7 test pictures of 4 groups." in text
+    assert "7 test images of 4 groups." in text
     assert "![Learning curves](data:1)" in text
     assert f"`{folder / 'report.html'}`" in text
-
-
-def test_a_picture_becomes_an_address() -> None:
-    uri = data_uri(PNG)
-    assert base64.b64decode(uri.removeprefix("data:image/png;base64,")) == PNG
 
 
 @pytest.mark.usefixtures("prefect_server")
@@ -104,5 +89,6 @@ def test_a_flow_run_gets_its_artifacts(folder: Path) -> None:
     with get_client(sync_client=True) as client:
         found = {each.key: each for each in client.read_artifacts(artifact_filter=of_this_run)}
     assert {"curves", "per-class", "report", "summary"} <= set(found)
-    assert str(found["curves"].data).startswith("![Learning curves](data:image/png;base64,")
+    assert found["curves"].data == f"![Learning curves]({data_uri(PNG)})"
+    assert base64.b64decode(data_uri(PNG).removeprefix("data:image/png;base64,")) == PNG
     assert f"`{folder / 'report.html'}`" in str(found["report"].data)

@@ -13,18 +13,20 @@ from tests.reports.figures.samples import tick_labels
 CHINESE = "猴痘"
 
 
+def drawn(names: list[str], folder: Path) -> list[str]:
+    """Draw and save a figure with these names, a missing glyph would warn; give its labels."""
+    figure = plot_confusion(confusion_table(np.eye(len(names), dtype=int), names, names))
+    save_figure(figure, folder, "confusion")
+    return tick_labels(figure)
+
+
 def test_a_name_no_font_can_draw_is_numbered_and_said_without_a_warning(
     tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     monkeypatch.setattr(fonts, "WIDE_FONTS", ())
     names = ["NA", "猴痘", "水痘 mild"]
-    figure = plot_confusion(confusion_table(np.eye(3, dtype=int), names, names))
-    save_figure(figure, tmp_path, "confusion")
-    assert tick_labels(figure) == ["NA", "#2", "#3 mild"]
-    assert "'猴痘' as '#2'" in str(fonts.font_note(names))
-    note = fonts.font_note(names)
-    assert note is not None
-    assert "'猴痘' as '#2', '水痘 mild' as '#3 mild'" in note
+    assert drawn(names, tmp_path) == ["NA", "#2", "#3 mild"]
+    assert "'猴痘' as '#2', '水痘 mild' as '#3 mild'" in str(fonts.font_note(names))
 
 
 def test_a_font_that_holds_the_missing_characters_is_chosen(
@@ -35,9 +37,7 @@ def test_a_font_that_holds_the_missing_characters_is_chosen(
     name = next(chr(code) for code in only_there if chr(code).isprintable())
     monkeypatch.setattr(fonts, "WIDE_FONTS", (other,))
     names = [name, "plain"]
-    figure = plot_confusion(confusion_table([[1, 0], [0, 1]], names, names))
-    save_figure(figure, tmp_path, "confusion")
-    assert tick_labels(figure) == names
+    assert drawn(names, tmp_path) == names
     assert fonts.font_note(names) is None
 
 
@@ -45,9 +45,7 @@ def test_names_that_look_like_formulas_or_hold_line_breaks_are_drawn_as_text(
     tmp_path: Path,
 ) -> None:
     names = ["$x^2$", r"\frac{", "two\nlines", "<script>alert(1)</script> " + "long " * 20]
-    figure = plot_confusion(confusion_table(np.eye(4, dtype=int), names, names))
-    save_figure(figure, tmp_path, "confusion")
-    labels = tick_labels(figure)
+    labels = drawn(names, tmp_path)
     assert labels[:3] == ["$x^2$", r"\frac{", "two lines"]
     assert len(labels[3]) <= fonts.LABEL_WIDTH
     assert "…" in labels[3]
@@ -57,9 +55,7 @@ def test_chinese_names_are_drawn_where_a_font_is_installed(tmp_path: Path) -> No
     if fonts.families(CHINESE) == [fonts.LATIN_FONT]:
         pytest.skip("no font with Chinese characters is installed, such as fonts-noto-cjk")
     names = ["Others", CHINESE, "水痘 (mild)"]
-    figure = plot_confusion(confusion_table(np.eye(3, dtype=int), names, names))
-    save_figure(figure, tmp_path, "confusion")  # a missing glyph would warn
-    assert tick_labels(figure) == names
+    assert drawn(names, tmp_path) == names
     assert fonts.font_note(names) is None
 
 

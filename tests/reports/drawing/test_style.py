@@ -2,29 +2,12 @@ from pathlib import Path
 
 import matplotlib
 import numpy as np
-import pytest
 from matplotlib.image import imread
 
 from reports.drawing.style import save_figure, sentence
 from reports.figures.confusion import plot_confusion
-from reports.figures.curves import plot_curves
 from tests.reports.figures.samples import history, matrix, texts
-
-
-@pytest.mark.parametrize("kind", ["curves", "confusion"])
-def test_the_same_table_gives_the_same_bytes_twice(tmp_path: Path, kind: str) -> None:
-    saved = []
-    for folder in (tmp_path / "one", tmp_path / "two"):
-        folder.mkdir()
-        figure = (
-            plot_curves(history(6), validation_name="validation")
-            if kind == "curves"
-            else plot_confusion(matrix(3))
-        )
-        saved.append([path.read_bytes() for path in save_figure(figure, folder, kind)])
-    assert saved[0] == saved[1]
-    assert b"<dc:date>" not in saved[0][1]
-    assert b"Software" not in saved[0][0]
+from tests.reports.figures.test_curves import plot
 
 
 def test_a_persons_own_matplotlib_settings_change_nothing_and_stay(tmp_path: Path) -> None:
@@ -33,12 +16,12 @@ def test_a_persons_own_matplotlib_settings_change_nothing_and_stay(tmp_path: Pat
         own = save_figure(plot_confusion(matrix(3)), tmp_path, "own")[0]
         assert matplotlib.rcParams["font.size"] == 30
     assert own.read_bytes() == plain.read_bytes()
+    assert b"Software" not in own.read_bytes()
 
 
 def test_a_saved_figure_has_the_same_margin_on_all_sides(tmp_path: Path) -> None:
-    png = save_figure(plot_curves(history(8), validation_name="validation"), tmp_path, "c")[0]
-    pixels = np.asarray(imread(png))[..., :3]  # (H, W, 3)
-    drawn = (pixels < 1).max(axis=2)
+    pixels = np.asarray(imread(save_figure(plot(history(8)), tmp_path, "c")[0]))[..., :3]
+    drawn = (pixels < 1).max(axis=2)  # (H, W)
     rows, columns = (np.flatnonzero(drawn.max(axis=axis)) for axis in (1, 0))
     margins = [rows[0], drawn.shape[0] - 1 - rows[-1], columns[0], drawn.shape[1] - 1 - columns[-1]]
     assert max(margins) - min(margins) <= 8  # of 150 dots an inch

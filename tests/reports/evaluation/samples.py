@@ -7,8 +7,7 @@ import pandas as pd
 
 from reports.arrays import FloatArray
 from reports.evaluation.metrics import CLASS_METRICS, METRICS, Metric
-from reports.evaluation.sample import Sample
-from reports.evaluation.weighted import weigh
+from reports.evaluation.sample import Sample, weigh
 
 
 def computed(

@@ -41,65 +41,54 @@ def test_folds_are_put_together_and_rows_that_do_not_count_left_out() -> None:
 
 
 def test_a_picture_that_two_folds_test_is_refused() -> None:
-    with pytest.raises(ValueError, match=r"test each picture once, got '0\.png' twice \(4 such"):
+    with pytest.raises(ValueError, match=r"test each image once, got '0\.png' twice \(4 such"):
         pool([predictions("abab"), predictions("abab")])
 
 
 def test_folds_of_other_classes_are_refused() -> None:
-    with pytest.raises(ValueError, match="know the same classes"):
+    with pytest.raises(ValueError, match="have the same classes"):
         pool([predictions("ab"), predictions("ab", first=2, classes="abc")])
 
 
 def test_figures_and_differences_are_those_of_the_balanced_accuracy() -> None:
     table = compared("ab" * 20, "aa" * 20)
-    assert table["recipe"].tolist() == ["x", "y"]
-    assert table["n"].tolist() == [40, 40]
-    assert table["groups"].tolist() == [40, 40]
-    assert table["balanced_accuracy"].tolist() == [1.0, 0.5]
+    assert table[["recipe", "n", "groups", "balanced_accuracy"]].to_numpy().tolist() == [
+        ["x", 40, 40, 1.0],
+        ["y", 40, 40, 0.5],
+    ]
     assert table["difference"].isna().tolist() == [True, False]
     assert table["difference"].iloc[1] == -0.5
 
 
-def test_a_recipe_that_errs_on_half_of_the_patients_more_is_worse() -> None:
-    (line,) = verdict(compared("ab" * 20, "ab" * 10 + "ba" * 10))
-    assert line.startswith("y is worse than x: balanced accuracy -50.0 points (95 %: -")
-    assert line.endswith("50.0 % of 40 groups.")
+@pytest.mark.parametrize(
+    ("answers", "words"),
+    [
+        ("ab" * 10 + "ba" * 10, "is worse than x: balanced accuracy -50.0 points (95 %: -"),
+        ("ba" + "ab" * 19, "is not told apart from x: balanced accuracy -5.0 points (95 %: -"),
+        ("ab" * 20, "and x have no interval between them: their balanced accuracies differ"),
+        (
+            "ba" * 20,
+            "and x have no interval between them: their balanced accuracies differ",
+        ),
+    ],
+    ids=["half wrong", "two wrong", "equal", "all wrong"],
+)
+def test_a_recipe_is_told_apart_where_the_interval_allows_it(answers: str, words: str) -> None:
+    (line,) = verdict(compared("ab" * 20, answers))
+    assert line.startswith(f"y {words}")
+    assert line.endswith((" of 40 groups.", "points in every draw."))
 
 
-def test_a_recipe_that_errs_on_others_is_not_told_apart() -> None:
-    (line,) = verdict(compared("ba" + "ab" * 19, "ab" * 19 + "ba"))
-    assert line.startswith("y is not told apart from x: balanced accuracy 0.0 points")
-
-
-def test_equal_answers_are_said_to_be_equal() -> None:
-    (line,) = verdict(compared("ab" * 20, "ab" * 20))
-    assert line == (
-        "y and x have no interval between them: their balanced accuracies "
-        "differ by 0.0 points in every draw."
-    )
-
-
-def test_wrong_throughout_against_right_throughout_has_no_interval() -> None:
-    (line,) = verdict(compared("ab" * 20, "ba" * 20))
-    assert line.endswith(
-        "no interval between them: their balanced accuracies differ by -100.0 points in every draw."
-    )
-
-
-def test_one_group_says_nothing() -> None:
-    tables = {name: predictions(answers) for name, answers in (("x", "abab"), ("y", "abbb"))}
-    for table in tables.values():
-        table["group"] = "one"
-    assert verdict(compare(tables)) == ["y and x have no interval between them: too few groups."]
-
-
-def test_classes_of_one_group_each_say_nothing_since_no_draw_holds_them_all() -> None:
-    names = [chr(ord("a") + place) for place in range(26)]
-    tables = {}
-    for recipe, answers in (("x", names), ("y", [*names[1:], "a"])):
-        table = predictions("a" * 26, classes="".join(names))
-        tables[recipe] = table.assign(label=names, predicted=answers)
-    assert verdict(compare(tables)) == ["y and x have no interval between them: too few groups."]
+def test_one_group_and_classes_of_one_group_each_say_nothing() -> None:
+    answers = {"x": "abab", "y": "abbb"}
+    one = {name: predictions(each).assign(group="one") for name, each in answers.items()}
+    names = [chr(ord("a") + number) for number in range(26)]
+    table = predictions("a" * 26, classes="".join(names)).assign(label=names, predicted=names)
+    each = {"x": table, "y": table.assign(predicted=[*names[1:], "a"])}  # no draw holds them all
+    for tables in (one, each):
+        assert verdict(compare(tables)) == [
+            "y and x have no interval between them: too few groups."
+        ]
 
 
 def test_every_further_recipe_is_compared_with_the_first() -> None:

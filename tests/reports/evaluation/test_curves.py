@@ -4,8 +4,8 @@ import pytest
 from sklearn import metrics as reference
 
 from reports.evaluation import curves
+from reports.evaluation.intervals import NORMAL
 from reports.evaluation.sample import Sample, read_sample
-from reports.evaluation.wilson import NORMAL
 from tests.reports.evaluation.samples import clustered, predictions
 
 CLASSES = ["a", "b", "c"]
@@ -86,7 +86,7 @@ def test_a_class_of_one_group_has_a_curve_and_no_band() -> None:
 
 def test_more_than_twenty_classes_have_their_mean_curve_alone() -> None:
     classes = [f"c{place:02}" for place in range(21)]
-    sample = read_sample(clustered(classes, 60, seed=3), classes)
+    sample = read_sample(clustered(classes, 40, seed=3, size=2), classes)
     table = roc(sample)
     assert set(table["class"]) == set(precision_recall(sample)["class"]) == {"(mean)"}
     each = []
@@ -97,11 +97,9 @@ def test_more_than_twenty_classes_have_their_mean_curve_alone() -> None:
     assert table["true_positive_rate"].tolist() == pytest.approx(mean.tolist())
 
 
-def test_reliability_is_the_table_of_the_bins_by_hand() -> None:
-    true = ["a", "b", "a", "a"]
+def test_reliability_and_confidences_are_the_tables_of_the_bins_by_hand() -> None:
     shares = [[0.65, 0.35], [0.61, 0.39], [1.0, 0.0], [0.6, 0.4]]
-    groups = ["g", "h", "i", "j"]
-    sample = read_sample(predictions(["a", "b"], true, shares, groups), ["a", "b"])
+    sample = read_sample(predictions(["a", "b"], ["a", "b", "a", "a"], shares), ["a", "b"])
     table = curves.reliability(sample, None)
     assert list(table) == [
         "when",
@@ -120,6 +118,10 @@ def test_reliability_is_the_table_of_the_bins_by_hand() -> None:
     assert (row["confidence"], row["accuracy"]) == pytest.approx((0.63, 0.5))
     assert table["accuracy"][table["n"] == 0].isna().all()
     assert (table["low"][14], table["high"][14]) == pytest.approx((1 / (1 + NORMAL**2), 1))
+    table = curves.confidences(sample)
+    assert list(table) == ["bin_low", "bin_high", "right", "wrong"]
+    assert table["right"].tolist() == [0] * 11 + [1, 1, 0, 0, 0, 0, 0, 0, 1]
+    assert table["wrong"].tolist() == [0] * 12 + [1] + [0] * 7
 
 
 def test_reliability_after_the_temperature_holds_the_same_answers_less_sure() -> None:
@@ -135,16 +137,7 @@ def test_reliability_after_the_temperature_holds_the_same_answers_less_sure() ->
     assert mean(after, "accuracy") == pytest.approx(mean(before, "accuracy"))
 
 
-def test_confidences_are_counted_by_right_and_wrong() -> None:
-    true = ["a", "b", "a", "a"]
-    shares = [[0.65, 0.35], [0.61, 0.39], [1.0, 0.0], [0.6, 0.4]]
-    table = curves.confidences(read_sample(predictions(["a", "b"], true, shares), ["a", "b"]))
-    assert list(table) == ["bin_low", "bin_high", "right", "wrong"]
-    assert table["right"].tolist() == [0] * 11 + [1, 1, 0, 0, 0, 0, 0, 0, 1]
-    assert table["wrong"].tolist() == [0] * 12 + [1] + [0] * 7
-
-
-def test_a_draw_without_other_pictures_has_no_roc_curve_but_precisions() -> None:
+def test_a_draw_without_other_images_has_no_roc_curve_but_precisions() -> None:
     sample = read_sample(predictions(CLASSES, ["a", "b"], [[0.5, 0.3, 0.2]] * 2), CLASSES)
     ranking = sample.rankings[0]
     steps = ranking.steps(np.array([[1.0, 1.0], [1.0, 0.0], [0.0, 1.0]]))

@@ -4,12 +4,27 @@ import numpy as np
 import pandas as pd
 import pytest
 
+from reports.evaluation import paired
 from reports.evaluation.bootstrap import tail_of
-from reports.evaluation.paired import Signs, luck, paired_difference, sign_test
-from reports.evaluation.settings import ComparedBy
+from reports.evaluation.metrics import select
+from reports.evaluation.paired import Difference, Signs, read_pair
 from tests.reports.evaluation.samples import clustered, predictions
 
 CLASSES = ["a", "b", "c"]
+
+
+def difference(a: pd.DataFrame, b: pd.DataFrame, name: str, draws: int = 2000) -> Difference:
+    (metric,) = select([name])
+    return paired.difference(*read_pair(a, b), metric, draws=draws)
+
+
+def sign_test(a: pd.DataFrame, b: pd.DataFrame) -> Signs:
+    return paired.sign_test(*read_pair(a, b))
+
+
+def luck(a: pd.DataFrame, b: pd.DataFrame, name: str, *, allowed: float) -> float:
+    (metric,) = select([name])
+    return paired.luck(*read_pair(a, b), metric, allowed=allowed)
 
 
 def pair() -> tuple[pd.DataFrame, pd.DataFrame]:
@@ -23,78 +38,66 @@ def pair() -> tuple[pd.DataFrame, pd.DataFrame]:
 
 def test_a_difference_is_b_less_a_and_counts_the_draws_in_which_b_is_no_better() -> None:
     a, b = pair()
-    found = paired_difference(a, b, "accuracy")
+    found = difference(a, b, "accuracy")
     assert found.value == pytest.approx(1 / 6)
     # how often the third of six was drawn: 4 or less in 99.93 %, 3 or less in 99.13 %
     assert tail_of(6) == pytest.approx(0.0024, abs=1e-4)
     assert (found.low, found.high) == pytest.approx((0, 4 / 6))
     # b is better wherever the third picture was drawn: 1 - (5 / 6) ** 6
     assert found.not_better == pytest.approx((5 / 6) ** 6, abs=0.03)
-    assert paired_difference(a, b, "balanced_accuracy").value == pytest.approx((1 - 2 / 3) / 2)
+    assert difference(a, b, "balanced_accuracy").value == pytest.approx((1 - 2 / 3) / 2)
 
 
 def test_both_tables_are_drawn_alike_so_that_equal_ones_never_differ() -> None:
     table = clustered(CLASSES, 15, seed=2)
-    found = paired_difference(table, table.sample(frac=1, random_state=1), "auroc")
+    found = difference(table, table.sample(frac=1, random_state=1), "auroc")
     assert found.value == 0
     assert found.not_better == 1
 
 
-def test_of_a_loss_the_lower_one_is_better() -> None:
+def test_of_a_loss_the_lower_one_is_better_and_without_an_image_there_is_no_difference() -> None:
     a, b = pair()
-    assert paired_difference(a, b, "log_loss").value < 0
-    assert paired_difference(a, b, "log_loss").not_better < 0.5
-    assert paired_difference(b, a, "log_loss").not_better > 0.5
+    assert difference(a, b, "log_loss").value < 0
+    assert difference(a, b, "log_loss").not_better < 0.5 < difference(b, a, "log_loss").not_better
+    found = difference(a.iloc[:0], b.iloc[:0], "accuracy")
+    assert math.isnan(found.value + found.not_better)
 
 
 @pytest.mark.parametrize(
     ("change", "expected"),
     [
-        ({"path": "other.jpg"}, "same pictures, got 6 and 6, 2 of them in one table only: 'other"),
-        ({"status": "error"}, "same pictures, got 6 and 5, 1 of them in one table only"),
+        ({"path": "other.jpg"}, "same images, got 6 and 6, 2 of them in one table only: 'other"),
+        ({"status": "error"}, "same images, got 6 and 5, 1 of them in one table only"),
         ({"label": "b"}, "the same label, got another one for 'test/0.jpg'"),
         ({"group": "x"}, "the same group, got another one for 'test/0.jpg'"),
     ],
 )
-def test_tables_of_different_pictures_are_refused(change: dict[str, str], expected: str) -> None:
+def test_tables_of_different_images_are_refused(change: dict[str, str], expected: str) -> None:
     a, b = pair()
     for column, value in change.items():
         b.loc[0, column] = value
     with pytest.raises(ValueError, match=expected):
-        paired_difference(a, b)
-
-
-def test_tables_of_other_classes_and_unknown_figures_are_refused() -> None:
-    a, b = pair()
+        read_pair(a, b)
     with pytest.raises(ValueError, match="the same classes"):
-        paired_difference(a, b.rename(columns={"p_b": "p_c"}))
-    with pytest.raises(ValueError, match=r"metric must be one of accuracy, .* got 'f7'"):
-        paired_difference(a, b, "f7")
-
-
-def test_without_a_picture_there_is_no_difference() -> None:
-    a, b = (table.assign(split="train") for table in pair())
-    found = paired_difference(a, b)
-    assert math.isnan(found.value)
-    assert math.isnan(found.not_better)
+        read_pair(a, a.rename(columns={"p_b": "p_c"}))
 
 
 # ---------------------------------------------------------------- luck
 
 
-def test_luck_is_the_share_of_swaps_with_at_least_that_lead() -> None:
-    """Six groups of one picture, all answered better by b: only swapping none gives that lead."""
-    a, b = graded([[0]] * 6 + [[1]] * 4), graded([[1]] * 10)
-    assert luck(a, b, "accuracy", allowed=0.002) == pytest.approx(1 / 2**6, abs=0.005)
-    # five of six: 1 + 6 of 64 swaps
-    a, b = graded([[0]] * 5 + [[1]]), graded([[1]] * 5 + [[0]])
-    assert luck(a, b, "accuracy", allowed=0.002) == pytest.approx(7 / 2**6, abs=0.03)
-
-
-def test_luck_swaps_whole_groups() -> None:
-    """Twenty pictures of two groups can be swapped in four ways, of which one keeps the lead."""
-    a, b = graded([[0] * 10] * 2), graded([[1] * 10] * 2)
-    assert luck(a, b, "accuracy", allowed=0.002) == pytest.approx(1 / 4, abs=0.05)
+@pytest.mark.parametrize(
+    ("a", "b", "expected"),
+    [
+        ([[0]] * 6 + [[1]] * 4, [[1]] * 10, 1 / 2**6),  # only swapping none gives that lead
+        ([[0]] * 5 + [[1]], [[1]] * 5 + [[0]], 7 / 2**6),  # five of six: 1 + 6 of 64 swaps
+        ([[0] * 10] * 2, [[1] * 10] * 2, 1 / 4),  # two groups of ten: swapped as wholes
+    ],
+)
+def test_luck_is_the_share_of_swaps_with_at_least_that_lead(
+    a: list[list[int]], b: list[list[int]], expected: float
+) -> None:
+    found = luck(graded(a), graded(b), "accuracy", allowed=0.002)
+    assert found == pytest.approx(expected, abs=0.05 * expected**0.5)
 
 
 def test_luck_is_one_sided_and_certain_where_nothing_differs() -> None:
@@ -105,13 +108,13 @@ def test_luck_is_one_sided_and_certain_where_nothing_differs() -> None:
 
 
 @pytest.mark.parametrize("metric", ["balanced_accuracy", "macro_f1"])
-def test_luck_swaps_what_the_metric_is_made_from(metric: ComparedBy) -> None:
+def test_luck_swaps_what_the_metric_is_made_from(metric: str) -> None:
     """Hold the leads against those of tables whose answers were swapped by hand."""
     a = clustered(CLASSES, 6, seed=5)
     b = a.assign(predicted=a["label"])
     b.loc[b["group"] == "test3", "predicted"] = "c"
     names = sorted(set(a["group"]))
-    lead = paired_difference(a, b, metric).value
+    lead = difference(a, b, metric).value
     reached = 0
     for number in range(2 ** len(names)):
         swapped = a["group"].isin([n for place, n in enumerate(names) if number >> place & 1])
@@ -119,7 +122,7 @@ def test_luck_swaps_what_the_metric_is_made_from(metric: ComparedBy) -> None:
             kept.assign(predicted=kept["predicted"].where(~swapped, gone["predicted"]))
             for kept, gone in ((a, b), (b, a))
         )
-        reached += paired_difference(one, other, metric, draws=2).value >= lead - 1e-12
+        reached += difference(one, other, metric, draws=2).value >= lead - 1e-12
     expected = reached / 2 ** len(names)
     assert 0 < expected < 0.4, "else this says nothing"
     assert luck(a, b, metric, allowed=0.001) == pytest.approx(expected, abs=0.03)
@@ -155,8 +158,3 @@ def test_models_that_answer_alike_have_no_signs() -> None:
     shuffled = table.sample(frac=1, random_state=np.random.RandomState(1))
     assert sign_test(table, shuffled) == Signs(0, 0, 1.0)
     assert sign_test(table.iloc[:0], table.iloc[:0]) == Signs(0, 0, 1.0)
-
-
-def test_the_sign_test_takes_tables_of_the_same_pictures_alone() -> None:
-    with pytest.raises(ValueError, match="same pictures"):
-        sign_test(graded([[1]] * 2), graded([[1]] * 3))

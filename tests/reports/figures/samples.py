@@ -1,7 +1,6 @@
 """Tables as the evaluation and the training write them, for the tests of their figures."""
 
 from collections.abc import Sequence
-from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
 
@@ -19,25 +18,18 @@ GRID = np.linspace(0, 1, 101)
 CLASS_SCORES = ("precision", "recall", "specificity", "f1", "auroc", "average_precision")
 
 
-@dataclass(frozen=True)
-class Scores:
-    """Hold the tables of an evaluation."""
+Scores = dict[str, Any]
+"""The tables and summaries of an evaluation by the names of their files."""
 
-    confusion: pd.DataFrame
-    roc: pd.DataFrame
-    precision_recall: pd.DataFrame
-    reliability: pd.DataFrame
-    confidences: pd.DataFrame
-    per_class: pd.DataFrame
-    metrics: dict[str, Any]
-    calibration: dict[str, Any]
 
-    def write(self, folder: Path) -> None:
-        for name in ("roc", "precision_recall", "reliability", "confidences", "per_class"):
-            write_table(getattr(self, name), folder / f"{name}.csv")
-        write_confusion(self.confusion, folder / "confusion.csv")
-        write_json(self.metrics, folder / "metrics.json")
-        write_json(self.calibration, folder / "calibration.json")
+def write_scores(scores: Scores, folder: Path) -> None:
+    for name, content in scores.items():
+        if name == "confusion.csv":
+            write_confusion(content, folder / name)
+        elif name.endswith(".csv"):
+            write_table(content, folder / name)
+        else:
+            write_json(content, folder / name)
 
 
 def write_training(folder: Path, epochs: int, *, parts: Sequence[str] = ("val", "test")) -> None:
@@ -51,24 +43,17 @@ def write_training(folder: Path, epochs: int, *, parts: Sequence[str] = ("val", 
 def history(epochs: int, *, measured: bool = True) -> pd.DataFrame:
     steps = np.arange(1, epochs + 1)
     val = 1 / steps + 0.05 * steps if measured else np.full(epochs, np.nan)
-    return pd.DataFrame(
-        {
-            "epoch": steps,
-            "lr": 0.001,
-            "train_loss": 1 / steps,
-            "train_accuracy": 1 - 0.5 / steps,
-            "val_loss": val,
-            "val_accuracy": 1 - val / 2,
-        }
-    )
+    train = {"train_loss": 1 / steps, "train_accuracy": 1 - 0.5 / steps}
+    held_out = {"val_loss": val, "val_accuracy": 1 - val / 2}
+    return pd.DataFrame({"epoch": steps, "lr": 0.001} | train | held_out)
 
 
 def class_names(classes: int) -> list[str]:
     return [f"class {place}" for place in range(classes)]
 
 
-def matrix(classes: int) -> pd.DataFrame:
-    names = class_names(classes)
+def matrix(classes: int, names: Sequence[str] = ()) -> pd.DataFrame:
+    names = names or class_names(classes)
     counts = np.random.default_rng(classes).integers(0, 9, (classes, classes))
     return confusion_table(counts, names, names)
 
@@ -101,15 +86,12 @@ def precision_recall(names: Sequence[str]) -> pd.DataFrame:
 def reliability(*whens: str) -> pd.DataFrame:
     edges = np.linspace(0, 1, 16)
     middle = (edges[:-1] + edges[1:]) / 2
-    known = middle > 0.5
+    known = np.where(middle > 0.5, middle, np.nan)
     columns = {
         "bin_low": edges[:-1],
         "bin_high": edges[1:],
-        "n": np.where(known, 10, 0),
-        "confidence": np.where(known, middle, np.nan),
-        "accuracy": np.where(known, middle - 0.1, np.nan),
-        "low": np.where(known, middle - 0.3, np.nan),
-        "high": np.where(known, middle, np.nan),
+        "n": np.where(middle > 0.5, 10, 0),
+        **{"confidence": known, "accuracy": known - 0.1, "low": known - 0.3, "high": known},
     }
     return pd.concat([pd.DataFrame({"when": when} | columns) for when in whens], ignore_index=True)
 
@@ -123,21 +105,11 @@ def confidences() -> pd.DataFrame:
 
 
 def metrics(positive: str | None = None) -> dict[str, Any]:
-    point = {
-        "positive": positive,
-        "threshold": 0.3,
-        "chosen_on": "val",
-        "sensitivity": 0.9,
-        "sensitivity_ci95": [0.8, 1.0],
-        "specificity": 0.75,
-        "specificity_ci95": [0.6, 0.85],
-    }
-    return {
-        "n": 40,
-        "auroc": 0.8,
-        "auroc_ci95": [0.7, 0.9],
-        "operating_point": point if positive else None,
-    }
+    rates = {"sensitivity": 0.9, "specificity": 0.75}
+    bounds = {"sensitivity_ci95": [0.8, 1.0], "specificity_ci95": [0.6, 0.85]}
+    point = {"positive": positive, "threshold": 0.3, "chosen_on": "val", **rates, **bounds}
+    area = {"n": 40, "auroc": 0.8, "auroc_ci95": [0.7, 0.9]}
+    return area | {"operating_point": point if positive else None}
 
 
 def calibration() -> dict[str, Any]:
@@ -147,34 +119,30 @@ def calibration() -> dict[str, Any]:
 def scores(names: Sequence[str], *, drawn: Sequence[str] | None = None) -> Scores:
     """Give a whole evaluation; `drawn` are the classes that have a curve, by default all."""
     curves = list(names if drawn is None else drawn)
-    counts = np.random.default_rng(len(names)).integers(0, 9, (len(names), len(names)))
-    return Scores(
-        confusion=confusion_table(counts, names, names),
-        roc=roc(curves),
-        precision_recall=precision_recall(curves),
-        reliability=reliability("before", "after"),
-        confidences=confidences(),
-        per_class=per_class(names),
-        metrics=metrics(curves[0]),
-        calibration=calibration(),
-    )
+    return {
+        "confusion.csv": matrix(len(names), names),
+        "roc.csv": roc(curves),
+        "precision_recall.csv": precision_recall(curves),
+        "reliability.csv": reliability("before", "after"),
+        "confidences.csv": confidences(),
+        "per_class.csv": per_class(names),
+        "metrics.json": metrics(curves[0]),
+        "calibration.json": calibration(),
+    }
 
 
 def nothing(names: Sequence[str]) -> Scores:
-    """Give the evaluation of a test part without a picture: headings, and NaN where undefined."""
+    """Give the evaluation of a test part without an image: headings, and NaN where undefined."""
     full = scores(names)
-    table = full.per_class.assign(support=0)
+    table = full["per_class.csv"].assign(support=0)
     table[table.columns[2:]] = np.nan
-    return Scores(
-        confusion=full.confusion * 0,
-        roc=full.roc.head(0),
-        precision_recall=full.precision_recall.head(0),
-        reliability=full.reliability.head(0),
-        confidences=full.confidences.head(0),
-        per_class=table,
-        metrics={"n": 0, "auroc": None, "auroc_ci95": None, "operating_point": None},
-        calibration={"temperature": 1.0, "fitted_on": None, "n": 0, "reason": "there is no part"},
-    )
+    empty = {name: full[name].head(0) for name in full if name.endswith(".csv")}
+    return empty | {
+        "confusion.csv": full["confusion.csv"] * 0,
+        "per_class.csv": table,
+        "metrics.json": {"n": 0, "auroc": None, "auroc_ci95": None, "operating_point": None},
+        "calibration.json": {"temperature": 1.0, "n": 0, "reason": "there is no part"},
+    }
 
 
 def texts(figure: Figure) -> list[str]:

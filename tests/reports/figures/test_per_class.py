@@ -31,19 +31,14 @@ def test_the_lines_are_the_intervals() -> None:
         np.testing.assert_array_equal(drawn[:, 0, 1], np.arange(4))
 
 
-def test_the_mean_is_marked_over_the_classes_that_have_a_value() -> None:
-    table = per_class(["a", "b", "c"]).assign(recall=[0.25, np.nan, 0.75])
-    recall = plot_per_class(table).axes[0]
-    assert points(recall, 1)[:, 0].tolist() == [0.5, 0.5]
-    assert "mean 50.0\u00a0%" in texts(plot_per_class(table))
-
-
-def test_what_is_undefined_is_not_drawn_and_stands_last() -> None:
-    table = per_class(["a", "b"]).assign(support=[0, 5])
-    table.loc[0, ["recall", "recall_low", "recall_high"]] = np.nan
+def test_the_mean_is_marked_over_the_classes_that_have_a_value_and_the_others_stand_last() -> None:
+    table = per_class(["a", "b", "c"]).assign(recall=[np.nan, 0.25, 0.75], support=[0, 5, 5])
     figure = plot_per_class(table)
-    assert tick_labels(figure) == ["b  (5)", "a  (0)"]
-    assert np.isnan(points(figure.axes[0], 0)[:, 0]).tolist() == [False, True]
+    recall = figure.axes[0]
+    assert points(recall, 1)[:, 0].tolist() == [0.5, 0.5]
+    assert "mean 50.0\u00a0%" in texts(figure)
+    assert tick_labels(figure) == ["c  (5)", "b  (5)", "a  (0)"]
+    assert np.isnan(points(recall, 0)[:, 0]).tolist() == [False, False, True]
 
 
 def test_a_hundred_classes_are_all_named_and_of_thousands_some_in_bounds() -> None:
@@ -53,9 +48,9 @@ def test_a_hundred_classes_are_all_named_and_of_thousands_some_in_bounds() -> No
     assert figure.get_figheight() < 18
 
 
-def test_a_test_part_without_a_picture_is_said() -> None:
+def test_a_test_part_without_an_image_is_said() -> None:
     table = per_class(["a", "b"]).assign(support=0)
     for empty in (table, table.head(0)):
         assert texts(plot_per_class(empty)) == [
-            "No scores by class: no test picture could be evaluated."
+            "No scores by class: no test image could be evaluated."
         ]

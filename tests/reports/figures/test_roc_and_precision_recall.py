@@ -40,44 +40,36 @@ def test_of_two_classes_the_positive_one_fills_a_panel_with_the_points_of_the_ta
     (axes,) = roc_of_two().axes
     (curve,) = lines(axes, BLUE, 2.2)
     np.testing.assert_array_equal(curve, np.column_stack([GRID, np.sqrt(GRID)]))
-    assert [0, 0] in points(axes, -1).tolist()  # the diagonal
-    assert [1, 1] in points(axes, -1).tolist()
-
-
-def test_the_band_reaches_from_low_to_high() -> None:
-    (axes,) = roc_of_two().axes
+    assert points(axes, -1).tolist() == [[0, 0], [1, 1]], "the diagonal"
     (band,) = axes.collections
     (around,) = corners(band)
-    half = around[np.isclose(around[:, 0], 0.25)][:, 1]
-    assert half.min() == pytest.approx(0.4)
-    assert half.max() == pytest.approx(0.5)
+    at_a_quarter = around[np.isclose(around[:, 0], 0.25)][:, 1]
+    assert (at_a_quarter.min(), at_a_quarter.max()) == pytest.approx((0.4, 0.5))
 
 
-def test_the_legend_holds_the_area_with_its_interval_and_the_operating_point() -> None:
-    assert legend_texts(roc_of_two().axes[0]) == [
+def marks(axes: Axes) -> list[list[list[float]]]:
+    found = [points(axes, p) for p, line in enumerate(axes.lines) if line.get_color() == VERMILION]
+    return [np.round(mark, 9).tolist() for mark in found]
+
+
+def test_area_and_operating_point_stand_in_the_legend_and_the_point_at_its_rates() -> None:
+    (axes,) = roc_of_two().axes
+    assert legend_texts(axes) == [
         "Others\nAUROC 0.500 (0.300-0.600)",
         "95 % band",
         "operating point\nsensitivity 90.0 % (80-100)\nspecificity 75.0 % (60-85)",
         "chance",
     ]
-
-
-def test_the_operating_point_lies_at_its_rates_with_their_intervals() -> None:
-    (axes,) = roc_of_two().axes
-    marks = [points(axes, p) for p, line in enumerate(axes.lines) if line.get_color() == VERMILION]
-    specificity, sensitivity, mark = (mark.tolist() for mark in marks)
-    assert mark == [[0.25, 0.9]]
-    np.testing.assert_allclose(specificity, [[0.15, 0.9], [0.4, 0.9]])
-    np.testing.assert_allclose(sensitivity, [[0.25, 0.8], [0.25, 1.0]])
+    specificity, sensitivity = [[0.15, 0.9], [0.4, 0.9]], [[0.25, 0.8], [0.25, 1.0]]
+    assert marks(axes) == [specificity, sensitivity, [[0.25, 0.9]]]
 
 
 def test_precision_at_the_operating_point_follows_from_the_counts() -> None:
-    # 30 positive and 10 other pictures: 27 found, 2.5 falsely; 27 / 29.5
+    # 30 positive and 10 other images: 27 found, 2.5 falsely; 27 / 29.5
     table = per_class(TWO).assign(support=[10, 30])
     figure = plot_precision_recall(precision_recall(["Others"]), table, metrics("Others"))
     (axes,) = figure.axes
-    marks = [points(axes, p) for p, line in enumerate(axes.lines) if line.get_color() == VERMILION]
-    np.testing.assert_allclose(marks[-1], [[0.9, 27 / 29.5]])
+    np.testing.assert_allclose(marks(axes)[-1], [[0.9, 27 / 29.5]])
     assert legend_texts(axes) == [
         "Others\naverage precision 0.500 (0.300-0.600)",
         "95 % band",
@@ -112,8 +104,7 @@ def test_several_classes_have_a_panel_each_after_the_mean() -> None:
 def test_only_the_positive_class_has_the_operating_point() -> None:
     names = class_names(4)
     figure = plot_roc(roc(names), per_class(names), metrics("class 2"))
-    marked = [any(ln.get_color() == VERMILION for ln in axes.lines) for axes in figure.axes]
-    assert marked == [False, False, False, True, False]
+    assert [bool(marks(axes)) for axes in figure.axes] == [False, False, False, True, False]
     assert legend_texts(figure)[-1] == "operating point"
 
 
@@ -126,19 +117,14 @@ def test_one_mean_stands_for_more_classes_than_have_curves() -> None:
     assert legend_texts(figure.axes[0])[-1] == "prevalence 3.3\u00a0%"
 
 
-def test_where_a_curve_is_undefined_there_is_a_gap() -> None:
-    table = roc(["Others"])
-    table.loc[40:49, ["true_positive_rate", "low", "high"]] = np.nan
-    (axes,) = plot_roc(table, per_class(TWO), metrics()).axes
-    (curve,) = lines(axes, BLUE, 2.2)
-    assert np.isnan(curve[:, 1]).sum() == 10
-
-
-def test_the_mean_leaves_out_what_is_undefined() -> None:
+def test_the_mean_leaves_out_what_is_undefined_and_a_curve_has_a_gap_there() -> None:
     names = class_names(3)
     table = roc(names)
     table.loc[table["class"] == "class 1", ["true_positive_rate", "low", "high"]] = np.nan
+    table.loc[40:49, ["true_positive_rate", "low", "high"]] = np.nan
     figure = plot_roc(table, per_class(names), metrics())
+    (curve,) = lines(figure.axes[1], BLUE, 1.7)
+    assert np.isnan(curve[:, 1]).sum() == 10, "a gap"
     (mean,) = lines(figure.axes[0], INK, 2.2)
     np.testing.assert_allclose(mean[25, 1], (0.25 ** (1 / 2) + 0.25**0.25) / 2)
     assert texts(figure)[::2] == ["mean of 2 classes", "class 0", "class 2"]

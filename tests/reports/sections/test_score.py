@@ -1,19 +1,11 @@
 import math
 from typing import Any
 
-import pandas as pd
 import pytest
 
-from reports.evaluation.metrics import CLASS_METRICS
 from reports.sections import score
 from resnext.contracts.tables import confusion_table
-
-
-def scores(classes: list[str], **columns: list[float]) -> pd.DataFrame:
-    table = {"class": classes, "support": [3] * len(classes)}
-    shares = {m.name: [0.5] * len(classes) for m in CLASS_METRICS if m.in_percent}
-    return pd.DataFrame(table | shares | columns)
-
+from tests.reports.test_html import scores
 
 METRICS: dict[str, Any] = {
     "n": 40,
@@ -60,6 +52,20 @@ def test_a_baseline_inside_the_interval_is_said_to_be_a_matter_of_chance() -> No
     )
 
 
+@pytest.mark.parametrize(
+    ("accuracy", "words"),
+    [
+        (0.5, "5.0 percentage points below always"),
+        (0.5501, "Just as often right as always"),
+        (None, "No test image could be evaluated, so there is no score."),
+    ],
+)
+def test_a_score_that_is_no_better_than_the_baseline_says_so(
+    accuracy: float | None, words: str
+) -> None:
+    assert score.verdict(METRICS | {"accuracy": accuracy}, scores(["a", "b"])).startswith(words)
+
+
 def test_bars_reach_as_far_as_their_intervals() -> None:
     accuracy, balanced, baseline = score.bars(METRICS, scores(["a", "b"]))
     assert accuracy.width == pytest.approx(70)
@@ -73,24 +79,11 @@ def test_bars_reach_as_far_as_their_intervals() -> None:
     )
 
 
-def test_a_bar_without_a_share_is_empty() -> None:
-    bar, *_ = score.bars({"accuracy": math.nan}, scores(["a"]))
-    assert (bar.value, bar.width) == ("n/a", 0.0)
-
-
 def test_tiles_are_those_of_the_figures_that_are_there() -> None:
     auroc, brier = score.tiles(METRICS)
+    assert (brier.width, brier.reach) == (0, None)
     assert (auroc.name, auroc.value, auroc.bounds) == ("AUROC", "0.750", "0.600 to 0.900")
     assert (brier.name, brier.value, brier.bounds) == ("Brier score", "n/a", "")
-
-
-def test_few_groups_are_told_of_the_smallest_class() -> None:
-    smallest = {"smallest_class": {"class": "Pox", "groups": 1}}
-    few = score.sentences({"few_groups": True, "groups": 90} | smallest, None, scores(["a"]))[0]
-    assert few == (
-        "The test part holds 1 group of “Pox”, too few for a firm score: even the intervals are "
-        "rough guesses."
-    )
 
 
 def test_an_interval_that_needs_more_groups_says_why_it_is_not_there() -> None:
@@ -114,8 +107,13 @@ def test_sentences_tell_patients_threshold_and_calibration() -> None:
     said = score.sentences(METRICS, fitted, scores(["Other", "Pox"]))
     few, patients, threshold, calibrated = map(plain, said)
     assert few.startswith("The test part holds 12 groups, too few for a firm score")
+    smallest = METRICS | {"smallest_class": {"class": "Pox", "groups": 1}}
+    assert score.sentences(smallest, None, scores(["a"]))[0] == (
+        "The test part holds 1 group of “Pox”, too few for a firm score: even the intervals are "
+        "rough guesses."
+    )
     assert patients == (
-        "By group, whose pictures answer together: right on 75.0 % of 12 (95 %: 50.0 % to 90.0 %)."
+        "By group, whose images answer together: right on 75.0 % of 12 (95 %: 50.0 % to 90.0 %)."
     )
     assert threshold == (
         "“Pox” is the positive class. With a threshold it would be said from a calibrated "
@@ -123,9 +121,7 @@ def test_sentences_tell_patients_threshold_and_calibration() -> None:
         "part). On the test part that finds 80.0 % of “Pox” (sensitivity, 95 %: 60.0 % to 90.0 %) "
         "and leaves 100.0 % of the others alone (specificity)."
     )
-    assert calibrated.endswith(
-        "the temperature 1.50, fitted on 40 pictures of the validation part."
-    )
+    assert calibrated.endswith("the temperature 1.50, fitted on 40 images of the validation part.")
 
 
 def test_what_is_not_known_has_no_sentence() -> None:
@@ -147,44 +143,30 @@ def test_where_no_class_is_the_positive_one_the_sensitivity_of_both_is_said() ->
     )
 
 
-def test_intervals_of_areas_have_two_decimals() -> None:
-    table = scores(["a"], auroc=[0.9], auroc_low=[0.8123], auroc_high=[1.0])
-    assert score.class_rows(table)[0]["cells"][-1]["bounds"] == "0.81 to 1.00"
-
-
 def test_class_rows_hold_text_interval_and_rank() -> None:
+    area = scores(["a"], auroc=[0.9], auroc_low=[0.8123], auroc_high=[1.0])
+    assert score.class_rows(area)[0]["cells"][-1]["bounds"] == "0.81 to 1.00"
     table = scores(["a"], recall_low=[0.256], recall_high=[0.75], auroc=[math.nan])
-    assert [metric.title for metric in score.class_metrics(table)] == [
-        "Precision",
-        "Recall",
-        "Specificity",
-        "F1",
-        "AUROC",
-    ]
+    titles = [metric.title for metric in score.class_metrics(table)]
+    assert titles == ["Precision", "Recall", "Specificity", "F1", "AUROC"]
     (row,) = score.class_rows(table)
     precision, recall, _, _, auroc = row["cells"]
     assert (plain(precision["text"]), precision["bounds"]) == ("50.0 %", "")
     assert plain(recall["bounds"]) == "26 to 75 %"
     assert float(recall["rank"]) == 0.5
-    assert auroc == {"text": "n/a", "bounds": "", "rank": ""}
+    assert auroc == {"text": "n/a", "bounds": "", "rank": "", "line": "n/a"}
 
 
 def test_the_commonest_mistakes_come_first_without_right_answers() -> None:
     table = confusion_table([[9, 1, 0], [4, 0, 0], [0, 1, 5]], ["a", "b", "c"], ["a", "b", "c"])
-    found = [(m.true, m.predicted, m.count, m.share) for m in score.mistakes(table)]
+    found = [tuple(mistake.values()) for mistake in score.mistakes(table)]
     assert found == [("b", "a", 4, 1.0), ("a", "b", 1, 0.1), ("c", "b", 1, pytest.approx(1 / 6))]
 
 
-def test_the_terminal_table_is_aligned_and_says_na() -> None:
-    table = scores(["猴痘", "NA"], recall=[math.nan, 1.0], precision=[0.0, 0.123])
-    assert score.format_per_class(table).splitlines() == [
-        "class  support  precision   recall  specificity      f1",
-        "猴痘         3      0.0 %      n/a       50.0 %  50.0 %",
-        "NA           3     12.3 %  100.0 %       50.0 %  50.0 %",
+def test_the_rows_for_a_terminal_hold_the_shares_and_say_na() -> None:
+    table = scores(["猴痘", "NA"], recall=[math.nan, 1.0], auroc=[0.5, 0.5])
+    shares = {"precision": "50.0 %", "recall": "n/a", "specificity": "50.0 %", "f1": "50.0 %"}
+    assert score.terminal_rows(table) == [
+        {"class": "猴痘", "support": "3"} | shares,
+        {"class": "NA", "support": "3"} | shares | {"recall": "100.0 %"},
     ]
-
-
-def test_a_name_cannot_steer_the_terminal() -> None:
-    lines = score.format_per_class(scores(["\x1b[31mred\n", "b"])).splitlines()
-    assert len(lines) == 3
-    assert lines[1].startswith("\\x1b[31mred\\n")

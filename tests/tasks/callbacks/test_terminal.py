@@ -31,11 +31,11 @@ def test_the_script_is_silent_in_runs_that_are_not_its_own(how: dict[str, bool])
 
 def test_an_epoch_is_told_with_and_without_a_validation_part() -> None:
     assert terminal.describe_epoch(row(), training(epochs=3)) == (
-        "epoch 1/3: train loss 0.702, accuracy 54.4%; validation loss 0.682, accuracy 56.2%"
+        "epoch 1/3: train loss 0.702, accuracy 54.4 %; validation loss 0.682, accuracy 56.2 %"
     )
     bare = row(val_loss=None, val_accuracy=None)
     said = terminal.describe_epoch(bare, training(epochs=3))
-    assert said == "epoch 1/3: train loss 0.702, accuracy 54.4%"
+    assert said == "epoch 1/3: train loss 0.702, accuracy 54.4 %"
 
 
 def test_a_run_that_is_not_the_scripts_names_the_test_part(
@@ -44,7 +44,7 @@ def test_a_run_that_is_not_the_scripts_names_the_test_part(
     with caplog.at_level(logging.INFO):
         terminal.follow(training(validates=False)).on_epoch(row())
     assert caplog.messages == [
-        "epoch 1/1: train loss 0.702, accuracy 54.4%; test loss 0.682, accuracy 56.2%"
+        "epoch 1/1: train loss 0.702, accuracy 54.4 %; test loss 0.682, accuracy 56.2 %"
     ]
 
 

@@ -1,6 +1,6 @@
-"""Say what is in the folder: how many pictures of which classes, formats and sizes.
+"""Say what is in the folder: how many images of which classes, formats and sizes.
 
-It counts the rows of the manifest, which holds readable pictures only, and opens none.
+It counts the rows of the manifest, which holds readable images only, and opens none.
 """
 
 from __future__ import annotations
@@ -25,15 +25,29 @@ MODES = {
 """Colour modes in words; any other one is called as it is."""
 
 
-def folder_facts(manifest: pd.DataFrame, quarantined: int) -> dict[str, str]:
+def facts(manifest: pd.DataFrame, quarantined: int) -> dict[str, str]:
     """Give the facts about the folder by name, in the order of reading.
 
     Columns: label, sha256, format, mode, width, height, orientation.
     """
-    facts = {"Pictures": count(len(manifest)), "Classes": count(manifest["label"].nunique())}
-    if len(manifest):
-        facts |= _picture_facts(manifest)
-    return facts | {"Unusable files": count(quarantined) if quarantined else NONE}
+    found = {"Images": count(len(manifest)), "Classes": count(manifest["label"].nunique())}
+    unusable = {"Unusable files": count(quarantined) if quarantined else NONE}
+    if not len(manifest):
+        return found | unusable
+    modes = [(MODES.get(mode, mode), number) for mode, number in tally(manifest["mode"])]
+    sets, surplus = identical_files(manifest["sha256"])
+    surplus_files = f"{plural(surplus, 'surplus file')} in {plural(sets, 'set')}"
+    turned = int((manifest["orientation"] > 1).sum())
+    return {
+        **found,
+        "Imbalance": imbalance(manifest["label"]),
+        "Formats": _listed(tally(manifest["format"])),
+        "Sizes": image_sizes(manifest),
+        **({} if [name for name, _ in modes] == ["RGB"] else {"Colours": _listed(modes)}),
+        "Turned upright (EXIF)": plural(turned, "image") if turned else NONE,
+        "Identical files": surplus_files if sets else NONE,
+        **unusable,
+    }
 
 
 def imbalance(labels: pd.Series[str]) -> str:
@@ -43,26 +57,26 @@ def imbalance(labels: pd.Series[str]) -> str:
     if len(sizes) == 1:
         return "there is one class only"
     if largest == smallest:
-        return f"none, {plural(largest, 'picture')} each"
+        return f"none, {plural(largest, 'image')} each"
     fewest = next(name for name, number in sizes if number == smallest)
     if largest < ABOUT_EQUAL * smallest:
-        return f"hardly any, {count(smallest)} to {count(largest)} pictures each"
+        return f"hardly any, {count(smallest)} to {count(largest)} images each"
     return (
         f"“{most}” is {largest / smallest:.1f} times as large as “{fewest}” "
         f"({count(largest)} against {count(smallest)})"
     )
 
 
-def picture_sizes(manifest: pd.DataFrame) -> str:
-    """Say which size the upright pictures have, or the smallest, largest and middle one by area.
+def image_sizes(manifest: pd.DataFrame) -> str:
+    """Say which size the upright images have, or the smallest, largest and middle one by area.
 
-    Of an even number of pictures the smaller one of the two in the middle is named.
+    Of an even number of images the smaller one of the two in the middle is named.
     """
     lying = manifest["orientation"] >= 5  # stored on their side
     widths = manifest["width"].where(~lying, manifest["height"])
     heights = manifest["height"].where(~lying, manifest["width"])
     sizes = sorted(zip(widths, heights, strict=True), key=lambda size: (size[0] * size[1], size))
-    if sizes[0] == sizes[-1] and len(set(sizes)) == 1:
+    if len(set(sizes)) == 1:
         return f"{_pixels(sizes[0])}, all of them" if len(sizes) > 1 else _pixels(sizes[0])
     middle = sizes[(len(sizes) - 1) // 2]
     return f"{_pixels(sizes[0])} to {_pixels(sizes[-1])}, median {_pixels(middle)}"
@@ -73,22 +87,6 @@ def identical_files(sha256: pd.Series[str]) -> tuple[int, int]:
     copies = sha256.value_counts()
     again = copies[copies > 1]
     return len(again), int((again - 1).sum())
-
-
-def _picture_facts(manifest: pd.DataFrame) -> dict[str, str]:
-    """Give the facts that need at least one picture."""
-    modes = [(MODES.get(mode, mode), number) for mode, number in tally(manifest["mode"])]
-    sets, surplus = identical_files(manifest["sha256"])
-    surplus_files = f"{plural(surplus, 'surplus file')} in {plural(sets, 'set')}"
-    turned = int((manifest["orientation"] > 1).sum())
-    return {
-        "Imbalance": imbalance(manifest["label"]),
-        "Formats": _listed(tally(manifest["format"])),
-        "Sizes": picture_sizes(manifest),
-        **({} if [name for name, _ in modes] == ["RGB"] else {"Colours": _listed(modes)}),
-        "Turned upright (EXIF)": plural(turned, "picture") if turned else NONE,
-        "Identical files": surplus_files if sets else NONE,
-    }
 
 
 def tally(names: pd.Series[str]) -> list[tuple[str, int]]:
