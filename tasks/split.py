@@ -1,12 +1,11 @@
-"""Divide the pictures and measure what leaks across the parts."""
+"""Split the images, and measure what leaks between train, val and test."""
 
 import logging
 from typing import Annotated
 
 from resnext.contracts.json_files import write_json
 from resnext.contracts.tables import read_manifest, write_table
-from resnext.data.split import settings as splits
-from resnext.data.split.settings import JOINED_FILE
+from resnext.data.split.settings import JOINED_FILE, SplitSettings
 from tasks.scan import read_levels
 from tasks.stage.artifact import Artifact, Reads, Work
 from tasks.stage.decorator import stage
@@ -24,7 +23,7 @@ UserTable = Annotated[Artifact | None, Reads()]
 def split(
     work: Work,
     manifest: Annotated[Artifact, Reads("manifest.csv", "hashes.npy", "levels.json")],
-    settings: splits.SplitSettings,
+    settings: SplitSettings,
     groups: UserTable = None,
     given: UserTable = None,
     earlier: UserTable = None,
@@ -40,27 +39,25 @@ def split(
     import numpy as np
 
     from resnext.data.split.describe import describe_split
-    from resnext.data.split.division import divide
-    from resnext.data.split.told import Sources
+    from resnext.data.split.split_folder import split_folder
+    from resnext.data.split.tables import Sources
 
     given_tables = (groups, given, earlier, earlier_manifest, earlier_joined)
     tables = (table.single_path() if table else None for table in given_tables)
-    pictures = read_manifest(manifest.path("manifest.csv"))
-    words = np.load(manifest.path("hashes.npy"))
-    division = divide(
+    found = split_folder(
         work.pictures,
-        pictures,
-        words,
+        read_manifest(manifest.path("manifest.csv")),
+        np.load(manifest.path("hashes.npy")),
         settings,
         Sources(*tables),
         levels=read_levels(manifest),
         workers=work.workers,
     )
-    write_table(division.split, work.out / "split.csv")
-    write_json(division.leakage, work.out / "leakage.json")
-    write_table(division.pairs, work.out / "near.csv")
-    write_json(division.cards, work.out / "pairs.json")
-    write_json(division.joined, work.out / splits.JOINED_FILE)
-    said = describe_split(division.split, division.leakage)
+    write_table(found.split, work.out / "split.csv")
+    write_json(found.leakage, work.out / "leakage.json")
+    write_table(found.pairs, work.out / "near.csv")
+    write_json(found.cards, work.out / "pairs.json")
+    write_json(found.joined, work.out / JOINED_FILE)
+    said = describe_split(found.split, found.leakage)
     (work.out / "division.txt").write_text(f"{said}\n", encoding="utf-8")
     log.info(said)

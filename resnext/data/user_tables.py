@@ -17,7 +17,6 @@ import io
 import os
 import re
 import unicodedata
-from collections import Counter
 from collections.abc import Callable, Iterable, Iterator, Sequence
 from dataclasses import dataclass, field
 from functools import cache
@@ -39,6 +38,7 @@ BYTE_ORDER_MARKS = {  # the longer ones first: that of UTF-32 begins as that of 
 }  # fmt: skip
 LOCAL = {"gb2312": "GB2312", "cp1252": "Windows-1252"}
 """What spreadsheets write where no Unicode is asked for; in the first, no odd byte can stand."""
+BUT_FOR_CASE = "but for case"
 GUESSED = "is not in UTF-8 and was read as {}: if names are not found, save it as UTF-8"
 UNKNOWN = frozenset(
     {"", "na", "n/a", "n.a.", "#n/a", "#ref!", "#value!", "nan", "null", "none", "nil", "unknown",
@@ -71,11 +71,7 @@ PATIENTS = (
     "person", "individual_id", "case_id",
 )  # fmt: skip
 WITHIN_PATIENTS = ("lesion_id", "lesion", "slide_id", "slide")
-GROUP = Column(
-    "group",
-    ("group_id", *PATIENTS, *WITHIN_PATIENTS),
-    rivals=PATIENTS,
-)
+GROUP = Column("group", ("group_id", *PATIENTS, *WITHIN_PATIENTS), rivals=PATIENTS)
 SPLIT = Column("split", ("set", "subset", "partition"))
 
 
@@ -104,69 +100,64 @@ def read_user_table(path: Path, argument: str, columns: Sequence[Column], remedy
     Raises:
         InputError: it is missing, no table, or lacks a column, or two columns could be meant.
     """
-    file = _File(path, argument, remedy)
-    text, notes = _decode(file)
-    separator, text = _separator(text, columns)
-    header, cells = _cells(file, text, separator)
-    places = _places(file, header, separator, columns)
+    if not path.is_file():
+        raise InputError(argument, "be a file", f"{str(path)!r}", f"No such file. {remedy}")
+    try:
+        text, guessed = _decode(path.read_bytes())
+        separator, text = _separator(text, columns)
+        header, cells = _cells(text, separator)
+    except ValueError as error:
+        rule, got = "be a CSV table in UTF-8", f"{str(path)!r}: {error}"
+        raise InputError(argument, rule, got, remedy) from error
+    headings = [heading.strip() for heading in header]
+    places = {column.name: _meant(column, list(map(bare, header))) for column in columns}
+    read = (
+        f"Its header reads {first_few(map(quoted, headings), most=HEADINGS)}, separated by "
+        f"{_in_words(separator)}. File {str(path)!r}."
+    )
+    for name, found in places.items():
+        if len(found) > 1:
+            several = " and ".join(quoted(headings[place]) for place in found)
+            rule, rename = f"hold one column that says the {name}", "Rename or remove all but one."
+            raise InputError(argument, rule, several, f"{read} {rename}")
+    if missing := ", ".join(name for name, found in places.items() if not found):
+        rule = f"hold the columns {', '.join(places)}"
+        raise InputError(argument, rule, f"none named {missing}", f"{read} {remedy}")
     rows = {
         name: [unguarded(row[place]) if place < len(row) else "" for row in cells]
-        for name, place in places.items()
+        for name, (place,) in places.items()
     }
-    table = pd.DataFrame(rows, columns=list(places), dtype="str")
-    headings = {name: header[place].strip() for name, place in places.items()}
-    notes = [f"{argument} {note}" for note in notes]
-    return UserTable(argument, path, table, headings, notes)
-
-
-class _File(NamedTuple):
-    """Name a file, what an error calls it, and what to do where it is no table."""
-
-    path: Path
-    argument: str
-    remedy: str
-
-    def no_table(self, why: str) -> InputError:
-        """Give the error that says why this is no table."""
-        return InputError(
-            self.argument,
-            "be a CSV table in UTF-8",
-            f"{str(self.path)!r}: {why}",
-            self.remedy,
-        )
+    return UserTable(
+        argument,
+        path,
+        pd.DataFrame(rows, columns=list(places), dtype="str"),
+        {name: headings[place] for name, (place,) in places.items()},
+        [f"{argument} {GUESSED.format(guessed)}"] if guessed else [],
+    )
 
 
 # ---------------------------------------------------------------- bytes to text
 
 
-def _decode(file: _File) -> tuple[str, list[str]]:
-    """Read a file as text, and say so where its encoding had to be guessed."""
-    if not file.path.is_file():
-        raise InputError(
-            file.argument,
-            "be a file",
-            f"{str(file.path)!r}",
-            f"No such file. {file.remedy}",
-        )
-    data = file.path.read_bytes()
+def _decode(data: bytes) -> tuple[str, str]:
+    """Read bytes as text, and name their encoding where it had to be guessed.
+
+    Raises:
+        ValueError: they are no text.
+    """
     if data.startswith(SPREADSHEETS):
-        raise file.no_table("it is a spreadsheet. Save it as CSV UTF-8")
-    encoding = next((name for mark, name in BYTE_ORDER_MARKS.items() if data.startswith(mark)), "")
-    for name in [encoding] if encoding else _likely(data):
+        raise ValueError("it is a spreadsheet. Save it as CSV UTF-8")
+    marked = [name for mark, name in BYTE_ORDER_MARKS.items() if data.startswith(mark)]
+    if not marked and b"\0" in data[:200]:  # of plain English in UTF-16, every other byte is 0
+        marked = ["utf-16-le" if data[1:2] == b"\0" else "utf-16-be"]
+    for name in marked[:1] or ["utf-8", *LOCAL]:
         try:
             text = data.decode(name)
         except UnicodeDecodeError:
             continue
         if "\0" not in text:
-            return text, [GUESSED.format(LOCAL[name])] if name in LOCAL else []
-    raise file.no_table("it is text in no encoding that is known here")
-
-
-def _likely(data: bytes) -> list[str]:
-    """Name the encodings to try, where no byte-order mark names one."""
-    if b"\0" in data[:200]:  # of plain English in UTF-16, every other byte is 0
-        return ["utf-16-le" if data[1:2] == b"\0" else "utf-16-be"]
-    return ["utf-8", *LOCAL]
+            return text, LOCAL.get(name, "")
+    raise ValueError("it is text in no encoding that is known here")
 
 
 # ---------------------------------------------------------------- text to cells
@@ -180,22 +171,25 @@ def _separator(text: str, columns: Sequence[Column]) -> tuple[str, str]:
     if stated := re.match(r"sep=(.)\r?\n", text):  # a line for Excel alone
         return stated[1], text[stated.end() :]
     first = re.search(r"[^\r\n]*\S[^\r\n]*", text)
-    line = first[0] if first else ""
 
     def worth(separator: str) -> tuple[int, int]:
+        lines = [first[0]] if first else []
         try:
-            cells = next(csv.reader([line], delimiter=separator, skipinitialspace=True), [])
+            cells = next(csv.reader(lines, delimiter=separator, skipinitialspace=True), [])
         except csv.Error:
             return 0, 0
-        keys = set(map(bare, cells))
-        wanted = (map(bare, (column.name, *column.others)) for column in columns)
-        return sum(bool(keys & set(names)) for names in wanted), len(cells)
+        keys = list(map(bare, cells))
+        return sum(bool(_meant(column, keys)) for column in columns), len(cells)
 
     return max(SEPARATORS, key=worth), text
 
 
-def _cells(file: _File, text: str, separator: str) -> tuple[list[str], list[list[str]]]:
-    """Cut a text into a header and rows; blank ones are left out."""
+def _cells(text: str, separator: str) -> tuple[list[str], list[list[str]]]:
+    """Cut a text into a header and rows; blank ones are left out.
+
+    Raises:
+        ValueError: it can't be cut, or a row has more cells than the header.
+    """
     lines = io.StringIO(text, newline=None)
     spaced = f'{separator} "' in text
     reader = csv.reader(lines, delimiter=separator, strict=True, skipinitialspace=spaced)
@@ -203,17 +197,21 @@ def _cells(file: _File, text: str, separator: str) -> tuple[list[str], list[list
     try:
         found = [(reader.line_num, row) for row in reader if any(map(str.strip, row))]
     except csv.Error as error:
-        raise file.no_table(f"line {reader.line_num} can't be read ({error})") from error
+        raise ValueError(f"line {reader.line_num} can't be read ({error})") from error
     finally:
         csv.field_size_limit(limit)
     if not found:
-        raise file.no_table("it is empty")
+        raise ValueError("it is empty")
     (_, header), *rows = found
-    if _has_row_names(header, [row for _, row in rows]):
+    # rows that begin with their number, under no heading, as R writes them
+    longer = len(header) + 1
+    if rows and all(
+        len(row) == longer and row[0].strip().isdigit() and row[-1].strip() for _, row in rows
+    ):
         header = ["", *header]
     for line, row in rows:
         if any(map(str.strip, row[len(header) :])):
-            raise file.no_table(
+            raise ValueError(
                 f"line {line} has {len(row)} cells and the header {len(header)}, read as separated "
                 f"by {_in_words(separator)}; put names that hold one between double quotes"
             )
@@ -224,53 +222,12 @@ def _in_words(separator: str) -> str:
     return SEPARATORS.get(separator, repr(separator))
 
 
-def _has_row_names(header: list[str], rows: list[list[str]]) -> bool:
-    """Tell a table whose rows begin with their number, under no heading, as R writes it."""
-    return bool(rows) and all(
-        len(row) == len(header) + 1 and row[0].strip().isdigit() and row[-1].strip() for row in rows
-    )
-
-
 # ---------------------------------------------------------------- columns
 
 
 def bare(heading: str) -> str:
     """Compare headings without case, blanks and marks: `Image ID` is `image_id`."""
     return re.sub(r"[\W_]+", "", unicodedata.normalize("NFKC", heading).casefold())
-
-
-def _places(
-    file: _File, header: list[str], separator: str, columns: Sequence[Column]
-) -> dict[str, int]:
-    """Find the place of each column wanted.
-
-    Raises:
-        InputError: one is missing, or two could be meant.
-    """
-    headings = [quoted(heading.strip()) for heading in header]
-    read = (
-        f"Its header reads {first_few(headings, most=HEADINGS)}, separated by "
-        f"{_in_words(separator)}. File {str(file.path)!r}."
-    )
-    keys = [bare(heading) for heading in header]
-    places = {column.name: _meant(column, keys) for column in columns}
-    for name, meant in places.items():
-        if len(meant) > 1:
-            raise InputError(
-                file.argument,
-                f"hold one column that says the {name}",
-                " and ".join(headings[place] for place in meant),
-                f"{read} Rename or remove all but one.",
-            )
-    missing = ", ".join(name for name, meant in places.items() if not meant)
-    if missing:
-        raise InputError(
-            file.argument,
-            f"hold the columns {', '.join(places)}",
-            f"none named {missing}",
-            f"{read} {file.remedy}",
-        )
-    return {name: meant[0] for name, meant in places.items()}
 
 
 def _meant(column: Column, keys: list[str]) -> list[int]:
@@ -284,19 +241,6 @@ def _meant(column: Column, keys: list[str]) -> list[int]:
 # ---------------------------------------------------------------- rows to images
 
 Form: TypeAlias = Callable[[str], str]
-
-
-class Way(NamedTuple):
-    """Compare names in one form, if they are `for_names`, with images in one form.
-
-    `said` is empty where that is exact. What `is_last` takes no image that a row is about.
-    """
-
-    said: str
-    for_names: Callable[[str], bool]
-    of_name: Form
-    of_image: Form
-    is_last: bool = False
 
 
 @dataclass(frozen=True, eq=False)
@@ -315,13 +259,14 @@ class Found:
     @property
     def names(self) -> list[str]:
         """Give the image of each row, or what the row calls it where it is not here."""
-        return [image or name for image, name in zip(self.of_rows, self._written(), strict=True)]
+        written = self.table.rows[IMAGE.name]
+        return [image or name for image, name in zip(self.of_rows, written, strict=True)]
 
     @property
     def without(self) -> list[str]:
         """Give the images that no row is about."""
-        told = set(self.of_rows)
-        return [image for image in self.images if image not in told]
+        named = set(self.of_rows)
+        return [image for image in self.images if image not in named]
 
     def counts(self) -> dict[str, Any]:
         """Count rows and images that met, for leakage.json."""
@@ -338,38 +283,27 @@ class Found:
         """Give what a column says of each image that a row is about.
 
         Raises:
-            InputError: no row is about an image, or what is said of one is not one thing.
+            InputError: no row is about an image, what is said of one is not one thing, or a row is
+                about one of two images with names in one form, and none about the other.
         """
         if not any(self.of_rows):
             raise self.table.wrong(
-                "name pictures by their paths below the data folder",
-                f"{quoted(self._written()[0])} in the column "
-                f"{quoted(self.table.headings[IMAGE.name])}, where a picture is "
+                "name images by their paths below the data folder",
+                f"{quoted(self.names[0])} in the column "
+                f"{quoted(self.table.headings[IMAGE.name])}, where an image is "
                 f"{quoted(self.images[0])}",
                 "Correct the paths.",
             )
         require_one_answer(self.table, column, self.of_rows, rule)
-        self._require_no_twins()
+        named, without = set(self.of_rows), dict.fromkeys(map(normal, self.without))
+        twins: dict[str, list[str]] = {}
+        for image in self.images if without else ():
+            twins.setdefault(normal(image), []).append(image)
+        for form in without:
+            if rows := [twin for twin in twins[form] if twin in named]:
+                raise _two_images(self.table, rows[0], twins[form])
         said = zip(self.of_rows, self.table.rows[column], strict=True)
         return {image: answer for image, answer in said if image}
-
-    def _require_no_twins(self) -> None:
-        """Refuse a row that is about one of two images with names in one form, and the other not.
-
-        Raises:
-            InputError: there is such a row.
-        """
-        without, told = self.without, set(self.of_rows)
-        times = Counter(map(normal, self.images)) if without else Counter()
-        for image in without:
-            if times[normal(image)] > 1:
-                twins = [other for other in self.images if normal(other) == normal(image)]
-                if rows := [twin for twin in twins if twin in told]:
-                    raise _two_images(self.table, rows[0], twins)
-
-    def _written(self) -> list[str]:
-        names: list[str] = self.table.rows[IMAGE.name].tolist()
-        return names
 
 
 def normal(name: str) -> str:
@@ -394,21 +328,31 @@ def find_images(table: UserTable, images: Sequence[str], root: Path) -> Found:
         InputError: two images answer to one row.
     """
     written = table.rows[IMAGE.name].tolist()
-    names = _below(written, root)
+    roots = [f"{normal(str(place)).rstrip('/')}/" for place in (root, os.path.realpath(root))]
+    names = list(map(normal, written))
+    for row, name in enumerate(names):
+        above = next((place for place in roots if name.startswith(place)), "")
+        names[row] = name.removeprefix(above)
     found: dict[int, str] = {}
     ways: dict[str, int] = {}
-    for way in _ways(images, root):
-        left = [row for row, name in enumerate(names) if row not in found and way.for_names(name)]
-        if not left:
+    for said, of_name, of_image in _ways(images, root):
+        keys = {row: of_name(name) for row, name in enumerate(names) if row not in found}
+        if not any(keys.values()):
             continue
-        told = set(found.values()) if way.is_last else set()
+        named = set(found.values()) if said == BUT_FOR_CASE else set()
         there: dict[str, list[str]] = {}
         for image in images:
-            if image not in told:
-                there.setdefault(way.of_image(image), []).append(image)
-        met = {row: there[key] for row in left if (key := way.of_name(names[row])) in there}
-        found |= {row: _one(table, written[row], rivals) for row, rivals in met.items()}
-        ways |= {way.said: ways.get(way.said, 0) + len(met)} if met and way.said else {}
+            if image not in named:
+                there.setdefault(of_image(image), []).append(image)
+        for row, key in keys.items():
+            if key and key in there:
+                exact = [image for image in there[key] if image == written[row]]
+                rivals = exact or there[key]
+                if len(rivals) > 1:
+                    raise _two_images(table, written[row], rivals)
+                found[row] = rivals[0]
+                ways[said] = ways.get(said, 0) + 1
+    ways.pop("", None)
     return Found(table, images, [found.get(row, "") for row in range(len(names))], ways)
 
 
@@ -426,62 +370,50 @@ def require_one_answer(table: UserTable, column: str, keys: Iterable[str], rule:
     if len(twice):
         pair = said[said["key"] == twice.iloc[0]].head(2)
         rows = zip(pair[IMAGE.name], pair[column], strict=True)
-        told = " and ".join(f"{quoted(answer)} (row {quoted(name)})" for name, answer in rows)
-        raise table.wrong(
-            rule, f"two for {quoted(twice.iloc[0])}: {told}", "Correct or remove one."
-        )
-
-
-def _one(table: UserTable, written: str, rivals: list[str]) -> str:
-    """Give the image that a row is about: the one that is called just so, where there are more."""
-    if len(rivals) == 1 or written in rivals:
-        return written if written in rivals else rivals[0]
-    raise _two_images(table, written, rivals)
+        both = " and ".join(f"{quoted(answer)} (row {quoted(name)})" for name, answer in rows)
+        got = f"two for {quoted(twice.iloc[0])}: {both}"
+        raise table.wrong(rule, got, "Correct or remove one.")
 
 
 def _two_images(table: UserTable, written: str, rivals: Sequence[str]) -> InputError:
     return table.wrong(
-        "name one picture a row",
+        "name one image a row",
         f"{quoted(written)}, to which {first_few(map(quoted, rivals), ' and ', 2)} answer",
         "Give each a row with its whole path below the data folder.",
     )
 
 
-def _below(written: Sequence[str], root: Path) -> list[str]:
-    """Give names in the form that is compared, those below the root without it."""
-    roots = [f"{normal(str(place)).rstrip('/')}/" for place in (root, os.path.realpath(root))]
-    names = map(normal, written)
-    return [
-        next((name.removeprefix(place) for place in roots if name.startswith(place)), name)
-        for name in names
-    ]
+def _ways(images: Sequence[str], root: Path) -> Iterator[tuple[str, Form, Form]]:
+    """Give the ways to compare names with images, the surest first.
 
-
-def _ways(images: Sequence[str], root: Path) -> Iterator[Way]:
-    """Give the ways to compare names with images, the surest first."""
+    Each says what it is, empty where it is exact, and the forms of a name and of an image in which
+    they are compared; the form of a name that it is not for is empty.
+    """
     known = {image: normal(image) for image in images}
     above, place = f"{normal(root.name)}/", _on_disk()
-    ways = (
-        Way("", bool, str, lambda image: known[image]),
-        Way("without ending", bool, str, lambda image: _stem(known[image])),
-        Way("without folder", _is_bare, str, lambda image: _name(known[image])),
-        Way("without folder and ending", _is_bare, str, lambda image: _stem(_name(known[image]))),
-    )
+
+    def alone(name: str) -> str:
+        return "" if "/" in name else name
+
+    ways: list[tuple[str, Form, Form]] = [
+        ("", str, lambda image: known[image]),
+        ("without ending", str, lambda image: _stem(known[image])),
+        ("without folder", alone, lambda image: _name(known[image])),
+        ("without folder and ending", alone, lambda image: _stem(_name(known[image]))),
+    ]
     yield from ways
-    yield Way(
+    yield (
         "from the folder above",
-        lambda name: name.startswith(above),
-        lambda name: name.removeprefix(above),
+        lambda name: name.removeprefix(above) if name.startswith(above) else "",
         lambda image: known[image],
     )
-    yield Way("by the place on disk", os.path.isabs, place, lambda image: place(str(root / image)))
-    for way in ways:
-        yield Way("but for case", way.for_names, str.casefold, _folded(way.of_image), is_last=True)
-
-
-def _is_bare(name: str) -> bool:
-    """Tell a name without folder."""
-    return bool(name) and "/" not in name
+    yield (
+        "by the place on disk",
+        lambda name: place(name) if name.startswith("/") else "",
+        lambda image: place(str(root / image)),
+    )
+    for _, of_name, of_image in ways:
+        yield BUT_FOR_CASE, _folded(of_name), _folded(of_image)
 
 
 def _name(path: str) -> str:
@@ -489,7 +421,7 @@ def _name(path: str) -> str:
 
 
 def _folded(form: Form) -> Form:
-    return lambda image: form(image).casefold()
+    return lambda name: form(name).casefold()
 
 
 def _stem(path: str) -> str:

@@ -24,8 +24,7 @@ import numpy as np
 from PIL import Image
 
 from resnext.data.manifest.scan import scan
-from resnext.data.split.duplicates import LISTED
-from resnext.data.split.neighbours import neighbours
+from resnext.data.split.duplicates import LISTED, close_pairs
 from resnext.device import count_cpus
 from tasks.scan import scan as scan_stage
 from tasks.stage.artifact import Runtime
@@ -157,18 +156,18 @@ def memory() -> None:
 def divide_rows(rows: int) -> None:
     """Write a manifest and divide it; print the peak memory in MiB and the seconds it took."""
     from resnext.contracts.tables import read_manifest, write_table
-    from resnext.data.split.division import divide
     from resnext.data.split.settings import SplitSettings
+    from resnext.data.split.split_folder import split_folder
 
     blank = Image.new("RGB", (224, 224))  # the rows have no files
-    thumbnails = patch("resnext.data.split.contact.read_scanned", return_value=blank)
+    thumbnails = patch("resnext.data.split.leakage.read_scanned", return_value=blank)
     with thumbnails, tempfile.TemporaryDirectory() as folder:
         place = Path(folder) / "manifest.csv"
         write_manifest(rows, place)
         start = time.perf_counter()
         manifest = read_manifest(place)
         words = np.random.default_rng(0).integers(0, 2**63, (rows, 8), dtype=np.uint64)
-        division = divide(Path(folder), manifest, words, SplitSettings())
+        division = split_folder(Path(folder), manifest, words, SplitSettings())
         write_table(division.split, Path(folder) / "split.csv")
     peak = resource.getrusage(resource.RUSAGE_SELF).ru_maxrss / 1024
     print(peak, time.perf_counter() - start)
@@ -191,7 +190,7 @@ def search() -> None:
     words = np.random.default_rng(0).integers(0, 2**63, (HASHES, 8), dtype=np.uint64)
     words[1::100] = words[::100] ^ np.uint64(5)
     start = time.perf_counter()
-    pairs = sum(len(found.one) for found in neighbours(words, LISTED))
+    pairs = sum(len(found) for found in close_pairs(words, LISTED))
     seconds = time.perf_counter() - start
     verdict = "reached" if seconds <= GOALS["search"] else "MISSED"
     print(

@@ -4,7 +4,6 @@ from pathlib import Path
 from typing import Any
 
 import pandas as pd
-from tests.reports.sections.test_images import entry, known
 
 from reports import gallery, html
 from reports.drawing import style
@@ -13,6 +12,7 @@ from reports.evaluation.sample import classes_of
 from resnext.contracts import tables
 from resnext.contracts.json_files import read_json
 from tests.reports.figures.samples import write_training
+from tests.reports.sections.test_images import entry, known
 from tests.reports.test_html import content
 
 

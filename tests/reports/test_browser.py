@@ -8,10 +8,10 @@ from typing import Any
 import numpy as np
 import pytest
 from playwright.sync_api import Browser, Page, sync_playwright
-from tests.reports.sections.test_images import RIGHT, entry, known
 
 from reports import html
 from resnext.contracts.tables import confusion_table
+from tests.reports.sections.test_images import RIGHT, entry, known
 from tests.reports.test_html import EVIL, MANIFEST, METRICS, PAIR, content, scores
 
 CHROMIUM = shutil.which("chromium")

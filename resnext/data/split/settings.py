@@ -1,4 +1,4 @@
-"""Say how a manifest is divided: the settings of a split, and the names of its parts."""
+"""Say how the images of a manifest are split: the settings, and the names of the splits."""
 
 from __future__ import annotations
 
@@ -9,7 +9,7 @@ from pydantic import BaseModel, ConfigDict, Field, field_validator, model_valida
 
 from resnext.contracts.errors import InputError
 
-PARTS = ("train", "val", "test")
+SPLITS = ("train", "val", "test")
 UNUSED = "unused"
 COLUMNS = ["path", "label", "group", "copy", "split", "reason"]
 JOINED_FILE = "joined_groups.json"
@@ -17,15 +17,15 @@ JOINED_FILE = "joined_groups.json"
 
 
 class SplitSettings(BaseModel):
-    """Say how pictures are shared out."""
+    """Say how images are shared out."""
 
     model_config = ConfigDict(frozen=True)
 
     strategy: Literal["grouped", "stratified", "random", "given"] = Field(
         default="grouped",
         description=(
-            "grouped: whole patients, by class, val and test hold photographs only; stratified: "
-            "photographs by class, patients may cross; random: every file on its own, copies too; "
+            "grouped: whole patients, by class, val and test hold originals only; stratified: "
+            "originals by class, patients may cross; random: every file on its own, copies too; "
             "given: as the folders train, val and test in --data or the file of --use-split say"
         ),
     )
@@ -33,45 +33,43 @@ class SplitSettings(BaseModel):
         default=(70.0, 10.0, 20.0),
         description=(
             "train, val and test shares in percent; sum 100, val may be 0. Of a folder that comes "
-            "with two parts, train and val say how its train part is shared out"
+            "with two splits, train and val say how its train split is shared out"
         ),
     )
     fold: tuple[int, int] | None = Field(
         default=None,
         description=(
             "I/K: test on fold I of K, train and validate on the others in the ratio of --shares; "
-            "over the K folds every photograph is tested once (of identical ones, one)"
+            "over the K folds every original is tested once (of identical ones, one)"
         ),
     )
     group_pattern: str | None = Field(
         default=None,
         description=(
             "regular expression searched in each path (relative, with /): named group 'group' is "
-            "the patient, optional named group 'copy' the copy's number (0 or none = photograph)"
+            "the patient, optional named group 'copy' the copy's number (0 or none = original)"
         ),
     )
     near_duplicates: Literal["join", "report", "off"] = Field(
         default="join",
         description=(
-            "pictures that look nearly the same: join them into one group, report them only, or "
-            "off (not searched). A --groups table of all pictures outranks them, and where joining "
+            "images that look nearly the same: join them into one group, report them only, or "
+            "off (not searched). A --groups table of all images outranks them, and where joining "
             "would swallow a class they are only reported"
         ),
     )
     hold_out_copies: bool = Field(
-        default=False,
-        description="let val and test hold augmented copies too, not photographs only",
+        default=False, description="let val and test hold augmented copies too, not originals only"
     )
     carve_val: bool = Field(
-        default=False,
-        description="take groups out of the train part of a given split that has no val part",
+        default=False, description="take groups out of train where a given split has no val"
     )
     seed: int = Field(default=0, ge=0, description="seed of the draw")
 
     @property
-    def parts(self) -> list[str]:
-        """Name the parts that have a share."""
-        return [part for part, share in zip(PARTS, self.shares, strict=True) if share > 0]
+    def splits(self) -> list[str]:
+        """Name the splits that have a share."""
+        return [split for split, share in zip(SPLITS, self.shares, strict=True) if share > 0]
 
     @field_validator("shares")
     @classmethod
@@ -107,9 +105,7 @@ class SplitSettings(BaseModel):
             groups = re.compile(pattern).groupindex
         except (re.error, OverflowError, RecursionError) as error:
             raise InputError(
-                "group_pattern",
-                "be a regular expression",
-                f"{pattern!r}: {error}",
+                "group_pattern", "be a regular expression", f"{pattern!r}: {error}"
             ) from error
         if "group" not in groups:
             raise InputError(

@@ -273,7 +273,7 @@ def test_no_val_of_a_split_that_is_drawn_names_what_helps(tmp_path: Path) -> Non
     with pytest.raises(InputError, match="no_val must go with a split that comes") as caught:
         plan(tmp_path, SplitFlags(no_val=True))
     assert str(caught.value).endswith("give --shares 80,0,20.")
-    assert plan(tmp_path, SplitFlags(shares="80,0,20")).split.parts == ["train", "test"]
+    assert plan(tmp_path, SplitFlags(shares="80,0,20")).split.splits == ["train", "test"]
 
 
 def test_the_command_that_reproduces_a_run_can_be_run(tmp_path: Path) -> None:

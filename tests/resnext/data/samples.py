@@ -4,9 +4,11 @@ import io
 import struct
 import zlib
 from collections.abc import Callable, Iterable
+from functools import cache
 from pathlib import Path
 from typing import Any
 
+import numpy as np
 import pandas as pd
 import pytest
 from PIL import Image, ImageDraw
@@ -14,11 +16,13 @@ from PIL import Image, ImageDraw
 from resnext.contracts.errors import InputError
 from resnext.data.manifest.scan import Scan, scan
 from resnext.data.split import duplicates
-from resnext.data.split.division import join
+from resnext.data.split.describe import describe_split
 from resnext.data.split.draw import draw
 from resnext.data.split.duplicates import NearDuplicates
-from resnext.data.split.groups import read_names
+from resnext.data.split.groups import find_groups
 from resnext.data.split.settings import SplitSettings
+from resnext.data.split.split_folder import FolderSplit, join, split_folder
+from resnext.data.split.tables import NO_TABLES, Sources
 
 DATA = [
     Path(__file__).parents[3] / "data" / "45-data",
@@ -102,6 +106,7 @@ def message(root: Path) -> str:
     return text
 
 
+@cache
 def users_scan() -> Scan:
     """Scan the monkeypox pictures, where they are."""
     root = next((path for path in DATA if path.is_dir()), None)
@@ -111,6 +116,25 @@ def users_scan() -> Scan:
 
 
 # ---------------------------------------------------------------- manifests and splits
+
+
+def drawn(seed: int, size: tuple[int, int] = (60, 45)) -> Image.Image:
+    """Draw soft patches of random colours, alike in no orientation."""
+    patches = np.random.default_rng(seed).integers(0, 255, (9, 12, 3), dtype=np.uint8)
+    return Image.fromarray(patches).resize(size, Image.Resampling.BICUBIC)
+
+
+def divided(
+    root: Path, sources: Sources = NO_TABLES, *, found: Scan | None = None, **chosen: object
+) -> FolderSplit:
+    """Split a folder by settings that are given by name."""
+    found = found or scan(root)
+    settings = SplitSettings.model_validate(chosen)
+    return split_folder(root, found.manifest, found.words, settings, sources, workers=2)
+
+
+def told(split: FolderSplit) -> str:
+    return describe_split(split.split, split.leakage)
 
 
 def table(paths: list[str], same: dict[str, str] | None = None) -> pd.DataFrame:
@@ -145,7 +169,7 @@ def prepared(
 ) -> pd.DataFrame:
     """Read the names and join groups, with no near-duplicate found."""
     pattern = settings.group_pattern if settings else None
-    return join(read_names(manifest, pattern, groups), NOTHING_NEAR)
+    return join(find_groups(manifest, pattern, groups), NOTHING_NEAR)
 
 
 def split(

@@ -13,8 +13,9 @@ from pydantic import ValidationError
 
 from resnext.data.demonstration import DemoSettings, draw
 from resnext.data.manifest.scan import scan
-from resnext.data.split.groups import read_names
-from resnext.data.split.leakage import count_leaks, script_split
+from resnext.data.split.draw import script_split
+from resnext.data.split.groups import find_groups
+from resnext.data.split.leakage import count_leaks
 from resnext.data.split.settings import SplitSettings
 from tests.resnext.data.samples import prepared, split
 
@@ -42,13 +43,13 @@ def manifest(folder: Path) -> pd.DataFrame:
 
 
 def test_the_names_tell_patient_photograph_and_copy(manifest: pd.DataFrame) -> None:
-    naming = read_names(manifest)
+    naming = find_groups(manifest)
     assert naming.fits == len(manifest)
     assert naming.ids == DemoSettings().patients / 2 == 80
     assert set(manifest["label"]) == {"Macular", "Pustular"}
     letters = manifest["path"].str.split("/").str[1].str[0]
     assert set(letters + manifest["label"].str[0]) == {"MM", "PP"}
-    assert set(naming.pictures["copy"]) == {0, 1}
+    assert set(naming.images["copy"]) == {0, 1}
 
 
 def test_the_set_has_some_hundred_small_pictures(manifest: pd.DataFrame) -> None:
@@ -137,7 +138,7 @@ def test_pale_centres_tell_the_kinds_apart_but_not_in_every_picture(
 
 def test_a_patient_resembles_itself(folder: Path, manifest: pd.DataFrame) -> None:
     """A picture's mean colour is nearer to its patient's others than to most patients'."""
-    naming = read_names(manifest).pictures
+    naming = find_groups(manifest).images
     rows = naming[naming["copy"] == 0]
     colours = []
     for path in rows["path"]:

@@ -11,8 +11,7 @@ from hypothesis import HealthCheck, given, settings
 from hypothesis import strategies as st
 
 from resnext.contracts.errors import InputError
-from resnext.data.split.given import ONE_PART, read_parts
-from resnext.data.split.groups import ONE_GROUP, read_groups
+from resnext.data.split.tables import ONE_GROUP, ONE_SPLIT, read_groups, read_split
 from resnext.data.user_tables import Found, find_images, quoted, shown
 
 IMAGES = ["bénin/1.jpg", "bénin/2.jpg", "mel/3 a,b.jpg"]
@@ -376,7 +375,7 @@ def test_two_images_that_answer_to_one_row_are_both_shown_and_whole_paths_help(
 ) -> None:
     images = ["a/1.jpg", "b/1.jpg", "c/2.jpg"]
     said = refused(tmp_path, "image,group\n1,P\n2,Q\n", images)
-    assert "must name one picture a row, got '1', to which 'a/1.jpg' and 'b/1.jpg' answer" in said
+    assert "must name one image a row, got '1', to which 'a/1.jpg' and 'b/1.jpg' answer" in said
     assert said.endswith("Give each a row with its whole path below the data folder.")
     whole = {"a/1.jpg": "P", "b/1.jpg": "Q", "c/2.jpg": "Q"}
     assert groups(tmp_path, plain([["image", "group"], *map(list, whole.items())]), images) == whole
@@ -402,15 +401,15 @@ def test_two_rows_that_say_different_things_of_one_image_are_both_shown(tmp_path
     assert groups(tmp_path, "path,group\na/1.jpg,P\n./a/1.jpg,P\n", ["a/1.jpg"]) == {"a/1.jpg": "P"}
     parts = tmp_path / "parts.csv"
     parts.write_text("path,split\na/1.jpg,train\n1.jpg,test\n")
-    told = find_images(read_parts(parts, "--use-split"), ["a/1.jpg"], tmp_path)
-    with pytest.raises(InputError, match=r"name each picture once, got two for 'a/1.jpg': 'train'"):
-        told.answers("split", ONE_PART)
+    told = find_images(read_split(parts, "--use-split"), ["a/1.jpg"], tmp_path)
+    with pytest.raises(InputError, match=r"name each image once, got two for 'a/1.jpg': 'train'"):
+        told.answers("split", ONE_SPLIT)
 
 
 def test_where_nothing_is_met_one_name_of_each_side_is_shown(tmp_path: Path) -> None:
     assert (
-        "must name pictures by their paths below the data folder, got 'x/1.jpg' in the column "
-        "'file', where a picture is 'a/1.jpg'. File '"
+        "must name images by their paths below the data folder, got 'x/1.jpg' in the column "
+        "'file', where an image is 'a/1.jpg'. File '"
     ) in refused(tmp_path, "file,group\nx/1.jpg,P\n", ["a/1.jpg"])
 
 

@@ -2,22 +2,29 @@
 
 from pathlib import Path
 
-import numpy as np
 import pandas as pd
 import pytest
 from hypothesis import given as drawn_from
 from hypothesis import settings as limits
 from hypothesis import strategies
-from PIL import Image
 
 from resnext.contracts.tables import write_table
 from resnext.data.manifest.scan import scan
 from resnext.data.split.describe import describe_split
-from resnext.data.split.division import Division, divide
 from resnext.data.split.draw import draw
 from resnext.data.split.settings import SplitSettings
-from resnext.data.split.told import Sources
-from tests.resnext.data.samples import cats_and_dogs, count, msld, prepared, save, table
+from resnext.data.split.split_folder import split_folder
+from resnext.data.split.tables import Sources
+from tests.resnext.data.samples import (
+    cats_and_dogs,
+    count,
+    divided,
+    drawn,
+    msld,
+    prepared,
+    save,
+    table,
+)
 
 CARVED = SplitSettings(strategy="given", carve_val=True)
 
@@ -73,18 +80,15 @@ def test_val_is_the_test_part_where_there_is_no_other_and_validation_comes_out_o
     assert len(groups_of(drawn, "val")) == 4
 
 
-def test_three_parts_are_left_as_they_are() -> None:
+@pytest.mark.parametrize("settings", [CARVED, SplitSettings(strategy="given")])
+def test_three_splits_are_left_as_they_are_and_two_where_nothing_is_asked(
+    settings: SplitSettings,
+) -> None:
     manifest = msld(9)
     given = given_by_number(manifest, 3)
-    given |= given_by_number(manifest[manifest["path"].str.contains(r"[MP]0[1-2]_")], 2, "val")
-    drawn = carved(manifest, given)
-    assert dict(zip(drawn["path"], drawn["split"], strict=True)) == given
-
-
-def test_without_being_asked_nothing_is_taken() -> None:
-    manifest = msld(9)
-    given = given_by_number(manifest, 3)
-    drawn = carved(manifest, given, SplitSettings(strategy="given"))
+    if settings.carve_val:
+        given |= given_by_number(manifest[manifest["path"].str.contains(r"[MP]0[12]_")], 2, "val")
+    drawn = carved(manifest, given, settings)
     assert dict(zip(drawn["path"], drawn["split"], strict=True)) == given
 
 
@@ -135,12 +139,6 @@ def test_a_class_with_one_group_is_not_taken_from_train() -> None:
 # ---------------------------------------------------------------- what is said
 
 
-def noise(seed: int) -> Image.Image:
-    """Draw what looks like nothing else."""
-    pixels = np.random.default_rng(seed).integers(0, 255, (9, 12, 3), dtype=np.uint8)
-    return Image.fromarray(pixels).resize((60, 45), Image.Resampling.BICUBIC)
-
-
 def parts_on_disk(root: Path, train: int, others: dict[str, int]) -> Path:
     """Two classes, so many pictures in each part."""
     seed = 0
@@ -148,31 +146,24 @@ def parts_on_disk(root: Path, train: int, others: dict[str, int]) -> Path:
         for label in ("cat", "dog"):
             for place in range(number):
                 seed += 1
-                save(root / part / label / f"{part} {place}.png", noise(seed))
+                save(root / part / label / f"{part} {place}.png", drawn(seed))
     return root
 
 
-def divided(root: Path, sources: Sources | None = None) -> Division:
-    found = scan(root)
-    return divide(root, found.manifest, found.words, CARVED, sources or Sources())
-
-
 def test_what_was_taken_is_said(tmp_path: Path) -> None:
-    division = divided(parts_on_disk(tmp_path, 8, {"test": 2}))
+    division = divided(parts_on_disk(tmp_path, 8, {"test": 2}), strategy="given", carve_val=True)
     taken = division.leakage["carved"]
     assert taken["pictures"] == count(division.split, "val") > 0
     assert taken["missing"] == []
     said = describe_split(division.split, division.leakage)
-    assert (
-        f"Validation: {taken['pictures']} pictures of {taken['groups']} groups were taken" in said
-    )
+    assert f"Validation: {taken['pictures']} images of {taken['groups']} groups were taken" in said
     assert "there is no test part" not in said
 
 
 def test_a_val_part_that_is_the_test_part_is_said_with_what_validates(tmp_path: Path) -> None:
-    division = divided(parts_on_disk(tmp_path, 8, {"val": 2}))
+    division = divided(parts_on_disk(tmp_path, 8, {"val": 2}), strategy="given", carve_val=True)
     said = describe_split(division.split, division.leakage)
-    assert "WARNING: there is no test part: the val part is the test part" in said
+    assert "WARNING: there is no test split: the val split is the test split" in said
     assert "groups were taken out of train for it" in said
 
 
@@ -180,16 +171,16 @@ def test_classes_that_validation_lacks_are_said(tmp_path: Path) -> None:
     root = parts_on_disk(tmp_path, 8, {"test": 2})
     for path in sorted((root / "train" / "dog").iterdir())[1:]:
         path.unlink()
-    division = divided(root)
+    division = divided(root, strategy="given", carve_val=True)
     assert division.leakage["carved"]["missing"] == ["dog"]
-    assert any(w.startswith("val holds no picture of dog") for w in division.leakage["warnings"])
+    assert any(w.startswith("val holds no image of dog") for w in division.leakage["warnings"])
 
 
 def test_a_train_part_too_small_to_give_groups_away_is_said(tmp_path: Path) -> None:
-    division = divided(parts_on_disk(tmp_path, 1, {"test": 1}))
+    division = divided(parts_on_disk(tmp_path, 1, {"test": 1}), strategy="given", carve_val=True)
     assert count(division.split, "val") == 0
-    (warning,) = (w for w in division.leakage["warnings"] if "val part" in w)
-    assert warning.startswith("there is no val part, and none could be taken out of train")
+    (warning,) = (w for w in division.leakage["warnings"] if "val split" in w)
+    assert warning.startswith("there is no val split, and none could be taken out of train")
 
 
 def test_a_table_of_train_and_test_alone_is_carved_too(tmp_path: Path) -> None:
@@ -197,11 +188,11 @@ def test_a_table_of_train_and_test_alone_is_carved_too(tmp_path: Path) -> None:
     for number in range(12):
         for label in ("cat", "dog"):
             seed = 2 * number + (label == "dog")
-            save(root / label / f"{number} x.png", noise(seed))
+            save(root / label / f"{number} x.png", drawn(seed))
     paths = sorted(path.relative_to(root).as_posix() for path in root.rglob("*.png"))
     parts = ["test" if number % 4 == 0 else "train" for number in range(len(paths))]
     write_table(pd.DataFrame({"path": paths, "split": parts}), tmp_path / "mine.csv")
-    division = divided(root, Sources(given=tmp_path / "mine.csv"))
+    division = divided(root, Sources(given=tmp_path / "mine.csv"), strategy="given", carve_val=True)
     assert division.leakage["carved"]["pictures"] == count(division.split, "val") > 0
     now = dict(zip(division.split["path"], division.split["split"], strict=True))
     assert {path for path, part in now.items() if part == "test"} == set(paths[::4])
@@ -212,6 +203,6 @@ def test_doubtful_class_folders_stand_in_leakage_json(tmp_path: Path) -> None:
         cats_and_dogs(tmp_path / part)
     found = scan(tmp_path)
     settings = SplitSettings(strategy="random", shares=(50, 0, 50))
-    division = divide(tmp_path, found.manifest, found.words, settings)
+    division = split_folder(tmp_path, found.manifest, found.words, settings)
     assert division.leakage["folders"] == list(found.warnings)
     assert len(found.warnings) == 1

@@ -6,8 +6,8 @@ from typing import Any
 import pandas as pd
 import pytest
 
-from resnext.data.split.describe import describe_split, evidence_of, warnings_of
-from resnext.data.split.groups import read_names
+from resnext.data.split.describe import describe_split, evidence_of, split_warnings
+from resnext.data.split.groups import find_groups
 from resnext.data.split.settings import SplitSettings
 from tests.resnext.data.samples import msld, plain, prepared, split, table
 
@@ -55,32 +55,30 @@ def lines(drawn: pd.DataFrame, /, **changed: Any) -> list[str]:
 # ---------------------------------------------------------------- what the groups stand on
 
 
-def test_the_evidence_of_a_scheme_is_the_names_it_fits() -> None:
-    names = [f"a/P{number:04d}_01_00.jpg" for number in range(1, 1991)] + ["b/other.jpg"]
-    assert evidence_of(read_names(table(names))) == f"{V1} fits 1,990 of 1,991 names"
+MANY = table([f"a/P{number:04d}_01_00.jpg" for number in range(1, 1991)] + ["b/other.jpg"])
+NONE = "no naming scheme fits 95 % of 12 names, so every image is a group of its own"
 
 
-def test_without_a_scheme_it_is_said_that_none_fits() -> None:
-    assert evidence_of(read_names(plain(6))) == (
-        "no naming scheme fits 95 % of 12 names, so every picture is a group of its own"
-    )
-
-
-def test_a_pattern_is_named_as_it_was_given() -> None:
-    naming = read_names(plain(6), r"(?P<group>a/\d+)")
-    assert evidence_of(naming) == r"--group-pattern (?P<group>a/\d+) fits 6 of 12 names"
-
-
-def test_a_table_of_groups_is_named_before_the_names() -> None:
-    groups = {"a/000 x.jpg": "ann", "b/001 x.jpg": "ann", "c/gone.jpg": "ann"}
-    assert evidence_of(read_names(plain(6), groups=groups)) == (
-        "--groups names the group of 2 of 12 pictures; else no naming scheme fits 95 % of 12 "
-        "names, so every picture is a group of its own"
-    )
-    groups = {"Macular/M01_01_00.jpg": "ann"}
-    assert evidence_of(read_names(msld(3), groups=groups)) == (
-        f"--groups names the group of 1 of 18 pictures; else {V1} fits 18 of 18 names"
-    )
+@pytest.mark.parametrize(
+    ("manifest", "pattern", "groups", "evidence"),
+    [
+        (MANY, None, [], f"{V1} fits 1,990 of 1,991 names"),
+        (plain(6), None, [], NONE),
+        (plain(6), r"(?P<group>a/\d+)", [], r"--group-pattern (?P<group>a/\d+) fits 6 of 12 names"),
+        (
+            plain(6), None, ["a/000 x.jpg", "b/001 x.jpg", "c/gone.jpg"],
+            f"--groups names the group of 2 of 12 images; else {NONE}",
+        ),
+        (
+            msld(3), None, ["Macular/M01_01_00.jpg"],
+            f"--groups names the group of 1 of 18 images; else {V1} fits 18 of 18 names",
+        ),
+    ],
+)  # fmt: skip
+def test_the_evidence_of_groups_is_said(
+    manifest: pd.DataFrame, pattern: str | None, groups: list[str], evidence: str
+) -> None:
+    assert evidence_of(find_groups(manifest, pattern, dict.fromkeys(groups, "ann"))) == evidence
 
 
 # ---------------------------------------------------------------- whole descriptions
@@ -90,15 +88,15 @@ def test_a_grouped_split_by_hand() -> None:
     drawn = split(msld(10), SplitSettings())
     assert lines(drawn, random=leaks("test", 12, copy=11, group=11)) == [
         f"Groups: {V1} fits 60 of 60 names",
-        "20 ids, 20 groups: shared photographs, identical files and near-duplicates joined 0",
+        "20 ids, 20 groups: shared originals, identical files and near-duplicates joined 0",
         "images (groups)    train    val   test",
         "Macular           21 (7)  1 (1)  2 (2)",
         "Pustular          21 (7)  1 (1)  2 (2)",
         "all              42 (14)  2 (2)  4 (4)",
-        "photographs      14 (14)  2 (2)  4 (4)",
-        "unused: 12 pictures: 12 (copy of a held-out photograph)",
-        "No test picture has a relative in train. Of the 12 test pictures of a random split, "
-        "11 (91.7%) have a copy of the same photograph, 11 (91.7%) have the same group in train",
+        "originals        14 (14)  2 (2)  4 (4)",
+        "unused: 12 images: 12 (copy of a held-out photograph)",
+        "No test image has a relative in train. Of the 12 test images of a random split, "
+        "11 (91.7%) have a copy of the same original, 11 (91.7%) have the same group in train",
     ]
 
 
@@ -110,34 +108,28 @@ def test_a_random_split_is_warned_of_last() -> None:
         warnings=["group M01 is large"],
     )
     assert [line.split()[0] for line in found] == [
-        "Groups:", "20", "images", "Macular", "Pustular", "all", "photographs", "WARNING:",
+        "Groups:", "20", "images", "Macular", "Pustular", "all", "originals", "WARNING:",
         "WARNING:",
     ]  # fmt: skip
     assert found[-2] == "WARNING: group M01 is large"
     assert found[-1] == (
-        "WARNING: the score will be too good. Of 12 test pictures, 11 (91.7%) have a copy of the "
-        "same photograph, 1 (8.3%) have an identical file, 2 (16.7%) have a near-duplicate, "
+        "WARNING: the score will be too good. Of 12 test images, 11 (91.7%) have a copy of the "
+        "same original, 1 (8.3%) have an identical file, 2 (16.7%) have a near-duplicate, "
         "12 (100.0%) have the same group in train. Only --split grouped keeps them apart"
     )
 
 
 def test_without_a_scheme_the_remedy_is_said_and_nobody_says_that_nothing_leaks() -> None:
-    evidence = "no naming scheme fits 95 % of 20 names, so every picture is a group of its own"
+    evidence = "no naming scheme fits 95 % of 20 names, so every image is a group of its own"
     scheme = {"name": None, "evidence": evidence, "listed": 0, "ids": 20, "groups": 19}
     scheme |= {"groups_known": False}
     found = lines(split(plain(10), SplitSettings()), scheme=scheme)
     assert found[:2] == [
         f"Groups: {evidence}. If names tell patients, say how with --group-pattern, or list them "
         "with --groups",
-        "20 ids, 19 groups: shared photographs, identical files and near-duplicates joined 1",
+        "20 ids, 19 groups: shared originals, identical files and near-duplicates joined 1",
     ]
     assert not any("relative in train" in line for line in found)
-
-
-def test_who_lists_groups_is_not_told_to_list_them() -> None:
-    scheme = {"name": None, "evidence": "--groups names", "listed": 3, "ids": 9, "groups": 9}
-    scheme |= {"groups_known": True}
-    assert lines(split(plain(10), SplitSettings()), scheme=scheme)[0] == "Groups: --groups names"
 
 
 def test_pairs_that_only_look_alike_are_said_where_there_are_some() -> None:
@@ -175,12 +167,10 @@ def test_validation_pictures_that_leak_are_warned_of_before_the_test_pictures() 
         drawn, drawn=leaks("test", 12, group=6), drawn_val=leaks("val", 8, copy=2, group=4)
     )
     assert found[-2] == (
-        "WARNING: of 8 val pictures, 2 (25.0%) have a copy of the same photograph, 4 (50.0%) have "
+        "WARNING: of 8 val images, 2 (25.0%) have a copy of the same original, 4 (50.0%) have "
         "the same group in train"
     )
-    assert found[-1].startswith(
-        "WARNING: the score will be too good. Of 12 test pictures, 6 (50.0%)"
-    )
+    assert found[-1].startswith("WARNING: the score will be too good. Of 12 test images, 6 (50.0%)")
     assert "WARNING" not in "".join(lines(drawn, drawn_val=leaks("val", 8)))
 
 
@@ -202,7 +192,7 @@ def warned(
     pictures = prepared(msld(10)) if pictures is None else pictures
     drawn = in_both_parts(pictures)
     largest = {"name": "M01", "photographs": 1, "share": 0.05} | group
-    return warnings_of(pictures, drawn, report(largest_group=largest), tables or {})
+    return list(split_warnings(pictures, drawn, report(largest_group=largest), tables or {}))
 
 
 def test_of_a_good_split_nothing_is_warned() -> None:
@@ -211,20 +201,19 @@ def test_of_a_good_split_nothing_is_warned() -> None:
 
 
 @pytest.mark.parametrize(
-    ("photographs", "total", "percent"), [(3, 20, "15%"), (11, 100, "11%"), (1_200, 2_000, "60%")]
-)
-def test_a_group_of_more_than_a_tenth_is_warned_of(
+    ("photographs", "total", "percent"),
+    [(3, 20, "15%"), (11, 100, "11%"), (1_200, 2_000, "60%"),
+     (2, 20, ""), (10, 100, ""), (19, 19, ""), (3, 19, "")],
+)  # fmt: skip
+def test_a_group_of_more_than_a_tenth_of_many_is_warned_of(
     photographs: int, total: int, percent: str
 ) -> None:
-    assert warned(photographs=photographs, share=photographs / total) == [
-        f"group M01 holds {photographs:,} of {total:,} photographs ({percent}): if these are not "
+    expected = (
+        f"group M01 holds {photographs:,} of {total:,} originals ({percent}): if these are not "
         "one patient's, correct it with --groups"
-    ]
-
-
-@pytest.mark.parametrize(("photographs", "total"), [(2, 20), (10, 100), (19, 19), (3, 19)])
-def test_a_tenth_and_few_photographs_are_not_warned_of(photographs: int, total: int) -> None:
-    assert warned(photographs=photographs, share=photographs / total) == []
+    )
+    share = photographs / total
+    assert warned(photographs=photographs, share=share) == ([expected] if percent else [])
 
 
 def test_paths_of_a_table_that_are_not_there_are_named_at_most_five() -> None:
@@ -245,33 +234,10 @@ def conflicting(count: int) -> pd.DataFrame:
     return pictures
 
 
-def test_pictures_under_two_classes_are_named_with_their_reasons() -> None:
-    assert warned(conflicting(2)) == [
-        "2 pictures stand under two classes: Macular/M01_01_00.jpg (identical to b/0); "
-        "Macular/M01_01_01.jpg (identical to b/1)"
-    ]
-
-
 def test_of_many_pictures_under_two_classes_five_are_named_then_the_total() -> None:
     assert warned(conflicting(5))[0].count("identical to") == 5
     assert " more" not in warned(conflicting(5))[0]
     (said,) = warned(conflicting(6))
-    assert said.startswith("6 pictures stand under two classes: ")
+    assert said.startswith("6 images stand under two classes: ")
     assert said.count("identical to") == 5
     assert said.endswith("(identical to b/4) and 1 more")
-
-
-def test_pictures_that_a_given_split_leaves_out_are_named() -> None:
-    pictures = prepared(msld(10))
-    drawn = in_both_parts(pictures)
-    drawn.loc[[3, 4], "reason"] = "not in the given split"
-    assert warnings_of(pictures, drawn, report(), {}) == [
-        "2 pictures are in no part of the given split: Macular/M02_01_00.jpg; Macular/M02_01_01.jpg"
-    ]
-
-
-def test_warnings_stand_in_one_order_tables_then_conflicts_then_groups() -> None:
-    found = warned(conflicting(1), {"--groups": ["gone"]}, photographs=8, share=0.4)
-    words = ["paths of --groups", "stand under two classes", "holds 8 of 20 photographs"]
-    assert len(found) == 3
-    assert all(word in text for word, text in zip(words, found, strict=True))

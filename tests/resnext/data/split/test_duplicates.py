@@ -2,6 +2,7 @@
 
 import hashlib
 from pathlib import Path
+from typing import Any
 
 import numpy as np
 import pandas as pd
@@ -11,12 +12,14 @@ from PIL import Image
 from resnext.contracts.errors import InputError
 from resnext.data.manifest.hashing import Words, hash_image, to_words
 from resnext.data.split import duplicates
-from resnext.data.split.duplicates import Grey, NearDuplicates, find_near_duplicates, grey_reader
-
-
-def drawn(seed: int, size: tuple[int, int] = (120, 90)) -> Image.Image:
-    noise = np.random.default_rng(seed).integers(0, 255, (9, 12, 3), dtype=np.uint8)
-    return Image.fromarray(noise).resize(size, Image.Resampling.BICUBIC)
+from resnext.data.split.duplicates import (
+    MOST_LISTED,
+    Grey,
+    NearDuplicates,
+    find_near_duplicates,
+    grey_reader,
+)
+from tests.resnext.data.samples import drawn, table
 
 
 def searched(root: Path, images: dict[str, Image.Image]) -> NearDuplicates:
@@ -64,21 +67,21 @@ def test_a_copy_that_was_turned_shrunk_and_recoded_is_joined(
     found = searched(tmp_path, images)
     assert verdicts(found) == [("a/1.png", "a/2.jpg", words, "joined")]
     assert found.pairs["correlation"].iloc[0] > 0.98
-    assert len(set(found.looks.values())) == 1
-    assert len(found.looks) == 2
+    assert len(set(found.clusters.values())) == 1
+    assert len(found.clusters) == 2
 
 
 def test_pictures_of_one_grey_look_like_nothing(tmp_path: Path) -> None:
     flat = {f"a/{n}.png": Image.new("RGB", (40, 40), (n, n, n)) for n in (10, 50, 200)}
     found = searched(tmp_path, flat)
     assert "joined" not in set(found.pairs["verdict"])
-    assert found.looks == {}
+    assert found.clusters == {}
 
 
 def test_identical_files_are_one_picture(tmp_path: Path) -> None:
     found = searched(tmp_path, {"a/1.png": drawn(0), "a/2.png": drawn(0), "b/3.png": drawn(1)})
     assert found.pairs.empty
-    assert found.looks == {}
+    assert found.clusters == {}
 
 
 def made_up(labels: str, words: Words, greys: Grey) -> tuple[NearDuplicates, list[int]]:
@@ -98,39 +101,12 @@ def looks(count: int) -> Grey:
     return np.random.default_rng(5).integers(0, 255, (count, 32, 32), dtype=np.uint8)
 
 
-def test_close_hashes_of_unlike_pictures_are_not_joined() -> None:
-    words = np.full((2, 8), 77, dtype=np.uint64)
-    found, _ = made_up("aa", words, looks(2))
-    assert found.looks == {}
-    assert "joined" not in set(found.pairs["verdict"])
-
-
-def test_a_weak_pair_is_listed_and_joins_nothing() -> None:
-    words = np.random.default_rng(0).integers(0, 2**63, (2, 8), dtype=np.uint64)
-    words[1] = words[0] ^ np.uint64(0b111111)  # 6 bits
-    greys = np.repeat(looks(1), 2, axis=0)
-    greys[1, 0] = 0  # they correlate by about 0.93
-    found, _ = made_up("aa", words, greys)
-    assert found.pairs["verdict"].tolist() == ["listed"]
-    assert found.pairs[["phash_distance", "dhash_distance"]].to_numpy().tolist() == [[6, 6]]
-    assert found.looks == {}
-
-
-def test_pictures_are_joined_through_others() -> None:
-    words = np.random.default_rng(0).integers(0, 2**63, (3, 8), dtype=np.uint64)
-    words[1] = words[0] ^ np.uint64(0b1111)
-    words[2] = words[1] ^ np.uint64(0b11110000)
-    found, _ = made_up("aaa", words, np.repeat(looks(1), 3, axis=0))
-    assert len(set(found.looks.values())) == 1
-    assert len(found.looks) == 3
-
-
 def test_a_thousand_pictures_of_one_look_cost_a_thousand_comparisons() -> None:
     random = np.random.default_rng(0)
     words = np.repeat(random.integers(0, 2**63, (1, 8), dtype=np.uint64), 1000, axis=0)
     words ^= np.uint64(1) << random.integers(0, 64, (1000, 8), dtype=np.uint64)
     found, read = made_up("a" * 1000, words, np.repeat(looks(1), 1000, axis=0))
-    assert len(set(found.looks.values())) == 1
+    assert len(set(found.clusters.values())) == 1
     assert len(found.pairs) < 5_000, "of 499,500"
     assert len(read) == 1000
 
@@ -160,3 +136,63 @@ def test_a_picture_that_changed_since_the_scan_is_said(tmp_path: Path) -> None:
     pictures = pd.DataFrame({"path": ["1.png"], "sha256": ["another"]})
     with pytest.raises(InputError, match="must be as it was scanned, got other bytes"):
         grey_reader(tmp_path, pictures, 1)([0])
+
+
+# ---------------------------------------------------------------- the limits, by hand
+
+BASE = np.random.default_rng(7).integers(0, 2**64, 8, dtype=np.uint64)
+RIGHT, DOWN = np.meshgrid(np.repeat([-1, 1], 16), np.repeat([-1, 1], 16))  # (32, 32): +1 and -1
+
+
+def by_hand(*rows: tuple[str, int, int, int, int]) -> NearDuplicates:
+    """Search among pictures: path, bits off by pHash and dHash, parts of the grey copy.
+
+    Copies of the parts (a, b) and (c, 0) correlate by a / sqrt(a a + b b).
+    """
+    words = np.repeat(BASE[None], len(rows), axis=0)
+    for word, (_, phash, dhash, _, _) in zip(words, rows, strict=True):
+        word[[0, 4]] ^= np.array([(1 << phash) - 1, (1 << dhash) - 1], dtype=np.uint64)
+    grey = np.stack([128 + a * RIGHT + b * DOWN for *_, a, b in rows]).astype(np.uint8)
+    return find_near_duplicates(table([path for path, *_ in rows]), words, lambda n: grey[n])
+
+
+@pytest.mark.parametrize(
+    ("phash", "dhash", "made_of", "verdict"),
+    [  # correlations with (40, 0): 24/25, 12/13, 15/17 and 20/29
+        (4, 4, (24, 7), "joined"),
+        (6, 6, (40, 0), "joined"),
+        (7, 6, (40, 0), None),
+        (5, 0, (24, 7), "listed"),
+        (0, 5, (24, 7), "listed"),
+        (6, 6, (24, 7), "listed"),
+        (7, 0, (24, 7), None),
+        (0, 7, (24, 7), None),
+        (0, 0, (12, 5), "listed"),
+        (6, 6, (15, 8), "listed"),
+        (0, 0, (20, 21), None),
+        (6, 6, (20, 21), None),
+        (0, 0, (-24, 7), None),
+    ],
+)
+def test_both_hashes_and_the_grey_copies_must_agree(
+    phash: int, dhash: int, made_of: tuple[int, int], verdict: str | None
+) -> None:
+    found = by_hand(("a/1", 0, 0, 40, 0), ("b/2", phash, dhash, *made_of))
+    assert set(found.clusters) == ({"a/1", "b/2"} if verdict == "joined" else set())
+    row: dict[str, Any] = {
+        "path": "a/1", "other": "b/2", "label": "a", "other_label": "b",
+        "orientation": "as it is", "phash_distance": phash, "dhash_distance": dhash,
+        "correlation": round(made_of[0] / np.hypot(*made_of), 4), "verdict": verdict,
+    }  # fmt: skip
+    assert found.pairs.to_dict("records") == ([row] if verdict else [])
+
+
+def test_what_is_joined_through_others_is_not_listed() -> None:
+    found = by_hand(("a/1", 0, 0, 40, 0), ("a/2", 3, 0, 24, 7), ("a/3", 6, 0, 15, 8))
+    assert found.pairs["verdict"].tolist() == ["joined", "joined"]
+
+
+def test_not_more_pairs_are_listed_than_a_person_can_judge() -> None:
+    first, rest = ("a/000", 0, 0, 40, 0), range(1, MOST_LISTED + 51)
+    found = by_hand(first, *((f"a/{number:03d}", 0, 0, 12, 5) for number in rest))
+    assert found.pairs["verdict"].tolist() == ["listed"] * MOST_LISTED

@@ -5,14 +5,15 @@ from random import Random
 from typing import TypeAlias
 
 import numpy as np
+import pandas as pd
 import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
 from PIL import Image
 
 from resnext.data.manifest.hashing import TURNS, WORDS, Words, hash_image, to_words, turned
-from resnext.data.split import neighbours as searching
-from resnext.data.split.neighbours import neighbours
+from resnext.data.split import duplicates as searching
+from resnext.data.split.duplicates import close_pairs
 
 Pair: TypeAlias = tuple[int, ...]  # one, other, turn, bits of pHash, of dHash
 
@@ -40,8 +41,10 @@ def hashed(rows: list[tuple[int, list[tuple[int, int]]]]) -> Words:
 
 
 def found(words: Words, radius: int) -> list[Pair]:
-    columns = [np.concatenate(parts) for parts in zip(*neighbours(words, radius), strict=True)]
-    return [tuple(row) for row in np.stack(columns, axis=1).tolist()]
+    pairs = pd.concat(close_pairs(words, radius))
+    return [
+        tuple(row) for row in pairs[["one", "other", "turn", "phash", "dhash"]].to_numpy().tolist()
+    ]
 
 
 def by_brute_force(words: Words, radius: int) -> set[Pair]:

@@ -14,12 +14,10 @@ from PIL import Image, ImageDraw, ImageEnhance
 
 from reports.sections.split import cautions, crossings, leak_verdict
 from resnext.contracts.errors import InputError
-from resnext.data.manifest.scan import scan
-from resnext.data.split.describe import describe_split
-from resnext.data.split.division import Division, divide
 from resnext.data.split.groups import ALONE
-from resnext.data.split.settings import SplitSettings
-from resnext.data.split.told import Sources
+from resnext.data.split.split_folder import FolderSplit
+from resnext.data.split.tables import Sources
+from tests.resnext.data.samples import divided, told
 
 Name = Callable[[int, int], str]
 CLASSES = ("mel", "nev")
@@ -53,36 +51,26 @@ def fixed_camera(k: int, number: int) -> Image.Image:
     return noisy
 
 
-def divided(root: Path, groups: Path | None = None, **chosen: object) -> Division:
-    found = scan(root)
-    settings = SplitSettings.model_validate(chosen)
-    return divide(root, found.manifest, found.words, settings, Sources(groups))
-
-
-def told(division: Division) -> str:
-    return describe_split(division.split, division.leakage)
-
-
 def patterns_in(text: str) -> list[str]:
     """Read the patterns that a message says to give, as a shell would."""
     found = re.findall(r"--group-pattern ('[^']+'|\S+)", text)
     return [shlex.split(pattern)[0] for pattern in found if pattern.startswith("'")]
 
 
-def used(division: Division) -> int:
+def used(division: FolderSplit) -> int:
     return int((division.split["split"] != "unused").sum())
 
 
-def straddling(division: Division, patient: Callable[[str], str]) -> int:
+def straddling(division: FolderSplit, patient: Callable[[str], str]) -> int:
     """Count the patients of used images that stand in several parts."""
     rows = division.split[division.split["split"] != "unused"]
     return int((rows["split"].groupby(rows["path"].map(patient)).nunique() > 1).sum())
 
 
-def assert_nobody_says_that_nothing_leaks(division: Division) -> None:
+def assert_nobody_says_that_nothing_leaks(division: FolderSplit) -> None:
     leakage = division.leakage
     assert leakage["scheme"]["groups_known"] is False
-    assert "No test picture" not in told(division)
+    assert "No test image" not in told(division)
     bad, verdict = leak_verdict(leakage)
     assert bad
     assert "is known to have a relative" not in verdict
@@ -214,7 +202,7 @@ def test_copies_that_may_be_frames_are_a_guess_and_their_count_is_a_warning(tmp_
     again = divided(tmp_path, group_pattern=pattern)
     assert used(again) == 64
     assert again.leakage["scheme"]["groups"] == 16
-    listed = divided(tmp_path, table(tmp_path, lambda path: path[4:7]))
+    listed = divided(tmp_path, Sources(table(tmp_path, lambda path: path[4:7])))
     assert re.match(r"\d+ images take part in nothing", listed.leakage["warnings"][0])
 
 
@@ -273,24 +261,26 @@ def table(root: Path, group: Callable[[str], str], share: float = 1) -> Path:
 
 def test_the_images_that_a_table_leaves_out_are_counted(tmp_path: Path) -> None:
     root = draw(tmp_path / "data", lambda _, i: f"x{i:03d}y.png")
-    division = divided(root, table(root, lambda path: f"{path[:3]} {int(path[5:8]) // 3}", 0.75))
+    division = divided(
+        root, Sources(table(root, lambda path: f"{path[:3]} {int(path[5:8]) // 3}", 0.75))
+    )
     scheme = division.leakage["scheme"]
     assert (scheme["listed"], scheme["unknown"], scheme["groups_known"]) == (36, 12, False)
     assert division.leakage["warnings"][0].startswith(
         "the groups of 12 of 48 images are not known: each of these 12 images counts as a group"
     )
     assert_nobody_says_that_nothing_leaks(division)
-    whole = divided(root, table(root, lambda path: f"{path[:3]} {int(path[5:8]) // 3}"))
+    whole = divided(root, Sources(table(root, lambda path: f"{path[:3]} {int(path[5:8]) // 3}")))
     assert whole.leakage["scheme"]["groups_known"] is True
     assert whole.leakage["warnings"] == []
 
 
 def test_a_table_of_some_leaves_the_others_to_a_guess_and_counts_them(tmp_path: Path) -> None:
     root = draw(tmp_path / "data", lambda k, i: f"{i % 4 + 1}_P{50 * k + i // 4:03d}_{k}.png")
-    division = divided(root, table(root, lambda path: path[6:10], 0.25))
+    division = divided(root, Sources(table(root, lambda path: path[6:10], 0.25)))
     warning, without_row = division.leakage["warnings"]
     assert warning.startswith("the groups of 36 of 48 images are only guessed, by field 2 of the")
-    assert without_row.startswith("36 of 48 pictures have no row in --groups")
+    assert without_row.startswith("36 of 48 images have no row in --groups")
     assert division.leakage["scheme"]["groups"] == 12
 
 
@@ -304,13 +294,6 @@ def test_the_images_that_a_pattern_leaves_out_are_counted(tmp_path: Path) -> Non
 # ---------------------------------------------------------------- one scene
 
 
-def speckled(seed: int, place: int) -> Image.Image:
-    """A scene with one black pixel, so that no two files are identical."""
-    image = scene(seed)
-    image.putpixel((place, 0), (0, 0, 0))
-    return image
-
-
 def one_scene(root: Path) -> tuple[Path, Path]:
     """One camera, one part, a scratch or none; and the table of days."""
     draw(root, lambda k, i: f"{CLASSES[k]}-{i:04d}-cam.png", 24, fixed_camera)
@@ -319,12 +302,12 @@ def one_scene(root: Path) -> tuple[Path, Path]:
 
 def test_a_complete_table_outranks_near_duplicates(tmp_path: Path) -> None:
     root, days = one_scene(tmp_path / "data")
-    division = divided(root, days)
+    division = divided(root, Sources(days))
     assert straddling(division, lambda path: str(int(path[8:12]) // 3)) == 0
     assert (division.split["split"] != "unused").all(), "no conflict is made of a resemblance"
     near = division.leakage["near"]
     assert near["joined_pairs"] == 0
-    assert near["not_joined_because"] == "--groups names the group of every picture"
+    assert near["not_joined_because"] == "--groups names the group of every image"
     assert set(division.pairs["verdict"]) == {"reported"}
     assert division.cards["crossing"] == []
     assert len(division.cards["reported"]) == 8
@@ -332,7 +315,7 @@ def test_a_complete_table_outranks_near_duplicates(tmp_path: Path) -> None:
     assert warning.startswith(f"{near['reported_pairs']} pairs of near-duplicates were reported, ")
     bad, verdict = leak_verdict(division.leakage)
     assert bad
-    assert "They were reported, not joined: --groups names the group of every picture" in verdict
+    assert "They were reported, not joined: --groups names the group of every image" in verdict
 
 
 def test_identical_files_join_whatever_a_table_says(tmp_path: Path) -> None:
@@ -340,7 +323,7 @@ def test_identical_files_join_whatever_a_table_says(tmp_path: Path) -> None:
     for label in CLASSES:
         twin = (root / label / f"{label}-0000-cam.png").read_bytes()
         (root / label / f"{label}-0023-cam.png").write_bytes(twin)
-    division = divided(root, table(root, lambda path: f"day {int(path[8:12]) // 3}"))
+    division = divided(root, Sources(table(root, lambda path: f"day {int(path[8:12]) // 3}")))
     groups = division.split.set_index("path")["group"]
     assert groups["mel/mel-0000-cam.png"] == groups["mel/mel-0023-cam.png"]
 
@@ -353,19 +336,6 @@ def test_joining_that_would_swallow_a_class_is_only_reported(tmp_path: Path) -> 
     text = told(division)
     assert "pairs of near-duplicates were reported, not joined: joining would leave class" in text
     assert_nobody_says_that_nothing_leaks(division)
-
-
-def test_one_class_of_one_scene_leaves_the_near_duplicates_of_others_joined(tmp_path: Path) -> None:
-    draw(
-        tmp_path,
-        lambda _, i: f"x{i:03d}y.png",
-        24,
-        lambda k, i: fixed_camera(0, i) if k else speckled(300 + i // 2, i % 2),
-    )
-    division = divided(tmp_path)
-    groups = division.split.groupby("label")["group"].nunique()
-    assert groups.to_dict() == {"mel": 12, "nev": 24}
-    assert set(division.pairs["verdict"]) == {"joined", "reported"}
 
 
 @pytest.mark.parametrize("strategy", ["grouped", "stratified"])
@@ -399,10 +369,10 @@ def test_an_error_that_follows_from_a_guess_names_scheme_group_and_what_helps(
     assert text.startswith("Each class folder must hold at least 3 groups for a split into 3 parts")
     assert ", got 2 in 'nev'. " in text
     assert "The groups are a guess: patient_photograph_copy (MSLD v1). " in text
-    assert "Group 'P050' holds 12 of 24 pictures of 'nev'. " in text
+    assert "Group 'P050' holds 12 of 24 images of 'nev'. " in text
     assert text.endswith(
         "remove the folder, say with `groups` or `group_pattern` who is who (--group-pattern "
-        "'(?P<group>.+)': every picture by itself), or use `split` stratified."
+        "'(?P<group>.+)': every image by itself), or use `split` stratified."
     )
     (alone,) = patterns_in(text)
     for way in ({"group_pattern": alone}, {"strategy": "stratified"}, {"shares": (80, 0, 20)}):
@@ -414,8 +384,8 @@ def test_where_all_are_called_copies_a_pattern_without_copies_helps(tmp_path: Pa
     with pytest.raises(InputError) as caught:
         divided(tmp_path, group_pattern=r"(?P<group>pat\d+)-(?P<copy>\d)")
     assert str(caught.value).endswith(
-        "All pictures of a class are copies by their names (no number, or 0, is a photograph). "
-        "Add pictures of other patients, remove the folder, or give a `group_pattern` without "
+        "All images of a class are copies by their names (no number, or 0, is an original). "
+        "Add images of other patients, remove the folder, or give a `group_pattern` without "
         "'copy' if these are no copies."
     )
     assert used(divided(tmp_path, group_pattern=r"(?P<group>pat\d+)-(\d)")) == 48
@@ -425,7 +395,7 @@ def test_a_remedy_that_can_not_help_is_not_named(tmp_path: Path) -> None:
     draw(tmp_path, lambda _, i: f"x{i:03d}y.png", 6, lambda k, i: scene(k * (i + 1)))
     with pytest.raises(InputError, match=r"at least 3 groups .* got 1 in 'mel'") as caught:
         divided(tmp_path)
-    assert str(caught.value).endswith("Add pictures of other patients or remove the folder.")
+    assert str(caught.value).endswith("Add images of other patients or remove the folder.")
     for strategy in ("grouped", "stratified"):
         with pytest.raises(InputError, match="got 1 in 'mel'"):
             divided(tmp_path, strategy=strategy, group_pattern=ALONE)

@@ -12,6 +12,7 @@ from __future__ import annotations
 import re
 from collections.abc import Sequence
 from dataclasses import dataclass
+from functools import cached_property
 from typing import NamedTuple
 
 import pandas as pd
@@ -47,8 +48,7 @@ _TOKEN, _GLUED = r"[^\W_]+", r"[^\W\d_]*\d+|[^\W\d_]+"
 _UUID = re.compile(r"[0-9a-f]{8}(-[0-9a-f]{4}){3}-[0-9a-f]{12}", re.IGNORECASE)
 _WORD = re.compile(r"[\W_]*\d*$|[\W_]+")  # what is left out of patient_07 to read its word
 _LONG_WORD = re.compile(r"[^\W\d_]{5,}")
-_DATE = re.compile(r"(19|20)\d\d(0[1-9]|1[0-2])(0[1-9]|[12]\d|3[01])(\d{6})?")
-_YEAR = re.compile(r"(19|20)\d\d")
+_DATE = re.compile(r"(19|20)\d\d(0[1-9]|1[0-2])(0[1-9]|[12]\d|3[01])(\d{6})?|(19|20)\d\d")
 _TIME = re.compile(r"[0-5]\d|([01]\d|2[0-3])([0-5]\d){2}\d{0,3}")
 
 
@@ -59,40 +59,98 @@ class Guess(NamedTuple):
     where: str
     plain: bool
     enough: bool
-    """Whether each class has as many groups then as a split has parts."""
+    """Whether each class has as many groups then as there are splits."""
     rank: int
     """How telling the word in it is, from 0 (a patient)."""
 
 
 @dataclass(frozen=True, eq=False)
 class _Field:
-    """Hold one field: its values (index as the images'), and how it is known and captured."""
+    """Hold the values of one level or field, and the class of each image; how it is captured."""
 
     values: pd.Series[str]
-    pattern: str
-    where: str
-    rank: int
-    is_last: bool
-    is_doubtful: bool
+    labels: pd.Series[str]
+    pattern: str = ""
+    where: str = ""
+    rank: int = LETTERS_RANK
+    is_last: bool = False
+    is_doubtful: bool = False
     """A date, or folders called by words, such as subtypes: never plain."""
+
+    @property
+    def order(self) -> tuple[bool, int]:
+        """Sort the most telling fields first."""
+        return self.is_doubtful, self.rank
+
+    @cached_property
+    def count(self) -> int:
+        """Count the distinct values."""
+        return int(self.values.nunique())
+
+    @cached_property
+    def repeats(self) -> bool:
+        """Tell whether the values of most images occur again in their class, and not one alone."""
+        again = pd.DataFrame({"label": self.labels, "value": self.values}).duplicated(keep=False)
+        several = self.values.groupby(self.labels).nunique() > 1
+        return bool(again.mean() >= REPEATS and several.any())
+
+    @cached_property
+    def is_viable(self) -> bool:
+        """Tell whether classes have enough values, and none that holds too much of them."""
+        named = self.rank < LETTERS_RANK
+        if not named and self.is_few_and_shared:
+            return False
+        fewest, largest = (FEWEST_NAMED, LARGEST_NAMED) if named else (FEWEST, LARGEST)
+        sizes = self.values.groupby([self.labels, self.values]).size().groupby(level=0)
+        totals = sizes.sum()
+        good = (sizes.size() >= fewest) & (sizes.max() <= largest * totals)
+        return bool(totals[good].sum() >= HOLDS * totals.sum())
+
+    @cached_property
+    def is_few_and_shared(self) -> bool:
+        """Tell whether a few values stand in several classes each, as grades, rows or days do."""
+        shared = (self.labels.groupby(self.values).nunique() > 1).mean()
+        return bool(self.count < SHARED and shared > 0.5)
+
+    @cached_property
+    def is_pure(self) -> bool:
+        """Tell whether nearly every value that repeats stands in one class."""
+        if self.labels.nunique() < 2:
+            return False
+        found = self.labels.groupby(self.values).agg(["size", "nunique"])
+        return bool((found.loc[found["size"] > 1, "nunique"] == 1).mean() >= PURE)
+
+    def in_each_of(self, other: _Field) -> pd.Series[int]:
+        """Count the values of this field that stand with each value of another."""
+        return self.values.groupby(other.values).nunique()
+
+    def crosses(self, other: _Field) -> bool:
+        """Tell whether most values of each of two fields stand with several of the other one."""
+        mine, theirs = other.in_each_of(self) > 1, self.in_each_of(other) > 1
+        return bool(mine.mean() >= HOLDS and theirs.mean() >= REPEATS)
+
+    def guess(self, *, plain: bool) -> Guess:
+        """Give the guess that this field tells groups."""
+        enough = self.values.groupby(self.labels).nunique().min() >= FEWEST_NAMED
+        return Guess(self.pattern, self.where, plain, bool(enough), self.rank)
 
 
 def find_structure(paths: Sequence[str], labels: Sequence[str]) -> Guess | None:
     """Find the level or field that may tell groups; None where nothing repeats."""
     if not paths:
         return None
-    label, folders = pd.Series(list(labels), dtype="str"), _folders(paths, labels)
-    found = [_choose(folders, label), _of_names(paths, label, folders)]
+    label = pd.Series(list(labels), dtype="str")
+    folders = _folders(paths, label)
+    found = [_choose(folders), _of_names(paths, label, folders)]
     guesses = [guess for guess in found if guess is not None]
     return min(guesses, key=lambda guess: (not guess.plain, guess.rank), default=None)
 
 
 def counts_anew(groups: pd.Series[str], labels: pd.Series[str], paths: Sequence[str]) -> str:
     """Say that groups count anew in each folder or for each value of a field; empty if not so."""
-    found = _Field(groups, "", "", LETTERS_RANK, False, False)
-    folders, names = _folders(paths, labels.tolist()), _fields(_stems(paths), _TOKEN)
-    fields = [*_likely(folders, labels), found, *_likely(names, labels)]
-    if _begins_anew(found, fields, labels):
+    found = _Field(groups, labels)
+    names = _fields(_stems(paths), labels, _TOKEN)
+    if _begins_anew(found, [*_likely(_folders(paths, labels)), found, *_likely(names)]):
         return f"{groups.iloc[0]!r} and the like count anew in what seem to be groups"
     return ""
 
@@ -101,35 +159,32 @@ def doubt_of_groups(groups: pd.Series[str], labels: pd.Series[str]) -> str:
     """Say what in groups that a scheme reads speaks against them; empty where nothing does.
 
     A word that names the image or its class, as in img12 or tile_03; words before a number that
-    would be groups themselves, as names of patients are; a few groups that stand in several classes
-    each, as days or rows do, unless a word says that they are patients or slides.
+    would be groups themselves, as names of patients are (subtypes are fewer than what they are of);
+    a few groups that stand in several classes each, as days or rows do, unless a word says that
+    they are patients or slides.
     """
-    if _begin_with_names(groups, labels):
-        return f"what stands before the number in {groups.iloc[0]!r} seems to name who it is"
-    word = re.match(r"[^\W\d_]*", groups.iloc[0])
-    rank = _RANKS.get(word[0].lower(), LETTERS_RANK) if word else LETTERS_RANK
-    if rank == COUNTER_RANK and word and len(word[0]) > 1:
-        return f"{groups.iloc[0]!r} seems to count images or classes"
-    if rank >= LETTERS_RANK and _few_and_shared(groups, labels):
+    first = groups.iloc[0]
+    parts = groups.str.extract(r"^(?P<word>[^\W\d_]+)_(?P<number>\d+)$")
+    begins_with_names = not parts.isna().any(axis=None) and (
+        parts["number"].nunique() < parts["word"].nunique()
+        and _Field(parts["word"], labels).is_viable
+    )
+    if begins_with_names:
+        return f"what stands before the number in {first!r} seems to name who it is"
+    match = re.match(r"[^\W\d_]+", first)
+    word = match[0].lower() if match else ""
+    rank = _RANKS.get(word, LETTERS_RANK)
+    if rank == COUNTER_RANK and len(word) > 1:
+        return f"{first!r} seems to count images or classes"
+    if rank >= LETTERS_RANK and _Field(groups, labels).is_few_and_shared:
         return f"its {groups.nunique():,} groups would hold images of several classes each"
     return ""
-
-
-def _begin_with_names(groups: pd.Series[str], labels: pd.Series[str]) -> bool:
-    """Tell whether words stand before numbers that begin anew for each, as names before lesions.
-
-    Subtypes are fewer than what they are of.
-    """
-    words = groups.str.extract(r"^(?P<word>[^\W\d_]+)_(?P<number>\d+)$")
-    if words.isna().any(axis=None) or words["number"].nunique() >= words["word"].nunique():
-        return False
-    return _is_viable(_Field(words["word"], "", "", LETTERS_RANK, False, False), labels)
 
 
 # ---------------------------------------------------------------- folders and fields
 
 
-def _folders(paths: Sequence[str], labels: Sequence[str]) -> list[_Field]:
+def _folders(paths: Sequence[str], labels: pd.Series[str]) -> list[_Field]:
     """Give the folder levels between class and file that nearly all images have."""
     folders = [path.split("/")[:-1] for path in paths]
     divided = all(
@@ -146,14 +201,14 @@ def _folders(paths: Sequence[str], labels: Sequence[str]) -> list[_Field]:
         where = "the folders below the class" + (f", level {level + 1}" if level else "")
         rank = _rank(values, "")
         doubtful = rank >= LETTERS_RANK and _is_called_by_words(values)
-        fields.append(_Field(values, pattern, where, rank, False, doubtful))
+        fields.append(_Field(values, labels, pattern, where, rank, is_doubtful=doubtful))
     return fields
 
 
 def _is_called_by_words(values: pd.Series[str]) -> bool:
     """Tell whether folders are called by words, as subtypes and breeds are, not by numbers."""
-    words = [word.lower() for value in values.unique() for word in _LONG_WORD.findall(value)]
-    described = _share(values, f".*{_LONG_WORD.pattern}") >= 0.5 and len(set(words)) >= 3
+    words = {word.lower() for value in values.unique() for word in _LONG_WORD.findall(value)}
+    described = _share(values, f".*{_LONG_WORD.pattern}") >= 0.5 and len(words) >= 3
     return described or _share(values, r".*\d") < FIT
 
 
@@ -162,15 +217,15 @@ def _of_names(paths: Sequence[str], labels: pd.Series[str], folders: list[_Field
     stems = _stems(paths)
     if sum(_UUID.search(stem) is not None for stem in stems[:100]) > 50:
         return None
-    tokens = _choose(_fields(stems, _TOKEN), labels, folders)
-    return tokens or _choose(_fields(stems, _GLUED), labels, folders)
+    tokens = _choose(_fields(stems, labels, _TOKEN), folders)
+    return tokens or _choose(_fields(stems, labels, _GLUED), folders)
 
 
 def _stems(paths: Sequence[str]) -> list[str]:
     return [path.rpartition("/")[2].rpartition(".")[0] for path in paths]
 
 
-def _fields(stems: Sequence[str], token: str) -> list[_Field]:
+def _fields(stems: Sequence[str], labels: pd.Series[str], token: str) -> list[_Field]:
     """Cut names of one shape into fields; none where they are of several shapes."""
     cut = re.compile(f"({token})")
     pieces = pd.Series([cut.split(stem) for stem in stems])  # before, field, between, field, after
@@ -193,6 +248,7 @@ def _fields(stems: Sequence[str], token: str) -> list[_Field]:
         fields.append(
             _Field(
                 values.reindex(pieces.index, fill_value=""),
+                labels,
                 pattern.replace(f"(?:{_TOKEN})", _TOKEN),
                 f"field {place + 1} of the file names",
                 DIGITS_RANK if dates[place] else _rank(values, word),
@@ -212,8 +268,7 @@ def _date_fields(columns: list[pd.Series[str]]) -> list[bool]:
     """Tell the fields that hold a date or the time after it: 20240517_101112, 2024-05-17."""
     found: list[bool] = []
     for values in columns:
-        after = found[-1:] == [True]
-        kinds = [_DATE, _YEAR, *([_TIME] if after else [])]
+        kinds = [_DATE, _TIME] if found and found[-1] else [_DATE]
         found.append(any(all(map(kind.fullmatch, values)) for kind in kinds))
     return found
 
@@ -235,41 +290,34 @@ def _share(values: pd.Series[str], pattern: str) -> float:
 # ---------------------------------------------------------------- which one it is
 
 
-def _choose(
-    fields: list[_Field], labels: pd.Series[str], above: Sequence[_Field] = ()
-) -> Guess | None:
+def _choose(fields: list[_Field], above: Sequence[_Field] = ()) -> Guess | None:
     """Choose the field that is most likely the group's, and say whether that is plain.
 
     `above` are the folders above the names that the fields are of.
     """
-    likely = _likely([*above, *fields], labels)
-    repeating = [
-        field
-        for field in fields
-        if _repeats(field.values, labels) and not _begins_anew(field, likely, labels)
-    ]
+    likely = _likely([*above, *fields])
+    repeating = [field for field in fields if field.repeats and not _begins_anew(field, likely)]
     viable = [field for field in repeating if field in likely]
     viable = [field for field in viable if not _lies_within_another(field, viable)]
-    ordered = sorted(viable, key=_order)
-    best = [field for field in ordered if _order(field) == _order(ordered[0])]
-    pure = [field for field in best if _is_pure(field.values, labels)]
-    if len(pure or best) == 1 and _may_be_plain((pure or best)[0], bool(pure)):
-        return _guess((pure or best)[0], labels, plain=True)
+    best = [field for field in viable if field.order == min(one.order for one in viable)]
+    pure = [field for field in best if field.is_pure]
+    if len(pure or best) == 1:
+        (only,) = pure or best
+        tells = only.rank < LETTERS_RANK or pure or not only.is_last  # a last one counts images
+        if tells and not only.is_doubtful:
+            return only.guess(plain=True)
     worth = [field for field in repeating if not field.is_last or field.rank < DIGITS_RANK]
     if not worth:
         return None
-    first = min(worth, key=lambda field: (not _is_pure(field.values, labels), *_order(field)))
-    return _guess(first, labels, plain=False)
+    return min(worth, key=lambda field: (not field.is_pure, *field.order)).guess(plain=False)
 
 
-def _likely(fields: Sequence[_Field], labels: pd.Series[str]) -> list[_Field]:
+def _likely(fields: Sequence[_Field]) -> list[_Field]:
     """Choose the fields that can be groups by their values alone."""
-    return [
-        field for field in fields if _repeats(field.values, labels) and _is_viable(field, labels)
-    ]
+    return [field for field in fields if field.repeats and field.is_viable]
 
 
-def _begins_anew(field: _Field, fields: Sequence[_Field], labels: pd.Series[str]) -> bool:
+def _begins_anew(field: _Field, fields: Sequence[_Field]) -> bool:
     """Tell whether a field counts anew for each group of another, as visits of each patient do.
 
     The other one has more values. It stands in one class each where this one doesn't, or before it
@@ -277,66 +325,15 @@ def _begins_anew(field: _Field, fields: Sequence[_Field], labels: pd.Series[str]
     """
     if field.rank == 0:
         return False
-    is_pure = _is_pure(field.values, labels)
     before = True
     for other in fields:
         before = before and other is not field
-        is_more = other.values.nunique() > field.values.nunique()
-        if not is_more or other.is_doubtful or other.is_last or other.rank == COUNTER_RANK:
-            continue
-        purer = int(_is_pure(other.values, labels)) - int(is_pure)
-        if _crosses(field, other) and (purer > 0 or (purer == 0 and before)):
-            return True
+        can_be = not (other.is_doubtful or other.is_last or other.rank == COUNTER_RANK)
+        if can_be and other.count > field.count and field.crosses(other):
+            purer = int(other.is_pure) - int(field.is_pure)
+            if purer > 0 or (purer == 0 and before):
+                return True
     return False
-
-
-def _crosses(field: _Field, other: _Field) -> bool:
-    """Tell whether most values of each of two fields stand with several of the other one."""
-    with_several = other.values.groupby(field.values).nunique() > 1
-    return bool(
-        with_several.mean() >= HOLDS
-        and (field.values.groupby(other.values).nunique() > 1).mean() >= REPEATS
-    )
-
-
-def _guess(field: _Field, labels: pd.Series[str], *, plain: bool) -> Guess:
-    enough = field.values.groupby(labels).nunique().min() >= FEWEST_NAMED
-    return Guess(field.pattern, field.where, plain, bool(enough), field.rank)
-
-
-def _may_be_plain(field: _Field, is_pure: bool) -> bool:
-    """Tell whether a field says enough by itself: the last one, without a word, counts images."""
-    sure = field.rank < LETTERS_RANK or is_pure or not field.is_last
-    return sure and not field.is_doubtful
-
-
-def _order(field: _Field) -> tuple[bool, int]:
-    return field.is_doubtful, field.rank
-
-
-def _repeats(values: pd.Series[str], labels: pd.Series[str]) -> bool:
-    """Tell whether the values of most images occur again in their class, and are not all one."""
-    again = pd.DataFrame({"label": labels, "value": values}).duplicated(keep=False)
-    several = values.groupby(labels).nunique() > 1
-    return bool(again.mean() >= REPEATS and several.any())
-
-
-def _is_viable(field: _Field, labels: pd.Series[str]) -> bool:
-    """Tell whether classes have enough values, and none that holds too much of them."""
-    named = field.rank < LETTERS_RANK
-    if not named and _few_and_shared(field.values, labels):
-        return False
-    fewest, largest = (FEWEST_NAMED, LARGEST_NAMED) if named else (FEWEST, LARGEST)
-    sizes = field.values.groupby([labels, field.values]).size().groupby(level=0)
-    totals = sizes.sum()
-    good = (sizes.size() >= fewest) & (sizes.max() <= largest * totals)
-    return bool(totals[good].sum() >= HOLDS * totals.sum())
-
-
-def _few_and_shared(values: pd.Series[str], labels: pd.Series[str]) -> bool:
-    """Tell whether a few values stand in several classes each, as grades, rows or days do."""
-    shared = (labels.groupby(values).nunique() > 1).mean()
-    return bool(values.nunique() < SHARED and shared > 0.5)
 
 
 def _lies_within_another(field: _Field, fields: list[_Field]) -> bool:
@@ -348,17 +345,7 @@ def _lies_within_another(field: _Field, fields: list[_Field]) -> bool:
     for other_place, other in enumerate(fields):
         if other is field or other.is_doubtful or other.rank == COUNTER_RANK:
             continue
-        if (other.values.groupby(field.values).nunique() == 1).all():
-            same = other.values.nunique() == field.values.nunique()
-            if not same or other_place < place:
-                return True
+        is_first = other.count != field.count or other_place < place
+        if is_first and (other.in_each_of(field) == 1).all():
+            return True
     return False
-
-
-def _is_pure(values: pd.Series[str], labels: pd.Series[str]) -> bool:
-    """Tell whether nearly every value that repeats stands in one class."""
-    if labels.nunique() < 2:
-        return False
-    found = labels.groupby(values).agg(["size", "nunique"])
-    found = found[found["size"] > 1]
-    return bool((found["nunique"] == 1).mean() >= PURE)

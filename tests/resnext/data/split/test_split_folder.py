@@ -3,8 +3,8 @@
 import base64
 import hashlib
 import io
+import json
 from collections.abc import Callable
-from dataclasses import replace
 from pathlib import Path
 from typing import Any
 
@@ -16,17 +16,14 @@ from PIL import Image
 from resnext.contracts.errors import InputError
 from resnext.contracts.tables import write_table
 from resnext.data.manifest.scan import Scan, scan
-from resnext.data.split.describe import describe_split
-from resnext.data.split.division import Division, divide
 from resnext.data.split.duplicates import find_near_duplicates, grey_reader
+from resnext.data.split.groups import SCHEMES
 from resnext.data.split.settings import SplitSettings
-from resnext.data.split.told import Sources
-from tests.resnext.data.samples import DATA, save, users_scan
+from resnext.data.split.split_folder import FolderSplit, split_folder
+from resnext.data.split.tables import Sources
+from tests.resnext.data.samples import DATA, divided, drawn, save, told, users_scan
 
-
-def drawn(seed: int) -> Image.Image:
-    noise = np.random.default_rng(seed).integers(0, 255, (9, 12, 3), dtype=np.uint8)
-    return Image.fromarray(noise).resize((60, 45), Image.Resampling.BICUBIC)
+KINDS = ["copy", "exact", "near", "group", "any"]
 
 
 def patients(root: Path, count: int = 8, copies: int = 1) -> Path:
@@ -42,19 +39,11 @@ def patients(root: Path, count: int = 8, copies: int = 1) -> Path:
     return root
 
 
-def divided(
-    root: Path, sources: Sources | None = None, *, found: Scan | None = None, **chosen: object
-) -> Division:
-    found = found or scan(root)
-    settings = SplitSettings.model_validate(chosen)
-    return divide(root, found.manifest, found.words, settings, sources or Sources())
+def lines(division: FolderSplit) -> list[str]:
+    return told(division).splitlines()
 
 
-def told(division: Division) -> list[str]:
-    return describe_split(division.split, division.leakage).split("\n")
-
-
-def group_of(division: Division, path: str) -> str:
+def group_of(division: FolderSplit, path: str) -> str:
     return str(division.split.set_index("path").loc[path, "group"])
 
 
@@ -104,7 +93,7 @@ def test_without_a_scheme_copies_are_found_by_their_looks(tmp_path: Path) -> Non
     assert division.leakage["scheme"]["groups"] == 20
     assert division.leakage["drawn"]["any"]["count"] == 0
     assert division.leakage["random"]["near"]["count"] > 0
-    assert told(division)[0].endswith("with --group-pattern, or list them with --groups")
+    assert lines(division)[0].endswith("with --group-pattern, or list them with --groups")
 
 
 def test_groups_of_the_users_win_and_are_told(tmp_path: Path) -> None:
@@ -113,7 +102,11 @@ def test_groups_of_the_users_win_and_are_told(tmp_path: Path) -> None:
     table.write_text("path,group\nMacular/M00_01_00.png,ann\nMacular/M02_01_00.png,ann\nno.png,x\n")
     division = divided(tmp_path / "data", Sources(groups=table))
     assert group_of(division, "Macular/M00_01_01.png") == "M00=M02=ann"
-    assert told(division)[0].startswith("Groups: --groups names the group of 2 of 32 pictures; ")
+    assert (
+        told(division)
+        .splitlines()[0]
+        .startswith("Groups: --groups names the group of 2 of 32 images; ")
+    )
     assert "1 of 3 paths of --groups are not in the folder: no.png" in division.leakage["warnings"]
 
 
@@ -128,7 +121,11 @@ def test_a_near_duplicate_under_two_classes_is_left_out_and_named(tmp_path: Path
     pair = ["Macular/M00_01_00.png", "Pustular/P77_01_00.jpg"]
     assert rows.loc[pair, "split"].tolist() == ["unused", "unused"]
     assert rows.loc[pair[0], "reason"] == f"label conflict: nearly identical to {pair[1]}"
-    assert told(division)[-1].startswith("WARNING: 3 pictures stand under two classes: Macular/M00")
+    assert (
+        told(division)
+        .splitlines()[-1]
+        .startswith("WARNING: 3 images stand under two classes: Macular/M00")
+    )
 
 
 def of_two_classes(root: Path, seed: Callable[[str, int], int], count: int = 8) -> Path:
@@ -146,7 +143,7 @@ def test_pictures_that_stand_under_two_classes_leave_a_class_empty_and_that_is_t
     of_two_classes(tmp_path, lambda _, number: number)
     for number in range(8):
         save(tmp_path / "b" / f"y {number}.png", drawn(200 + number))
-    why = r"at least 3 groups .* got 0 in 'a'.* 8 of their 8 pictures are left out, since the same"
+    why = r"at least 3 groups .* got 0 in 'a'.* 8 of their 8 images are left out, since the same"
     with pytest.raises(InputError, match=why) as caught:
         divided(tmp_path)
     assert str(caught.value).endswith("remove the folder, or use `near_duplicates` report.")
@@ -169,7 +166,7 @@ def test_a_class_of_one_file_many_times_is_told_what_helps(tmp_path: Path) -> No
     with pytest.raises(InputError, match=r"at least 3 groups .* got 1 in 'a'") as caught:
         divided(tmp_path, near_duplicates="off")
     assert str(caught.value).endswith(
-        "Identical and nearly identical pictures are one group. Add pictures of other patients or "
+        "Identical and nearly identical images are one group. Add images of other patients or "
         "remove the folder."
     )
 
@@ -184,8 +181,12 @@ def test_a_split_that_comes_with_the_data_is_used_and_audited(tmp_path: Path) ->
     division = divided(tmp_path, strategy="given")
     assert division.leakage["drawn"]["near"] == {"count": 1, "share": 0.2}
     assert division.split["split"].tolist() == ["test"] * 5 + ["train"] * 8
-    assert told(division)[-1].startswith(
-        "WARNING: the score will be too good. Of 5 test pictures, 1 (20.0%) have a near-duplicate"
+    assert (
+        told(division)
+        .splitlines()[-1]
+        .startswith(
+            "WARNING: the score will be too good. Of 5 test images, 1 (20.0%) have a near-duplicate"
+        )
     )
     (card,) = division.cards["crossing"]
     assert (card["kind"], card["path"], card["other"]) == (
@@ -193,17 +194,7 @@ def test_a_split_that_comes_with_the_data_is_used_and_audited(tmp_path: Path) ->
     )  # fmt: skip
 
 
-def test_an_earlier_split_is_kept(tmp_path: Path) -> None:
-    patients(tmp_path / "data")
-    first = divided(tmp_path / "data")
-    write_table(first.split, tmp_path / "split.csv")
-    drawn(50).save(tmp_path / "data" / "Macular" / "M50_01_00.png")
-    second = divided(tmp_path / "data", Sources(earlier=tmp_path / "split.csv"), seed=9)
-    before = first.split.set_index("path")["split"]
-    assert second.split.set_index("path").loc[before.index, "split"].equals(before)
-
-
-def kept(root: Path, first: Division, found: Scan, groups: Path | None = None) -> Division:
+def kept(root: Path, first: FolderSplit, found: Scan, groups: Path | None = None) -> FolderSplit:
     """Divide again, after the pictures changed, with the first division kept."""
     write_table(first.split, root.parent / "split.csv")
     write_table(found.manifest, root.parent / "manifest.csv")
@@ -252,8 +243,8 @@ def test_classes_that_are_not_learnt_or_not_tested_are_warned_of(tmp_path: Path)
         folder.mkdir(parents=True, exist_ok=True)
         drawn(number).save(folder / f"{number}.png")
     assert divided(tmp_path, strategy="given").leakage["warnings"][1:] == [
-        "no picture in train of c: it can't be learnt",
-        "no picture in test of a; b: it can't be tested",
+        "no image in train of c: it can't be learnt",
+        "no image in test of a; b: it can't be tested",
     ]
 
 
@@ -270,10 +261,12 @@ def test_parts_that_came_with_the_data_are_not_dissolved_in_silence(tmp_path: Pa
         folder.mkdir(parents=True, exist_ok=True)
         drawn(number).save(folder / f"{number}.png")
     _, warning = divided(tmp_path).leakage["warnings"]
-    assert warning.startswith("the folder comes divided; its parts were put together and divided")
+    assert warning.startswith(
+        "the folder comes divided; its splits were put together and drawn anew"
+    )
     unknown, warning = divided(tmp_path, strategy="given").leakage["warnings"]
     assert unknown.startswith("the groups are not known: each of these 24 images counts as a group")
-    assert warning.startswith("there is no test part: the val part is the test part")
+    assert warning.startswith("there is no test split: the val split is the test split")
 
 
 def test_what_a_kept_split_does_not_know_and_what_left_its_part_is_told(tmp_path: Path) -> None:
@@ -308,31 +301,10 @@ def test_a_kept_split_that_leaves_a_part_empty_is_told(tmp_path: Path) -> None:
     patients(tmp_path / "data", copies=0)
     first = divided(tmp_path / "data", shares=(80, 0, 20)).split
     write_table(first, tmp_path / "split.csv")
-    with pytest.raises(InputError, match="keep_split must leave a picture to every part, got none"):
+    with pytest.raises(
+        InputError, match="keep_split must leave an image to each of train, val and test, got none"
+    ):
         divided(tmp_path / "data", Sources(earlier=tmp_path / "split.csv"))
-
-
-def test_a_large_group_is_warned_of(tmp_path: Path) -> None:
-    patients(tmp_path, count=9, copies=0)
-    (guess,) = divided(tmp_path).leakage["warnings"]
-    assert guess.startswith("the groups are only guessed")
-    for number in (1, 2, 3):
-        drawn(60 + number).save(tmp_path / "Macular" / f"M00_1{number}_00.png")
-        drawn(80 + number).save(tmp_path / "Macular" / f"M0{number}_05_00.png")
-    assert divided(tmp_path).leakage["warnings"][1:] == [
-        "group M00 holds 4 of 24 photographs (17%): if these are not one patient's, correct it "
-        "with --groups"
-    ]
-
-
-def test_the_order_of_the_rows_does_not_matter(tmp_path: Path) -> None:
-    found = scan(patients(tmp_path))
-    order = np.random.default_rng(1).permutation(len(found.manifest))
-    shuffled = replace(found, manifest=found.manifest.iloc[order], words=found.words[order])
-    one, other = divided(tmp_path, found=found), divided(tmp_path, found=shuffled)
-    assert one.split.to_csv() == other.split.to_csv()
-    assert one.leakage == other.leakage
-    assert one.cards == other.cards
 
 
 # ---------------------------------------------------------------- pairs to look at
@@ -358,34 +330,6 @@ def test_what_a_random_split_would_have_hidden_is_shown_where_nothing_crosses(
     assert snapshot(tmp_path) == before, "the user's pictures are never changed"
 
 
-def test_what_crosses_is_shown_worst_first_and_each_picture_once(tmp_path: Path) -> None:
-    patients(tmp_path, count=10)
-    cards = divided(tmp_path, strategy="random").cards
-    assert cards["random"] == []
-    kinds = [card["kind"] for card in cards["crossing"]]
-    assert kinds == sorted(kinds, key=["exact", "near", "copy", "group"].index)
-    assert len({card["path"] for card in cards["crossing"]}) == len(kinds) > 0
-
-
-def test_thumbnails_are_upright(tmp_path: Path) -> None:
-    patients(tmp_path, copies=0)
-    exif = Image.Exif()
-    exif[0x0112] = 6
-    for name in ("M80_01_00", "M80_01_01"):
-        drawn(80).resize((400, 100)).save(tmp_path / "Macular" / f"{name}.jpg", exif=exif)
-    cards = divided(tmp_path, strategy="random", shares=(50, 0, 50), seed=3).cards["crossing"]
-    sizes = {opened(card["picture"]).size for card in cards if "M80" in card["path"]}
-    assert sizes == {(40, 160)}, "else take another seed"
-
-
-def test_a_picture_that_vanished_since_the_scan_is_said(tmp_path: Path) -> None:
-    found = scan(patients(tmp_path))
-    for path in (tmp_path / "Macular").iterdir():
-        path.unlink()
-    with pytest.raises(InputError, match="must be as it was scanned, got nothing"):
-        divided(tmp_path, found=found)
-
-
 def snapshot(root: Path) -> dict[str, Any]:
     return {
         str(path): (path.stat().st_mtime_ns, hashlib.sha256(path.read_bytes()).hexdigest())
@@ -396,23 +340,80 @@ def snapshot(root: Path) -> dict[str, Any]:
 # ---------------------------------------------------------------- words
 
 
-def test_the_description_names_scheme_parts_and_what_random_would_leak(tmp_path: Path) -> None:
-    lines = told(divided(patients(tmp_path, count=10, copies=2)))
-    assert lines[0] == "Groups: patient_photograph_copy (MSLD v1) fits 60 of 60 names"
-    assert lines[1] == (
-        "20 ids, 20 groups: shared photographs, identical files and near-duplicates joined 0"
-    )
-    assert [line.split()[:4] for line in lines[3:5]] == [
-        ["Macular", "21", "(7)", "1"], ["Pustular", "21", "(7)", "1"],
+# ---------------------------------------------------------------- what leakage.json holds
+
+
+def test_the_order_of_the_rows_never_shows(tmp_path: Path) -> None:
+    root = patients(tmp_path / "data")
+    for name, seed in (("M04", 2), ("M06", 2), ("P07", 1), ("P09", 4), ("MÄ07", 900)):
+        label = "Macular" if name[0] == "M" else "Pustular"
+        save(root / label / f"{name}_01_00.png", drawn(seed, (90, 66)))
+    found = scan(root)
+
+    def written(rows: list[int]) -> tuple[bytes | str, ...]:
+        mixed = found.manifest.iloc[rows], found.words[rows]
+        done = split_folder(root, *mixed, SplitSettings(seed=3), workers=2)
+        write_table(done.split, tmp_path / "split.csv")
+        write_table(done.pairs, tmp_path / "near.csv")
+        tables = [(tmp_path / f"{name}.csv").read_bytes() for name in ("split", "near")]
+        return *tables, json.dumps(done.leakage), json.dumps(done.cards)
+
+    expected = written(list(range(len(found.manifest))))
+    for seed in range(4):
+        order = np.random.default_rng(seed).permutation(len(found.manifest)).tolist()
+        assert written(order) == expected
+
+
+def test_leakage_says_all_that_is_documented(tmp_path: Path) -> None:
+    patients(tmp_path, count=6)
+    save(tmp_path / "Macular" / "M08_01_00.png", drawn(2, (90, 66)))
+    found = divided(tmp_path).leakage
+    assert list(found) == [
+        "strategy", "fold", "scheme", "near", "largest_group", "drawn", "drawn_val",
+        "drawn_test_val", "random", "warnings",
     ]  # fmt: skip
-    assert lines[7] == "unused: 12 pictures: 12 (copy of a held-out photograph)"
-    assert lines[8].startswith("No test picture has a relative in train. Of the ")
+    assert (found["strategy"], found["fold"], found["warnings"]) == ("grouped", None, [])
+    assert found["scheme"] == {
+        "name": "patient_photograph_copy (MSLD v1)",
+        "evidence": "patient_photograph_copy (MSLD v1) fits 24 of 24 names",
+        "pattern": SCHEMES[0].pattern, "proposal": None, "guessed": False, "groups_known": True,
+        "fits": 24, "listed": 0, "unknown": 0, "names": 24, "ids": 12, "groups": 11,
+    }  # fmt: skip
+    assert found["near"] == {"joined_pairs": 1, "listed_pairs": 0}
+    assert found["largest_group"] == {"name": "M02=M08", "photographs": 2, "share": 2 / 12}
+    for key, part in (("drawn", "test"), ("drawn_val", "val"), ("drawn_test_val", "test")):
+        assert list(found[key]) == [f"{part}_pictures", *KINDS]
+        assert {found[key][kind]["count"] for kind in KINDS} == {0}
+    assert found["random"]["test_pictures"] == 5  # 24 - int(0.8 * 24)
+    assert json.loads(json.dumps(found)) == found
 
 
-def test_a_leak_is_warned_of_last(tmp_path: Path) -> None:
-    lines = told(divided(patients(tmp_path, count=10), strategy="random"))
-    assert lines[-1].startswith("WARNING: the score will be too good. Of 8 test pictures, ")
-    assert lines[-1].endswith(" in train. Only --split grouped keeps them apart")
+def test_without_val_nothing_is_said_of_it_and_a_fold_is_named(tmp_path: Path) -> None:
+    found = divided(patients(tmp_path, count=6), shares=(80, 0, 20), fold=(2, 3)).leakage
+    assert (found["drawn_val"], found["drawn_test_val"], found["fold"]) == (None, None, "2/3")
+    assert found["drawn"]["test_pictures"] == 4
+
+
+def test_a_split_of_a_table_is_used_as_it_is(tmp_path: Path) -> None:
+    patients(tmp_path / "data", count=6, copies=0)
+    names = [
+        f"{'Macular' if n % 2 == 0 else 'Pustular'}/{'MP'[n % 2]}{n:02}_01_00.png"
+        for n in range(12)
+    ]
+    chosen = {name: "test" if n < 2 else "train" for n, name in enumerate(names[:10])}
+    chosen |= {"gone.png": "train"}
+    table = tmp_path / "mine.csv"
+    write_table(pd.DataFrame({"path": list(chosen), "split": list(chosen.values())}), table)
+    done = divided(tmp_path / "data", Sources(given=table), strategy="given")
+    used = done.split[done.split["split"] != "unused"]
+    parts = dict(zip(used["path"], used["split"], strict=True))
+    assert parts | {"gone.png": "train"} == chosen
+    guess, *warnings = done.leakage["warnings"]
+    assert guess.startswith("the groups are only guessed, by patient_photograph_copy (MSLD v1)")
+    assert warnings == [
+        "1 of 11 paths of --use-split are not in the folder: gone.png",
+        "2 images are not in the given split: Macular/M10_01_00.png; Pustular/P11_01_00.png",
+    ]
 
 
 # ---------------------------------------------------------------- the real thing

@@ -10,7 +10,7 @@ from hypothesis import strategies as st
 from resnext.contracts.errors import InputError
 from resnext.data.split.draw import draw
 from resnext.data.split.groups import join_groups
-from resnext.data.split.kept import ids_of, kept_parts, kept_warnings, recognise
+from resnext.data.split.keep import ids_of, kept_splits, kept_warnings, recognise
 from resnext.data.split.settings import SplitSettings
 from tests.resnext.data.samples import prepared, split, table
 from tests.resnext.data.split.test_draw import choices, manifests
@@ -32,7 +32,7 @@ def said(path: str, sha256: str, also: tuple[str, ...] = ()) -> tuple[str, str]:
     paths = [path, *(f"b/{digest}.jpg" for digest in also)]
     pictures = pd.DataFrame({"path": paths, "sha256": [sha256, *also]})
     row = recognise(pictures, EARLIER).iloc[0]
-    return row["group"], row["part"]
+    return row["group"], row["split"]
 
 
 def test_a_picture_is_known_by_its_bytes_whatever_it_is_called() -> None:
@@ -56,7 +56,7 @@ def test_of_bytes_that_stood_in_several_parts_train_wins() -> None:
     rows = [("x", "P5", "test", "same"), ("y", "P6", "train", "same")]
     earlier = pd.DataFrame(rows, columns=EARLIER.columns)
     pictures = pd.DataFrame({"path": ["z"], "sha256": ["same"]})
-    assert recognise(pictures, earlier)["part"].tolist() == ["train"]
+    assert recognise(pictures, earlier)["split"].tolist() == ["train"]
 
 
 def renamed(manifest: pd.DataFrame, drawn: pd.DataFrame) -> pd.DataFrame:
@@ -91,7 +91,7 @@ def test_pictures_that_were_numbered_anew_stay_where_they_were(pattern: str, str
     assert kept_warnings(now, second, renamed(first, was)) == []
 
 
-@settings(max_examples=60, deadline=None)
+@settings(max_examples=15, deadline=None)
 @given(manifests(fewest=5), choices(), st.randoms(use_true_random=False))
 def test_what_was_trained_on_is_never_held_out_however_files_are_renamed(
     manifest: pd.DataFrame, chosen: SplitSettings, random: Any
@@ -144,7 +144,7 @@ def part_of_new(name: str, earlier: pd.DataFrame, *others: str) -> str:
     """Give the part that a new picture of an id gets from an earlier split; empty where none."""
     names = [name, *others]
     pictures = pd.DataFrame({"path": names, "sha256": names, "id": names})
-    return kept_parts(pd.Series(names), pictures, earlier).get(name, "")
+    return kept_splits(pd.Series(names), pictures, earlier).get(name, "")
 
 
 @pytest.mark.parametrize("listed", [True, False])
