@@ -11,16 +11,15 @@ running (`make ui`, or PREFECT_API_URL). Nothing is sent by the runs themselves.
 
 import json
 import re
-import socket
 import sys
 from datetime import timedelta
 from string import Template
 from typing import Annotated
-from urllib.parse import urlsplit
 from uuid import UUID
 
 import yaml
 from cyclopts import Parameter
+from pydantic import HttpUrl, TypeAdapter, ValidationError
 
 from flows.cli import run as command
 from flows.cli.flags import REPOSITORY
@@ -39,8 +38,7 @@ NO_BLOCK = UUID(int=0)
 BLOCK_NAME = re.compile(r"[a-z0-9]+(-[a-z0-9]+)*")
 LOST_AFTER = timedelta(minutes=10)  # a heartbeat every 3 minutes is Prefect's default: 3 are missed
 MISSED = 3  # heartbeats at least: one that is lost or late is no sign of an end
-SHORTEST = 10  # seconds, that Prefect's proactive triggers allow
-LONGEST = 30 * 24 * 3600  # seconds
+SHORTEST, LONGEST = 10, 30 * 24 * 3600  # seconds; Prefect's triggers allow no shorter ones
 
 
 def main(
@@ -56,25 +54,35 @@ def main(
     Args:
         webhook: Name of the webhook block to call [default: none].
         url: Address to make that block with, or to change it to [default: the block is there].
-        allow_private: With --url: the receiver may be on this machine or the own network
-            [default: off].
+        allow_private: With --url: the receiver may be on this machine or the own network, or one
+            that this machine does not know [default: off].
         lost_after: Seconds without a heartbeat after which a run counts as crashed; at least three
             times the runs' PREFECT_FLOWS_HEARTBEAT_FREQUENCY, at most 2592000, which is 30 days
             [default: 600, or those three times where they are longer].
         remove: Remove the automations; the block stays [default: off].
     """
-    _require_flags_that_fit(webhook, url, allow_private, remove)
+    rules = (
+        (
+            remove != (webhook is not None),
+            "webhook", "be given, or else --remove", "both" if remove else "neither",
+        ),
+        (webhook or not url, "url", "be given with --webhook only", "--remove"),
+        (url or not allow_private, "allow_private", "be given with --url only", "no address"),
+        (
+            webhook is None or BLOCK_NAME.fullmatch(webhook),
+            "webhook", "be lower-case letters, digits and dashes", f"'{webhook}'",
+        ),
+    )  # fmt: skip
+    for kept, argument, rule, got in rules:
+        if not kept:
+            raise InputError(argument, rule, got)
     if url is not None:
         _require_callable(url, allow_private)
-    _require_longer_than_heartbeats(lost_after)
+    after = usual_wait() if lost_after is None else _time_without_heartbeat(lost_after)
     if server.current() is None:
-        raise InputError(
-            "PREFECT_API_URL",
-            "name a Prefect server that goes on running",
-            "none, and this project's own does not run",
-            "Start it: make ui",
-        )
-    after = usual_wait() if lost_after is None else timedelta(seconds=lost_after)
+        rule = "name a Prefect server that goes on running"
+        got = "none, and this project's own does not run"
+        raise InputError("PREFECT_API_URL", rule, got, "Start it: make ui")
     with server.connected():
         if webhook is None:
             print(f"Removed {_remove_automations()} of {len(automations())} automations.")
@@ -136,58 +144,14 @@ def _remove_automations() -> int:
     return len(known)
 
 
-def _require_flags_that_fit(
-    webhook: str | None, url: str | None, allow_private: bool, remove: bool
-) -> None:
-    rules = (
-        (
-            remove != (webhook is not None),
-            "webhook",
-            "be given, or else --remove",
-            "both" if remove else "neither",
-            "Write as in: automations.py --webhook NAME",
-        ),
-        (
-            url is not None or not allow_private,
-            "allow_private",
-            "be given with --url only",
-            "no address",
-            "Whether a block that exists may call the own network is set in the UI, under Blocks.",
-        ),
-        (url is None or webhook is not None, "url", "be given with --webhook only", "--remove", ""),
-        (
-            webhook is None or BLOCK_NAME.fullmatch(webhook),
-            "webhook",
-            "be lower-case letters, digits and dashes",
-            f"'{webhook}'",
-            "",
-        ),
-    )
-    for kept, *wrong in rules:
-        if not kept:
-            raise InputError(*map(str, wrong))
-
-
-def _require_longer_than_heartbeats(seconds: int | None) -> None:
-    """Refuse a time in which a living run may be silent, or that Prefect does not reckon with."""
-    if seconds is None:
-        return
-    if not SHORTEST <= seconds <= LONGEST:
-        raise InputError(
-            "lost_after",
-            f"be from {SHORTEST} to {LONGEST} seconds (30 days)",
-            seconds,
-            f"Leave it out for {usual_wait().total_seconds():g}.",
-        )
-    shortest = _heartbeats_apart().total_seconds()
-    if seconds < shortest:
-        raise InputError(
-            "lost_after",
-            f"be at least {shortest:g} seconds, the time of {MISSED} heartbeats",
-            seconds,
-            "Give a longer time, or set PREFECT_FLOWS_HEARTBEAT_FREQUENCY (30 or "
-            "more) here and where the runs start.",
-        )
+def _time_without_heartbeat(seconds: int) -> timedelta:
+    """Check a time that a living run must not be silent for, and that Prefect can wait."""
+    shortest = max(SHORTEST, _heartbeats_apart().total_seconds())
+    if not shortest <= seconds <= LONGEST:
+        rule = f"be from {shortest:g} ({MISSED} heartbeats) to {LONGEST} seconds (30 days)"
+        remedy = f"Leave it out for {usual_wait().total_seconds():g}."
+        raise InputError("lost_after", rule, seconds, remedy)
+    return timedelta(seconds=seconds)
 
 
 def _heartbeats_apart() -> timedelta:
@@ -198,48 +162,24 @@ def _heartbeats_apart() -> timedelta:
 def _require_callable(url: str, allow_private: bool) -> None:
     """Refuse an address that Prefect can't call, or won't: then no notice would ever come.
 
-    Prefect calls no host with a private address unless the block allows it. A name that this
-    machine doesn't know is told on the terminal and let through: the server may know it.
+    Prefect calls no host that is private or that it can't find, unless the block allows it. No
+    message holds the address, which is a secret.
     """
-    host = _host_of(url)
-    if not host:
-        raise InputError(
-            "url",
-            "begin with http:// or https:// and name a host, and no port but a number",
-            "something else",  # the address is a secret
-            "Write as in: https://hooks.example.org/services/...",
-        )
+    try:
+        host = TypeAdapter(HttpUrl).validate_python(url).host
+    except ValidationError:
+        host = None
+    if host is None or ":///" in url:  # which would make a path the host
+        rule = "begin with http:// or https:// and name a host, and no port but a number"
+        remedy = "Write as in: https://hooks.example.org/services/..."
+        raise InputError("url", rule, "something else", remedy)
     try:
         if not allow_private:
             validate_restricted_url(url)
-    except ValueError:  # whose text holds the address
-        if _is_known(host):
-            raise InputError(
-                "url",
-                "be no address of this machine or a private network",
-                f"'{host}', which Prefect refuses to call",
-                "Add --allow-private.",
-            ) from None
-        text = f"This machine doesn't know '{host}'. Unless the server does, no notice will come."
-        print(text, file=sys.stderr)
-
-
-def _host_of(url: str) -> str | None:
-    """Give the host of an address of the web; None where there is none or it is malformed."""
-    try:
-        parts = urlsplit(url)
-        (parts.hostname or "").encode("idna")
-        malformed = parts.port == 0 or re.search(r"\s", url)
     except ValueError:
-        return None
-    return None if malformed or parts.scheme not in ("http", "https") else parts.hostname
-
-
-def _is_known(host: str) -> bool:
-    try:
-        return bool(socket.getaddrinfo(host, None))
-    except OSError:
-        return False
+        rule = "name a host that this machine finds, and not in a private network"
+        got = f"'{host}', which Prefect refuses to call"
+        raise InputError("url", rule, got, "Add --allow-private.") from None
 
 
 def _find_block(name: str) -> UUID:
@@ -248,13 +188,12 @@ def _find_block(name: str) -> UUID:
         with get_client(sync_client=True) as client:
             found = client.read_block_document_by_name(name, "webhook", include_secrets=False)
     except ObjectNotFound as error:
-        raise InputError(
-            "webhook",
-            "be the name of a webhook block on the server",
-            f"'{name}'",
-            "Make one in its UI, under Blocks (with the header Content-Type: "
-            "application/json), or give the address: --url https://...",
-        ) from error
+        remedy = (
+            "Make one in its UI, under Blocks (with the header Content-Type: application/json), or "
+            "give the address: --url https://..."
+        )
+        rule = "be the name of a webhook block on the server"
+        raise InputError("webhook", rule, f"'{name}'", remedy) from error
     return UUID(str(found.id))
 
 

@@ -8,8 +8,6 @@ not trained again. The first is what the others are compared with.
 
 import logging
 import sys
-import tomllib
-from dataclasses import dataclass
 from pathlib import Path
 from typing import Any, get_args
 
@@ -61,7 +59,7 @@ if __name__ == "__main__":
 
 from flows.cli import terminal
 from flows.cli.command_line import command_line
-from flows.cli.plan import Plan, given_of, resolve
+from flows.cli.plan import Plan, build, given_of, resolve
 from flows.full_pipeline import pipeline_stages, with_images
 from resnext.contracts.errors import InputError
 from resnext.models.architectures import ARCHITECTURES
@@ -79,12 +77,8 @@ from prefect.states import Completed
 log = logging.getLogger("flows.compare")  # also where this file is the program
 
 
-@dataclass(frozen=True)
-class Contestant:
-    """One recipe: its name, and what is planned for each fold."""
-
-    name: str
-    plans: tuple[Plan, ...]
+Contestants = dict[str, tuple[Plan, ...]]
+"""What is planned for each fold, by the recipe's name."""
 
 
 @flow(name="compare", flow_run_name="compare {recipes}", persist_result=False, retries=0)
@@ -107,11 +101,15 @@ def compare_recipes(
         run: where and how to compute
     """
     with command.flow_outcome() as outcome:
-        contestants = plan_all(recipes, compared, data, split, training, run)
-        add_tags(["compare", contestants[0].plans[0].data_name])
+        plans = plan_all(recipes, compared, data, split, training, run)
+        add_tags(["compare", _first(plans).data_name])
         asked = command_line("compare.py", compared, data, split, training, run, positional=recipes)
-        outcome.state = Completed(message=run_comparison(contestants, asked, flow_run.id))
+        outcome.state = Completed(message=run_comparison(plans, asked, flow_run.id))
     return outcome.state
+
+
+def _first(plans: Contestants) -> Plan:
+    return next(iter(plans.values()))[0]
 
 
 def plan_all(
@@ -121,7 +119,7 @@ def plan_all(
     split: DrawFlags,
     training: TrainingFlags,
     run: MachineFlags,
-) -> list[Contestant]:
+) -> Contestants:
     """Plan every fold of every recipe.
 
     Raises:
@@ -141,26 +139,19 @@ def plan_all(
         SplitFlags(**parts, fold=f"{fold}/{compared.folds}")
         for fold in range(1, compared.folds + 1)
     ]
-    contestants = []
+    plans: Contestants = {}
+    seen: dict[tuple[Any, ...], str] = {}
     for name, recipe in named.items():
         own = TrainingFlags(**contestant_flags(recipe, training))
-        plans = tuple(resolve(data, fold, own, run) for fold in folds)
-        contestants.append(Contestant(name, plans))
-    _require_unlike(contestants)
-    return contestants
-
-
-def _require_unlike(contestants: list[Contestant]) -> None:
-    """Raise an InputError where two recipes come to the same settings."""
-    seen: dict[tuple[Any, ...], str] = {}
-    for contestant in contestants:
-        plan = contestant.plans[0]
+        plans[name] = tuple(resolve(data, fold, own, run) for fold in folds)
+        plan = plans[name][0]
         settings = (plan.recipe, plan.weights and plan.weights.key, plan.split)
         if settings in seen:
-            got = f"the same settings for {seen[settings]} and {contestant.name}"
+            got = f"the same settings for {seen[settings]} and {name}"
             remedy = "Flags win over recipes: leave out those that are to be compared."
             raise InputError("RECIPES", "differ", got, remedy)
-        seen[settings] = contestant.name
+        seen[settings] = name
+    return plans
 
 
 def name_of(recipe: str) -> str:
@@ -188,28 +179,30 @@ def contestant_flags(recipe: str, common: TrainingFlags) -> dict[str, Any]:
             f"({', '.join(ARCHITECTURES)}) or TOML files"
         )
         raise InputError("RECIPES", rule, f"'{recipe}'", "Check the name.")
-    settings = {"preset": common.preset} | _settings(Path(recipe))
-    Recipe(**{k: v for k, v in settings.items() if k in Recipe.model_fields and k != "weights"})
+    table = command.read_toml(Path(recipe), "RECIPES")
+    own = {name.replace("-", "_"): value for name, value in table.items()}
+    TrainingFlags.model_validate(own, strict=True)  # where true is no number
+    settings = {"preset": common.preset} | own
+    build(Recipe, {name: value for name, value in settings.items() if name != "weights"})
     return settings | asked
 
 
-def run_comparison(contestants: list[Contestant], asked: str, name: str) -> str:
+def run_comparison(plans: Contestants, asked: str, name: str) -> str:
     """Train, test and compare; say in a line how it came out.
 
     Raises:
         InputError: the images can't be used as they were asked to be.
     """
-    first = contestants[0].plans[0]
-    names = tuple(contestant.name for contestant in contestants)
-    networks = dict.fromkeys(contestant.plans[0].recipe.arch for contestant in contestants)
+    first, names = _first(plans), tuple(plans)
+    networks = dict.fromkeys(folds[0].recipe.arch for folds in plans.values())
     facts = {"command": asked, "data": first.data_name, "network": ", ".join(networks)}
     with open_run(first.store, name, facts) as run:
         terminal.log_images(first)
         runtime = with_images(first.runtime(run).model_copy(update={"script_lines": False}))
         predictions = tuple(
-            held_out(contestant.name, number, plan, runtime, run)
-            for contestant in contestants
-            for number, plan in enumerate(contestant.plans, start=1)
+            held_out(recipe, number, plan, runtime, run)
+            for recipe, folds in plans.items()
+            for number, plan in enumerate(folds, start=1)
         )
         found = compare(runtime, names, predictions)
         publish_comparison(f"{first.data_name}: {', '.join(names)}", found)
@@ -225,25 +218,6 @@ def held_out(recipe: str, fold: int, plan: Plan, runtime: Runtime, run: Path) ->
     log.info("%s, fold %d of %d", recipe, fold, plan.split.fold[1] if plan.split.fold else 1)
     stages = pipeline_stages(plan, runtime.model_copy(update={"run": folder}))
     return next(artifact for artifact in stages if artifact.stage == "predict")
-
-
-def _settings(path: Path) -> dict[str, Any]:
-    """Read the training settings of a TOML file."""
-    try:
-        table = tomllib.loads(path.read_text(encoding="utf-8"))
-    except (OSError, ValueError) as error:
-        remedy = f"It can't be read: {error}."
-        raise InputError("RECIPES", "be readable TOML files", f"'{path}'", remedy) from error
-    settings = {name.replace("-", "_"): value for name, value in table.items()}
-    for name, value in settings.items():
-        if name not in TrainingFlags.model_fields:
-            got, remedy = f"'{name}' in '{path}'", "Give what is common to all as a flag."
-            raise InputError("RECIPES", "hold settings of the training alone", got, remedy)
-        field = Recipe.model_fields.get(name)
-        if isinstance(value, bool) and not (field and field.annotation is bool):
-            got = f"{name} = true or false in '{path}'"  # which pydantic would take for 0 or 1
-            raise InputError("RECIPES", "hold numbers and words", got, "Write the value itself.")
-    return settings
 
 
 if __name__ == "__main__":

@@ -45,7 +45,6 @@ if __name__ == "__main__":
     command.answer_help(main, name="full_pipeline.py")
 
 from flows.cli import terminal
-from flows.cli.command_line import as_in_readme
 from flows.cli.plan import Plan, name_of, require_positive, resolve
 from reports.evaluation.settings import EvaluationSettings
 from resnext.contracts.tables import read_manifest
@@ -145,11 +144,10 @@ def stages_after_scan(
     if plan.evaluation != EvaluationSettings():  # wrong input is said before hours of training
         labels = read_manifest(manifest.path("manifest.csv"))["label"]
         require_positive(plan.evaluation, sorted(set(labels)))
-    tables = plan.tables
-    parts = split(runtime, manifest, plan.split, *tables)
+    parts = split(runtime, manifest, plan.split, *plan.tables)
     if plan.only == "split":
-        command_line = f"{as_in_readme(plan.command)} --only split"
-        audit(runtime, manifest, parts, plan.data_name, plan.data is None, command_line)
+        again = f"{plan.command} --only split"
+        audit(runtime, manifest, parts, plan.data_name, plan.data is None, again)
     if note is not None:
         plan = replace(plan, notes=(*plan.notes, note(manifest, parts)))
     yield parts
@@ -162,9 +160,9 @@ def stages_after_scan(
     yield model
     yield (predictions := predict(runtime, manifest, parts, pixels, model, plan.compute))
     yield (scores := evaluate(runtime, predictions, plan.evaluation))
-    show_time = plan.preset == "seed"
     # One after the other: two threads that import matplotlib at the same time both fail.
     yield (explained := explain(runtime, manifest, pixels, model, predictions, plan.compute))
+    show_time = plan.preset == "seed"
     yield (figures := plot(runtime, parts, model, scores, show_time, recipe.metric, recipe.keep))
     page = report(runtime, manifest, parts, model, scores, explained, figures, about(plan))
     publish(plan.name, scores, figures, page)
@@ -195,14 +193,14 @@ def _predict_new(
 def about(plan: Plan) -> About:
     """Gather the facts of a run for its report."""
     packages = ("torch", "torchvision", "pandas", "scipy", "prefect")
-    settings = plan.settings_in_words()
+    settings = plan.settings_as_text()
     if plan.recipe.optimizer != "sgd":  # which alone uses it
         del settings["training"]["momentum"]
     return About(
         data_name=plan.data_name,
         synthetic=plan.data is None,
         architecture=plan.recipe.arch,
-        command=as_in_readme(plan.command),
+        command=plan.command,
         notes=plan.notes,
         settings=tuple((what.capitalize(), (*facts.items(),)) for what, facts in settings.items()),
         environment=(

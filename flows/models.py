@@ -5,12 +5,8 @@ $ python flows/models.py promote 3
 $ python flows/models.py rollback
 $ python flows/models.py retire
 
-There is a champion for each set of classes, and for each name that retrain.py was given. `promote`
-takes the alias of the model; the others ask for `--registry` where there are several.
-
-Predictions are made with the champion, where there is one, else with the newest model. After
-`retire` there is none: the next retraining starts anew, and keeps nothing of the one before.
-`rollback` takes that back.
+There is a champion for each set of classes, and for each name that retrain.py was given.
+Predictions are made with the champion, where there is one, else with the newest model.
 """
 
 import sys
@@ -55,15 +51,13 @@ def main(
     """
     folder = existing_store(store)
     if (action == "promote") != (number is not None):
-        got = f"{action} {'without one' if number is None else number}"
-        rule = "be given with promote and with nothing else"
-        raise InputError("N", rule, got, "Write as in: models.py promote 3")
+        rule, got = "be given with promote and with nothing else", number or "none"
+        raise InputError("N", rule, f"{action} {got}", "Write as in: models.py promote 3")
     if action == "list":
         print(table(all_versions(folder), all_aliases(folder)))
         return
     if action == "retire":
-        retired = retire(folder, BY_HAND, name)
-        whose = of_alias(folder, retired)
+        whose = of_alias(folder, retire(folder, BY_HAND, name))
         print(f"No model is champion{whose} now. The next retraining starts anew.")
         return
     if number is not None:
@@ -114,16 +108,12 @@ def table(versions: Sequence[Version], aliases: Sequence[Alias]) -> str:
 
 def _newest(alias: Alias) -> str:
     """Say since when a model is champion of an alias, or none is."""
-    change = alias.changes[-1]
+    change, number = alias.changes[-1], f"version {alias.changes[-1].version}"
     if change.kind == "retirement":
-        return (
-            f"No champion since {change.at} of {alias.label}: version {change.version} was retired "
-            f"({change.why})."
-        )
-    return (
-        f"Champion of {alias.label} since {change.at}: version {change.version} ({change.kind}, "
-        f"{change.why})."
-    )
+        since = f"No champion since {change.at} of {alias.label}"
+        return f"{since}: {number} was retired ({change.why})."
+    since = f"Champion of {alias.label} since {change.at}"
+    return f"{since}: {number} ({change.kind}, {change.why})."
 
 
 if __name__ == "__main__":

@@ -40,7 +40,7 @@ from flows.retraining.drift import note_drift_of_batch
 from resnext.data.manifest.listing import list_images
 from resnext.data.manifest.settings import ReadingSettings
 from resnext.device import count_cpus, plan_compute
-from resnext.models.model_file import ModelCard, read_card
+from resnext.models.model_file import read_card
 from tasks.callbacks.history import add_tags
 from tasks.predict import answers_of, predict_images, publish_predictions
 from tasks.registry.choose import choose_model, log_model
@@ -89,16 +89,17 @@ def run_prediction(source: Path, settings: PredictFlags, name: str) -> str:
         InputError: there is no such image or model.
     """
     if _is_empty(source):
-        text = f"{source.name}: no pictures"
+        text = f"{source.name}: no images"
         log.info(text, extra={"plain": True})
         return text
-    store = store_folder(settings.store)
-    model, card = find_model(settings, store)
-    table = model.single_path().with_name(CALIBRATION)
-    calibration = _unaltered(table, CALIBRATION) if table.is_file() else None
+    store, source = store_folder(settings.store), source.absolute()
+    found = choose_model(settings.model, store, settings.registry)
+    model, card, beside = _unaltered(found, "model"), read_card(found), found.with_name(CALIBRATION)
+    chosen = settings.model is not None or settings.registry is not None
+    log_model(store, found, card, chosen=chosen)
+    calibration = _unaltered(beside, CALIBRATION) if beside.is_file() else None
     if calibration is None:
         log.info("calibrated_ columns repeat p_ (temperature 1): no calibration.json by the model")
-    source = source.absolute()
     asked = {"command": command_line("predict.py", settings, positional=[str(source)])}
     asked |= {"data": str(source), "network": card.architecture}
     with open_run(store, name, asked) as run:
@@ -113,8 +114,11 @@ def run_prediction(source: Path, settings: PredictFlags, name: str) -> str:
         runtime = runtime.model_copy(update={"data": root, "workers": 1})
         predicted = predict_images(runtime, images, model, compute, calibration)
         text = publish_predictions(predicted, run / RESULT, calibration)
-        note_drift_of_batch(runtime, images, predicted, model.single_path())
-    log_predictions(predicted, run / RESULT, calibration)
+        note_drift_of_batch(runtime, images, predicted, found)
+    answers = answers_of(predicted, calibration)
+    for path, answer in answers[:SHOWN]:
+        log.info("%s: %s", path, answer, extra={"plain": True})
+    log.info("Predictions (%d): %s", len(answers), run / RESULT, extra={"plain": True})
     return f"{source.name}: {text}"
 
 
@@ -122,20 +126,6 @@ def _is_empty(source: Path) -> bool:
     """Tell a folder, of any layout, that holds no file but hidden ones and a system's own."""
     listing = list_images(source)
     return not listing.files and not listing.faults
-
-
-def find_model(settings: PredictFlags, store: Path) -> tuple[Artifact, ModelCard]:
-    """Give the weights to use, known by their bytes, and their card; say which model it is.
-
-    Raises:
-        InputError: there are none, they were altered, or the file is no model of this project.
-    """
-    found = choose_model(settings.model, store, settings.registry)
-    weights = _unaltered(found, "model")
-    card = read_card(found)
-    chosen = settings.model is not None or settings.registry is not None
-    log_model(store, found, card, chosen=chosen)
-    return weights, card
 
 
 def _unaltered(file: Path, what: str) -> Artifact:
@@ -149,14 +139,6 @@ def _unaltered(file: Path, what: str) -> Artifact:
         got = f"'{file}', which was altered since"
         raise InputError(what, "be as it was written", got, remedy)
     return Artifact.of_file(file)
-
-
-def log_predictions(predictions: Artifact, link: Path, calibration: Artifact | None) -> None:
-    """Print class and probability of the first images, and where all of them are."""
-    predicted = answers_of(predictions, calibration)
-    for path, found in predicted[:SHOWN]:
-        log.info("%s: %s", path, found, extra={"plain": True})
-    log.info("Predictions (%d): %s", len(predicted), link, extra={"plain": True})
 
 
 if __name__ == "__main__":

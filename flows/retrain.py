@@ -57,29 +57,29 @@ def main(
 if __name__ == "__main__":
     command.answer_help(main, name="retrain.py")
 
-from filelock import FileLock, Timeout
 from pydantic import BaseModel
 
 from flows.cli import terminal
 from flows.cli.plan import Plan, build, given_of, resolve
 from flows.full_pipeline import run_name, stages_after_scan
-from flows.retraining.champion import differences, intact_champion, require_sound, settings_of
-from flows.retraining.decision import Decision, conclude, decide_on, log_sentence, note_of
-from flows.serving.schedule import require_schedule, serve
+from flows.retraining.champion import intact_champion, settings_of, warn_of_differences
+from flows.retraining.decision import conclude, decide_on, log_sentence, note_of
+from flows.serving.deployments import require_schedule, serve
 from reports.evaluation.settings import DecisionSettings
 from resnext.contracts.errors import InputError
 from resnext.contracts.formatting import share_with_interval
 from resnext.contracts.tables import read_manifest
 from resnext.models.model_file import read_card
 from tasks.callbacks.history import add_tags
-from tasks.registry.aliases import alias_flag, alias_to_beat, all_aliases, label_of, of_alias
+from tasks.registry.aliases import alias_flag, alias_to_beat, all_aliases, of_alias
 from tasks.registry.announce import announce_promotion
-from tasks.registry.promotion import BETTER, finish_promotion, register
-from tasks.registry.versions import About, Version, all_versions, registry_folder, version_file
+from tasks.registry.promotion import BETTER, finish_promotion, register, require_champions_file
+from tasks.registry.versions import About, Version, all_versions, version_file
 from tasks.scan import scan
 from tasks.stage.artifact import Artifact
 from tasks.stage.key import fingerprint
-from tasks.stage.runs import MODEL, open_run, run_metrics
+from tasks.stage.runs import MODEL, REGISTRY, open_run, run_metrics
+from tasks.stage.store import locked
 
 from prefect import flow
 from prefect.client.schemas.objects import State
@@ -134,11 +134,12 @@ def run_retraining(plan: Plan, decision: DecisionFlags, name: str) -> str:
     Raises:
         InputError: the champion is broken, or the images can't be used as they were asked to be.
     """
-    with _alone(plan.store), open_run(plan.store, name, plan.facts) as run:
+    alone = locked(plan.store, REGISTRY, "retrain")  # a second retraining in this store waits
+    with alone, open_run(plan.store, name, plan.facts) as run:
         terminal.log_images(plan)
         runtime = plan.runtime(run)
         finished = _finish_promotion(plan.store)
-        require_sound(plan, decision.registry)
+        require_champions_file(plan.store)
         manifest = scan(runtime, plan.reading)
         classes = set(read_manifest(manifest.path("manifest.csv"))["label"])
         alias = alias_to_beat(all_aliases(plan.store), decision.registry, classes)
@@ -148,15 +149,27 @@ def run_retraining(plan: Plan, decision: DecisionFlags, name: str) -> str:
         decided = {(each.registry, each.basis) for each in all_versions(plan.store)}
         if champion is not None and (decision.registry, basis) in decided:
             return log_sentence(_unchanged(champion, finished, of_alias(plan.store, alias)))
+        note = None
         if champion is not None:
-            _warn(plan, champion, classes)
-            plan = _keeping(plan, champion)
-        note = None if champion is None else partial(note_of, plan.store)
+            warn_of_differences(plan, champion, classes)
+            note = partial(note_of, plan.store)
+            # No test image of the champion may be in the training of the other.
+            table = version_file(plan.store, champion, "split.csv")
+            again = f"{plan.command} {shlex.join(['--keep-split', str(table)])}"
+            plan = replace(plan, tables=plan.tables.keeping(table), command=again)
         stages = stages_after_scan(plan, runtime, manifest, note)
         parts = _split(stages, champion, alias_flag(plan.store, alias))
         made = {artifact.stage: artifact for artifact in (manifest, parts, *stages)}
-        found = decide_on(plan, runtime, champion, made, settings)
-        about = about_model(plan, run, made, found, basis, decision.registry)
+        about = About(
+            data=plan.data_name,
+            architecture=plan.recipe.arch,
+            classes=read_card(made["train"].path(MODEL)).classes,
+            score=share_with_interval(run_metrics(run), "balanced_accuracy"),
+            basis=basis,
+            registry=decision.registry,
+            settings=settings_of(plan),
+            **decide_on(plan, runtime, champion, made, settings),
+        )
         version = register(plan.store, run, about)
         if version.verdict == BETTER:
             announce_promotion(plan.store, version, version.decision)
@@ -169,20 +182,6 @@ def _unchanged(champion: Version, finished: Version | None, whose: str) -> str:
     if finished is not None and finished.number == champion.number:
         return f"version {finished.number} is champion{whose}: {finished.decision}"
     return f"nothing new; version {champion.number} stays champion{whose}"
-
-
-def _warn(plan: Plan, champion: Version, classes: set[str]) -> None:
-    """Say what is other than with the champion: the settings, or the classes."""
-    if changed := differences(plan, champion):
-        log.warning(changed)
-    if classes != {*champion.classes}:
-        log.warning(
-            "the classes are %s, and those of the champion (version %d) are %s. A model of other "
-            "classes is never promoted by itself. Promote it by hand (models.py promote N), or "
-            "name a champion of its own: --registry NAME",
-            label_of(None, [*classes]), champion.number,
-            label_of(None, champion.classes),
-        )  # fmt: skip
 
 
 def basis_of(manifest: Artifact, plan: Plan, settings: DecisionSettings) -> str:
@@ -220,54 +219,11 @@ def _split(stages: Iterator[Artifact], champion: Version | None, flag: str) -> A
     except InputError as error:
         if champion is None or error.argument != "keep_split":
             raise
+        whose = f"The split that is kept from version {champion.number}, the champion,"
+        retire = f"begin anew without a champion: models.py retire{flag}"
         raise InputError(  # of a flag that there is not for a retraining
-            f"The split that is kept from version {champion.number}, the champion,",
-            error.rule,
-            error.got,
-            f"Put its pictures back, or begin anew without a champion: models.py retire{flag}.",
+            whose, error.rule, error.got, f"Put its images back, or {retire}."
         ) from error
-
-
-def about_model(
-    plan: Plan,
-    run: Path,
-    made: dict[str, Artifact],
-    decided: Decision,
-    basis: str,
-    name: str | None,
-) -> About:
-    """Put together what the registry says of a model."""
-    return About(
-        data=plan.data_name,
-        architecture=plan.recipe.arch,
-        classes=read_card(made["train"].path(MODEL)).classes,
-        score=share_with_interval(run_metrics(run), "balanced_accuracy"),
-        basis=basis,
-        registry=name,
-        settings=settings_of(plan),
-        **decided._asdict(),
-    )
-
-
-def _keeping(plan: Plan, champion: Version) -> Plan:
-    """Keep the champion's parts, so that no test image was in either's training."""
-    table = version_file(plan.store, champion, "split.csv")
-    return replace(
-        plan,
-        tables=plan.tables.keeping(table),
-        command=f"{plan.command} {shlex.join(['--keep-split', str(table)])}",
-    )
-
-
-def _alone(store: Path) -> FileLock:
-    """Give a lock that lets one retraining at a time into a store; a second one waits."""
-    lock = FileLock(registry_folder(store) / "retrain.lock")
-    try:
-        lock.acquire(timeout=0)
-        lock.release()
-    except Timeout:
-        log.info("waiting for another retraining in this store")
-    return lock
 
 
 if __name__ == "__main__":

@@ -8,11 +8,14 @@ The checkpoint of a training that was stopped is kept until `--checkpoints` is g
 """
 
 import sys
-import time
+from collections import Counter
+from contextlib import suppress
 from datetime import datetime
 from pathlib import Path
 from textwrap import shorten
 from typing import Any, Literal
+
+from rich.filesize import decimal
 
 from flows.cli import run as command
 from flows.cli.plan import existing_store
@@ -45,7 +48,7 @@ def main(
             oldest of them and the one that `latest` names besides [default: 10].
         checkpoints: Let prune remove the checkpoints of stopped trainings too, after it has listed
             them; those trainings begin anew then [default: off].
-        dry_run: Remove nothing, only tell [default: off].
+        dry_run: Remove nothing, only say what would go [default: off].
     """
     folder = existing_store(store)
     if keep_runs < 0:
@@ -59,47 +62,44 @@ def main(
 def print_list(store: Path, sort: str) -> None:
     """Print the artifacts and the runs."""
     entries, found = pruning.entries(store), runs(store)[::-1]
-    artifacts = [
-        {
+    artifacts: dict[tuple[str, ...], dict[str, str]] = {}
+    sizes: Counter[tuple[str, ...]] = Counter()
+    for entry in entries:  # a checkpoint is two folders
+        what = (entry.stage, entry.key, entry.state, *([] if entry.resumable else [entry.name]))
+        sizes[what] += entry.bytes
+        artifacts[what] = {
             "stage": entry.stage,
             "artifact": entry.key,
             "state": entry.state,
-            "size": size(entry.bytes),
+            "size": decimal(sizes[what]),
             "used by": plural(len(entry.used_by), "run"),
         }
-        for entry in entries
-    ]
     if sort == "score":
         found.sort(key=lambda run: -(run_metrics(run).get("balanced_accuracy") or 0.0))
-    for rows in (artifacts, [_row(run) for run in found]):
+    for rows in ([*artifacts.values()], [_row(run) for run in found]):
         if rows:
             print(f"{table(rows, plain=('run', 'command'))}\n")
-    total = sum(entry.bytes for entry in entries)
-    print(f"{plural(len(entries), 'artifact')}, {size(total)}; {plural(len(found), 'run')}")
+    total = decimal(sizes.total())
+    print(f"{plural(len(artifacts), 'artifact')}, {total}; {plural(len(found), 'run')}")
 
 
 def _row(run: Path) -> dict[str, str]:
     """Say of a run when it began, on what data it was, how good it is, and how it ended."""
     record, metrics = run_record(run), run_metrics(run)
-    asked = record.get("asked", {})
+    asked, network = record.get("asked", {}), ""
+    if "network" not in asked:  # an old record: then a model says it, if there is one
+        with suppress(InputError):
+            network = read_card(run / MODEL).architecture
     return {
         "date": str(record.get("started", ""))[:16].replace("T", " "),
         "data": Path(str(asked.get("data", ""))).name,
-        "network": asked.get("network") or _network(run),
+        "network": asked.get("network", network),
         "score": share_with_interval(metrics, "balanced_accuracy") if metrics else "",
         "duration": _duration(record),
         "state": shorten(run_status(run), 60, placeholder=" ..."),
         "run": run.name,
         "command": str(asked.get("command", "")),
     }
-
-
-def _network(run: Path) -> str:
-    """Name the network of a run that was recorded without it, if it holds a model."""
-    try:
-        return read_card(run / MODEL).architecture
-    except InputError:
-        return ""
 
 
 def _duration(record: dict[str, Any]) -> str:
@@ -115,23 +115,23 @@ def remove(store: Path, keep_runs: int, dry_run: bool, checkpoints: bool = False
     saved = pruning.checkpoints(store)
     if checkpoints:
         for checkpoint in saved:
-            print(describe(store, checkpoint, time.time()))
+            print(describe(store, checkpoint))
     before = {entry.folder: entry.bytes for entry in pruning.entries(store)}
     gone = pruning.prune(store, keep_runs=keep_runs, dry_run=dry_run, checkpoints=checkpoints)
     for folder in gone:
         print(folder.relative_to(store))
-    freed = size(sum(before.get(folder, 0) for folder in gone))
+    freed = decimal(sum(before.get(folder, 0) for folder in gone))
     print(f"{len(gone)} folders, {freed}, {'would be removed' if dry_run else 'removed'}")
     kept = [checkpoint for checkpoint in saved if checkpoint.folder not in gone]
     if kept:
-        space = size(sum(checkpoint.bytes for checkpoint in kept))
+        space = decimal(sum(checkpoint.bytes for checkpoint in kept))
         what = plural(len(kept), "checkpoint")
         more = "" if checkpoints else "; prune --checkpoints lists and removes them"
         print(f"{what} of trainings that can go on, {space}, kept{more}")
 
 
-def describe(store: Path, checkpoint: pruning.Checkpoint, now: float) -> str:
-    """Say which training a checkpoint is of, how big and how old it is, and how it goes on."""
+def describe(store: Path, checkpoint: pruning.Checkpoint) -> str:
+    """Say which training a checkpoint is of, how big and how old it is, and its command."""
     recipe = checkpoint.inputs.get("recipe", {})
     network = f"{recipe['arch']} at {recipe['image_size']} px" if recipe else "an unknown network"
     what = [
@@ -139,25 +139,12 @@ def describe(store: Path, checkpoint: pruning.Checkpoint, now: float) -> str:
         str(checkpoint.asked.get("data", "unknown images")),
         network,
         checkpoint.where or "an unknown epoch",
-        size(checkpoint.bytes),
-        f"{age(now - checkpoint.saved)} old",
+        decimal(checkpoint.bytes),
+        f"saved {datetime.fromtimestamp(checkpoint.saved):%Y-%m-%d %H:%M}",
     ]
     line = f"{checkpoint.folder.relative_to(store)}: {', '.join(what)}"
     again = checkpoint.asked.get("command")
     return f"{line}\n    goes on with: {again}" if again else line
-
-
-def age(seconds: float) -> str:
-    """Write a time that passed for people, in whole units."""
-    for unit, length in (("day", 86400), ("hour", 3600), ("minute", 60)):
-        if seconds >= length:
-            return plural(int(seconds // length), unit)
-    return plural(max(0, int(seconds)), "second")
-
-
-def size(count: int) -> str:
-    """Write a number of bytes for people."""
-    return f"{count / 2**20:.1f} MB" if count >= 2**20 else f"{count / 2**10:.1f} kB"
 
 
 if __name__ == "__main__":

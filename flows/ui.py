@@ -20,8 +20,7 @@ from flows.cli import run as command
 from flows.cli.flags import REPOSITORY
 from flows.serving import server
 from flows.serving.address import LOOPBACK, ServerError, without_login
-from flows.serving.deployments import deployments, folder_of, give_up_leftovers, served, tag
-from flows.serving.schedule import next_runs
+from flows.serving.deployments import deployments, folder_of, next_runs, served
 from flows.serving.signals import end_by_sigterm
 from resnext.contracts.errors import InputError
 
@@ -49,8 +48,7 @@ def main(*, port: int = server.PORT) -> None:
         folder = server.history_folder()
         with _alone(folder), server.own(port) as url, chdir(REPOSITORY):
             watch_heartbeats_where_none_does()
-            give_up_leftovers()
-            runner = Runner(name=tag(), query_seconds=POLL_EVERY)
+            runner = Runner(name="resnext-pipeline", query_seconds=POLL_EVERY)
             for each in served():
                 runner.add_deployment(each)
             _say_where(url, port, elsewhere)
@@ -74,13 +72,12 @@ def _alone(folder: Path) -> Iterator[None]:
     except Timeout as error:
         url = server.own_address()
         where = f" at {url.removesuffix('/api')}" if url else ""
-        raise InputError(
-            "PREFECT_HOME",
-            "be free",
-            f"'{folder.parent}', whose history is served{where} already",
-            "Look there, stop that program first (make ui, or flows/ui.py), or give "
-            "another folder in that environment variable.",
-        ) from error
+        got = f"'{folder.parent}', whose history is served{where} already"
+        remedy = (
+            "Look there, stop that program first (make ui, or flows/ui.py), or give another folder "
+            "in that environment variable."
+        )
+        raise InputError("PREFECT_HOME", "be free", got, remedy) from error
     with lock:
         yield
 

@@ -4,7 +4,7 @@ import logging
 from typing import Annotated
 
 from resnext.contracts.tables import read_rows, read_table, write_table
-from tasks.callbacks.history import tell
+from tasks.callbacks.history import call_server
 from tasks.stage.artifact import Artifact, Reads, Work
 from tasks.stage.decorator import stage
 
@@ -47,4 +47,6 @@ def publish_comparison(name: str, found: Artifact) -> None:
     """Show the comparison on the flow run's page."""
     rows = read_rows(found.path(COMPARISON))
     description = f"Recipes compared: {name}"
-    tell(lambda: create_table_artifact(table=rows, key="comparison", description=description))
+    call_server(
+        lambda: create_table_artifact(table=rows, key="comparison", description=description)
+    )

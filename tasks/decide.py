@@ -1,12 +1,12 @@
 """Decide between the champion and a challenger by their predictions of one test part."""
 
 from pathlib import Path
-from typing import Annotated, Any
+from typing import Annotated
 
 from reports.evaluation.settings import DecisionSettings
 from resnext.contracts.json_files import write_json
 from resnext.contracts.tables import read_table
-from tasks.callbacks.history import tell
+from tasks.callbacks.history import call_server
 from tasks.registry.aliases import Alias
 from tasks.registry.versions import Version
 from tasks.stage.artifact import Artifact, Reads, Work
@@ -36,33 +36,26 @@ def decide(
 
 @task(task_run_name="publish the decision", cache_policy=NO_CACHE, persist_result=False, retries=0)
 def publish_decision(
-    words: str, versions: list[Version], alias: Alias, pages: dict[str, Path]
+    text: str, versions: list[Version], alias: Alias, pages: dict[str, Path]
 ) -> None:
     """Show on the flow run's page what was decided, the models, and where their reports are."""
-    lines = [f"# {words}", ""]
-    lines += [f"* {name}: `{page}`" for name, page in pages.items()]
-    rows = [_row(version, alias) for version in reversed(versions)]
+    lines = [f"# {text}", "", *(f"* {name}: `{page}`" for name, page in pages.items()), ""]
+    rows = [
+        {
+            "champion": "yes" if version.number == alias.champion else "",
+            "version": version.number,
+            "registered": version.created,
+            "data": version.data,
+            "network": version.architecture,
+            "score": version.score,
+            "decision": version.decision,
+        }
+        for version in reversed(versions)
+    ]
+    about = "Registered models when this run ended, newest first"
 
     def create() -> None:
-        create_markdown_artifact(
-            markdown="\n".join([*lines, ""]), key="decision", description=words
-        )
-        create_table_artifact(
-            table=rows,
-            key="models",
-            description="Registered models when this run ended, newest first",
-        )
+        create_markdown_artifact(markdown="\n".join(lines), key="decision", description=text)
+        create_table_artifact(table=rows, key="models", description=about)
 
-    tell(create)
-
-
-def _row(version: Version, alias: Alias) -> dict[str, Any]:
-    return {
-        "champion": "yes" if version.number == alias.champion else "",
-        "version": version.number,
-        "registered": version.created,
-        "data": version.data,
-        "network": version.architecture,
-        "score": version.score,
-        "decision": version.decision,
-    }
+    call_server(create)

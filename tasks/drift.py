@@ -13,7 +13,7 @@ from resnext.contracts.formatting import percent_interval, plain, printable
 from resnext.contracts.json_files import read_json, write_json
 from resnext.contracts.tables import read_manifest, read_split_images, read_table, write_table
 from resnext.device import Compute
-from tasks.callbacks.history import tell
+from tasks.callbacks.history import call_server
 from tasks.pack import Packed, open_pixels
 from tasks.stage.artifact import Artifact, Reads, Work
 from tasks.stage.decorator import stage
@@ -132,7 +132,7 @@ def publish_drift(found: Artifact) -> None:
         for share in drift["shares"]
     ]
     words = plain(drift["words"])
-    tell(lambda: create_table_artifact(table=rows, key="drift", description=words))
+    call_server(lambda: create_table_artifact(table=rows, key="drift", description=words))
 
 
 def _write(out: Path, found: dict[str, Any], shares: pd.DataFrame) -> None:

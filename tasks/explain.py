@@ -9,7 +9,7 @@ from tasks.stage.artifact import Artifact, Reads, Work
 from tasks.stage.decorator import stage
 
 
-@stage(run_name="explain test images")
+@stage(run_name="explain test images", log_first="drawing heat maps (several seconds)")
 def explain(
     work: Work,
     manifest: Annotated[Artifact, Reads("manifest.csv")],

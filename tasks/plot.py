@@ -13,7 +13,7 @@ log = logging.getLogger(__name__)
 OF_SPLIT, OF_MODEL = frozenset({"split.csv"}), frozenset({"history.csv", "timing.csv"})
 
 
-@stage(run_name="plot the figures")
+@stage(run_name="plot the figures", log_first="drawing the figures (several seconds)")
 def plot(
     work: Work,
     split: Annotated[Artifact, Reads(*sorted(TABLES & OF_SPLIT))],

@@ -9,7 +9,7 @@ from resnext.contracts.formatting import plain, plural, printable
 from resnext.contracts.json_files import read_json
 from resnext.contracts.tables import read_table, write_table
 from resnext.device import Compute
-from tasks.callbacks.history import tell
+from tasks.callbacks.history import call_server
 from tasks.pack import Packed, open_pixels
 from tasks.stage.artifact import Artifact, Reads, Work
 from tasks.stage.decorator import stage
@@ -43,7 +43,7 @@ def predict(
     write_table(table, work.out / "predictions.csv")
 
 
-@stage(run_name="predict new pictures")
+@stage(run_name="predict new images", log_first="loading the network (several seconds)")
 def predict_images(
     work: Work,
     pictures: Annotated[Artifact, Reads("batch_manifest.csv", "batch_quarantine.csv")],
@@ -82,7 +82,7 @@ def publish_predictions(found: Artifact, place: Path, calibration: Artifact | No
     words = f"{plural(len(answers), 'picture')}: {', '.join(said)}" if said else "no pictures"
     shown = [{"picture": printable(path), "answer": str(said)} for path, said in answers[:LISTED]]
     text = f"{plain(words)}. All of them: `{place}`"
-    tell(lambda: create_table_artifact(table=shown, key="predictions", description=text))
+    call_server(lambda: create_table_artifact(table=shown, key="predictions", description=text))
     return words
 
 

@@ -12,7 +12,7 @@ import pandas as pd
 from resnext.contracts.formatting import count, plural
 from resnext.contracts.json_files import read_json
 from resnext.contracts.tables import read_table
-from tasks.callbacks.history import tell
+from tasks.callbacks.history import call_server
 from tasks.stage.artifact import Artifact
 
 from prefect import task
@@ -55,7 +55,7 @@ def publish(name: str, scores: Artifact, figures: Artifact, report: Artifact) ->
         for key, (markdown, title) in texts.items():
             create_markdown_artifact(markdown=markdown, key=key, description=f"{title}: {name}")
 
-    tell(create)
+    call_server(create)
 
 
 def summary(

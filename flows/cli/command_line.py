@@ -9,7 +9,7 @@ from pydantic import BaseModel
 
 from flows.cli.flags import REPOSITORY
 
-README_PYTHON = ".venv/bin/python"
+README_PYTHON = ".venv/bin/python"  # of the commands in README and reports
 
 
 def command_line(program: str, *flags: BaseModel, positional: Sequence[str] = ()) -> str:
@@ -27,11 +27,6 @@ def command_line(program: str, *flags: BaseModel, positional: Sequence[str] = ()
 def interpreter() -> str:
     """Name this Python for a command to copy."""
     return _near(Path(sys.executable))
-
-
-def as_in_readme(command: str) -> str:
-    """Give a command that begins with `python` the Python of the README, as its commands have."""
-    return f"{README_PYTHON}{command.removeprefix('python')}"
 
 
 def arguments_of(*flags: BaseModel, without: Collection[str] = ()) -> list[str]:

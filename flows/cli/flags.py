@@ -23,10 +23,10 @@ REPOSITORY = Path(__file__).resolve().parents[2]
 SYNTHETIC = "synthetic demonstration set"
 USUAL_DATA = REPOSITORY / "data" / "45-data"
 
-Place = Annotated[Path, AfterValidator(Path.absolute)]
+FullPath = Annotated[Path, AfterValidator(Path.absolute)]
 """A file or folder, by its full path, so that a run may be started from anywhere."""
 Store = Annotated[
-    Place | None,
+    FullPath | None,
     Field(description="folder of all results [default: artifacts in the repository]"),
 ]
 Device = Annotated[
@@ -151,7 +151,7 @@ def _plain(value: object) -> str:
 class ImageFlags(Flags):
     """Which images."""
 
-    data: Place | None = Field(
+    data: FullPath | None = Field(
         None,
         description="folder of class folders, or of train, val and test folders that hold them "
         "[default: data/45-data where it exists, else a synthetic demonstration set that the "
@@ -163,7 +163,7 @@ class ImageFlags(Flags):
 class DataFlags(ImageFlags):
     """Which images."""
 
-    predict: Place | None = Field(
+    predict: FullPath | None = Field(
         None, description="folder of new images to predict with the new model [default: none]"
     )
 
@@ -172,7 +172,7 @@ class DataFlags(ImageFlags):
 class DrawFlags(Flags):
     """How they are split."""
 
-    groups: Place | None = Field(
+    groups: FullPath | None = Field(
         None,
         description="table (CSV) of path,group: the patient of each image, by its path below "
         "--data or its name; columns such as image_id and patient_id of published metadata are "
@@ -184,7 +184,7 @@ class DrawFlags(Flags):
 class SplitFlags(DrawFlags):
     """How they are split."""
 
-    use_split: Place | None = Field(
+    use_split: FullPath | None = Field(
         None,
         description="table (CSV) of path,split (train, val, test or unused): used as it is, and "
         "audited [default: none]",
@@ -194,7 +194,7 @@ class SplitFlags(DrawFlags):
         description="leave a split that comes without a validation part as it is: else groups "
         "are taken out of its train part for one, in the ratio of --shares [default: off]",
     )
-    keep_split: Place | None = Field(
+    keep_split: FullPath | None = Field(
         None,
         description="split.csv of an earlier run: its groups stay where they are, so that scores "
         "stay comparable; new ones are drawn. Renamed images are known by the manifest.csv beside "
@@ -209,7 +209,8 @@ class TrainingFlags(Flags):
     preset: Preset = Field(
         "default",
         description="what the empty settings are taken from: default (a recipe that learns), "
-        "seed (the script that the project began as), quick (minutes on a laptop)",
+        "seed (the script that the project began as), quick (minutes on a laptop) "
+        "[default: default]",
     )
 
 
@@ -286,7 +287,7 @@ class ScheduleFlags(Flags):
 class PredictFlags(Flags):
     """With which model and where."""
 
-    model: Place | None = Field(
+    model: FullPath | None = Field(
         None, description="a model.safetensors [default: the champion, else the newest run's]"
     )
     registry: str | None = Field(

@@ -4,13 +4,14 @@ import os
 import shlex
 import sys
 from collections.abc import Mapping, Sequence
+from contextlib import suppress
 from dataclasses import dataclass
 from pathlib import Path
-from typing import Any, NamedTuple, TypeVar
+from typing import Any, NamedTuple, TypeVar, get_args
 
 from pydantic import BaseModel
 
-from flows.cli.command_line import arguments_of, command_line
+from flows.cli.command_line import README_PYTHON, arguments_of, command_line
 from flows.cli.flags import (
     PRESETS,
     REPOSITORY,
@@ -44,6 +45,7 @@ Given = Mapping[str, Any]
 
 ELSEWHERE = {"predict", "store", "workers", "verify", "only", *DecisionFlags.model_fields}
 """Flags that change no result of a pipeline run."""
+BEFORE_TRAINING = get_args(Stop)[: get_args(Stop).index("train")]
 EXCLUDED = {"use_split": ("keep_split", "fold", "shares", "split"), "keep_split": ("fold",)}
 """Flags that say how to split, and those that each can't be followed with."""
 NUMBERS: Mapping[str, tuple[str, int, Any, str, str]] = {
@@ -119,11 +121,12 @@ class Plan:
     @property
     def facts(self) -> dict[str, str]:
         """Say in the record of a run what was asked for, on which images, with which network."""
-        return {"command": self.asked, "data": self.data_name, "network": self.recipe.arch}
+        network = "" if self.only in BEFORE_TRAINING else self.recipe.arch
+        return {"command": self.asked, "data": self.data_name, "network": network}
 
-    def settings_in_words(self) -> dict[str, dict[str, str]]:
-        """Say how images are admitted, split, trained on and evaluated, by subject and name."""
-        settings: dict[str, BaseModel] = {
+    def settings_as_text(self) -> dict[str, dict[str, str]]:
+        """Say which images are used, how they are split, trained on and evaluated, by name."""
+        models: dict[str, BaseModel] = {
             "images": self.reading,
             "split": self.split,
             "training": self.recipe,
@@ -131,7 +134,7 @@ class Plan:
         }
         return {
             about: {name.replace("_", " "): _plain(value) for name, value in model}
-            for about, model in settings.items()
+            for about, model in models.items()
         }
 
     def runtime(self, run: Path) -> Runtime:
@@ -160,14 +163,17 @@ def resolve(*flags: BaseModel, program: str = "full_pipeline.py") -> Plan:
     """
     given = given_of(*flags)
     preset = given.get("preset", "default")
-    images = _image_folder(given)
+    images = _asked_folder(given)
+    if images is not None:
+        _require(images.is_dir(), "data", "be a folder of class folders", images)
+        images = images.resolve()
     split = _split_settings(given, preset, images)
-    start, weights = _weights(given.get("weights"))
-    recipe = build(Recipe, given | start, preset)
+    weights = _weights(given.get("weights"))
+    recipe = build(Recipe, given | ({"weights": "file"} if weights else {}), preset)
     store = store_folder(given.get("store"))
     inside = images is not None and store.resolve().is_relative_to(images)
     remedy = "Its folder would be taken for a class. Name another one."
-    _require(not inside, "store", "lie outside --data", f"'{store}'", remedy)
+    _require(not inside, "store", "lie outside --data", store, remedy)
     # A class may be written as its folder is on any system.
     positive = {"positive": class_name(given["positive"])} if given.get("positive") else {}
     workers = given.get("workers")
@@ -189,7 +195,7 @@ def resolve(*flags: BaseModel, program: str = "full_pipeline.py") -> Plan:
         workers=count_cpus() if workers is None else max(1, workers),
         verify=given.get("verify", False),
         command=shlex.join(
-            ["python", "flows/full_pipeline.py", *arguments_of(*flags, without=ELSEWHERE)]
+            [README_PYTHON, "flows/full_pipeline.py", *arguments_of(*flags, without=ELSEWHERE)]
         ),
         asked=command_line(program, *flags),
     )
@@ -229,7 +235,7 @@ def require_positive(settings: EvaluationSettings, classes: Sequence[str]) -> No
     Raises:
         InputError: it is none of them, or a threshold is wanted and of what is not said.
     """
-    flag = "sensitivity" if settings.sensitivity is not None else "threshold"
+    flag = "threshold" if settings.sensitivity is None else "sensitivity"
     wanted = settings.sensitivity is not None or settings.threshold != HALF
     if positive_class(classes, settings.positive) is None and wanted:
         rule = "go with `positive` where no class is known to be the positive one"
@@ -244,13 +250,10 @@ def store_folder(path: Path | None) -> Path:
         InputError: it can't be made or written to.
     """
     store = (path or REPOSITORY / "artifacts").absolute()
-    try:
+    with suppress(OSError):
         store.mkdir(parents=True, exist_ok=True)
-        writable = os.access(store, os.W_OK)
-    except OSError:
-        writable = False
-    rule = "be a folder that can be written to"
-    _require(writable, "store", rule, f"'{store}'", "Name another one.")
+    writable = store.is_dir() and os.access(store, os.W_OK)
+    _require(writable, "store", "be a folder that can be written to", store, "Name another one.")
     return store
 
 
@@ -261,8 +264,7 @@ def existing_store(path: Path | None) -> Path:
         InputError: it is not.
     """
     store = path or REPOSITORY / "artifacts"
-    remedy = "Nothing is there. Check the path."
-    _require(store.is_dir(), "store", "be a folder of results", f"'{store}'", remedy)
+    _require(store.is_dir(), "store", "be a folder of results", store)
     return store
 
 
@@ -279,42 +281,35 @@ def _split_settings(given: Given, preset: str, images: Path | None) -> SplitSett
 
     Where it comes with two parts alone, --shares says how its train part is shared out.
     """
-    _require_one_way(given)
+    flag = next((name for name in EXCLUDED if name in given), "")
+    for other in EXCLUDED.get(flag, ()):
+        if other in given and (other, given[other]) != ("split", "given"):
+            raise InputError(flag, f"not go with `{other}`", "both", "Leave one out.")
     parts = part_folders(images) if images is not None else []
     against = {"split", "fold", "keep_split"} | ({"shares"} if len(parts) > 2 else set())
     chooses = given.keys() & against or "split" in PRESETS[preset]
     if "use_split" in given or (parts and not chooses):
         given = {**given, "split": "given"}
     settings = build(SplitSettings, given, preset)
-    no_val = given.get("no_val", False)
-    strategy = settings.strategy
-    rule = "go with a split that comes with the data"
-    remedy = "To draw parts without validation, give --shares 80,0,20."
-    _require(not no_val or strategy == "given", "no_val", rule, strategy, remedy)
-    kept = "keep_split" not in given or strategy in ("grouped", "stratified")
-    rule, remedy = "go with `split` grouped or stratified", "Name one of them, or leave it out."
-    _require(kept, "keep_split", rule, strategy, remedy)
+    no_val, strategy = given.get("no_val", False), settings.strategy
+    if no_val and strategy != "given":
+        remedy = "To draw parts without validation, give --shares 80,0,20."
+        raise InputError("no_val", "go with a split that comes with the data", strategy, remedy)
+    if "keep_split" in given and strategy not in ("grouped", "stratified"):
+        remedy = "Name one of them, or leave it out."
+        raise InputError("keep_split", "go with `split` grouped or stratified", strategy, remedy)
     carve = strategy == "given" and not no_val and settings.shares[1] > 0
     return settings.model_copy(update={"carve_val": carve})
 
 
-def _require_one_way(given: Given) -> None:
-    """Raise an InputError where two flags say how to split and can't both be followed."""
-    flag = next((name for name in EXCLUDED if name in given), "")
-    for other in EXCLUDED.get(flag, ()):
-        if other in given and (other, given[other]) != ("split", "given"):
-            raise InputError(flag, f"not go with `{other}`", "both", "Leave one out.")
-
-
-def _weights(text: str | None) -> tuple[dict[str, str], Artifact | None]:
-    """Tell a name from a file, which is known by its bytes from here on."""
+def _weights(text: str | None) -> Artifact | None:
+    """Give a file of weights, which is known by its bytes from here on; None for a name."""
     if text is None or text in ("none", "imagenet"):
-        return {}, None
+        return None
     path = Path(text).absolute()
     rule = "be none, imagenet or a .safetensors, .pth or .pt file"
-    remedy = f"There is {_what_is_at(path)} at that place. Check the path."
-    _require(path.is_file(), "weights", rule, f"'{text}'", remedy)
-    return {"weights": "file"}, Artifact.of_file(path)
+    _require(path.is_file(), "weights", rule, path)
+    return Artifact.of_file(path)
 
 
 def _tables(given: Given) -> SplitTables:
@@ -323,15 +318,14 @@ def _tables(given: Given) -> SplitTables:
     Raises:
         InputError: one of them is not there.
     """
-    found: dict[str, Artifact | None] = dict.fromkeys(("groups", "use_split", "keep_split"))
-    for flag in [name for name in found if name in given]:
-        path: Path = given[flag]
-        remedy = "There is no such file. Check the path."
-        _require(path.is_file(), flag, "be a CSV file", f"'{path}'", remedy)
-        found[flag] = Artifact.of_file(path.absolute())
-    tables = SplitTables(found["groups"], found["use_split"], None, None, None)
-    earlier = found["keep_split"]
-    return tables if earlier is None else tables.keeping(earlier.single_path())
+    for flag in sorted({"groups", "use_split", "keep_split"} & given.keys()):
+        _require(given[flag].is_file(), flag, "be a CSV file", given[flag])
+    groups, table = (
+        Artifact.of_file(given[flag].absolute()) if flag in given else None
+        for flag in ("groups", "use_split")
+    )
+    tables = SplitTables(groups, table, None, None, None)
+    return tables.keeping(given["keep_split"].absolute()) if "keep_split" in given else tables
 
 
 def _beside(file: Path, name: str) -> Artifact | None:
@@ -344,35 +338,23 @@ def _asked_folder(given: Given) -> Path | None:
     return given.get("data") or (USUAL_DATA if USUAL_DATA.is_dir() else None)
 
 
-def _image_folder(given: Given) -> Path | None:
-    path = _asked_folder(given)
-    if path is None:
-        return None
-    remedy = f"There is {_what_is_at(path)} at that place. Check the path."
-    _require(path.is_dir(), "data", "be a folder of class folders", f"'{path}'", remedy)
-    return path.resolve()
-
-
 def _images_to_predict(path: Path | None) -> Path | None:
     if path is None:
         return None
-    remedy = "Nothing is there. Check the path."
-    _require(path.exists(), "predict", "be an image or a folder", f"'{path}'", remedy)
+    _require(path.exists(), "predict", "be an image or a folder", path)
     # A link may lead to a folder of images.
     files = [path] if path.is_file() else path.rglob("*")
     some = any(each.is_file() or each.is_symlink() for each in files)
-    _require(some, "predict", "hold images", f"'{path}'", "There is no file in it.")
+    _require(some, "predict", "hold images", path, "There is no file in it.")
     return path.resolve()
 
 
-def _what_is_at(path: Path) -> str:
-    return "a folder" if path.is_dir() else "a file" if path.exists() else "nothing"
-
-
-def _require(met: bool, argument: str, rule: str, got: str, remedy: str) -> None:
-    """Raise an InputError where a rule is not met."""
+def _require(met: bool, argument: str, rule: str, path: Path, remedy: str = "") -> None:
+    """Raise an InputError where a rule about a path is not met; by default say what is there."""
     if not met:
-        raise InputError(argument, rule, got, remedy)
+        there = "a folder" if path.is_dir() else "a file" if path.exists() else "nothing"
+        remedy = remedy or f"There is {there} at that place. Check the path."
+        raise InputError(argument, rule, f"'{path}'", remedy)
 
 
 def _plain(value: object) -> str:

@@ -13,6 +13,7 @@ import tomllib
 from collections.abc import Callable, Iterator, Sequence
 from contextlib import contextmanager
 from dataclasses import dataclass
+from functools import reduce
 from importlib.metadata import version
 from itertools import pairwise
 from pathlib import Path
@@ -34,25 +35,46 @@ if TYPE_CHECKING:
 log = logging.getLogger("flows.cli.run")
 
 SETTING = re.compile(r"`(\w+)`")
-FULL = (errno.ENOSPC, errno.EDQUOT, errno.EFBIG)
-DENIED = (errno.EROFS, errno.EACCES, errno.EPERM)
-AT_LEAST = "greater than or equal to"
+DONE, FAILED, WRONG_INPUT = 0, 1, 2
 STOPPED = (
     "Stopped. Every finished stage is kept, and the training's newest checkpoint; the same command "
     "goes on from there."
 )
+FULL = (
+    "The disk or a quota is full ({error}). Finished stages are kept. Make room and run the same "
+    "command again."
+)
+DENIED = (
+    "Files must be open to this user, got {error}. Change their rights, or name another folder (of "
+    "results: --store). Finished stages are kept."
+)
+OF_THE_SYSTEM = {
+    **dict.fromkeys((errno.ENOSPC, errno.EDQUOT, errno.EFBIG), (FAILED, FULL)),
+    **dict.fromkeys((errno.EROFS, errno.EACCES, errno.EPERM), (WRONG_INPUT, DENIED)),
+}
+"""Exit code and message for errors of the operating system that a person can mend."""
+REWORDED = (
+    ("Input should be ", "be "),
+    ("greater than or equal to", "at least"),
+    ("Extra inputs are not permitted", "not be given here"),
+)
+"""What pydantic says, and how it is said here."""
 QUESTIONS = ("--help", "-h", "--version", "--install-completion")
 EPILOGUE = (
     "--help shows this, --version the version. --install-completion lets bash, zsh or fish "
     "complete the flags of an alias: alias {alias}='python flows/{alias}.py'"
 )
-DONE, FAILED, WRONG_INPUT = 0, 1, 2
 
 
 def answer_help(command: Callable[..., Any], *, name: str) -> None:
-    """Print the help or the version and end, before the program imports Prefect, which is slow."""
+    """Print the help or the version and end, before the program imports Prefect, which is slow.
+
+    Else say on a terminal what takes so long.
+    """
     if not {*QUESTIONS}.isdisjoint(sys.argv[1:]):
         sys.exit(run_command(command, name=name))
+    if sys.stderr is not None and sys.stderr.isatty():
+        print("loading the program (some seconds) ...", file=sys.stderr, flush=True)
 
 
 def run_command(
@@ -71,7 +93,6 @@ def run_command(
     try:
         app.config = _config_file(words)
         app(words, exit_on_error=False, print_error=False)
-        _leave_if_unheard()
     except CycloptsError as error:
         return _complain(_first_line(error))
     except (InputError, ValidationError) as error:
@@ -82,22 +103,12 @@ def run_command(
     except BrokenPipeError:  # the reader of our output, such as `head`, has had enough
         os.dup2(os.open(os.devnull, os.O_WRONLY), sys.stdout.fileno())
     except OSError as error:
-        if error.errno in DENIED:
-            return _complain(
-                f"Files must be open to this user, got {error}. Change their rights, or name "
-                "another folder (of results: --store). Finished stages are kept."
-            )
-        if error.errno not in FULL:
+        if error.errno not in OF_THE_SYSTEM:
             raise
-        print(
-            f"error: The disk or a quota is full ({error}). Finished stages are kept. Make room "
-            "and run the same command again.",
-            file=sys.stderr,
-        )
-        return FAILED
+        code, text = OF_THE_SYSTEM[error.errno]
+        return _complain(text.format(error=error), code)
     except (TrainingError, StoppedError, ServerError) as error:
-        print(f"error: {error}", file=sys.stderr)
-        return FAILED
+        return _complain(str(error), FAILED)
     return DONE
 
 
@@ -126,7 +137,6 @@ class Outcome:
     """How a flow ends."""
 
     state: "State[Any]"
-    heard: bool = True
 
 
 _ended: list[Outcome] = []
@@ -167,6 +177,7 @@ def run_flow(flow: Callable[..., Any], *args: Any) -> None:
     from flows.serving import server
 
     terminal.show_only_our_lines()
+    away = False
     with server.connected():
         _ended.clear()
         try:
@@ -174,9 +185,9 @@ def run_flow(flow: Callable[..., Any], *args: Any) -> None:
         except Exception as error:
             if not _ended:
                 raise
-            state, _ended[0].heard = _ended[0].state, False
+            state, away = _ended[0].state, True
             log.warning(
-                "the Prefect server went away (%s), so that the run history does not show how this "
+                "The Prefect server went away (%s), so that the run history does not show how this "
                 "run ended. Its results are complete: the same command would find all of them "
                 "cached.",
                 error,
@@ -185,27 +196,21 @@ def run_flow(flow: Callable[..., Any], *args: Any) -> None:
         log.info("finishing the run history (a few seconds)")
     if isinstance(result, BaseException):
         raise result
-
-
-def _leave_if_unheard() -> None:
-    """End at once where the server is gone: Prefect would try to reach it for minutes."""
-    if _ended and not _ended[0].heard:
+    if away:  # Prefect would try to reach it for minutes
         sys.stdout.flush()
         sys.stderr.flush()
         os._exit(DONE)
 
 
-def error_line(error: Exception) -> str:
+def error_line(error: InputError | ValidationError) -> str:
     """Write in one line what was wrong with the input."""
     if isinstance(error, InputError):
         return _with_flags(error)
-    if not isinstance(error, ValidationError):
-        return " ".join(str(error).split())
     first = error.errors()[0]
     cause = first.get("ctx", {}).get("error")
     if isinstance(cause, InputError):
         return _with_flags(cause, error.title)
-    rule = first["msg"].replace("Input should be ", "be ").replace(AT_LEAST, "at least")
+    rule = reduce(lambda text, pair: text.replace(*pair), REWORDED, first["msg"])
     name = str(first["loc"][0]) if first["loc"] else "settings"
     got = _plain(first["input"])
     return _with_flags(InputError(name, rule.partition(", unable")[0], got), error.title)
@@ -237,9 +242,9 @@ def _plain(value: object) -> str:
     return str(value)
 
 
-def _complain(text: str) -> int:
+def _complain(text: str, code: int = WRONG_INPUT) -> int:
     print(f"error: {text}", file=sys.stderr)
-    return WRONG_INPUT
+    return code
 
 
 def _first_line(error: CycloptsError) -> str:
@@ -255,16 +260,23 @@ def _first_line(error: CycloptsError) -> str:
 def _config_file(words: Sequence[str]) -> list[Toml]:
     """Find `--config FILE` among the words, which must be known before they are read."""
     for word, following in pairwise([*words, ""]):
-        if word == "--config" or word.startswith("--config="):
-            path = following if word == "--config" else word.partition("=")[2]
-            return [_toml(Path(path))]
+        flag, _, given = word.partition("=")
+        if flag != "--config":
+            continue
+        path = Path(given if "=" in word else following)
+        read_toml(path, "config")
+        return [Toml(path, must_exist=True, search_parents=False)]
     return []
 
 
-def _toml(path: Path) -> Toml:
+def read_toml(path: Path, argument: str) -> dict[str, Any]:
+    """Read a TOML file that an argument names.
+
+    Raises:
+        InputError: it can't be read.
+    """
     try:
-        tomllib.loads(path.read_text(encoding="utf-8"))
+        return tomllib.loads(path.read_text(encoding="utf-8"))
     except (OSError, ValueError) as error:
         remedy = f"It can't be read: {error}."
-        raise InputError("config", "be a TOML file", f"'{path}'", remedy) from error
-    return Toml(path, must_exist=True, search_parents=False)
+        raise InputError(argument, "be a TOML file", f"'{path}'", remedy) from error

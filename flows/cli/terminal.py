@@ -18,6 +18,7 @@ from rich.text import Text
 
 from flows.cli.command_line import interpreter
 from resnext.contracts.formatting import display_width, percent, printable, share_with_interval
+from tasks import LOGGERS
 from tasks.stage.runs import LATEST, run_metrics
 
 if TYPE_CHECKING:
@@ -28,7 +29,6 @@ log = logging.getLogger(__name__)
 HIDDEN = tuple(
     f"prefect.{name}" for name in ("engine", "flow_runs", "task_runs", "events", "_internal")
 )
-PROJECT_LOGGERS = ("flows", "tasks", "resnext", "reports")
 NAME_WIDTH = 9  # columns for a stage's name
 UNLIMITED = 10_000  # columns, where no terminal breaks lines
 
@@ -109,12 +109,11 @@ def show_only_our_lines() -> None:
 
     Called after Prefect was imported, which sets up its handlers.
     """
-    logging.raiseExceptions = False  # else a server that is gone is told of at every line
-    root = logging.getLogger()
-    for handler in root.handlers:
+    logging.raiseExceptions = False  # else a server that is gone is said at every line
+    for handler in logging.getLogger().handlers:
         handler.addFilter(_worth_showing)
     lines = Lines()
-    for name in PROJECT_LOGGERS:
+    for name in LOGGERS:
         logger = logging.getLogger(name)
         logger.addHandler(lines)
         logger.propagate = False
@@ -125,9 +124,7 @@ def _worth_showing(record: logging.LogRecord) -> bool:
 
     That events can't be sent is hidden too: `tasks.callbacks.history` says that a server is gone.
     """
-    if record.name.startswith(HIDDEN):
-        return False
-    return record.levelno >= logging.WARNING
+    return not record.name.startswith(HIDDEN) and record.levelno >= logging.WARNING
 
 
 def is_terminal(file: TextIO | None) -> bool:
@@ -164,10 +161,10 @@ def conclusion(run: Path, plan: "Plan") -> str:
         log.info("\n%s\n\n%s%s", per_class, kind, text, extra={"plain": True})
     if "report.html" not in made:
         log.info("Stopped after %s. Results: %s", plan.only, folder)
+    if plan.predict is not None and plan.only is None:
+        made["Predictions"] = folder / "batch_predictions.csv"
     for name, path in made.items():
         log.info("%s: %s", Path(name).stem.capitalize(), path, extra={"plain": True})
-    if plan.predict is not None and plan.only is None:
-        log.info("Predictions: %s", folder / "batch_predictions.csv", extra={"plain": True})
     return f"{plan.name}: {text}"
 
 

@@ -2,7 +2,7 @@
 
 import logging
 from pathlib import Path
-from typing import Any, NamedTuple
+from typing import Any
 
 from flows.cli.plan import Plan
 from flows.retraining.champion import Champion, prepare_champion
@@ -26,48 +26,42 @@ FIRST = "the first model"
 CHANGED = "classes changed"
 
 
-class Decision(NamedTuple):
-    """Hold what was decided on a challenger, and against which champion."""
-
-    verdict: str
-    decision: str
-    against: int | None
-    use: int | None
-
-
 def decide_on(
     plan: Plan,
     runtime: Runtime,
     champion: Version | None,
     made: dict[str, Artifact],
     settings: DecisionSettings,
-) -> Decision:
-    """Compare the challenger with the champion, where there is one, and decide."""
+) -> dict[str, Any]:
+    """Compare the challenger with the champion, where there is one; give what `About` says of it.
+
+    That is verdict, decision, against, use.
+    """
     if champion is None:
-        return Decision(BETTER, FIRST, None, None)
+        return {"verdict": BETTER, "decision": FIRST}
     old = prepare_champion(plan, runtime, champion, made["scan"])
     note_drift_since(runtime, old, made)
-    use = use_in(plan.store, made["scan"], made["split"])
+    use = _use(plan.store, made["scan"], made["split"])
     found, text = compare(runtime, old, made, settings, use)
-    return Decision(found["verdict"], text, champion.number, found.get("use"))
-
-
-def use_in(store: Path, manifest: Artifact, split: Artifact) -> int:
-    """Give the number of the decision to come on a split's test part, from 1."""
-    return use_of(store, split.path("split.csv"), manifest.path("manifest.csv"))
+    verdict = {"verdict": found["verdict"], "decision": text}
+    return verdict | {"against": champion.number, "use": found.get("use")}
 
 
 def note_of(store: Path, manifest: Artifact, split: Artifact) -> str:
     """Say how often a test part has served to choose a model, this time included."""
     from reports.evaluation.decision import allowed_luck
 
-    use = use_in(store, manifest, split)
+    use = _use(store, manifest, split)
     return (
         f"This test part has been used for {plural(use, 'decision')} between models, this one "
         "included. Each choice by it makes its figures a little too good, and one of several "
         "models leads by luck. So this time only a lead counted that luck alone gives in at most "
         f"{100 * allowed_luck(use):.2g} % of cases."
     )
+
+
+def _use(store: Path, manifest: Artifact, split: Artifact) -> int:
+    return use_of(store, split.path("split.csv"), manifest.path("manifest.csv"))
 
 
 def compare(
@@ -97,7 +91,16 @@ def compare(
 def conclude(store: Path, run: Path, version: Version) -> str:
     """Publish and print what was decided and who is champion now; give it in a line."""
     pointer = alias_to_beat(all_aliases(store), version.registry, version.classes)
-    text, other = _describe(version, pointer.champion, of_alias(store, pointer))
+    champion, whose = pointer.champion, of_alias(store, pointer)
+    other: int | None = champion
+    if champion == version.number:
+        text = f"version {version.number} is champion{whose}: {version.decision}"
+        other = version.against
+    else:
+        stays = "no model is" if champion is None else f"version {champion} stays"
+        text = f"{stays} champion{whose}: version {version.number} is {version.decision}"
+    if version.verdict == CHANGED:
+        text += f". Look at it, and promote it by hand: models.py promote {version.number}"
     pages = {f"report of version {version.number}": run / "report.html"}
     if other is not None:
         pages[f"report of version {other}"] = version_folder(store, other) / "report.html"
@@ -106,17 +109,6 @@ def conclude(store: Path, run: Path, version: Version) -> str:
     for name, page in pages.items():
         log.info("%s: %s", name.capitalize(), page, extra={"plain": True})
     return text
-
-
-def _describe(version: Version, champion: int | None, whose: str) -> tuple[str, int | None]:
-    """Say in a line what became of a challenger; give the number of its rival, if any."""
-    if champion == version.number:
-        return f"version {version.number} is champion{whose}: {version.decision}", version.against
-    stays = "no model is" if champion is None else f"version {champion} stays"
-    text = f"{stays} champion{whose}: version {version.number} is {version.decision}"
-    if version.verdict == CHANGED:
-        text += f". Look at it, and promote it by hand: models.py promote {version.number}"
-    return text, champion
 
 
 def log_sentence(text: str) -> str:

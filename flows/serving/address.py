@@ -89,20 +89,16 @@ def require_admission(url: str) -> None:
         return
     if (status, body) != HEALTHY:
         who = "nobody answers" if status is None else f"another program does (status {status})"
-        raise InputError(
-            "PREFECT_API_URL",
-            "name a Prefect server that answers",
-            f"{url!r}, where {who}",
-            "Start it, or unset the variable (or `prefect config unset PREFECT_API_URL`).",
-        )
+        rule, got = "name a Prefect server that answers", f"{url!r}, where {who}"
+        remedy = "Start it, or unset the variable (or `prefect config unset PREFECT_API_URL`)."
+        raise InputError("PREFECT_API_URL", rule, got, remedy)
     if ask(f"{url}/admin/version", password, seconds=10.0)[0] in REFUSED:
-        raise InputError(
-            "PREFECT_API_AUTH_STRING",
-            f"be the user:password that the Prefect server at {url} was started "
-            "with (its PREFECT_SERVER_API_AUTH_STRING)",
-            "another one" if password else "none",
-            "Set it in the environment.",
+        rule = (
+            f"be the user:password that the Prefect server at {url} was started with (its "
+            "PREFECT_SERVER_API_AUTH_STRING)"
         )
+        got = "another one" if password else "none"
+        raise InputError("PREFECT_API_AUTH_STRING", rule, got, "Set it in the environment.")
 
 
 def reach_loopback_directly() -> None:

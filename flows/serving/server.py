@@ -1,9 +1,9 @@
 """The project's own Prefect server, for people who run none: found where it runs, else started.
 
-There is one for a Prefect home. Runs at the same moment and the UI share it. It is a process of its
-own with pages, schedules and automations, listens on loopback, keeps a database of its own, writes
-to a log file instead of the terminal and ends itself a while after the last program that used it.
-Servers that somebody else started are used only where PREFECT_API_URL names one.
+There is one for a Prefect home, which runs at the same moment and the UI share: a process of its
+own that listens on loopback, keeps a database of its own, writes to a log file and ends itself a
+while after the last program that used it. A server that somebody else started is used only where
+PREFECT_API_URL names it.
 
 Everything lies in `<PREFECT_HOME>/resnext-pipeline`. Locks of the operating system keep programs
 apart that start, end or are killed at any moment:
@@ -27,6 +27,7 @@ import threading
 import time
 from collections.abc import Iterator
 from contextlib import contextmanager, suppress
+from functools import partial
 from pathlib import Path
 from typing import Any
 from urllib.parse import urlsplit
@@ -128,12 +129,9 @@ def history_folder() -> Path:
     try:
         folder.mkdir(parents=True, exist_ok=True)
     except OSError as error:
-        raise InputError(
-            "PREFECT_HOME",
-            "be a folder that can be written to",
-            f"'{folder.parent}' ({error})",
-            "Name another one in that environment variable.",
-        ) from error
+        rule, got = "be a folder that can be written to", f"'{folder.parent}' ({error})"
+        remedy = "Name another one in that environment variable."
+        raise InputError("PREFECT_HOME", rule, got, remedy) from error
     return folder
 
 
@@ -161,12 +159,11 @@ def _recorded(folder: Path) -> dict[str, Any]:
     except FileNotFoundError:  # the holder is starting or ending
         return {}
     if found["host"] != HERE:
-        raise InputError(
-            "PREFECT_HOME",
-            "be used by one machine at a time",
-            f"'{folder.parent}', whose server runs on '{found['host']}'",
-            "Wait until it has ended there, or name another folder in that environment variable.",
+        got = f"'{folder.parent}', whose server runs on '{found['host']}'"
+        remedy = (
+            "Wait until it has ended there, or name another folder in that environment variable."
         )
+        raise InputError("PREFECT_HOME", "be used by one machine at a time", got, remedy)
     return found
 
 
@@ -183,37 +180,29 @@ def _found(folder: Path) -> str | None:
 
 
 def _start(folder: Path, port: int, linger: float) -> str:
-    """Start a server, and give its address."""
+    """Start a server; give its address, or that of another one that answers first."""
     if port and is_taken(port):
-        raise InputError(
-            "port",
-            "be free",
-            port,
-            "Something listens there, a Prefect server perhaps. Stop it, or name "
-            "another port: flows/ui.py --port N",
+        remedy = (
+            "Something listens there, a Prefect server perhaps. Stop it, or name another port: "
+            "flows/ui.py --port N"
         )
+        raise InputError("port", "be free", port, remedy)
     if not port:  # who wants it on a port has said that it starts
         log.info("starting a Prefect server for the run history (a few seconds)")
-    process = _spawn(folder, port, linger)
+    process, end = _spawn(folder, port, linger), time.monotonic() + START_TIMEOUT
     try:
-        return _first_answer(process, folder)
+        while True:
+            over = process.poll() is not None or time.monotonic() > end
+            if url := _recorded(folder).get("url"):
+                return str(url)
+            if over:
+                raise ServerError(f"The Prefect server did not start, see {folder / 'server.log'}.")
+            time.sleep(0.1)
     except BaseException:  # Ctrl-C, say: nobody uses it, and it would hold its port a while
         process.terminate()
         with suppress(subprocess.TimeoutExpired):
             process.wait(ANSWER_TIMEOUT)
         raise
-
-
-def _first_answer(process: "subprocess.Popen[bytes]", folder: Path) -> str:
-    """Give the address of the server that is starting, or of another one that answers first."""
-    end = time.monotonic() + START_TIMEOUT
-    while True:
-        over = process.poll() is not None or time.monotonic() > end
-        if url := _recorded(folder).get("url"):
-            return str(url)
-        if over:
-            raise ServerError(f"The Prefect server did not start, see {folder / 'server.log'}.")
-        time.sleep(0.1)
 
 
 def _spawn(folder: Path, port: int, linger: float) -> "subprocess.Popen[bytes]":
@@ -273,8 +262,8 @@ def serve(folder: Path, port: int, linger: float) -> None:
             create_app, factory=True, log_level="error", lifespan="on", timeout_graceful_shutdown=5
         )
         server = uvicorn.Server(config)
-        attending = (folder, url, server, users, linger)
-        threading.Thread(target=_attend, args=attending, daemon=True).start()
+        attend = partial(_attend, folder, url, server, users, linger)
+        threading.Thread(target=attend, daemon=True).start()
         server.run(sockets=[listening])
 
 

@@ -20,7 +20,7 @@ from tasks.stage.artifact import Work
 if TYPE_CHECKING:
     from torch import Tensor
 
-LOOK_EVERY = 30.0  # seconds, besides each `log_interval` steps
+READ_EVERY = 30.0  # seconds, besides each `log_interval` steps
 
 
 @dataclass(frozen=True)
@@ -34,7 +34,7 @@ class TrainingSetup:
 
     @property
     def as_script(self) -> bool:
-        """Tell whether epochs are told as the script did that the project began as."""
+        """Tell whether epochs are printed as the script did that the project began as."""
         return self.work.script_lines and not self.validates
 
 
@@ -49,24 +49,24 @@ def callbacks_of(training: TrainingSetup) -> list[Callback]:
 
 
 class Display(Callback):
-    """Count steps and time; look at the loss, which waits for the device, only now and then."""
+    """Count steps and time; read the loss, which waits for the device, only now and then."""
 
     def __init__(self, training: TrainingSetup) -> None:
         self.training = training
         self.total = self.done = self.step = self.seen = 0
-        self.started = self.looked = 0.0
+        self.started = self.read_at = 0.0
 
     def on_start(self, total_steps: int, steps_per_epoch: int, done: int) -> None:  # noqa: ARG002
         """Start the clock."""
         self.total, self.done, self.step = total_steps, done, done
-        self.started = self.looked = time.monotonic()
+        self.started = self.read_at = time.monotonic()
 
     def on_step(self, step: int, images: int, loss: "Tensor") -> None:
         """Count a step."""
         self.step, self.seen = step, self.seen + images
-        late = time.monotonic() - self.looked >= LOOK_EVERY
+        late = time.monotonic() - self.read_at >= READ_EVERY
         if step % self.training.work.log_interval == 0 or step == self.total or late:
-            self.looked = time.monotonic()
+            self.read_at = time.monotonic()
             self.show(float(loss))
 
     def show(self, loss: float) -> None:

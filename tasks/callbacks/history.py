@@ -1,4 +1,4 @@
-"""Tell the run history something: a server that is gone neither stops nor delays a run."""
+"""Write to the run history: a server that is gone neither stops nor delays a run."""
 
 import logging
 import time
@@ -21,27 +21,27 @@ PATIENCE = 10.0  # seconds for one request
 NEXT_TRY = 60.0  # seconds after one that failed
 
 
-class Line:
-    """Whether the server answers, as far as is known: after a failure it is left alone a while."""
+class Connection:
+    """The way to the server: after a call that failed it is left alone for a while."""
 
     def __init__(self) -> None:
         self.silent_until = 0.0
 
-    def tell(self, call: Callable[[], T]) -> T | None:
-        """Make a call to the server, at once or not at all; give None where it failed."""
+    def call(self, function: Callable[[], T]) -> T | None:
+        """Call a function that asks the server, once; give None where that failed."""
         if time.monotonic() < self.silent_until:
             return None
         at_once = {PREFECT_CLIENT_MAX_RETRIES: 0, PREFECT_API_REQUEST_TIMEOUT: PATIENCE}
         try:
             with temporary_settings(updates=at_once):
-                return call()
+                return function()
         except Exception as error:
             self.silent_until = time.monotonic() + NEXT_TRY
-            log.warning("the Prefect server can't be told (%s); the run goes on without it", error)
+            log.warning("The Prefect server is away (%s); the run goes on without it", error)
             return None
 
 
-tell = Line().tell
+call_server = Connection().call
 
 
 def add_tags(tags: Iterable[str]) -> None:
@@ -59,4 +59,4 @@ def add_tags(tags: Iterable[str]) -> None:
         with get_client(sync_client=True) as client:
             client.update_flow_run(run.id, tags=run.tags)
 
-    tell(update)
+    call_server(update)

@@ -5,7 +5,7 @@ from typing import TYPE_CHECKING
 from uuid import UUID
 
 from tasks.callbacks.base import Display, TrainingSetup
-from tasks.callbacks.history import tell
+from tasks.callbacks.history import call_server
 from tasks.callbacks.terminal import describe_epoch
 
 if TYPE_CHECKING:
@@ -33,7 +33,9 @@ class PrefectUI(Display):
 
         super().on_start(total_steps, steps_per_epoch, done)
         key, text = "training-progress", "Training starts"
-        made = tell(lambda: create_progress_artifact(progress=0.0, key=key, description=text))
+        made = call_server(
+            lambda: create_progress_artifact(progress=0.0, key=key, description=text)
+        )
         self.artifact = made if isinstance(made, UUID) else None
 
     def show(self, loss: float) -> None:
@@ -57,4 +59,6 @@ class PrefectUI(Display):
         self.updated = time.monotonic()
         artifact, share = self.artifact, 100 * self.step / max(1, self.total)
         if artifact is not None:
-            tell(lambda: update_progress_artifact(artifact, progress=share, description=text))
+            call_server(
+                lambda: update_progress_artifact(artifact, progress=share, description=text)
+            )

@@ -1,6 +1,7 @@
 """What a terminal or a log shows of a long stage: a moving bar or plain lines, a line an epoch."""
 
 import logging
+import os
 import sys
 import time
 from collections.abc import Callable, Iterator
@@ -104,13 +105,16 @@ def counting(unit: str, name: str, *, shown: bool) -> Iterator[Callable[[int, in
 
 def _bar(total: int, unit: str, name: str, *, shown: bool) -> "tqdm[NoReturn]":
     """Make a progress bar on standard error; an invisible one where nobody looks."""
+    sized = not sys.stderr.isatty() or os.get_terminal_size(sys.stderr.fileno()).columns > 0
     return tqdm(
         total=total,
         unit=unit if total == 1 else f"{unit}s",
         desc=f"{name:<9}",
         disable=not shown,
         leave=False,
-        dynamic_ncols=True,
+        ncols=None if sized else 80,  # tqdm draws nothing on a terminal that has no size
+        nrows=None if sized else 24,
+        dynamic_ncols=sized,
         bar_format="{desc} {percentage:3.0f}% |{bar}| {n_fmt}/{total_fmt} {unit}, "
         "{remaining} left{postfix}",
         file=sys.stderr,

@@ -13,9 +13,9 @@ from typing import Literal
 from pydantic import BaseModel, ConfigDict
 
 from resnext.contracts.errors import InputError
-from resnext.contracts.formatting import printable
-from tasks.registry.versions import Version, find_version, now, read, write
-from tasks.stage.runs import REGISTRY
+from resnext.contracts.formatting import first_few, printable
+from tasks.registry.versions import Version, all_versions, read, write
+from tasks.stage.runs import REGISTRY, now
 
 CHAMPIONS = "champion.json"
 SHOWN = 6  # classes, in the label of an alias
@@ -53,6 +53,11 @@ class Alias(BaseModel):
         """Call the alias as --registry takes it."""
         return label_of(self.name, self.classes)
 
+    def is_of(self, classes: Iterable[str]) -> bool:
+        """Tell whether it is that of these classes; a champion that is lost may be of any."""
+        lost = not self.classes and self.champion is not None
+        return lost or {*self.classes} == {*classes}
+
 
 class _File(BaseModel):
     """What champion.json holds: aliases, or the one champion of before there were several."""
@@ -62,13 +67,10 @@ class _File(BaseModel):
     changes: tuple[Change, ...] = ()
 
 
-def label_of(name: str | None, classes: Sequence[str]) -> str:
+def label_of(name: str | None, classes: Iterable[str]) -> str:
     """Call an alias by the name that it was given, else by its classes, of many the first."""
-    if name is not None:
-        return name
-    shown = ", ".join(printable(each) for each in sorted(classes)[:SHOWN])
-    more = len(classes) - SHOWN
-    return f"{shown} and {more} more" if more > 0 else shown or "unknown classes"
+    shown = first_few(map(printable, sorted(classes)), most=SHOWN) or "unknown classes"
+    return shown if name is None else name
 
 
 def all_aliases(store: Path) -> tuple[Alias, ...]:
@@ -83,20 +85,10 @@ def all_aliases(store: Path) -> tuple[Alias, ...]:
     file = read(_File, path)
     if file.aliases is not None:
         return file.aliases
-    old = Alias(champion=file.champion, changes=file.changes)
-    return (old.model_copy(update={"classes": _classes_of(store, old)}),)
-
-
-def _classes_of(store: Path, old: Alias) -> tuple[str, ...]:
-    """Find the classes of an alias that holds none: those of its newest champion that is there."""
-    numbers = [old.champion, *(change.version for change in reversed(old.changes))]
-    for number in numbers:
-        if number is not None:
-            try:
-                return find_version(store, number).classes
-            except InputError:
-                continue
-    return ()
+    classes = {version.number: version.classes for version in all_versions(store)}
+    numbers = [file.champion, *(change.version for change in reversed(file.changes))]
+    known = next((classes[number] for number in numbers if number in classes), ())
+    return (Alias(champion=file.champion, changes=file.changes, classes=known),)
 
 
 def alias_to_beat(aliases: Iterable[Alias], name: str | None, classes: Iterable[str]) -> Alias:
@@ -106,75 +98,66 @@ def alias_to_beat(aliases: Iterable[Alias], name: str | None, classes: Iterable[
     shares the most classes with it: a set that grew by a class is no first model. A new alias where
     there is none of these.
     """
-    mine = set(classes)
+    mine = {*classes}
     if name is not None:
         return next((each for each in aliases if each.name == name), Alias(name=name))
     unnamed = [each for each in aliases if each.name is None]
-    if same := [each for each in unnamed if _is_of(each, mine)]:
-        return max(same, key=_changed_at)
+    same = [each for each in unnamed if each.is_of(mine)]
     related = [each for each in unnamed if each.champion is not None and mine & {*each.classes}]
-    nearest = max(
-        related, key=lambda each: (len(mine & {*each.classes}), _changed_at(each)), default=None
+    return max(
+        same or related,
+        key=lambda each: (len(mine & {*each.classes}), [change.at for change in each.changes[-1:]]),
+        default=Alias(classes=tuple(sorted(mine))),
     )
-    return nearest or Alias(classes=tuple(sorted(mine)))
 
 
 def own_alias(aliases: Iterable[Alias], version: Version) -> Alias:
     """Give the alias that a model becomes champion of: its own name's or classes', maybe new."""
     found = alias_to_beat(aliases, version.registry, version.classes)
-    if found.name is not None or _is_of(found, set(version.classes)):
-        return found
-    return Alias(classes=tuple(sorted(version.classes)))
+    mine = found.name is not None or found.is_of(version.classes)
+    return found if mine else Alias(classes=tuple(sorted(version.classes)))
 
 
-def find_alias(aliases: Sequence[Alias], text: str) -> Alias | None:
-    """Give the alias of a name, or of classes written as `label_of` does.
+def find_alias(aliases: Iterable[Alias], text: str) -> Alias | None:
+    """Give the alias of a name, or of classes written as `label_of` does; None without one.
 
     Raises:
         InputError: the classes of several read alike.
     """
-    found = [each for each in aliases if text == each.name] or [
-        each for each in aliases if each.name is None and text == each.label
-    ]
-    if len(found) > 1:
-        raise InputError(
-            "registry",
-            "name one champion",
-            f"'{text}', which are the classes of {len(found)}",
-            "Give one a name: models.py promote N --registry NAME.",
-        )
+    found = sorted(
+        (each for each in aliases if text == each.label), key=lambda each: each.name is None
+    )
+    if len(found) > 1 and found[0].name is None:
+        got = f"'{text}', which are the classes of {len(found)}"
+        remedy = "Give one a name: models.py promote N --registry NAME."
+        raise InputError("registry", "name one champion", got, remedy)
     return found[0] if found else None
 
 
-def require_alias(aliases: Sequence[Alias], text: str) -> Alias:
-    """Give the alias of a name or of classes, which must be there.
-
-    Raises:
-        InputError: there is none, or the classes of several read alike.
-    """
-    found = find_alias(aliases, text)
-    if found is None:
-        there = f"Known: {quoted_labels(aliases)}" if aliases else "None is known yet"
-        raise InputError("registry", "name a champion that is registered", f"'{text}'", f"{there}.")
-    return found
-
-
-def the_only_alias(
-    aliases: Sequence[Alias], what: str, able: Callable[[Alias], int | None] = lambda _: 1
+def choose_alias(
+    store: Path,
+    name: str | None = None,
+    able: Callable[[Alias], int | None] = lambda _: 1,
+    command: str = "models.py",
 ) -> Alias:
-    """Give the one alias that something can be done with; the first where it can with none.
+    """Give the alias of a name or of classes; without a name the only one that `able` names.
+
+    Where it names none, the first alias, or an empty one.
 
     Raises:
-        InputError: there are several.
+        InputError: there is no such alias, or there are several and none was named for `command`.
     """
-    fit = [each for each in aliases if able(each) is not None] or list(aliases[:1]) or [Alias()]
+    aliases = all_aliases(store)
+    if name is not None:
+        if found := find_alias(aliases, name):
+            return found
+        there = f"Known: {quoted_labels(aliases)}." if aliases else "None is known yet."
+        raise InputError("registry", "name a champion that is registered", f"'{name}'", there)
+    fit = [each for each in aliases if able(each) is not None] or [*aliases[:1], Alias()][:1]
     if len(fit) > 1:
-        raise InputError(
-            "registry",
-            "say which champion is meant where there are several",
-            "none",
-            f"{what} --registry NAME, with one of these names: {quoted_labels(fit)}.",
-        )
+        rule = "say which champion is meant where there are several"
+        names = f"with one of these names: {quoted_labels(fit)}."
+        raise InputError("registry", rule, "none", f"Write: {command} --registry NAME, {names}")
     return fit[0]
 
 
@@ -198,26 +181,20 @@ def change_alias(
 ) -> Alias:
     """Replace one alias, in one step for all of them; the registry's lock is held."""
     change = Change(at=now(), kind=kind, version=version, previous=old.champion, why=why)
-    fresh = old.model_copy(
-        update={
-            "champion": champion and champion.number,
-            "classes": old.classes if champion is None else tuple(sorted(champion.classes)),
-            "changes": (*old.changes, change),
-        }
+    fresh = Alias(
+        name=old.name,
+        classes=old.classes if champion is None else tuple(sorted(champion.classes)),
+        champion=champion and champion.number,
+        changes=(*old.changes, change),
     )
     aliases = all_aliases(store)
     path = store / REGISTRY / CHAMPIONS
     for left in path.parent.glob(f"{CHAMPIONS}.*.new"):  # nobody else writes: of a killed writer
         left.unlink()
-    replaced = [fresh if each == old else each for each in aliases]
-    write(path, _Aliases(aliases=(*replaced, *(() if old in aliases else (fresh,)))))
+    kept = [fresh if each == old else each for each in aliases]
+    file = _File(aliases=(*kept, *([] if old in aliases else [fresh])))
+    write(path, file, include={"aliases"})
     return fresh
-
-
-class _Aliases(BaseModel):
-    """What is written to champion.json."""
-
-    aliases: tuple[Alias, ...]
 
 
 def earlier_champion(alias: Alias) -> int | None:
@@ -225,26 +202,16 @@ def earlier_champion(alias: Alias) -> int | None:
     line: list[int | None] = []  # None where a champion was retired
     for change in alias.changes:
         if change.kind == "rollback":
-            line = _shortened(line) or [change.version]
+            line = _gone_back(line) or [change.version]
         else:
             line.append(change.version if change.kind == "promotion" else None)
-    earlier = _shortened(line)
+    earlier = _gone_back(line)
     return earlier[-1] if earlier else None
 
 
-def _shortened(line: list[int | None]) -> list[int | None]:
+def _gone_back(line: Sequence[int | None]) -> list[int | None]:
     """Leave out the newest champion, and the retirements before it."""
-    rest = line[:-1]
+    rest = list(line[:-1])
     while rest and rest[-1] is None:
-        rest = rest[:-1]
+        rest.pop()
     return rest
-
-
-def _is_of(alias: Alias, classes: set[str]) -> bool:
-    """Tell whether an alias is that of these classes; a champion that is lost may be of any."""
-    lost = not alias.classes and alias.champion is not None
-    return lost or set(alias.classes) == classes
-
-
-def _changed_at(alias: Alias) -> str:
-    return alias.changes[-1].at if alias.changes else ""

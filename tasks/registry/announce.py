@@ -1,7 +1,6 @@
 """Tell the Prefect server that a model was promoted, for automations to act on.
 
-It stores nothing and caches nothing: the event lives on the server. An automation that waits for
-it is made by `flows/automations.py`.
+The event lives on the server. An automation that waits for it is made by `flows/automations.py`.
 """
 
 import hashlib
@@ -42,7 +41,7 @@ def announce_promotion(store: Path, version: Version, why: str) -> None:
             },
         )
     except Exception as error:
-        log.warning("the promotion was not announced to the Prefect server (%s)", error)
+        log.warning("The promotion was not announced to the Prefect server (%s)", error)
 
 
 def resource_id(store: Path) -> str:

@@ -12,8 +12,8 @@ from pathlib import Path
 from resnext.contracts.errors import InputError
 from resnext.contracts.formatting import share_with_interval
 from resnext.models.model_file import ModelCard, read_card
-from tasks.registry.aliases import Alias, all_aliases, label_of, quoted_labels
-from tasks.registry.promotion import champion_of, require_champion
+from tasks.registry.aliases import Alias, all_aliases, choose_alias, label_of, quoted_labels
+from tasks.registry.promotion import champion_of
 from tasks.registry.versions import FACTS, NUMBER, find_version, intact_weights
 from tasks.stage.runs import newest_model, run_metrics, run_record
 
@@ -26,7 +26,7 @@ def choose_model(path: Path | None, store: Path, name: str | None = None) -> Pat
     Raises:
         InputError: there is none, the champion is broken, or no telling which one is meant.
     """
-    found = path or champion_model(store, name) or newest_model(store)
+    found = path or _champion_model(store, name) or newest_model(store)
     if found is None:
         remedy = "Run flows/full_pipeline.py first, or name a file with `model`."
         raise InputError("store", "hold a finished model", f"'{store}' with none", remedy)
@@ -36,29 +36,31 @@ def choose_model(path: Path | None, store: Path, name: str | None = None) -> Pat
     return found.absolute()
 
 
-def champion_model(store: Path, name: str | None = None) -> Path | None:
+def _champion_model(store: Path, name: str | None) -> Path | None:
     """Give the weights of the champion that predicts; None where there is none.
 
     Raises:
         InputError: the champion or its weights are gone, or were altered, or no telling which one
             is meant.
     """
-    alias = _champions_alias(store) if name is None else require_champion(store, name)
+    alias = _alias_of_newest_run(store) if name is None else choose_alias(store, name)
     champion = champion_of(store, alias)
+    if champion is None and name is not None:
+        got = f"'{name}', which has none since it was retired"
+        remedy = "Take that back (models.py rollback), or name a file with `model`."
+        raise InputError("registry", "name a champion", got, remedy)
     return None if champion is None else intact_weights(store, champion)
 
 
-def _champions_alias(store: Path) -> Alias:
-    """Choose among the champions by the classes of the newest run; none where none is to predict.
+def _alias_of_newest_run(store: Path) -> Alias:
+    """Choose among the champions by the newest run's classes; an empty one where none predicts.
 
     Raises:
         InputError: they are of other images, or several would do.
     """
     aliases, newest = all_aliases(store), newest_classes(store)
-    champions = [each for each in aliases if each.champion is not None]
-    if newest is None:
-        fit = champions
-    else:
+    fit = champions = [each for each in aliases if each.champion is not None]
+    if newest is not None:
         same = [each for each in aliases if {*each.classes} == newest]
         own = [each for each in same if each.name is None] or same
         fit = [each for each in own or champions if each in champions and newest & {*each.classes}]
@@ -66,24 +68,15 @@ def _champions_alias(store: Path) -> Alias:
             return Alias()
     if len(fit) == 1 or not champions:
         return fit[0] if fit else Alias()
-    raise _which_one(store, champions, newest)
-
-
-def _which_one(store: Path, champions: list[Alias], newest: set[str] | None) -> InputError:
-    """Give the error that says that a champion has to be named, and how."""
     listed = "; ".join(
         f"version {each.champion} for {label_of(None, each.classes)}" for each in champions
     )
     run, model = "", newest_model(store)
     if newest is not None:
-        run = f", and the newest run's classes are {label_of(None, [*newest])}"
+        run = f", and the newest run's classes are {label_of(None, newest)}"
     this = "" if model is None else f", or take the newest run's: --model {shlex.quote(str(model))}"
-    return InputError(
-        "registry",
-        "say which champion predicts",
-        "none",
-        f"There is {listed}{run}. Say --registry {quoted_labels(champions, ' or ')}{this}.",
-    )
+    remedy = f"There is {listed}{run}. Say --registry {quoted_labels(champions, ' or ')}{this}."
+    raise InputError("registry", "say which champion predicts", "none", remedy)
 
 
 def newest_classes(store: Path) -> set[str] | None:
@@ -100,45 +93,34 @@ def log_model(store: Path, model: Path, card: ModelCard, *, chosen: bool) -> Non
 
     `chosen` is true where the user named the model or its champion.
     """
-    log.info("model: %s", describe_model(store, model, card))
+    log.info("model: %s", _describe_model(store, model, card))
     newest = newest_classes(store)
     if not chosen and newest is not None and newest != {*card.classes}:
         log.warning(
-            "the champion predicts, whose classes are %s, and not the newest run, whose classes "
+            "The champion predicts, whose classes are %s, and not the newest run, whose classes "
             "are %s. To change that: models.py promote N, or --model FILE",
-            label_of(None, card.classes), label_of(None, [*newest]),
+            label_of(None, card.classes), label_of(None, newest),
         )  # fmt: skip
 
 
-def describe_model(store: Path, model: Path, card: ModelCard) -> str:
+def _describe_model(store: Path, model: Path, card: ModelCard) -> str:
     """Say which model it is: its version or run, its classes, data, date and score."""
-    folder = model.parent
-    classes = f"classes {label_of(None, card.classes)}"
+    folder, classes = model.parent, f"classes {label_of(None, card.classes)}"
+    record = run_record(folder)
     if NUMBER.fullmatch(folder.name) and (folder / FACTS).is_file():
         version = find_version(store, int(folder.name))
-        facts = [f"version {version.number}{_since(store, version.number)}", classes]
+        aliases = [each for each in all_aliases(store) if each.champion == version.number]
+        name = "".join(f" of {each.name}" for each in aliases[:1] if each.name is not None)
+        since = f", champion{name} since {aliases[0].changes[-1].at[:10]}" if aliases else ""
+        facts = [f"version {version.number}{since}", classes]
         facts += [f"data {version.data}, {version.created[:10]}", f"score {version.score}"]
+    elif record:
+        data = record.get("asked", {}).get("data", "unknown")
+        date = str(record.get("started"))[:10]
+        facts = [f"run {folder.name}, no champion", f"data {data}, {date}"]
+        if metrics := run_metrics(folder):
+            facts.append(f"score {share_with_interval(metrics, 'balanced_accuracy')}")
+        facts.append(classes)
     else:
-        facts = [*_facts_of_run(folder), classes]
+        facts = ["a file", classes]
     return "; ".join([*facts, f"{card.architecture} at {card.image_size} px", str(model.resolve())])
-
-
-def _since(store: Path, number: int) -> str:
-    """Say whose champion a version is, and since when; nothing where it is none."""
-    aliases = [each for each in all_aliases(store) if each.champion == number]
-    names = [f" of {each.name}" for each in aliases if each.name is not None]
-    return (
-        f", champion{''.join(names[:1])} since {aliases[0].changes[-1].at[:10]}" if aliases else ""
-    )
-
-
-def _facts_of_run(folder: Path) -> list[str]:
-    """Say of which run a model is, where it lies in one's folder."""
-    record = run_record(folder)
-    if not record:
-        return ["a file"]
-    data = record.get("asked", {}).get("data", "unknown")
-    facts = [f"run {folder.name}, no champion", f"data {data}, {str(record.get('started'))[:10]}"]
-    if metrics := run_metrics(folder):
-        facts.append(f"score {share_with_interval(metrics, 'balanced_accuracy')}")
-    return facts

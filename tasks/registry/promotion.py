@@ -4,7 +4,7 @@ Changes are made under a lock of the operating system. Who is champion of what s
 `tasks.registry.aliases`, the models themselves in `tasks.registry.versions`.
 """
 
-from collections.abc import Callable, Iterable
+from contextlib import AbstractContextManager
 from pathlib import Path
 
 from resnext.contracts.errors import InputError
@@ -16,12 +16,11 @@ from tasks.registry.aliases import (
     alias_to_beat,
     all_aliases,
     change_alias,
+    choose_alias,
     earlier_champion,
     find_alias,
     label_of,
     own_alias,
-    require_alias,
-    the_only_alias,
 )
 from tasks.registry.versions import (
     CURE,
@@ -30,13 +29,13 @@ from tasks.registry.versions import (
     all_versions,
     find_version,
     intact_weights,
-    locked,
     make_version,
     require_alias_name,
     version_folder,
     version_folders,
 )
 from tasks.stage.runs import REGISTRY
+from tasks.stage.store import locked
 
 BETTER = "better"
 """The verdict that makes a model champion."""
@@ -52,16 +51,16 @@ def register(store: Path, run: Path, about: About) -> Version:
         InputError: the registry can't be read.
         OSError: the run holds no model, or the registry can't be written to.
     """
-    with locked(store) as registry:
+    with _locked(store):
         aliases = all_aliases(store)
         champion = alias_to_beat(aliases, about.registry, about.classes).champion
         if champion != about.against:
             about = _overtaken(about, champion)
-        version = make_version(registry, run, about, after=_newest_named(aliases))
+        # No new model gets the number of a champion whose folder is gone.
+        version = make_version(store, run, about, after=max(_once_champions(aliases), default=0))
         if version.verdict == BETTER:
-            _make_champion(
-                store, own_alias(aliases, version), "promotion", version.number, version.decision
-            )
+            alias = own_alias(aliases, version)
+            _make_champion(store, alias, "promotion", version.number, version.decision)
     return version
 
 
@@ -71,24 +70,12 @@ def finish_promotion(store: Path) -> Version | None:
     Raises:
         InputError: the registry can't be read.
     """
-    with locked(store):
+    with _locked(store):
         aliases = all_aliases(store)
         left = _unfinished(store, aliases)
         if left is not None:
             _make_champion(store, own_alias(aliases, left), "promotion", left.number, left.decision)
     return left
-
-
-def choose_alias(store: Path, name: str | None = None) -> Alias:
-    """Give who is champion under a name, or under the only alias; nobody where there is none.
-
-    Raises:
-        InputError: there is no such alias, or there are several and none was named.
-    """
-    aliases = all_aliases(store)
-    if name is not None:
-        return require_alias(aliases, name)
-    return the_only_alias(aliases, "Give")
 
 
 def champion_of(store: Path, alias: Alias) -> Version | None:
@@ -102,30 +89,10 @@ def champion_of(store: Path, alias: Alias) -> Version | None:
         return None
     folder = version_folder(store, number)
     if not folder.is_dir():
-        raise InputError(
-            "The champion",
-            "be in the registry",
-            f"version {number}, whose folder '{folder}' is gone",
-            CURE.replace("file", "folder"),
-        )
+        got = f"version {number}, whose folder '{folder}' is gone"
+        remedy = CURE.replace("file", "folder")
+        raise InputError("The champion", "be in the registry", got, remedy)
     return find_version(store, number)
-
-
-def require_champion(store: Path, name: str) -> Alias:
-    """Give the alias of a name, or of classes, that has a champion.
-
-    Raises:
-        InputError: there is no such alias, or nobody is champion.
-    """
-    found = choose_alias(store, name)
-    if found.champion is None:
-        raise InputError(
-            "registry",
-            "name a champion",
-            f"'{name}', which has none since it was retired",
-            "Take that back (models.py rollback), or name a file with `model`.",
-        )
-    return found
 
 
 def versions_of(store: Path, alias: Alias) -> list[Version]:
@@ -146,12 +113,9 @@ def require_champions_file(store: Path) -> None:
     """
     folders, path = version_folders(store), store / REGISTRY / CHAMPIONS
     if folders and not path.exists():
-        raise InputError(
-            "The registry",
-            "say which model is champion",
-            f"{plural(len(folders), 'model')} and no '{path}'",
-            "Put it back, or name the champion: models.py promote N.",
-        )
+        got = f"{plural(len(folders), 'model')} and no '{path}'"
+        remedy = "Put it back, or name the champion: models.py promote N."
+        raise InputError("The registry", "say which model is champion", got, remedy)
 
 
 def promote(store: Path, number: int, why: str, name: str | None = None) -> Alias:
@@ -161,33 +125,20 @@ def promote(store: Path, number: int, why: str, name: str | None = None) -> Alia
         InputError: there is no such version, its weights are gone or altered, it is champion, or
             the name is that of other classes.
     """
-    with locked(store):
-        aliases = all_aliases(store)
-        version = find_version(store, number)
-        alias = (
-            own_alias(aliases, version) if name is None else _to_promote_in(aliases, version, name)
-        )
+    with _locked(store):
+        aliases, version = all_aliases(store), find_version(store, number)
+        if name is None:
+            alias = own_alias(aliases, version)
+        else:
+            alias = find_alias(aliases, name) or Alias(name=require_alias_name(name))
+        if alias.name is None and {*alias.classes} != {*version.classes}:
+            got = f"{number}, which is of {label_of(None, version.classes)}"
+            remedy = "Leave `registry` out, or give another name."
+            raise InputError("N", f"be a model of the classes {alias.label}", got, remedy)
         if alias.champion == number:
-            raise InputError(
-                "N",
-                "be another model than the champion",
-                number,
-                "Nothing was changed.",
-            )
+            rule = "be another model than the champion"
+            raise InputError("N", rule, number, "Nothing was changed.")
         return _make_champion(store, alias, "promotion", number, why)
-
-
-def _to_promote_in(aliases: tuple[Alias, ...], version: Version, name: str) -> Alias:
-    """Give the alias of a name, a new one where there is none, that can hold a version."""
-    alias = find_alias(aliases, name) or Alias(name=require_alias_name(name))
-    if alias.name is None and {*alias.classes} != {*version.classes}:
-        raise InputError(
-            "N",
-            f"be a model of the classes {alias.label}",
-            f"{version.number}, which is of {label_of(None, version.classes)}",
-            "Leave `registry` out, or give another name.",
-        )
-    return alias
 
 
 def rollback(store: Path, why: str, name: str | None = None) -> Alias:
@@ -199,17 +150,12 @@ def rollback(store: Path, why: str, name: str | None = None) -> Alias:
         InputError: there was none before, its weights are gone or altered, or it is not clear
             whose champion is meant.
     """
-    with locked(store):
-        aliases = all_aliases(store)
-        alias = _chosen(aliases, name, "Write: models.py rollback", earlier_champion)
+    with _locked(store):
+        alias = choose_alias(store, name, earlier_champion, "models.py rollback")
         number = earlier_champion(alias)
         if number is None:
-            raise InputError(
-                "rollback",
-                "have an earlier champion to go back to",
-                "none",
-                "`flows/models.py list` shows what is registered.",
-            )
+            remedy = "`flows/models.py list` shows what is registered."
+            raise InputError("rollback", "have an earlier champion to go back to", "none", remedy)
         return _make_champion(store, alias, "rollback", number, why)
 
 
@@ -219,50 +165,44 @@ def retire(store: Path, why: str, name: str | None = None) -> Alias:
     Raises:
         InputError: nobody is champion, or it is not clear whose champion is meant.
     """
-    with locked(store):
-        aliases = all_aliases(store)
-        alias = _chosen(aliases, name, "Write: models.py retire", lambda each: each.champion)
+    with _locked(store):
+        alias = choose_alias(store, name, lambda each: each.champion, "models.py retire")
         if alias.champion is None:
             raise InputError("retire", "have a champion to retire", "none", "Nothing was changed.")
         return change_alias(store, alias, "retirement", alias.champion, None, why)
 
 
-def _chosen(
-    aliases: tuple[Alias, ...], name: str | None, what: str, able: Callable[[Alias], int | None]
-) -> Alias:
-    """Give the alias that was named, else the only one that something can be done with."""
-    return the_only_alias(aliases, what, able) if name is None else require_alias(aliases, name)
+def _locked(store: Path) -> AbstractContextManager[None]:
+    return locked(store, REGISTRY, "registry")
 
 
-def _newest_named(aliases: Iterable[Alias]) -> int:
-    """Give the highest number that was ever champion, so that no new model is taken for it."""
-    return max((change.version for each in aliases for change in each.changes), default=0)
+def _once_champions(aliases: tuple[Alias, ...]) -> set[int]:
+    """Give the number of each model that is champion or ever was."""
+    return {change.version for each in aliases for change in each.changes}
 
 
 def _overtaken(about: About, champion: int | None) -> About:
     """Say of a model that it was not compared with the champion of now."""
     if champion is None:
-        words = f"not compared with a champion, since version {about.against} was retired meanwhile"
+        text = f"not compared with a champion, since version {about.against} was retired meanwhile"
     else:
-        words = f"not compared with version {champion}, which became champion meanwhile"
+        text = f"not compared with version {champion}, which became champion meanwhile"
     if about.against is not None:
-        words += f"; {about.decision}"
-    return about.model_copy(update={"verdict": "not compared", "decision": words, "basis": ""})
+        text += f"; {about.decision}"
+    return about.model_copy(update={"verdict": "not compared", "decision": text, "basis": ""})
 
 
 def _unfinished(store: Path, aliases: tuple[Alias, ...]) -> Version | None:
     """Find the newest model that was better than its champion of now, and never became one."""
     if not (store / REGISTRY / CHAMPIONS).exists() and len(version_folders(store)) > 1:
         return None  # the file was there and is lost: no telling who should be champion
-    once = {change.version for each in aliases for change in each.changes}
-    left = [
-        version
-        for version in all_versions(store)
-        if (version.verdict, version.against) == (BETTER, own_alias(aliases, version).champion)
-        and version.number not in once
-        and _is_intact(store, version)
-    ]
-    return left[-1] if left else None
+    once = _once_champions(aliases)
+    for version in reversed(all_versions(store)):
+        champion = own_alias(aliases, version).champion
+        better = (version.verdict, version.against) == (BETTER, champion)
+        if better and version.number not in once and _is_intact(store, version):
+            return version
+    return None
 
 
 def _is_intact(store: Path, version: Version) -> bool:

@@ -2,7 +2,7 @@
 
 Of many challengers that are no better, one leads by luck, so that each decision on the same test
 groups must be harder than the one before (see `reports.evaluation.decision`). The registry knows
-all of them. A group is known by the bytes of its pictures, whatever they and it are called now.
+all of them. A group is known by the bytes of its images, whatever they and it are called now.
 """
 
 from pathlib import Path
@@ -24,16 +24,16 @@ def use_of(store: Path, split: Path, manifest: Path) -> int:
     groups that are new begin anew, and a few of them don't begin everything anew.
     """
     tested = _tested(split, manifest)
-    earlier = [version for version in all_versions(store) if _decided(version)]
-    return 1 + int(sum(_share(store, version, tested) for version in earlier) + 0.5)
-
-
-def _decided(version: Version) -> bool:
-    return version.against is not None and version.verdict in DECIDED
+    earlier = sum(
+        _share(store, version, tested)
+        for version in all_versions(store)
+        if version.against is not None and version.verdict in DECIDED
+    )
+    return 1 + int(earlier + 0.5)
 
 
 def _share(store: Path, version: Version, tested: pd.DataFrame) -> float:
-    """Give the share of groups of which a version's test part held a picture; 1 where unknown."""
+    """Give the share of groups of which a version's test part held an image; 1 where unknown."""
     try:
         then = _tested(
             *(version_file(store, version, name) for name in ("split.csv", "manifest.csv"))
@@ -44,7 +44,7 @@ def _share(store: Path, version: Version, tested: pd.DataFrame) -> float:
 
 
 def _tested(split: Path, manifest: Path) -> pd.DataFrame:
-    """Read the test pictures of a division: path, group, split, sha256."""
-    table = read_table(split, ["path", "group", "split"], remedy="Divide the pictures again.")
-    pictures = table.merge(read_manifest(manifest)[["path", "sha256"]], on="path")
-    return pictures[pictures["split"] == "test"]
+    """Read the test images of a split: path, group, split, sha256."""
+    table = read_table(split, ["path", "group", "split"], remedy="Split the images again.")
+    images = table.merge(read_manifest(manifest)[["path", "sha256"]], on="path")
+    return images[images["split"] == "test"]

@@ -8,26 +8,21 @@ business of `tasks.registry.promotion`.
 import logging
 import re
 import shutil
-from collections.abc import Iterator
-from contextlib import contextmanager
-from datetime import UTC, datetime
 from pathlib import Path
-from typing import TypeVar
+from typing import Any, TypeVar
 
-from filelock import FileLock
 from pydantic import BaseModel, ConfigDict, ValidationError
 
 from resnext.contracts.errors import InputError
 from resnext.contracts.json_files import json_text
 from resnext.data.split.settings import JOINED_FILE
 from tasks.stage.artifact import sha256_of
-from tasks.stage.runs import MODEL, REGISTRY, USED, link_file, used_by
+from tasks.stage.runs import MODEL, REGISTRY, USED, link_file, now, used_by
 from tasks.stage.store import PARTIAL, is_altered, replace_file
 
 log = logging.getLogger(__name__)
 
 FACTS = "version.json"
-LOCK = "registry.lock"
 NEEDED = ("split.csv", "manifest.csv")
 """Tables of a champion that a retraining can't do without."""
 TABLES = (*NEEDED, JOINED_FILE)
@@ -63,7 +58,7 @@ class About(BaseModel):
     use: int | None = None
     """Which decision on its test groups it was (see `uses`); None where there was none."""
     settings: dict[str, str] = {}
-    """How it was divided, trained and evaluated, in words by name."""
+    """How it was split, trained and evaluated, as text by name."""
 
 
 class Version(About):
@@ -78,45 +73,43 @@ class Version(About):
     """sha256 of the tables that a retraining needs, by name."""
 
 
-def make_version(registry: Path, run: Path, about: About, *, after: int) -> Version:
-    """Keep the model of a finished run, numbered after all others; the registry's lock is held.
+def make_version(store: Path, run: Path, about: About, *, after: int) -> Version:
+    """Keep the model of a finished run; the registry's lock is held.
 
     Args:
-        registry: The registry's folder.
+        store: Root of the store.
         run: Folder of the run.
         about: What is known of the model.
-        after: A number that was taken, whether or not its folder is still there.
+        after: A number that was taken, whether or not its folder is still there. The version gets
+            the next one, also after folders that were moved aside.
 
     Raises:
         OSError: the run holds no model, or the registry can't be written to.
     """
     from tasks.stage.decorator import all_stages  # it imports Prefect, which `--help` does without
 
+    registry = store / REGISTRY
+    taken = (NUMBER.match(path.name) for path in registry.iterdir() if path.suffix != PARTIAL)
+    number = 1 + max([after, *(int(found[0]) for found in taken if found)])
     version = Version(
         **about.model_dump(),
-        number=_next_number(registry, after),
+        number=number,
         run=run.name,
         created=now(),
         weights=sha256_of(run / MODEL),
         tables={name: sha256_of(run / name) for name in TABLES if (run / name).exists()},
     )
-    folder = registry / f"{version.number:04}"
+    folder = registry / f"{number:04}"
     partial = folder.with_name(f"{folder.name}{PARTIAL}")
     shutil.rmtree(partial, ignore_errors=True)  # of a registration that was killed
     partial.mkdir()
-    for name in (name for each in all_stages() for name in each.registered):
+    for name in (name for each in all_stages() for name in each.record.registered):
         if (run / name).exists():
             link_file(partial / name, (run / name).resolve())
     (partial / USED).write_text("\n".join([*sorted(used_by(run)), ""]), encoding="utf-8")
     write(partial / FACTS, version)
     partial.rename(folder)
     return version
-
-
-def _next_number(registry: Path, after: int) -> int:
-    """Give the number after all that are or were taken, also by a folder that was moved aside."""
-    taken = (NUMBER.match(path.name) for path in registry.iterdir() if path.suffix != PARTIAL)
-    return max(after, *(int(found[0]) for found in taken if found), 0) + 1
 
 
 def all_versions(store: Path) -> list[Version]:
@@ -126,7 +119,7 @@ def all_versions(store: Path) -> list[Version]:
         try:
             found.append(read(Version, folder / FACTS))
         except InputError as error:
-            log.warning("a registered model is left out. %s", error)
+            log.warning("A registered model is left out. %s", error)
     return found
 
 
@@ -147,12 +140,8 @@ def find_version(store: Path, number: int) -> Version:
         return read(Version, folder / FACTS)
     known = version_folders(store)
     there = f"{int(known[0].name)} to {int(known[-1].name)}" if known else "none yet"
-    raise InputError(
-        "N",
-        f"be the number of a registered model ({there})",
-        number,
-        "`flows/models.py list` shows them.",
-    )
+    rule = f"be the number of a registered model ({there})"
+    raise InputError("N", rule, number, "`flows/models.py list` shows them.")
 
 
 def require_alias_name(name: str) -> str:
@@ -162,20 +151,9 @@ def require_alias_name(name: str) -> str:
         InputError: it could be taken for a list of classes, or is too long.
     """
     if not NAME.fullmatch(name):
-        raise InputError(
-            "registry",
-            "be up to 64 letters, digits, '.', '_' or '-'",
-            f"{name!r}",
-            "Write it as in: --registry skin",
-        )
+        rule = "be up to 64 letters, digits, '.', '_' or '-'"
+        raise InputError("registry", rule, repr(name), "Write it as in: --registry skin")
     return name
-
-
-def registry_folder(store: Path) -> Path:
-    """Give the registry's folder, made where it is missing."""
-    registry = store / REGISTRY
-    registry.mkdir(parents=True, exist_ok=True)
-    return registry
 
 
 def version_folder(store: Path, number: int) -> Path:
@@ -184,7 +162,7 @@ def version_folder(store: Path, number: int) -> Path:
 
 
 def version_file(store: Path, version: Version, name: str) -> Path:
-    """Give the place of one of a version's files; it may not be there."""
+    """Give the path of one of a version's files; it may not be there."""
     return version_folder(store, version.number) / name
 
 
@@ -194,7 +172,8 @@ def intact_weights(store: Path, version: Version) -> Path:
     Raises:
         InputError: they are gone or were altered.
     """
-    return _as_registered(store, version, MODEL)
+    require_intact(store, version, [MODEL])
+    return version_file(store, version, MODEL)
 
 
 def require_tables(store: Path, version: Version) -> None:
@@ -203,40 +182,31 @@ def require_tables(store: Path, version: Version) -> None:
     Raises:
         InputError: one is gone or was altered.
     """
-    for name in dict.fromkeys([*NEEDED, *version.tables]):
-        _as_registered(store, version, name)
+    require_intact(store, version, [*dict.fromkeys([*NEEDED, *version.tables])])
 
 
-def _as_registered(store: Path, version: Version, name: str) -> Path:
-    file = version_file(store, version, name)
-    if file.is_file() and not _differs(file, version):
-        return file
-    what = "was altered since" if file.is_file() else "is gone"
-    raise InputError(
-        f"Version {version.number}",
-        f"hold {name} as it was registered",
-        f"'{file}', which {what}",
-        CURE,
-    )
+def require_intact(store: Path, version: Version, names: list[str]) -> None:
+    """Check files of a version; of an old one, whose digests it lacks, by the store's record.
+
+    Raises:
+        InputError: one is gone or was altered.
+    """
+    digests = {MODEL: version.weights, **version.tables}
+    for name in names:
+        file, known = version_file(store, version, name), digests.get(name)
+        if not file.is_file():
+            fault = "is gone"
+        elif is_altered(file) if known is None else sha256_of(file) != known:
+            fault = "was altered since"
+        else:
+            continue
+        rule = f"hold {name} as it was registered"
+        raise InputError(f"Version {version.number}", rule, f"'{file}', which {fault}", CURE)
 
 
-def _differs(file: Path, version: Version) -> bool:
-    """Tell whether a file is another than was registered; of an old version, by the store."""
-    known = {MODEL: version.weights, **version.tables}.get(file.name)
-    return is_altered(file) if known is None else sha256_of(file) != known
-
-
-@contextmanager
-def locked(store: Path) -> Iterator[Path]:
-    """Hold the registry's lock, the operating system's; give the registry's folder."""
-    registry = registry_folder(store)
-    with FileLock(registry / LOCK):
-        yield registry
-
-
-def write(path: Path, content: BaseModel) -> None:
-    """Write one of the registry's files, in one step."""
-    replace_file(path, json_text(content.model_dump(mode="json")).encode())
+def write(path: Path, content: BaseModel, **how: Any) -> None:
+    """Write one of the registry's files, in one step; `how` chooses the fields."""
+    replace_file(path, json_text(content.model_dump(mode="json", **how)).encode())
 
 
 def read(model: type[Model], path: Path) -> Model:
@@ -248,22 +218,11 @@ def read(model: type[Model], path: Path) -> Model:
     try:
         return model.model_validate_json(path.read_bytes())
     except (OSError, ValidationError) as error:
-        reason = str(error).splitlines()[0]
-        raise InputError(
-            "The registry",
-            "hold what was written to it",
-            f"'{path}', which can't be read ({reason})",
-            f"Put it back, or move {_what_to_move(path)}.",
-        ) from error
-
-
-def _what_to_move(path: Path) -> str:
-    """Say what to do without a file that is lost."""
-    if path.name == FACTS:
-        return "its folder away; if it is the champion's, promote another one: models.py promote N"
-    return "it away and name the champion anew: models.py promote N"
-
-
-def now() -> str:
-    """Give the time, in UTC, to the second."""
-    return datetime.now(UTC).isoformat(timespec="seconds")
+        got = f"'{path}', which can't be read ({str(error).splitlines()[0]})"
+        remedy = "Put it back, or move it away and name the champion anew: models.py promote N."
+        if path.name == FACTS:
+            remedy = (
+                "Put it back, or move its folder away; if it is the champion's, promote another "
+                "one: models.py promote N."
+            )
+        raise InputError("The registry", "hold what was written to it", got, remedy) from error

@@ -1,4 +1,4 @@
-"""What a stage gives back, and what a stage is told about the machine that it runs on.
+"""What a stage gives back, and what a stage knows of the machine that it runs on.
 
 Nothing here reads or writes a file but `Artifact.of_file`; `tasks.stage.store` does that.
 """
@@ -83,19 +83,19 @@ class Artifact(BaseModel):
 
 
 class Runtime(BaseModel):
-    """Say where things lie and how fast to go: what a stage is told but no key counts."""
+    """Say where things lie and how fast to go: what a stage knows but no key counts."""
 
     model_config = ConfigDict(frozen=True)
 
     store: Path = Field(description="root of the artifact store")
     run: Path | None = Field(default=None, description="folder of this run, linked as stages end")
-    data: Path | None = Field(default=None, description="root of the pictures")
-    workers: int = Field(default=1, ge=0, description="processes that read pictures")
+    data: Path | None = Field(default=None, description="root of the images")
+    workers: int = Field(default=1, ge=0, description="processes that read images")
     log_interval: int = Field(default=10, ge=1, description="steps between two progress updates")
     verify: bool = Field(default=False, description="hash every cached file again, big ones too")
     progress_bar: bool = Field(default=False, description="draw a moving bar on standard error")
     script_lines: bool = Field(
-        default=False, description="tell epochs as the script did that the project began as"
+        default=False, description="print epochs as the script did that the project began as"
     )
 
 
@@ -107,13 +107,13 @@ class Work(Runtime):
 
     @property
     def pictures(self) -> Path:
-        """Give the root of the pictures.
+        """Give the root of the images.
 
         Raises:
             ValueError: the runtime names none.
         """
         if self.data is None:
-            raise ValueError("runtime.data must name the folder of pictures, got None")
+            raise ValueError("runtime.data must name the folder of images, got None")
         return self.data
 
 

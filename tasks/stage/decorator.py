@@ -13,6 +13,7 @@ import logging
 import shutil
 import time
 from collections.abc import Callable
+from contextlib import ExitStack
 from contextvars import ContextVar
 from copy import copy
 from dataclasses import dataclass
@@ -57,11 +58,10 @@ LASTING = frozenset({errno.ENOSPC, errno.EDQUOT, errno.EFBIG, errno.ENOENT, errn
 current_stage: ContextVar[str] = ContextVar("current_stage", default="")
 
 
-@dataclass(eq=False)
-class Stage(Generic[P]):
-    """A pipeline stage, see the module: one record of what is known of it."""
+@dataclass(frozen=True, kw_only=True)
+class StageRecord:
+    """What is known of a stage besides its function; `@stage(...)` makes the function one."""
 
-    function: Callable[Concatenate[Work, P], None]
     run_name: str = ""
     """Name of its runs in Prefect; `{argument.field}` is filled in."""
     clock_files: tuple[str, ...] = ()
@@ -72,11 +72,24 @@ class Stage(Generic[P]):
     """Compute at every call; the result is kept under the digest of what came out."""
     log_again: str = ""
     """File it writes that is logged again where nothing is computed."""
+    log_first: str = ""
+    """What is said before it is computed, where it says nothing itself for a while."""
 
-    def __post_init__(self) -> None:
-        self.name = self.function.__name__.replace("_", "-")
-        self.module = self.function.__module__
-        self.signature = inspect.signature(self.function, eval_str=True)
+    def __call__(self, function: Callable[Concatenate[Work, P], None]) -> "Stage[P]":
+        """Make a function a stage."""
+        return Stage(function, self)
+
+
+stage = StageRecord
+
+
+class Stage(Generic[P]):
+    """A pipeline stage, see the module."""
+
+    def __init__(self, function: Callable[Concatenate[Work, P], None], record: StageRecord) -> None:
+        self.function, self.record = function, record
+        self.name = function.__name__.replace("_", "-")
+        self.signature = inspect.signature(function, eval_str=True)
         self.task = self._task()
 
     def __call__(self, runtime: Runtime, *args: P.args, **kwargs: P.kwargs) -> Artifact:
@@ -115,63 +128,58 @@ class Stage(Generic[P]):
 
     def key(self, *args: P.args, **kwargs: P.kwargs) -> str:
         """Give the cache key for these inputs."""
-        return self._key(self._inputs(*args, **kwargs))[0]
+        return cache_key(self.name, self.function.__module__, self._inputs(*args, **kwargs))[0]
 
     def _run(self, runtime: Runtime, *args: Any, **kwargs: Any) -> tuple[Artifact, bool]:
         """Give the artifact, and whether it was there already."""
         token = current_stage.set(self.name)
         try:
-            inputs = self._inputs(*args, **kwargs)
-            if self.always:
-                return self._compute_always(runtime, inputs)
-            return self._compute_once(runtime, inputs)
+            artifact, cached = self._find_or_compute(runtime, self._inputs(*args, **kwargs))
+            if cached:
+                log.info("cached")
+            if cached and self.record.log_again:
+                log.info(artifact.path(self.record.log_again).read_text(encoding="utf-8").rstrip())
+            return artifact, cached
         finally:
             current_stage.reset(token)
 
-    def _compute_once(self, runtime: Runtime, inputs: dict[str, object]) -> tuple[Artifact, bool]:
-        key, ingredients = self._key(inputs)
-        scratch = scratch_folder(runtime.store, self.name, key)
-        with locked(runtime.store, self.name, key):
-            artifact = load(runtime.store, self.name, key, verify=runtime.verify)
+    def _find_or_compute(
+        self, runtime: Runtime, inputs: dict[str, object]
+    ) -> tuple[Artifact, bool]:
+        store, name, always = runtime.store, self.name, self.record.always
+        key, ingredients = cache_key(name, self.function.__module__, inputs)
+        # What always runs works under a key of its own, since nobody knows yet what will come out.
+        work_key = digest_of([key, str(runtime.data)]) if always else key
+        with ExitStack() as locks:
+            locks.enter_context(locked(store, name, work_key))
+            artifact = None if always else load(store, name, key, verify=runtime.verify)
             cached = artifact is not None
+            scratch = scratch_folder(store, name, work_key)
             if artifact is None:
-                partial = partial_folder(runtime.store, self.name, key)
+                partial = partial_folder(store, name, work_key)
                 note_start(partial, ingredients, asked_of(runtime.run))
                 facts = self._compute(runtime, inputs, partial, scratch)
-                artifact = finish(partial, self.name, key, facts, ingredients)
-            shutil.rmtree(scratch, ignore_errors=True)
-            _use(runtime, artifact)  # under the lock, so that nothing prunes it first
-        if cached:
-            log.info("cached")
-            if self.log_again:
-                log.info(artifact.path(self.log_again).read_text(encoding="utf-8").rstrip())
-        return artifact, cached
-
-    def _compute_always(self, runtime: Runtime, inputs: dict[str, object]) -> tuple[Artifact, bool]:
-        """Compute, then keep the result under the digest of what came out."""
-        asked, ingredients = self._key(inputs)
-        given = digest_of([asked, str(runtime.data)])
-        with locked(runtime.store, self.name, given):
-            partial = partial_folder(runtime.store, self.name, given)
-            scratch = scratch_folder(runtime.store, self.name, given)
-            facts = self._compute(runtime, inputs, partial, scratch)
-            key = digest_of([ingredients, {name: each["sha256"] for name, each in facts.items()}])
-            with locked(runtime.store, self.name, key):
-                artifact = load(runtime.store, self.name, key, verify=runtime.verify)
-                if artifact is None:
-                    artifact = finish(partial, self.name, key, facts, ingredients)
+                if always:
+                    key = digest_of([ingredients, {n: each["sha256"] for n, each in facts.items()}])
+                    locks.enter_context(locked(store, name, key))
+                    artifact = load(store, name, key, verify=runtime.verify)
+                artifact = artifact or finish(partial, name, key, facts, ingredients)
                 shutil.rmtree(partial, ignore_errors=True)
-                _use(runtime, artifact)
-        return artifact, False
+            shutil.rmtree(scratch, ignore_errors=True)
+            if runtime.run is not None:  # under the lock, so that nothing prunes it first
+                link(runtime.run, artifact)
+        return artifact, cached
 
     def _compute(
         self, runtime: Runtime, inputs: dict[str, object], partial: Path, scratch: Path
     ) -> dict[str, dict[str, Any]]:
         start = time.monotonic()
+        if self.record.log_first:
+            log.info(self.record.log_first)
         work = Work(**dict(runtime), out=partial, scratch=scratch)
         self.function(work, **inputs)  # type: ignore[arg-type, call-arg]
         log.info("done in %.1f s", time.monotonic() - start)
-        return facts_of(partial, self.clock_files)
+        return facts_of(partial, self.record.clock_files)
 
     def _inputs(self, *args: Any, **kwargs: Any) -> dict[str, object]:
         """Bind the inputs by name, each artifact cut down to the files that are read of it."""
@@ -194,9 +202,6 @@ class Stage(Generic[P]):
             )
         return value.only(reads[0].files, reads[0].uncounted) if reads[0].files else value
 
-    def _key(self, inputs: dict[str, object]) -> tuple[str, dict[str, Any]]:
-        return cache_key(self.name, self.module, inputs)
-
     def _task(self) -> Task[..., Any]:
         def run(*args: Any, **kwargs: Any) -> State[Any] | Artifact:
             try:
@@ -213,21 +218,15 @@ class Stage(Generic[P]):
         runtime = parameters[0].replace(name="runtime", annotation=Runtime)
         run.__signature__ = self.signature.replace(parameters=[runtime, *parameters[1:]])  # type: ignore[attr-defined]
         run.__doc__ = self.function.__doc__
-        decorate = task(
+        return task(
             name=self.name,
-            task_run_name=self.run_name or self.name,
+            task_run_name=self.record.run_name or self.name,
             cache_policy=NO_CACHE,
             persist_result=False,
             retries=RETRIES,
             retry_delay_seconds=RETRY_DELAY,
             retry_condition_fn=_worth_retrying,
-        )
-        return decorate(run)
-
-
-def stage(**record: Any) -> Callable[[Callable[Concatenate[Work, P], None]], Stage[P]]:
-    """Make a function a pipeline stage, with these fields of its record."""
-    return lambda function: Stage(function, **record)
+        )(run)
 
 
 def all_stages() -> list["Stage[Any]"]:
@@ -240,11 +239,6 @@ def all_stages() -> list["Stage[Any]"]:
 def _as_one(value: object) -> object:
     """Keep Prefect from mapping over the fields of a model."""
     return unmapped(value) if isinstance(value, BaseModel) else value
-
-
-def _use(runtime: Runtime, artifact: Artifact) -> None:
-    if runtime.run is not None:
-        link(runtime.run, artifact)
 
 
 def _worth_retrying(_task: object, _run: object, state: State[Any]) -> bool:

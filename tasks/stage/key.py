@@ -48,12 +48,6 @@ class Fingerprint:
     packages: Mapping[str, str]
 
 
-@dataclass(frozen=True)
-class _Module:
-    digest: str
-    imports: frozenset[str]
-
-
 @cache
 def fingerprint(module: str) -> Fingerprint:
     """Fingerprint a module and all that it imports.
@@ -68,11 +62,11 @@ def fingerprint(module: str) -> Fingerprint:
         name = waiting.pop()
         if name in modules or _not_counted(name):
             continue
-        facts = _module(name)
-        modules[name] = facts.digest
-        waiting += [found for found in facts.imports if found.split(".")[0] in PROJECT]
-        for found in facts.imports:
-            packages |= _version_of(found.split(".")[0])
+        modules[name], imports = _module(name)
+        for found in imports:
+            top = found.split(".")[0]
+            packages |= _version_of(top)
+            waiting += [found] if top in PROJECT else []
     return Fingerprint(dict(sorted(modules.items())), dict(sorted(packages.items())))
 
 
@@ -126,13 +120,13 @@ def plain(value: object, where: str) -> Any:
 
 
 def _not_counted(module: str) -> bool:
-    if module in ("flows", "tasks", "resnext"):  # they set Prefect's defaults, or are a door
-        return True
-    return any(module == name or module.startswith(f"{name}.") for name in NOT_COUNTED)
+    doors = module in ("flows", "tasks", "resnext")  # they set Prefect's defaults, or are a door
+    return doors or f"{module}.".startswith(tuple(f"{name}." for name in NOT_COUNTED))
 
 
 @cache
-def _module(name: str) -> _Module:
+def _module(name: str) -> tuple[str, frozenset[str]]:
+    """Give a module's digest, and the names of what it imports."""
     path = _source_of(name)
     if path is None:
         raise ModuleNotFoundError(f"No module named {name!r}", name=name)
@@ -147,7 +141,7 @@ def _module(name: str) -> _Module:
                 imports.add(".".join([package, *below.parts]))
             elif carried.is_file():
                 digest.update(carried.read_bytes())
-    return _Module(digest.hexdigest()[:KEY_LENGTH], frozenset(imports))
+    return digest.hexdigest()[:KEY_LENGTH], frozenset(imports)
 
 
 @cache
@@ -156,8 +150,8 @@ def _source_of(name: str) -> Path | None:
     top, *below = name.split(".")
     spec = importlib.util.find_spec(top)
     for folder in (spec.submodule_search_locations or ()) if spec else ():
-        place = Path(folder).joinpath(*below)
-        found = (place / "__init__.py", place.with_name(f"{place.name}.py"))
+        package = Path(folder).joinpath(*below)
+        found = (package / "__init__.py", package.with_name(f"{package.name}.py"))
         for path in found[: 2 if below else 1]:
             if path.is_file():
                 return path

@@ -4,12 +4,10 @@ Nothing under a lock is touched: neither a run that lives nor a key that is bein
 the checkpoint of a stopped training that can go on, unless that is asked for.
 """
 
-import contextlib
-import json
 import re
 import shutil
 from collections.abc import Iterator, Mapping
-from contextlib import contextmanager
+from contextlib import contextmanager, suppress
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
@@ -17,7 +15,17 @@ from typing import Any
 from filelock import BaseFileLock, Timeout
 
 from tasks.stage.key import KEY_LENGTH
-from tasks.stage.runs import LATEST, MODEL, REGISTRY, RUNS, holders, run_lock, runs, used_by
+from tasks.stage.runs import (
+    LATEST,
+    MODEL,
+    REGISTRY,
+    RUNS,
+    holders,
+    read_or_nothing,
+    run_lock,
+    runs,
+    used_by,
+)
 from tasks.stage.store import DAMAGED, PARTIAL, RECORD, SCRATCH, faults, lock_of
 
 UNFINISHED = f"{re.escape(PARTIAL)}|{re.escape(SCRATCH)}|{re.escape(DAMAGED)}-.*"
@@ -78,17 +86,15 @@ def _resumable(folder: Path) -> bool:
 
 
 @dataclass(frozen=True)
-class Checkpoint:
+class Checkpoint(Entry):
     """What a stopped computation left to go on with."""
 
-    folder: Path
-    bytes: int
     saved: float
     """When it was saved, in seconds since 1970."""
     where: str
-    """How far it is, in words; empty where nobody wrote it down."""
+    """How far it is, as text; empty where nobody wrote it down."""
     asked: Mapping[str, Any]
-    """What its run was told; empty where it is from before that was written down."""
+    """What was asked of its run; empty where it is from before that was written down."""
     inputs: Mapping[str, Any]
     running: bool
 
@@ -103,27 +109,17 @@ def checkpoints(store: Path) -> list[Checkpoint]:
 
 
 def _checkpoint(store: Path, entry: Entry) -> Checkpoint:
-    words = entry.folder / "where.txt"
-    started = _started(entry.folder.with_name(f"{entry.key}{PARTIAL}") / RECORD)
+    text = entry.folder / "where.txt"
+    started = read_or_nothing(entry.folder.with_name(f"{entry.key}{PARTIAL}") / RECORD)
     with _held(lock_of(store, entry.stage, entry.key)) as held:
         return Checkpoint(
-            folder=entry.folder,
-            bytes=entry.bytes,
+            **vars(entry),
             saved=max(path.stat().st_mtime for path in _files(entry.folder)),
-            where=words.read_text(encoding="utf-8").strip() if words.is_file() else "",
+            where=text.read_text(encoding="utf-8").strip() if text.is_file() else "",
             asked=started.get("asked", {}),
             inputs=started.get("ingredients", {}).get("inputs", {}),
             running=not held,
         )
-
-
-def _started(record: Path) -> dict[str, Any]:
-    """Read what `note_start` wrote; nothing where it is not there, or half of it."""
-    try:
-        started: dict[str, Any] = json.loads(record.read_text(encoding="utf-8"))
-    except (OSError, ValueError):
-        return {}
-    return started
 
 
 def _is_ours(folder: Path) -> bool:
@@ -142,21 +138,22 @@ def prune(
         store: Root of the store.
         keep_runs: How many of the newest runs that hold a model to keep. Every run since the
             oldest of them is kept too, and the one that `latest` names.
-        dry_run: Remove nothing, only tell.
+        dry_run: Remove nothing, only say what would go.
         checkpoints: Remove what stopped trainings would go on from, too.
 
     Returns:
         The folders that were, or would be, removed.
     """
-    old = [run for run in _older(store, keep_runs) if not _is_latest(store, run)]
-    doomed = [run for run in old if _remove_run(run, dry_run)]
+    latest = (store / LATEST).resolve()
+    old = [run for run in _older(store, keep_runs) if run.resolve() != latest]
+    doomed = [run for run in old if _remove(run, run_lock(run), dry_run)]
     gone = {run.name for run in doomed}
-    unused = [
-        entry
-        for entry in entries(store)
-        if set(entry.used_by) <= gone and (checkpoints or not entry.resumable)
-    ]
-    return doomed + [entry.folder for entry in unused if _remove_entry(store, entry, dry_run)]
+    for entry in entries(store):
+        lock = lock_of(store, entry.stage, entry.key)
+        unused = set(entry.used_by) <= gone and (checkpoints or not entry.resumable)
+        if unused and _remove(entry.folder, lock, dry_run, store):
+            doomed.append(entry.folder)
+    return doomed
 
 
 def _older(store: Path, keep_runs: int) -> list[Path]:
@@ -170,21 +167,17 @@ def _older(store: Path, keep_runs: int) -> list[Path]:
     return everything[: everything.index(trained[-keep_runs])]
 
 
-def _remove_run(run: Path, dry_run: bool) -> bool:
-    """Remove a run that no process holds; False where one does."""
-    with _held(run_lock(run)) as held:
-        if held and not dry_run:
-            shutil.rmtree(run)
-    return held
+def _remove(folder: Path, lock: BaseFileLock, dry_run: bool, store: Path | None = None) -> bool:
+    """Remove a folder that no process holds; False where one does.
 
-
-def _remove_entry(store: Path, entry: Entry, dry_run: bool) -> bool:
-    """Remove an entry that no process holds and no run has taken since it was listed."""
-    with _held(lock_of(store, entry.stage, entry.key)) as held:
+    With a store it is an artifact's, and stays where a run has taken it since it was listed.
+    """
+    with _held(lock) as held:
         if held and not dry_run:
-            if any(f"{entry.stage}/{entry.name}" in used_by(run) for run in holders(store)):
+            name = f"{folder.parent.name}/{folder.name}"
+            if store and any(name in used_by(run) for run in holders(store)):
                 return False
-            shutil.rmtree(entry.folder)
+            shutil.rmtree(folder)
     return held
 
 
@@ -199,13 +192,9 @@ def _held(lock: BaseFileLock) -> Iterator[bool]:
     try:
         yield True
     finally:
-        with contextlib.suppress(OSError):  # Windows removes no open file
+        with suppress(OSError):  # Windows removes no open file
             Path(lock.lock_file).unlink()
         lock.release()
-
-
-def _is_latest(store: Path, run: Path) -> bool:
-    return (store / LATEST).resolve() == run.resolve()
 
 
 def _size(folder: Path) -> int:

@@ -5,12 +5,10 @@ used and how it ended. The names sort by age. A run holds its folder's lock whil
 nothing it uses is pruned. `<store>/latest` points at the newest finished run of the full pipeline.
 """
 
-import contextlib
-import json
 import os
 import re
 from collections.abc import Iterator, Mapping
-from contextlib import contextmanager
+from contextlib import contextmanager, nullcontext, suppress
 from datetime import UTC, datetime, timedelta
 from pathlib import Path
 from typing import Any
@@ -41,29 +39,35 @@ def open_run(store: Path, run_id: str, asked: Mapping[str, Any]) -> Iterator[Pat
     Args:
         store: Root of the store.
         run_id: Any text that tells runs apart; its first 8 characters go into the name.
-        asked: What the run was told, in JSON values.
+        asked: What was asked of the run, in JSON values.
     """
-    name = f"{_stamp(store)}-{run_id[:8]}"
-    folder = store / RUNS / name
+    folder = store / RUNS / f"{_stamp(store)}-{run_id[:8]}"
     folder.parent.mkdir(parents=True, exist_ok=True)
-    record = {"run_id": run_id, "asked": dict(asked), "started": _now(), "status": "running"}
+    record = {"run_id": run_id, "asked": dict(asked), "started": now(), "status": "running"}
     with run_lock(folder):  # before the folder is there, so that nothing prunes it
         folder.mkdir()
         _write(folder, record)
+        ending: dict[str, Any] = {"status": "finished"}
         try:
             yield folder
-        except BaseException as error:
-            with contextlib.suppress(OSError):  # a full disk, say: the error itself matters more
-                _write(folder, record | _ending(folder, _how_it_ended(error)))
+        except (KeyboardInterrupt, StoppedError):
+            ending["status"] = "interrupted"
             raise
-        _write(folder, record | _ending(folder, "finished"))
+        except BaseException as error:
+            ending["status"] = f"failed: {str(error) or type(error).__name__}"
+            raise
+        finally:
+            ending |= {"ended": now(), "artifacts": sorted(used_by(folder))}
+            failed = ending["status"] != "finished"  # on a full disk, say: that error counts then
+            with suppress(OSError) if failed else nullcontext():
+                _write(folder, record | ending)
 
 
 def _stamp(store: Path) -> str:
     """Give the time, but one after the newest run's: a clock that was set back hides no new run."""
     now = datetime.now(UTC)
     for newest in runs(store)[-1:]:
-        with contextlib.suppress(ValueError):  # a name of somebody else's
+        with suppress(ValueError):  # a name of somebody else's
             last = datetime.strptime(newest.name[:16], STAMP).replace(tzinfo=UTC)
             now = max(now, last + timedelta(seconds=1))
     return now.strftime(STAMP)
@@ -77,7 +81,7 @@ def run_lock(folder: Path) -> FileLock:
 def link(run: Path, artifact: Artifact) -> None:
     """Link an artifact's files into a run folder and note that the run uses it.
 
-    Files in folders below the artifact (the pictures of the demonstration set) get no link.
+    Files in folders below the artifact (the images of the demonstration set) get no link.
     """
     with (run / USED).open("a", encoding="utf-8") as used:
         used.write(f"{artifact.stage}/{artifact.key}\n")
@@ -108,21 +112,24 @@ def holders(store: Path) -> list[Path]:
     return [*runs(store), *sorted(path.parent for path in (store / REGISTRY).glob(f"*/{USED}"))]
 
 
-def run_record(run: Path) -> dict[str, Any]:
-    """Read run.json; one that was never finished gives an empty record."""
+def read_or_nothing(file: Path) -> dict[str, Any]:
+    """Read a JSON object; an empty one where it is not there, or only half of it."""
     try:
-        record: dict[str, Any] = json.loads((run / RUN_RECORD).read_text(encoding="utf-8"))
-    except (OSError, ValueError):
+        return read_json(file)
+    except InputError:
         return {}
-    return record
+
+
+def run_record(run: Path) -> dict[str, Any]:
+    """Read run.json; empty where it is not there."""
+    return read_or_nothing(run / RUN_RECORD)
 
 
 def asked_of(folder: Path | None) -> dict[str, Any]:
-    """Give what a run was told, also of a folder inside of its own; nothing without a run."""
+    """Give what was asked of a run, also of a folder inside of its own; nothing without a run."""
     around = () if folder is None else (folder, *folder.parents)
-    asked: dict[str, Any] = next(
-        (run_record(each).get("asked", {}) for each in around if (each / RUN_RECORD).is_file()), {}
-    )
+    record = next((run_record(each) for each in around if (each / RUN_RECORD).is_file()), {})
+    asked: dict[str, Any] = record.get("asked", {})
     return asked
 
 
@@ -141,10 +148,7 @@ def run_status(run: Path) -> str:
 
 def run_metrics(run: Path) -> dict[str, Any]:
     """Read metrics.json of a run; empty where it has none that can be read."""
-    try:
-        return read_json(run / METRICS)
-    except InputError:
-        return {}
+    return read_or_nothing(run / METRICS)
 
 
 def newest_model(store: Path) -> Path | None:
@@ -168,20 +172,10 @@ def link_file(link: Path, target: Path) -> None:
     fresh.replace(link)
 
 
-def _how_it_ended(error: BaseException) -> str:
-    """Tell what somebody interrupted from what failed."""
-    if isinstance(error, KeyboardInterrupt | StoppedError):
-        return "interrupted"
-    return f"failed: {str(error) or type(error).__name__}"
-
-
-def _ending(run: Path, status: str) -> dict[str, Any]:
-    return {"status": status, "ended": _now(), "artifacts": sorted(used_by(run))}
-
-
 def _write(run: Path, record: Mapping[str, Any]) -> None:
     replace_file(run / RUN_RECORD, json_text(record).encode())
 
 
-def _now() -> str:
+def now() -> str:
+    """Give the time, in UTC, to the second."""
     return datetime.now(UTC).isoformat(timespec="seconds")

@@ -11,14 +11,15 @@ import json
 import logging
 import os
 import shutil
-import time
 from collections.abc import Iterator, Mapping
 from contextlib import contextmanager
+from datetime import UTC, datetime
 from pathlib import Path
 from typing import Any
 
 from filelock import FileLock, Timeout
 
+from resnext.contracts.formatting import first_few
 from resnext.contracts.json_files import write_json
 from tasks.stage.artifact import Artifact, sha256_of
 
@@ -35,12 +36,12 @@ HASH_BELOW = 64 * 2**20
 
 @contextmanager
 def locked(store: Path, stage: str, key: str) -> Iterator[None]:
-    """Hold the lock of one key, waiting for another process that holds it."""
+    """Hold the lock of one key, or of the registry, waiting for another process that holds it."""
     lock = lock_of(store, stage, key)
     try:
         lock.acquire(timeout=0)
     except Timeout:
-        log.info("waiting for another run that is computing %s/%s", stage, key)
+        log.info("waiting for another run that holds %s/%s", stage, key)
         lock.acquire()
     try:
         yield
@@ -86,14 +87,15 @@ def load(store: Path, stage: str, key: str, *, verify: bool = False) -> Artifact
         return None
     missing, altered = faults(folder, verify=verify)
     if missing:
-        log.warning("%s/%s lacks %s: computing it again", stage, key, _some(missing))
+        log.warning("%s/%s lacks %s: computing it again", stage, key, first_few(missing))
         shutil.rmtree(folder)
         return None
     if altered:
-        aside = _move_aside(folder)
+        stamp = f"{datetime.now(UTC):%Y%m%dT%H%M%S%f}"
+        aside = folder.rename(folder.with_name(f"{key}{DAMAGED}-{stamp}-{os.getpid()}"))
         log.warning(
             "%s/%s was altered after it was written (%s): moved aside to %s, computing it again",
-            stage, key, _some(altered), aside.name,
+            stage, key, first_few(altered), aside.name,
         )  # fmt: skip
         return None
     return _artifact(folder, _record(folder))
@@ -106,8 +108,11 @@ def faults(folder: Path, *, verify: bool = False) -> tuple[list[str], list[str]]
         return [], [RECORD]
     names = [*record["files"], *record["clock_files"]]
     missing = [name for name in names if not (folder / name).is_file()]
-    there = {name: facts for name, facts in record["files"].items() if name not in missing}
-    return missing, _altered(folder, there, verify=verify)
+    return missing, [
+        name
+        for name, facts in record["files"].items()
+        if name not in missing and not _as_written(folder / name, facts, verify)
+    ]
 
 
 def facts_of(partial: Path, clock_files: tuple[str, ...]) -> dict[str, dict[str, Any]]:
@@ -137,7 +142,7 @@ def finish(
         "ingredients": ingredients,
     }
     write_json(record | {"seal": _seal(record)}, partial / RECORD)
-    for path in [*(partial / name for name in [*names, RECORD]), *_folders(partial)]:
+    for path in [partial, *partial.rglob("*")]:
         _flush(path)
     folder = partial.parent / key
     if folder.exists():
@@ -205,10 +210,6 @@ def _facts(path: Path) -> dict[str, Any]:
     }
 
 
-def _altered(folder: Path, files: Mapping[str, Mapping[str, Any]], *, verify: bool) -> list[str]:
-    return [name for name, facts in files.items() if not _as_written(folder / name, facts, verify)]
-
-
 def _as_written(path: Path, facts: Mapping[str, Any], verify: bool) -> bool:
     stat = path.stat()
     if stat.st_size != facts["bytes"]:
@@ -223,17 +224,6 @@ def _names(folder: Path) -> list[str]:
     return sorted(p.relative_to(folder).as_posix() for p in folder.rglob("*") if p.is_file())
 
 
-def _move_aside(folder: Path) -> Path:
-    stamp = time.strftime("%Y%m%dT%H%M%S", time.gmtime())
-    aside = folder.with_name(f"{folder.name}{DAMAGED}-{stamp}-{os.getpid()}")
-    folder.rename(aside)
-    return aside
-
-
-def _folders(root: Path) -> list[Path]:
-    return [root, *(path for path in root.rglob("*") if path.is_dir())]
-
-
 def _flush(path: Path) -> None:
     """Force a file or a folder's list of names to disk."""
     if path.is_dir() and os.name == "nt":
@@ -243,8 +233,3 @@ def _flush(path: Path) -> None:
         os.fsync(descriptor)
     finally:
         os.close(descriptor)
-
-
-def _some(names: list[str]) -> str:
-    shown = ", ".join(names[:5])
-    return shown if len(names) <= 5 else f"{shown} and {len(names) - 5} more"

@@ -1,6 +1,5 @@
 """The pages of the documentation: links lead somewhere, and the bounds on their length hold."""
 
-import importlib
 import re
 import tomllib
 from pathlib import Path
@@ -9,7 +8,9 @@ from urllib.parse import unquote, urlsplit
 
 import pytest
 
+from flows.cli.flags import Stop
 from tasks.stage.artifact import Reads
+from tasks.stage.decorator import all_stages
 from tests.conftest import REPOSITORY
 from tests.docs.pages import DOCS, PAGES, anchors, files, links
 
@@ -72,17 +73,18 @@ def test_the_readme_is_short_and_the_docs_are_linked_from_it() -> None:
     assert "docs/index.md" in links(readme)
 
 
-def test_the_table_of_stages_names_the_tables_that_each_reads() -> None:
+def test_only_and_the_docs_name_the_stages_and_the_tables_that_each_reads() -> None:
     text = (DOCS / "architecture.md").read_text(encoding="utf-8")
-    rows = re.findall(r"^\| [^|]+ \| `tasks/(\w+)\.py` \| ([^|]+) \|", text, re.MULTILINE)
-    assert len(rows) >= 9
-    for module, reads in rows:
-        stage = getattr(importlib.import_module(f"tasks.{module}"), module)
-        for parameter in stage.signature.parameters.values():
+    order, stages = get_args(Stop), {each.name: each for each in all_stages()}
+    assert " -> ".join(order) in text
+    rows = dict(re.findall(r"^\| [^|]+ \| `tasks/(\w+)\.py` \| ([^|]+) \|", text, re.MULTILINE))
+    assert [name for name in rows if name in order] == [*order]
+    for name, reads in rows.items():
+        for parameter in stages[name].signature.parameters.values():
             for note in get_args(parameter.annotation):
                 names = note.files if isinstance(note, Reads) else ()
-                missing = [name for name in names if f"`{name}`" not in reads]
-                assert all(name.endswith(".png") for name in missing), f"{module}: {missing}"
+                missing = [each for each in names if f"`{each}`" not in reads]
+                assert all(each.endswith(".png") for each in missing), f"{name}: {missing}"
 
 
 def test_the_glossary_is_short_sorted_and_names_each_term_once() -> None:

@@ -26,7 +26,6 @@ from tests.flows.serving.serving import (
     wait_until,
 )
 from tests.flows.test_models import registered
-from tests.tasks.registry.test_announce import VERSION
 
 from prefect.automations import EventTrigger
 from prefect.client.orchestration import SyncPrefectClient, get_client
@@ -46,14 +45,6 @@ def a_flow():
     {body}
 
 a_flow()
-"""
-PROMOTE = """
-import sys
-from pathlib import Path
-from tasks.registry.announce import announce_promotion
-from tasks.registry.versions import Version
-version = Version.model_validate_json(sys.argv[2])
-announce_promotion(Path(sys.argv[1]), version, 'better by "4" points')
 """
 
 
@@ -189,11 +180,16 @@ def test_an_unknown_webhook_block_is_told_with_two_remedies(
 
 
 @pytest.mark.slow
-def test_a_failed_run_is_posted_with_its_name_message_and_link(automated: Place) -> None:
+def test_a_failed_run_of_this_project_is_posted_with_its_name_message_and_link(
+    automated: Place,
+) -> None:
+    assert automated.run("pass", run="good run")[0] == 0
+    assert automated.run("raise ValueError", name="not-ours", run="foreign run")[0] == 1
     code, text = automated.run('raise ValueError("a \\"quoted\\"\\n<line> \\u00e4")', run="bad run")
     assert code == 1, text
     wait_until(lambda: automated.receiver.about("bad run"), "no notice came")
     (notice,) = automated.receiver.about("bad run")
+    assert not automated.receiver.about("good run") + automated.receiver.about("foreign run")
     assert notice["event"] == "run failed"
     assert notice["flow"] == "full-pipeline"
     assert notice["state"] == "Failed"
@@ -205,38 +201,13 @@ def test_a_failed_run_is_posted_with_its_name_message_and_link(automated: Place)
 
 
 @pytest.mark.slow
-def test_good_runs_and_other_projects_flows_are_not_posted(automated: Place) -> None:
-    assert automated.run("pass", run="good run")[0] == 0
-    assert automated.run("raise ValueError", name="not-ours", run="foreign run")[0] == 1
-    assert automated.run("raise ValueError", name="retrain", run="last run")[0] == 1
-    wait_until(lambda: automated.receiver.about("last run"), "no notice came")
-    assert not automated.receiver.about("good run")
-    assert not automated.receiver.about("foreign run")
-
-
-@pytest.mark.slow
-def test_a_promotion_is_posted_with_version_score_and_reason(
+def test_promotions_and_a_rollback_by_hand_are_posted_with_version_score_and_reason(
     automated: Place, tmp_path: Path
 ) -> None:
-    words = ["-c", PROMOTE, str(tmp_path), VERSION.model_dump_json()]
-    code, text = run_python(words, automated.home, PREFECT_API_URL=automated.api)
-    assert (code, text) == (0, "")
-    wait_until(lambda: automated.receiver.why("better by"), "no notice came")
-    (notice,) = (each for each in automated.receiver.got if "better by" in each.get("why", ""))
-    assert notice["event"] == "model promoted"
-    assert (notice["version"], notice["score"], notice["data"]) == (3, "62.0 %", "猴痘")
-    assert notice["text"] == 'Version 3 is champion now (62.0 %): better by "4" points'
-    assert notice["link"] == notice["flow_run"] == "", "no run promoted it"
-
-
-@pytest.mark.slow
-def test_a_promotion_and_a_rollback_by_hand_are_posted(automated: Place, tmp_path: Path) -> None:
     registered(tmp_path, 2)
     for number in (1, 2):
-        assert by_hand(automated, tmp_path, "promote", str(number)) == (
-            0,
-            f"Version {number} is champion now.\n",
-        )
+        said = by_hand(automated, tmp_path, "promote", str(number))
+        assert said == (0, f"Version {number} is champion now.\n")
     assert by_hand(automated, tmp_path, "rollback")[0] == 0
     wait_until(lambda: len(automated.receiver.why("by hand")) == 3, "a notice is missing")
     assert sorted(automated.receiver.why("by hand")) == [
@@ -244,15 +215,14 @@ def test_a_promotion_and_a_rollback_by_hand_are_posted(automated: Place, tmp_pat
         (1, "rollback by hand"),
         (2, "promotion by hand"),
     ]
-
-
-@pytest.mark.slow
-def test_a_promotion_by_hand_goes_on_where_the_server_is_away(
-    automated: Place, tmp_path: Path
-) -> None:
-    registered(tmp_path, 1)
+    (notice,) = (each for each in automated.receiver.got if each.get("version") == 2)
+    assert notice["event"] == "model promoted"
+    assert (notice["score"], notice["data"]) == ("62 %", "猴痘")
+    assert notice["text"] == "Version 2 is champion now (62 %): promotion by hand"
+    assert notice["link"] == notice["flow_run"] == "", "no run promoted it"
     away = Place(automated.home, "http://127.0.0.1:9/api", automated.receiver)
-    assert by_hand(away, tmp_path, "promote", "1") == (0, "Version 1 is champion now.\n")
+    said = by_hand(away, tmp_path, "promote", "2")
+    assert said == (0, "Version 2 is champion now.\n"), "also where the server is away"
 
 
 def by_hand(place: Place, store: Path, *words: str) -> tuple[int, str]:
@@ -350,10 +320,9 @@ def test_the_address_lies_encrypted_on_the_server(
     place: Place, capsys: pytest.CaptureFixture[str]
 ) -> None:
     url = "https://example.org/hook?token=zebra"
-    code, text = place.said(capsys, "--webhook", "secret", "--url", url)
+    code, text = place.said(capsys, "--webhook", "secret", "--url", url, "--allow-private")
     assert code == 0
     assert "zebra" not in text
-    assert "This machine doesn't know 'example.org'." in text or not text.startswith("This")
     kept = b"".join(path.read_bytes() for path in place.home.glob("prefect.db*"))
     assert b"resnext-pipeline: a run failed or crashed" in kept
     assert b"zebra" not in kept
@@ -373,9 +342,8 @@ def test_the_address_lies_encrypted_on_the_server(
                 "https://hooks.example.org:badport/zebra",
                 "https://hooks.example.org:99999/zebra",
                 "https://[::bad/zebra",
-                "https:///zebra",
-                "https://a..b/zebra",
                 "https://a b/zebra",
+                "https:///zebra",
             )
         ),
         *(
@@ -383,19 +351,14 @@ def test_the_address_lies_encrypted_on_the_server(
             for url in (
                 "http://127.0.0.1:9/zebra",
                 "http://[::1]/zebra",
+                "https://a..b/zebra",
                 "https://10.1.2.3/zebra",
                 "https://me:zebra@localhost/zebra",
             )
         ),
-        (
-            ["--webhook", "a", "--lost-after", "5"],
-            "--lost-after must be from 10 to 2592000 seconds",
-        ),
-        (["--webhook", "a", "--lost-after", "9" * 12], f"(30 days), got {'9' * 12}."),
-        (["--webhook", "a", "--lost-after", "9" * 400], f"(30 days), got {'9' * 400}."),
-        (
-            ["--webhook", "a", "--lost-after", "539"],
-            "at least 540 seconds, the time of 3 heartbeats",
+        *(
+            (["--webhook", "a", "--lost-after", seconds], "--lost-after must be from 540 (3 heart")
+            for seconds in ("5", "539", "9" * 12, "9" * 400)
         ),
         (["--webhook", "a"], "PREFECT_API_URL must name a Prefect server that goes on running"),
     ],

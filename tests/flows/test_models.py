@@ -152,20 +152,6 @@ def test_a_server_that_does_not_answer_fails_no_promotion(
     assert said(capsys, *words) == (0, "Version 1 is champion now.\n")
 
 
-def test_a_version_that_cannot_be_read_is_named_and_the_others_are_listed(
-    tmp_path: Path, capsys: pytest.CaptureFixture[str], caplog: pytest.LogCaptureFixture
-) -> None:
-    registered(tmp_path, 3)
-    promote(tmp_path, 1, "")
-    broken = version_folder(tmp_path, 2) / "version.json"
-    broken.write_text("")
-    code, text = said(capsys, "list", "--store", str(tmp_path))
-    assert code == 0
-    assert [line.split()[-1] for line in text.splitlines()[1:3]] == ["kept", "kept"]
-    assert str(broken) in caplog.text
-    assert choose_model(None, tmp_path).read_text() == "1"
-
-
 @pytest.mark.parametrize("damage", ["alter", "remove", "remove the folder"])
 @pytest.mark.parametrize("cure", [["promote", "2"], ["retire"]])
 def test_predictions_with_a_broken_champion_name_a_remedy_that_works(

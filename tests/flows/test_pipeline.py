@@ -24,36 +24,13 @@ AFTER_SCAN = {"split", "pack", "train", "predict", "evaluate", "explain", "plot"
 FIGURES = ["curves", "confusion", "per_class", "roc", "precision_recall", "reliability"]
 FIGURES += ["confidences"]
 FILES = {
-    "calibration.json",
-    "roc.csv",
-    "precision_recall.csv",
-    "reliability.csv",
-    "confidences.csv",
-    "manifest.csv",
-    "quarantine.csv",
-    "contents.txt",
-    "hashes.npy",
-    "levels.json",
-    "pixels.npy",
-    "pixels.txt",
-    "split.csv",
-    "leakage.json",
-    "near.csv",
-    "division.txt",
-    "pairs.json",
-    "joined_groups.json",
-    "model.safetensors",
-    "history.csv",
-    "timing.csv",
-    "summary.txt",
-    "predictions.csv",
-    "per_class.csv",
-    "confusion.csv",
-    "metrics.json",
-    "explained.json",
+    *("manifest.csv", "quarantine.csv", "contents.txt", "hashes.npy", "levels.json"),
+    *("split.csv", "leakage.json", "near.csv", "division.txt", "pairs.json", "joined_groups.json"),
+    *("pixels.npy", "pixels.txt", "model.safetensors", "history.csv", "timing.csv", "summary.txt"),
+    *("predictions.csv", "calibration.json", "per_class.csv", "confusion.csv", "metrics.json"),
+    *("roc.csv", "precision_recall.csv", "reliability.csv", "confidences.csv", "explained.json"),
     *(f"{stem}.{kind}" for stem in FIGURES for kind in ("png", "svg")),
-    "report.html",
-    "MODEL_CARD.md",
+    *("report.html", "MODEL_CARD.md"),
 }
 
 
@@ -181,51 +158,45 @@ def test_the_tables_have_the_columns_that_scripts_rely_on(project: Project) -> N
     assert found == columns
 
 
-def test_a_second_run_computes_only_the_scan(project: Project) -> None:
-    assert computed(project.run()) == {"scan"}
-
-
 def test_another_rate_trains_anew_on_the_same_split(project: Project) -> None:
     assert computed(project.run("--lr", "0.01")) == AFTER_SCAN - {"split", "pack"} | {"scan"}
 
 
-def test_a_comment_in_the_engine_changes_nothing(project: Project) -> None:
-    with (project.code / "resnext" / "training" / "engine.py").open("a") as engine:
-        engine.write("\n# a comment\n")
-    assert computed(project.run()) == {"scan"}
+@pytest.mark.parametrize(
+    ("file", "line", "stages"),
+    [
+        ("resnext/training/engine.py", "# a comment", set()),
+        ("reports/pages/page.css", "/* a change */", {"report"}),
+        ("reports/evaluation/metrics.py", "CHANGED = True", {"evaluate", "report"}),
+    ],
+)
+def test_a_line_of_code_computes_anew_the_stages_that_run_it(
+    project: Project, file: str, line: str, stages: set[str]
+) -> None:
+    with (project.code / file).open("a") as code:
+        code.write(f"\n{line}\n")
+    assert computed(project.run()) == {"scan"} | stages
 
 
-def test_a_line_of_reports_leaves_the_training_alone(project: Project) -> None:
-    with (project.code / "reports" / "evaluation" / "metrics.py").open("a") as metrics:
-        metrics.write("\nCHANGED = True\n")
-    stages = computed(project.run())
-    assert "evaluate" in stages
-    assert not stages & {"split", "pack", "train", "predict"}
-
-
-def test_the_style_sheet_of_the_report_counts_in_the_report_alone(project: Project) -> None:
-    with (project.code / "reports" / "pages" / "page.css").open("a") as style:
-        style.write("\n/* a change */\n")
-    assert computed(project.run()) == {"scan", "report"}
-
-
-def test_a_flipped_byte_of_the_model_is_found_and_computed_again(project: Project) -> None:
+@pytest.mark.parametrize(
+    ("damage", "words"),
+    [
+        ("flip a byte", "altered after it was written (model.safetensors)"),
+        ("delete", "lacks model.safetensors"),
+    ],
+)
+def test_a_damaged_model_is_found_and_computed_again_to_the_same_bytes(
+    project: Project, damage: str, words: str
+) -> None:
     model = (project.store / "latest" / "model.safetensors").resolve()
     good = model.read_bytes()
-    model.write_bytes(good[:-1] + bytes([good[-1] ^ 1]))
+    if damage == "delete":
+        model.unlink()
+    else:
+        model.write_bytes(good[:-1] + bytes([good[-1] ^ 1]))
     said = project.run()
-    assert "altered after it was written (model.safetensors)" in said
+    assert words in said
     assert computed(said) == {"scan", "train"}, "the same bytes again: what follows is a hit"
-    assert model.read_bytes() == good
-
-
-def test_a_deleted_model_is_computed_again_to_the_same_bytes(project: Project) -> None:
-    model = (project.store / "latest" / "model.safetensors").resolve()
-    good = model.read_bytes()
-    model.unlink()
-    said = project.run()
-    assert "lacks model.safetensors" in said
-    assert computed(said) == {"scan", "train"}
     assert model.read_bytes() == good
 
 
@@ -526,6 +497,7 @@ def test_the_store_is_listed_and_pruned(project: Project) -> None:
         ({}, "at least 2 class folders, got none"),
         ({"Only": 4}, "at least 2 class folders, got 1"),
         ({"Many": 6, "Few": 1}, "got 1 in 'Few'"),
+        ({"A": -1, "B": -1}, "--data must hold a readable"),
     ],
 )
 def test_pictures_that_cannot_be_split_get_one_line_and_exit_code_2(
@@ -538,22 +510,11 @@ def test_pictures_that_cannot_be_split_get_one_line_and_exit_code_2(
         (data / name).mkdir()
         for number in range(count):
             draw_one(data / name / f"{number}.png", random)
+        if count < 0:
+            (data / name / "x.jpg").write_bytes(b"no picture")
     process = project.start("--data", str(data), "--store", str(tmp_path / "store"), *TINY)
     _, err = process.communicate(timeout=120)
     assert process.returncode == 2
     assert "Traceback" not in err
     (line,) = [line for line in err.splitlines() if line.startswith("error: ")]
     assert expected in line
-
-
-def test_no_readable_picture_gets_one_line_and_exit_code_2(
-    project: Project, tmp_path: Path
-) -> None:
-    for name in ("A", "B"):
-        (tmp_path / "data" / name).mkdir(parents=True)
-        (tmp_path / "data" / name / "x.jpg").write_bytes(b"no picture")
-    words = ["--data", str(tmp_path / "data"), "--store", str(tmp_path / "store"), *TINY]
-    process = project.start(*words)
-    _, err = process.communicate(timeout=120)
-    assert process.returncode == 2
-    assert len(re.findall(r"^error: ", err, re.MULTILINE)) == 1

@@ -42,7 +42,7 @@ def test_an_empty_folder_is_done_with_no_pictures_and_needs_no_model(
     assert code == 0, capsys.readouterr().err
     assert run.state is not None
     assert run.state.is_completed()
-    assert run.state.message == "inbox: no pictures"
+    assert run.state.message == "inbox: no images"
 
 
 def test_a_folder_that_is_missing_is_wrong_input(tmp_path: Path) -> None:

@@ -338,13 +338,6 @@ def test_it_joins_the_server_of_a_training_that_is_under_way_and_leaves_it_runni
         end(training, STOPPING)
 
 
-def test_a_port_that_is_taken_is_told_in_words(ui: Ui, tmp_path: Path) -> None:
-    program = str(REPOSITORY / "flows" / "ui.py")
-    code, said = run_python([program, "--port", str(ui.port)], tmp_path)
-    assert code == 2
-    assert f"error: --port must be free, got {ui.port}." in said
-
-
 def test_a_history_that_is_served_already_is_told_in_words(ui: Ui) -> None:
     program = str(REPOSITORY / "flows" / "ui.py")
     code, said = run_python([program, "--port", str(free_port())], ui.home)
@@ -353,91 +346,28 @@ def test_a_history_that_is_served_already_is_told_in_words(ui: Ui) -> None:
     assert ui.process.poll() is None
 
 
-class Clock:
-    """A schedule of short interval for the weekly retraining, and how its runs end."""
-
-    INTERVAL = 15  # seconds
-
-    def __init__(self, ui: Ui) -> None:
-        self.api = ui.api
-        self.deployment = str(ui.api.deployment("retrain/retrain-weekly")["id"])
-        self.schedule = ""
-
-    def set(self, parameters: dict[str, Any]) -> None:
-        """Let it fire from now on with these parameters."""
-        self.stop()
-        body = {
-            "active": True,
-            "schedule": {"interval": self.INTERVAL},
-            "parameters": parameters,
-        }
-        (made,) = self.api.call("POST", f"/deployments/{self.deployment}/schedules", [body])
-        self.schedule = made["id"]
-
-    def stop(self) -> None:
-        if self.schedule:
-            self.api.call("DELETE", f"/deployments/{self.deployment}/schedules/{self.schedule}")
-            self.schedule = ""
-            waiting = {
-                "deployment_id": {"any_": [self.deployment]},
-                "state": {"type": {"any_": ["SCHEDULED"]}},
-            }
-            for run in self.api.call("POST", "/flow_runs/filter", {"flow_runs": waiting}):
-                self.api.call("DELETE", f"/flow_runs/{run['id']}")
-
-    def says(self, words: str) -> None:
-        """Wait until a run of this schedule has ended with these words in its state's message."""
-
-        def ended() -> bool:
-            runs = self.api.call(
-                "POST", "/flow_runs/filter",
-                {
-                    "sort": "START_TIME_DESC",
-                    "flow_runs": {
-                        "deployment_id": {"any_": [self.deployment]},
-                        "state": {"type": {"any_": ["COMPLETED", "FAILED", "CRASHED"]}},
-                    },
-                },
-            )  # fmt: skip
-            bad = [run["state"]["message"] for run in runs if run["state_type"] != "COMPLETED"]
-            assert not bad
-            fired = [run for run in runs if run["auto_scheduled"]]
-            return any(words in run["state"]["message"] for run in fired)
-
-        wait_until(ended, f"no scheduled run ended with '{words}'", 600.0)
-
-
-def test_a_schedule_retrains_skips_refuses_promotes_and_can_be_rolled_back(
+def test_a_schedule_of_the_file_starts_the_retraining_that_skips_what_is_not_new(
     ui: Ui, tmp_path: Path
 ) -> None:
-    data, store = make_tree(tmp_path / "growing", patients=28), tmp_path / "store"
-    idle = TINY | {"epochs": 1, "lr": 1e-7, "warmup_epochs": 0}  # learns nothing: one class always
-    learning = TINY | {"batch_size": 4, "epochs": 8, "lr": 3e-4, "keep": "last"}
-    given = {
-        "data": {"data": str(data)},
-        "split": {"shares": "40,10,50"},
-        "decision": {"judge_by": "accuracy"},
-        "run": {"store": str(store), "device": "cpu", "workers": 0},
-    }
-    clock = Clock(ui)
+    """Refusals, promotions and rollbacks are tests of retrain.py."""
+    deployment = ui.api.deployment("retrain/retrain-weekly")["id"]
+    path = f"/deployments/{deployment}/schedules"
+    given = ui.parameters(TINY, tmp_path)
+    body = {"active": True, "schedule": {"interval": 15}, "parameters": given}
+    (made,) = ui.api.call("POST", path, [body])
+    mine = {"deployment_id": {"any_": [deployment]}}
+
+    def said() -> list[str]:
+        runs = ui.api.call("POST", "/flow_runs/filter", {"flow_runs": mine})
+        bad = [run for run in runs if run["state_type"] in ("FAILED", "CRASHED")]
+        assert not bad
+        return [str(run["state"]["message"]) for run in runs if run["auto_scheduled"]]
+
     try:
-        clock.set(given | {"training": idle})
-        clock.says("version 1 is champion: the first model")
-        clock.says("nothing new; version 1 stays champion")
-        make_tree(tmp_path / "more", patients=32)
-        for picture in (tmp_path / "more").glob("*/*"):
-            new = data / picture.parent.name / picture.name
-            if not new.exists():
-                picture.rename(new)
-        clock.says("version 1 stays champion: version 2 is")
-        clock.set(given | {"training": learning})
-        clock.says("version 3 is champion: ")
-        clock.set(given | {"training": idle | {"seed": 1}})
-        clock.says("version 3 stays champion: version 4 is")
+        for words in ("version 1 is champion: the first model", "nothing new; version 1 stays"):
+            wait_until(lambda words=words: words in str(said()), words, 300.0)  # type: ignore[misc]
     finally:
-        clock.stop()
-    models = str(REPOSITORY / "flows" / "models.py")
-    code, said = run_python([models, "rollback", "--store", str(store)], ui.home)
-    assert (code, said) == (0, "Version 1 is champion now.\n")
-    code, said = run_python([models, "list", "--store", str(store)], ui.home)
-    assert "worse" in next(line for line in said.splitlines() if line.split()[:1] == ["4"])
+        ui.api.call("DELETE", f"{path}/{made['id']}")
+        waiting = mine | {"state": {"type": {"any_": ["SCHEDULED"]}}}
+        for run in ui.api.call("POST", "/flow_runs/filter", {"flow_runs": waiting}):
+            ui.api.call("DELETE", f"/flow_runs/{run['id']}")

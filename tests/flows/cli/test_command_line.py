@@ -11,7 +11,7 @@ from pydantic import BaseModel, ValidationError
 
 from flows.cli import flags as groups
 from flows.cli import run as command
-from flows.cli.command_line import arguments_of, as_in_readme, command_line, interpreter
+from flows.cli.command_line import arguments_of, command_line, interpreter
 from flows.cli.flags import DecisionFlags, EvaluationFlags, RunFlags, SplitFlags, TrainingFlags
 from flows.compare import CompareFlags
 
@@ -83,7 +83,3 @@ def test_a_command_begins_as_one_types_it_here(
     monkeypatch.chdir(tmp_path)
     assert interpreter() == str(repository / ".venv" / "bin" / "python")
     assert shlex.split(command_line("store.py"))[1] == str(repository / "flows" / "store.py")
-
-
-def test_beside_the_readme_a_command_has_its_python() -> None:
-    assert as_in_readme("python flows/x.py --a b") == ".venv/bin/python flows/x.py --a b"

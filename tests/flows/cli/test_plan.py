@@ -5,6 +5,7 @@ import sys
 import unicodedata
 from importlib.metadata import version
 from pathlib import Path
+from typing import Any
 
 import pytest
 from pydantic import ValidationError
@@ -104,14 +105,10 @@ def test_the_default_is_a_recipe_that_learns() -> None:
     assert plan().split.shares == (70, 10, 20)
 
 
-def test_a_flag_wins_over_the_preset() -> None:
-    flags = TrainingFlags(preset="seed", epochs=30, lr=1e-3)
-    recipe = plan(training=flags).recipe
-    assert (recipe.epochs, recipe.lr, recipe.optimizer) == (30, 1e-3, "sgd")
-
-
-def test_the_two_seeds_are_two_flags() -> None:
-    made = plan(split=SplitFlags(split_seed=7), training=TrainingFlags(seed=3))
+def test_a_flag_wins_over_the_preset_and_the_two_seeds_are_two_flags() -> None:
+    flags = TrainingFlags(preset="seed", epochs=30, lr=1e-3, seed=3)
+    made = plan(split=SplitFlags(split_seed=7), training=flags)
+    assert (made.recipe.epochs, made.recipe.lr, made.recipe.optimizer) == (30, 1e-3, "sgd")
     assert (made.split.seed, made.recipe.seed) == (7, 3)
 
 
@@ -123,14 +120,8 @@ def test_a_config_file_gives_values_and_a_flag_wins_over_it(
     assert "--epochs must be at least 1" in complaint(["--config", str(file)], capsys)
     words = [f"--config={file}", "--epochs", "3", "--image-size", "8"]
     assert "--image-size must be at least 32, got 8" in complaint(words, capsys)
-
-
-def test_an_unknown_key_in_a_config_file_is_refused(
-    tmp_path: Path, capsys: pytest.CaptureFixture[str]
-) -> None:
-    file = tmp_path / "settings.toml"
     file.write_text("epoch = 3\n")
-    assert "epoch" in complaint(["--config", str(file)], capsys)
+    assert "epoch" in complaint(["--config", str(file)], capsys), "an unknown key"
 
 
 @pytest.mark.parametrize(
@@ -181,24 +172,16 @@ def test_wrong_words_get_one_line_and_exit_code_2(
     assert expected in complaint(words.split(), capsys)
 
 
-def test_a_device_that_is_not_there_is_refused(
-    capsys: pytest.CaptureFixture[str], monkeypatch: pytest.MonkeyPatch
+def test_a_device_that_is_not_there_and_folders_that_do_not_fit_are_refused(
+    tmp_path: Path, capsys: pytest.CaptureFixture[str], monkeypatch: pytest.MonkeyPatch
 ) -> None:
     monkeypatch.setattr("resnext.device.probe_driver", lambda: None)
     assert "got 'cuda'" in complaint(["--device", "cuda"], capsys)
-
-
-def test_a_store_inside_the_pictures_is_refused(
-    tmp_path: Path, capsys: pytest.CaptureFixture[str]
-) -> None:
     words = ["--data", str(tmp_path), "--store", str(tmp_path / "artifacts")]
     assert "--store must lie outside --data" in complaint(words, capsys)
-
-
-def test_a_folder_to_predict_that_is_empty_is_refused_at_once(
-    tmp_path: Path, capsys: pytest.CaptureFixture[str]
-) -> None:
-    assert "--predict must hold images" in complaint(["--predict", str(tmp_path)], capsys)
+    (tmp_path / "empty").mkdir()
+    words = ["--predict", str(tmp_path / "empty")]
+    assert "--predict must hold images" in complaint(words, capsys)
 
 
 def test_a_folder_to_predict_may_be_links(tmp_path: Path) -> None:
@@ -283,23 +266,20 @@ def test_the_command_that_reproduces_a_run_can_be_run(tmp_path: Path) -> None:
     assert words.endswith(f"--groups {tmp_path / 'groups.csv'} --hold-out-copies --fold 1/5")
 
 
-def test_what_becomes_of_near_duplicates_is_a_setting_of_the_split() -> None:
-    chosen = plan(split=SplitFlags(near_duplicates="report"))
-    assert chosen.split.near_duplicates == "report"
-    assert "--near-duplicates report" in chosen.command
-    assert plan().split.near_duplicates == "join"
-
-
-def test_a_table_is_known_by_its_bytes(tmp_path: Path) -> None:
-    (tmp_path / "one.csv").write_text("path,split\n")
-    (tmp_path / "two.csv").write_text("path,split\n")
-    chosen = plan(split=SplitFlags(use_split=tmp_path / "one.csv"))
-    assert chosen.split.strategy == "given"
-    given = chosen.tables.given
-    other = plan(split=SplitFlags(use_split=tmp_path / "two.csv")).tables.given
-    assert given is not None
-    assert other is not None
-    assert list(given.files.values()) == list(other.files.values())
+def test_a_table_and_a_file_of_weights_are_known_by_their_bytes(tmp_path: Path) -> None:
+    for name in ("one.csv", "two.csv"):
+        (tmp_path / name).write_text("path,split\n")
+    one, two = (
+        plan(split=SplitFlags(use_split=tmp_path / f"{name}.csv")) for name in ("one", "two")
+    )
+    assert one.split.strategy == "given"
+    assert one.tables.given is not None
+    assert two.tables.given is not None
+    assert list(one.tables.given.files.values()) == list(two.tables.given.files.values())
+    before = plan(training=TrainingFlags(weights=str(tmp_path / "one.csv")))
+    assert before.recipe.weights == "file"
+    (tmp_path / "one.csv").write_bytes(b"two")
+    assert before.weights != plan(training=TrainingFlags(weights=str(tmp_path / "one.csv"))).weights
 
 
 def test_what_lies_beside_a_split_to_keep_is_read_with_it(tmp_path: Path) -> None:
@@ -312,24 +292,25 @@ def test_what_lies_beside_a_split_to_keep_is_read_with_it(tmp_path: Path) -> Non
     assert plan(split=flags).tables[3:] == tuple(map(Artifact.of_file, beside))
 
 
-def test_a_full_disk_is_told_in_words(capsys: pytest.CaptureFixture[str]) -> None:
-    def write() -> None:
-        raise OSError(errno.ENOSPC, "No space left on device")
-
-    assert command.run_command(write, name="x", arguments=[]) == 1
-    assert "The disk or a quota is full" in capsys.readouterr().err
-
-
-@pytest.mark.parametrize("number", [errno.EROFS, errno.EACCES, errno.EPERM])
-def test_files_that_may_not_be_written_are_told_in_a_line(
-    number: int, capsys: pytest.CaptureFixture[str]
+@pytest.mark.parametrize(
+    ("number", "code", "words"),
+    [
+        (errno.ENOSPC, 1, "error: The disk or a quota is full ([Errno "),
+        *(
+            (number, 2, "error: Files must be open to this user, got [Errno ")
+            for number in (errno.EROFS, errno.EACCES, errno.EPERM)
+        ),
+    ],
+)
+def test_a_full_disk_and_files_that_may_not_be_written_are_told_in_a_line(
+    number: int, code: int, words: str, capsys: pytest.CaptureFixture[str]
 ) -> None:
     def write() -> None:
         raise OSError(number, os.strerror(number), "/store/registry/registry.lock")
 
-    assert command.run_command(write, name="x", arguments=[]) == 2
+    assert command.run_command(write, name="x", arguments=[]) == code
     said = capsys.readouterr().err
-    assert said.startswith("error: Files must be open to this user, got [Errno ")
+    assert said.startswith(words)
     assert "/store/registry/registry.lock" in said
     assert said.count("\n") == 1
 
@@ -339,38 +320,34 @@ def test_bounds_hold_for_the_form_too() -> None:
         plan(training=TrainingFlags(epochs=0))
 
 
-def test_every_field_says_what_it_is() -> None:
-    for model in (DataFlags, SplitFlags, TrainingFlags, EvaluationFlags, RunFlags):
-        for name, field in model.model_fields.items():
-            assert field.description, name
-            assert "[default:" in field.description or field.default == "default", name
-
-
-def test_the_command_gives_the_same_plan_again(tmp_path: Path) -> None:
-    made = plan(
-        data=tmp_path,
-        split=SplitFlags(split="stratified", shares="60,20,20"),
-        training=TrainingFlags(preset="quick", epochs=3, lr=0.01),
+def test_each_group_of_flags_is_part_of_the_plan_and_of_the_command_that_gives_it_again(
+    tmp_path: Path,
+) -> None:
+    made = resolve(
+        DataFlags(data=tmp_path, max_pixels=300_000_000, truncated="keep"),
+        SplitFlags(split="stratified", shares="60,20,20", near_duplicates="report"),
+        TrainingFlags(preset="quick", epochs=3, lr=0.01),
+        RunFlags(),
+        EvaluationFlags(positive="sick people", sensitivity=0.9),
     )
-    assert made.command == (
-        f"python flows/full_pipeline.py --data {tmp_path} --split stratified --shares 60,20,20 "
-        "--preset quick --epochs 3 --lr 0.01"
-    )
-
-
-def test_which_images_are_admitted_is_part_of_the_plan_and_of_its_command(tmp_path: Path) -> None:
-    flags = DataFlags(data=tmp_path, max_pixels=300_000_000, truncated="keep")
-    made = resolve(flags, SplitFlags(), TrainingFlags(), RunFlags())
     assert made.reading == ReadingSettings(max_pixels=300_000_000, truncated="keep")
-    assert made.command.endswith("--max-pixels 300000000 --truncated keep")
-    assert plan(tmp_path).reading == ReadingSettings()
-
-
-def test_the_evaluation_is_part_of_the_plan_and_of_its_command() -> None:
-    flags = EvaluationFlags(positive="sick people", sensitivity=0.9)
-    made = resolve(DataFlags(), SplitFlags(), TrainingFlags(), RunFlags(), flags)
+    assert made.split.near_duplicates == "report"
     assert made.evaluation == EvaluationSettings(positive="sick people", sensitivity=0.9)
-    assert made.command.endswith("--positive 'sick people' --sensitivity 0.9")
+    assert made.command == (
+        f".venv/bin/python flows/full_pipeline.py --data {tmp_path} --max-pixels 300000000 "
+        "--truncated keep --split stratified --shares 60,20,20 --near-duplicates report "
+        "--preset quick --epochs 3 --lr 0.01 --positive 'sick people' --sensitivity 0.9"
+    )
+    assert plan(tmp_path).reading == ReadingSettings()
+    assert plan(tmp_path).split.near_duplicates == "join"
+
+
+@pytest.mark.parametrize(
+    ("only", "network"),
+    [(None, "resnext50_32x4d"), ("split", ""), ("pack", ""), ("train", "resnext50_32x4d")],
+)
+def test_a_run_that_trains_no_network_names_none(only: Any, network: str) -> None:
+    assert plan(run=RunFlags(only=only)).facts["network"] == network
 
 
 def test_the_positive_class_must_be_one_that_was_found() -> None:
@@ -387,16 +364,6 @@ def test_the_positive_class_must_be_one_that_was_found() -> None:
     many = [f"c{number:02}" for number in range(30)]
     with pytest.raises(InputError, match=r"c19 and 10 more\), got 'x'"):
         require_positive(EvaluationSettings(positive="x"), many)
-
-
-def test_weights_from_a_file_are_known_by_their_bytes(tmp_path: Path) -> None:
-    file = tmp_path / "start.pth"
-    file.write_bytes(b"one")
-    before = plan(training=TrainingFlags(weights=str(file)))
-    assert before.recipe.weights == "file"
-    file.write_bytes(b"two")
-    after = plan(training=TrainingFlags(weights=str(file)))
-    assert before.weights != after.weights
 
 
 def test_an_unnamed_data_set_is_called_synthetic(

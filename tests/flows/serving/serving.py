@@ -32,17 +32,16 @@ def free_port() -> int:
     return port
 
 
-@contextmanager
-def running_server(home: Path, **settings: str) -> Iterator[str]:
-    """Run `prefect server start` with a home and a database of its own; give its API's address.
+def start_server(home: Path, **settings: str) -> "tuple[subprocess.Popen[bytes], str]":
+    """Start `prefect server start` in a process group of its own; give its API's address too.
 
-    `settings` are environment variables. The server's output goes to `<home>/server.log`.
+    It has a home and a database of its own; `settings` are environment variables. The server's
+    output goes to `<home>/server.log`.
     """
     home.mkdir(parents=True, exist_ok=True)
-    port = free_port()
+    port, log = free_port(), home / "server.log"
     url = f"http://127.0.0.1:{port}/api"
     words = ["server", "start", "--host", "127.0.0.1", "--port", str(port)]
-    log = home / "server.log"
     with log.open("ab") as output:
         process = subprocess.Popen(
             [sys.executable, "-m", "prefect", "--no-prompt", *words],
@@ -51,6 +50,7 @@ def running_server(home: Path, **settings: str) -> Iterator[str]:
             stderr=output,
             cwd=home,
             env=environment(home, **settings),
+            start_new_session=True,
         )
     try:
         wait_until(
@@ -59,6 +59,17 @@ def running_server(home: Path, **settings: str) -> Iterator[str]:
             START_TIMEOUT,
         )
         assert process.poll() is None, log.read_text(encoding="utf-8")[-3000:]
+    except BaseException:
+        end(process)
+        raise
+    return process, url
+
+
+@contextmanager
+def running_server(home: Path, **settings: str) -> Iterator[str]:
+    """Run a server while the body runs, and give its API's address."""
+    process, url = start_server(home, **settings)
+    try:
         yield url
     finally:
         end(process)

@@ -1,7 +1,6 @@
-"""Whose runs and schedules are touched, and a server that is half dead must hold nothing up."""
+"""The deployments as they are served, and what is said of their schedules."""
 
 from pathlib import Path
-from uuid import UUID
 
 import pytest
 
@@ -10,46 +9,6 @@ from flows.serving import deployments as pool
 from flows.serving import server
 from resnext.contracts.errors import InputError
 from tests.conftest import REPOSITORY
-
-from prefect import flow
-from prefect.client.orchestration import SyncPrefectClient, get_client
-from prefect.client.schemas.objects import StateType
-from prefect.states import Running
-
-
-@flow(name="somebody-elses")
-def somebody_elses() -> None: ...
-
-
-@flow(name="full-pipeline")
-def namesake() -> None: ...
-
-
-def started(client: SyncPrefectClient, of: object, tags: list[str]) -> UUID:
-    """Have a run that goes on, of a deployment named like ours, with these tags."""
-    flow_id = client.create_flow(of)  # type: ignore[arg-type]
-    deployment = client.create_deployment(flow_id, "batch-predict", tags=tags)
-    run = client.create_flow_run_from_deployment(deployment).id
-    client.set_flow_run_state(run, Running(), force=True)
-    return run
-
-
-@pytest.mark.usefixtures("prefect_server")
-def test_only_what_our_ui_started_is_given_up() -> None:
-    with get_client(sync_client=True) as client:
-        theirs = [
-            started(client, somebody_elses, ["ui-4200"]),
-            started(client, namesake, ["on demand"]),
-        ]
-        ours = started(client, namesake, ["on demand", pool.tag()])
-        pool.give_up_leftovers()
-        states = {
-            run: found.state.type
-            for run in [ours, *theirs]
-            if (found := client.read_flow_run(run)).state is not None
-        }
-    assert states[ours] == StateType.CRASHED
-    assert [states[run] for run in theirs] == [StateType.RUNNING, StateType.RUNNING]
 
 
 def test_a_schedule_without_its_images_is_paused_where_it_is_made(
@@ -70,7 +29,7 @@ def test_a_schedule_without_its_images_is_paused_where_it_is_made(
     for name, each in made.items():
         assert each.entrypoint == said[name]["entrypoint"]
         assert each.parameters == said[name].get("parameters", {})
-        assert each.tags == [*said[name]["tags"], pool.tag()]
+        assert each.tags == said[name]["tags"]
         assert each.work_pool_name is None
 
 

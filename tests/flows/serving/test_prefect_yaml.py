@@ -6,7 +6,6 @@ from typing import Any
 import pytest
 import yaml
 
-from flows.cli.flags import REPOSITORY
 from flows.serving.deployments import DEPLOYMENTS, deployments
 
 from prefect import Flow
@@ -35,11 +34,6 @@ def fields(deployment: dict[str, Any]) -> list[tuple[str, dict[str, Any]]]:
         name: field for name, field in schema["properties"].items() if "$ref" not in str(field)
     }
     return [*found, *alone.items()] or pytest.fail("no field")
-
-
-def test_there_are_the_four_deployments() -> None:
-    assert set(BY_NAME) == {"full-pipeline", "retrain-weekly", "batch-predict", "compare"}
-    assert (REPOSITORY / "prefect.yaml") == DEPLOYMENTS
 
 
 @pytest.mark.parametrize("name", BY_NAME)
@@ -73,11 +67,6 @@ def test_bounds_which_the_form_does_not_show_stand_in_the_description(name: str)
 def test_the_parameters_in_the_file_are_ones_that_the_flow_takes(name: str) -> None:
     deployment = BY_NAME[name]
     flow_of(deployment).validate_parameters(deployment.get("parameters", {}))
-
-
-def test_of_two_scheduled_retrainings_the_second_waits() -> None:
-    limit = BY_NAME["retrain-weekly"]["concurrency_limit"]
-    assert limit == {"limit": 1, "collision_strategy": "ENQUEUE"}
 
 
 def test_all_run_in_one_pool_in_the_folder_of_the_project() -> None:

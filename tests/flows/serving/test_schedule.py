@@ -8,8 +8,8 @@ from pathlib import Path
 import pytest
 
 from flows.cli.flags import ScheduleFlags
-from flows.serving import schedule
-from flows.serving.schedule import next_runs, require_schedule
+from flows.serving import deployments
+from flows.serving.deployments import next_runs, require_schedule
 from resnext.contracts.errors import InputError
 from tests.conftest import REPOSITORY
 from tests.flows.serving.serving import (
@@ -80,14 +80,14 @@ def retrained_elsewhere() -> None: ...
 @pytest.mark.usefixtures("prefect_server")
 def test_a_schedule_that_is_served_from_somewhere_else_is_not_taken_over() -> None:
     name = "retrain/retrain-served"
-    schedule._require_ours(name, "http://a.server/api")
+    deployments._require_ours(name, "http://a.server/api")
     with get_client(sync_client=True) as client:
         flow_id = client.create_flow(retrained_elsewhere)
         client.create_deployment(flow_id, "retrain-served", tags=["served from b:/c"])
         with pytest.raises(InputError, match=r"made elsewhere \(served from b:/c\)\. Unset"):
-            schedule._require_ours(name, "http://a.server/api")
-        client.create_deployment(flow_id, "retrain-served", tags=[schedule.OURS])
-        schedule._require_ours(name, "http://a.server/api")
+            deployments._require_ours(name, "http://a.server/api")
+        client.create_deployment(flow_id, "retrain-served", tags=[deployments.OURS])
+        deployments._require_ours(name, "http://a.server/api")
         client.delete_deployment(client.read_deployment_by_name(name).id)
 
 

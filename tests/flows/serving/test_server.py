@@ -153,10 +153,13 @@ def test_a_server_is_believed_only_while_it_holds_its_lock(
 
 def test_the_lock_of_a_server_that_was_killed_is_free(home: Path) -> None:
     place = server.history_folder()
+    (place / "server.lock").touch()
+    assert server.own_address() is None
     holder = start_python(["-c", HOLDER, str(place / "server.lock")], home)
     try:
         assert holder.stdout is not None
         assert holder.stdout.readline() == "held\n"
+        assert server.own_address() is None, "it starts, and has no record yet"
         record(9)
         assert server.own_address() == "http://127.0.0.1:9/api"
         holder.send_signal(signal.SIGKILL)
@@ -164,13 +167,6 @@ def test_the_lock_of_a_server_that_was_killed_is_free(home: Path) -> None:
         assert server.own_address() is None
     finally:
         end(holder)
-
-
-def test_a_server_that_was_killed_before_it_wrote_its_record_is_none(home: Path) -> None:
-    (server.history_folder() / "server.lock").touch()
-    assert server.own_address() is None
-    with FileLock(home / server.FOLDER / "server.lock"):  # or it starts
-        assert server.own_address() is None
 
 
 def test_a_server_on_another_machine_that_shares_the_folder_is_told_in_words(home: Path) -> None:
@@ -333,27 +329,18 @@ def test_a_password_in_the_address_is_used_and_shown_nowhere(
         assert PREFECT_UI_URL.value() == f"http://127.0.0.1:{port}"
 
 
-@pytest.mark.parametrize("status", [200, 401, 403, 404])
-def test_another_program_is_not_taken_for_the_server_that_is_named(status: int) -> None:
-    with (
-        answering(status) as port,
-        temporary_settings(updates={PREFECT_API_URL: f"http://me:zebra@127.0.0.1:{port}/api"}),
-        pytest.raises(
-            InputError, match=rf"must name a Prefect server .* \(status {status}\)"
-        ) as told,
-        server.connected(),
-    ):
-        pytest.fail("connected to another program")
+@pytest.mark.parametrize("status", [200, 401, 403, 404, None])
+def test_what_is_no_server_is_not_taken_for_the_one_that_is_named(status: int | None) -> None:
+    with ExitStack() as stack:
+        port = stack.enter_context(answering(status)) if status else 9
+        named = {PREFECT_API_URL: f"http://me:zebra@127.0.0.1:{port}/api"}
+        stack.enter_context(temporary_settings(updates=named))
+        got = rf"\(status {status}\)" if status else "where nobody answers"
+        told = stack.enter_context(
+            pytest.raises(InputError, match=rf"must name a Prefect server .*{got}")
+        )
+        stack.enter_context(server.connected())
     assert "zebra" not in str(told.value)
-
-
-def test_a_named_server_that_does_not_answer_is_told_in_words() -> None:
-    with (
-        temporary_settings(updates={PREFECT_API_URL: "http://me:zebra@127.0.0.1:9/api"}),
-        pytest.raises(InputError, match=r"got 'http://127\.0\.0\.1:9/api', where nobody answers"),
-        server.connected(),
-    ):
-        pytest.fail("connected to nothing")
 
 
 def test_loopback_is_reached_without_a_proxy(monkeypatch: pytest.MonkeyPatch) -> None:

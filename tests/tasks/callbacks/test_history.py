@@ -5,7 +5,7 @@ from uuid import UUID
 
 import pytest
 
-from tasks.callbacks.history import NEXT_TRY, Line, add_tags
+from tasks.callbacks.history import NEXT_TRY, Connection, add_tags
 
 from prefect import flow
 from prefect.client.orchestration import get_client
@@ -21,7 +21,7 @@ def test_a_call_is_made_once_and_its_result_given() -> None:
     def call() -> tuple[int, float]:
         return PREFECT_CLIENT_MAX_RETRIES.value(), PREFECT_API_REQUEST_TIMEOUT.value()
 
-    retries, patience = Line().tell(call) or (None, None)
+    retries, patience = Connection().call(call) or (None, None)
     assert (retries, patience) == (0, 10.0)
 
 
@@ -30,15 +30,15 @@ def test_after_a_failure_nothing_is_tried_for_a_while_and_it_is_said_once(
 ) -> None:
     now = 1000.0
     monkeypatch.setattr("tasks.callbacks.history.time.monotonic", lambda: now)
-    line, calls = Line(), []
+    line, calls = Connection(), []
     with caplog.at_level(logging.WARNING):
-        assert line.tell(refuse) is None
-        assert line.tell(lambda: calls.append("too early")) is None
+        assert line.call(refuse) is None
+        assert line.call(lambda: calls.append("too early")) is None
     assert calls == []
     (said,) = caplog.messages
-    assert said == "the Prefect server can't be told (nobody there); the run goes on without it"
+    assert said == "The Prefect server is away (nobody there); the run goes on without it"
     now += NEXT_TRY + 1.0
-    assert line.tell(lambda: "heard") == "heard"
+    assert line.call(lambda: "heard") == "heard"
 
 
 def test_an_interrupt_is_no_failure_of_the_server() -> None:
@@ -46,7 +46,7 @@ def test_an_interrupt_is_no_failure_of_the_server() -> None:
         raise KeyboardInterrupt
 
     with pytest.raises(KeyboardInterrupt):
-        Line().tell(stop)
+        Connection().call(stop)
 
 
 @pytest.mark.usefixtures("prefect_server")

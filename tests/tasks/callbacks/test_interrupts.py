@@ -37,19 +37,19 @@ def stopped(*kinds: signal.Signals) -> None:
         raise KeyboardInterrupt
 
 
-@pytest.mark.parametrize("kind", [signal.SIGTERM, signal.SIGHUP])
-def test_a_process_that_is_asked_to_end_saves_first_and_says_so(kind: signal.Signals) -> None:
-    before = signal.getsignal(kind)
+@pytest.mark.parametrize(
+    "kinds",
+    [[signal.SIGTERM], [signal.SIGHUP], [signal.SIGINT, signal.SIGTERM, signal.SIGTERM]],
+)
+def test_a_process_that_is_asked_to_end_saves_first_and_says_so(
+    kinds: list[signal.Signals],
+) -> None:
+    before = signal.getsignal(kinds[0])
     with pytest.raises(StoppedError, match="A checkpoint is saved"):
-        stopped(kind)
-    assert signal.getsignal(kind) is before
+        stopped(*kinds)
+    assert signal.getsignal(kinds[0]) is before
     with pytest.raises(KeyboardInterrupt):
         stopped(signal.SIGINT)
-
-
-def test_asked_by_the_terminal_and_by_its_worker_a_training_saves_all_the_same() -> None:
-    with pytest.raises(StoppedError):
-        stopped(signal.SIGINT, signal.SIGTERM, signal.SIGTERM)
 
 
 def test_a_closed_terminal_does_not_end_what_nohup_started() -> None:

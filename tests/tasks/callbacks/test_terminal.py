@@ -4,7 +4,7 @@ import pytest
 import torch
 
 from tasks.callbacks import prefect_ui, seed_script, terminal
-from tasks.callbacks.history import Line
+from tasks.callbacks.history import Connection
 from tests.tasks.callbacks.samples import row, training
 
 
@@ -88,7 +88,7 @@ def test_the_loss_is_looked_at_only_now_and_then(
             Loss.looks += 1
             return 0.5
 
-    monkeypatch.setattr(prefect_ui, "tell", lambda _: None)
+    monkeypatch.setattr(prefect_ui, "call_server", lambda _: None)
     following = kind(training())
     following.on_start(20, 20, 0)
     for step in range(1, 21):
@@ -107,7 +107,9 @@ def test_a_server_that_fails_does_not_stop_the_training(
         raise ConnectionError("no server")
 
     monkeypatch.setattr("prefect.artifacts.create_progress_artifact", gone)
-    monkeypatch.setattr(prefect_ui, "tell", Line().tell)  # the tests after this one have a server
+    monkeypatch.setattr(
+        prefect_ui, "call_server", Connection().call
+    )  # the tests after this one have a server
     monkeypatch.setattr("prefect.context.TaskRunContext.get", object)
     following = prefect_ui.follow(training())
     assert following is not None

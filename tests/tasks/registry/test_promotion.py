@@ -12,9 +12,9 @@ from typing import Any
 import pytest
 
 from resnext.contracts.errors import InputError
+from tasks.registry.aliases import Alias, choose_alias
 from tasks.registry.promotion import (
     champion_of,
-    choose_alias,
     finish_promotion,
     promote,
     register,
@@ -81,53 +81,51 @@ def champions(store: Path) -> list[int]:
     return [change.version for change in choose_alias(store).changes]
 
 
-def test_versions_are_numbered_and_nobody_is_champion_at_first(runtime: Runtime) -> None:
+def test_versions_are_numbered_and_a_promotion_says_since_when_and_why(runtime: Runtime) -> None:
     assert all_versions(runtime.store) == []
-    assert champion_of(runtime.store, choose_alias(runtime.store)) is None
     store = registered(runtime, 2)
     assert [version.number for version in all_versions(store)] == [1, 2]
     assert champion_of(store, choose_alias(store)) is None
     version = find_version(store, 2)
     assert version_file(store, version, MODEL).read_text() == "w1"
     assert version.classes == ("a", "b")
-
-
-def test_a_promotion_says_since_when_and_why(runtime: Runtime) -> None:
-    store = registered(runtime, 2)
     promote(store, 1, "the first model")
     promote(store, 2, "better")
-    champion = champion_of(store, choose_alias(store))
-    assert champion is not None
-    assert champion.number == 2
+    assert champion_of(store, choose_alias(store)) == version
     last = choose_alias(store).changes[-1]
     assert (last.kind, last.version, last.previous, last.why) == ("promotion", 2, 1, "better")
+    last = retire(store, "by hand").changes[-1]
+    assert (last.kind, last.version, last.previous, last.why) == ("retirement", 2, 2, "by hand")
 
 
-def test_a_rollback_taken_twice_goes_back_twice_and_then_is_refused(runtime: Runtime) -> None:
+@pytest.mark.parametrize(
+    ("changes", "champion"),
+    [
+        ("123<", 2), ("123<<", 1), ("123<<<", None), ("131<", 3), ("12<3<", 1),
+        ("12x", None), ("12x<", 2), ("12x<<", 1), ("1x23<", 2), ("1x23<<", 1), ("1x23<<<", None),
+        ("<", None),
+    ],
+)  # fmt: skip
+def test_a_rollback_goes_back_to_the_champion_before_also_past_a_retirement(
+    runtime: Runtime, changes: str, champion: int | None
+) -> None:
+    """A digit promotes, x retires, < goes back; too many of these are refused."""
     store = registered(runtime, 3)
-    for number in (1, 2, 3):
-        promote(store, number, "")
-    assert rollback(store, "").champion == 2
-    assert rollback(store, "").champion == 1
-    with pytest.raises(InputError, match="rollback must have an earlier champion"):
-        rollback(store, "")
-    assert champions(store) == [1, 2, 3, 2, 1]
+    for change in changes[:-1]:
+        change_champion(store, change)
+    before = choose_alias(store).champion
+    if champion is None and changes[-1] == "<":
+        with pytest.raises(InputError, match="rollback must have an earlier champion"):
+            rollback(store, "")
+        assert choose_alias(store).champion == before
+    else:
+        assert change_champion(store, changes[-1]).champion == champion
 
 
-def test_a_rollback_undoes_a_promotion_of_an_older_version_too(runtime: Runtime) -> None:
-    store = registered(runtime, 3)
-    for number in (1, 3, 1):
-        promote(store, number, "")
-    assert rollback(store, "").champion == 3
-
-
-def test_a_model_after_a_rollback_is_promoted_over_the_one_gone_back_to(runtime: Runtime) -> None:
-    store = registered(runtime, 3)
-    promote(store, 1, "")
-    promote(store, 2, "")
-    rollback(store, "")
-    promote(store, 3, "")
-    assert rollback(store, "").champion == 1
+def change_champion(store: Path, change: str) -> Alias:
+    if change in "<x":
+        return (rollback if change == "<" else retire)(store, "")
+    return promote(store, int(change), "")
 
 
 @pytest.mark.parametrize(
@@ -360,34 +358,9 @@ def test_models_without_a_pointer_are_said_and_none_is_promoted_by_itself(
     require_champions_file(store)  # that nobody is champion is written down
 
 
-def test_retiring_leaves_nobody_and_a_rollback_brings_the_champion_back(runtime: Runtime) -> None:
-    store = registered(runtime, 3)
+def test_nobody_can_not_be_retired(runtime: Runtime) -> None:
     with pytest.raises(InputError, match="retire must have a champion to retire"):
-        retire(store, "")
-    promote(store, 1, "")
-    promote(store, 2, "")
-    retired = retire(store, "by hand")
-    assert retired.champion is None
-    last = retired.changes[-1]
-    assert (last.kind, last.version, last.previous, last.why) == ("retirement", 2, 2, "by hand")
-    with pytest.raises(InputError, match="retire must have a champion"):
-        retire(store, "")
-    assert rollback(store, "").champion == 2
-    assert rollback(store, "").champion == 1
-
-
-def test_a_rollback_of_the_first_model_after_a_retirement_goes_back_to_before_it(
-    runtime: Runtime,
-) -> None:
-    store = registered(runtime, 3)
-    promote(store, 1, "")
-    retire(store, "")
-    promote(store, 2, "")
-    promote(store, 3, "")
-    assert rollback(store, "").champion == 2
-    assert rollback(store, "").champion == 1
-    with pytest.raises(InputError, match="rollback must have an earlier champion"):
-        rollback(store, "")
+        retire(registered(runtime, 1), "")
 
 
 def test_a_champion_whose_folder_is_gone_can_be_retired_or_replaced(runtime: Runtime) -> None:
@@ -505,7 +478,7 @@ def test_what_a_killed_writer_left_is_cleared_away_by_the_next_one(runtime: Runt
 
 
 def test_a_version_keeps_what_the_stages_say() -> None:
-    kept = {name for each in all_stages() for name in each.registered}
+    kept = {name for each in all_stages() for name in each.record.registered}
     tables = {"manifest.csv", "split.csv", "predictions.csv", "joined_groups.json"}
     scores = {"calibration.json", "metrics.json"}
     assert kept == {MODEL, "report.html"} | tables | scores

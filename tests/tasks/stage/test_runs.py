@@ -42,23 +42,21 @@ def test_a_run_writes_down_what_was_asked_and_how_it_ended(runtime: Runtime) -> 
     assert record["artifacts"] == [f"write/{made.key}"]
 
 
-def test_a_run_that_fails_says_why(runtime: Runtime) -> None:
-    with (
-        pytest.raises(ValueError, match="broken"),
-        open_run(runtime.store, "0123456789", {}) as run,
-    ):
-        raise ValueError("broken")
-    assert run_record(run)["status"] == "failed: broken"
-
-
-def test_a_run_that_lives_says_so(runtime: Runtime) -> None:
-    with open_run(runtime.store, "0123456789", {}) as run:
-        assert run_status(run) == "running"
-    assert run_status(run) == "finished"
+@pytest.mark.parametrize(
+    ("error", "status"),
+    [(ValueError("broken"), "failed: broken"), (KeyboardInterrupt(), "interrupted")],
+)
+def test_a_run_that_fails_or_is_interrupted_says_so(
+    runtime: Runtime, error: BaseException, status: str
+) -> None:
+    with pytest.raises(type(error)), open_run(runtime.store, "0123456789", {}) as run:
+        raise error
+    assert run_record(run)["status"] == status
 
 
 def test_a_run_that_was_killed_is_told_from_one_that_lives(runtime: Runtime) -> None:
     with open_run(runtime.store, "0123456789", {}) as run:
+        assert run_status(run) == "running"
         left = (run / RUN_RECORD).read_bytes()
     (run / RUN_RECORD).write_bytes(left)  # as a SIGKILL leaves it
     assert run_status(run) == "killed"
@@ -110,18 +108,14 @@ def test_the_newest_run_that_holds_a_model_is_found(runtime: Runtime) -> None:
 
 def test_an_artifact_that_a_kept_run_uses_is_never_pruned(runtime: Runtime) -> None:
     (old, gone), (new, kept) = (one_run(runtime, f"run{n}-----", str(n)) for n in range(2))
+    assert set(pruning.prune(runtime.store, keep_runs=1, dry_run=True)) == {old, gone.folder}
+    assert old.exists(), "a dry run removes nothing"
+    assert gone.folder.exists()
     removed = pruning.prune(runtime.store, keep_runs=1)
     assert set(removed) == {old, gone.folder}
     assert not gone.folder.exists()
     assert (new / MODEL).read_text() == "1"
     assert kept.folder.exists()
-
-
-def test_a_dry_run_removes_nothing(runtime: Runtime) -> None:
-    (old, gone), _ = (one_run(runtime, f"run{n}-----", str(n)) for n in range(2))
-    assert set(pruning.prune(runtime.store, keep_runs=1, dry_run=True)) == {old, gone.folder}
-    assert old.exists()
-    assert gone.folder.exists()
 
 
 def test_the_run_that_latest_names_is_kept(runtime: Runtime) -> None:
@@ -138,12 +132,6 @@ def test_runs_without_a_model_push_no_model_out(runtime: Runtime) -> None:
         one_run(runtime, f"z{number}------", str(number), "a.txt")
     assert pruning.prune(runtime.store, keep_runs=1) == []
     assert (trained / MODEL).exists()
-
-
-def test_a_run_that_was_interrupted_says_so(runtime: Runtime) -> None:
-    with pytest.raises(KeyboardInterrupt), open_run(runtime.store, "0123456789", {}) as run:
-        raise KeyboardInterrupt
-    assert run_record(run)["status"] == "interrupted"
 
 
 def test_nothing_under_a_lock_is_pruned(runtime: Runtime) -> None:
@@ -175,8 +163,12 @@ def test_the_record_of_an_artifact_tells_what_went_into_it(runtime: Runtime) -> 
     assert record["files"][MODEL]["sha256"] == made.files[MODEL]
 
 
-def test_prune_touches_nothing_that_is_not_the_stores(runtime: Runtime) -> None:
-    one_run(runtime, "0123456789", "x")
+def test_prune_touches_nothing_that_is_not_the_stores_and_follows_no_link(
+    runtime: Runtime, tmp_path: Path
+) -> None:
+    _, made = one_run(runtime, "0123456789", "x")
+    (tmp_path / "kept").mkdir()
+    made.folder.with_name("0" * 20).symlink_to(tmp_path / "kept")
     foreign = [
         runtime.store / "photographs" / "2024",
         runtime.store / "runs" / "backup",
@@ -188,16 +180,8 @@ def test_prune_touches_nothing_that_is_not_the_stores(runtime: Runtime) -> None:
         (folder / "mine.jpg").write_bytes(b"mine")
     pruning.prune(runtime.store, keep_runs=0)
     assert all((folder / "mine.jpg").exists() for folder in foreign)
+    assert (tmp_path / "kept").exists()
     assert runs(runtime.store) == []
-
-
-def test_prune_follows_no_link(runtime: Runtime, tmp_path: Path) -> None:
-    _, made = one_run(runtime, "0123456789", "x")
-    kept = tmp_path / "kept"
-    kept.mkdir()
-    made.folder.with_name("0" * 20).symlink_to(kept)
-    pruning.prune(runtime.store, keep_runs=0)
-    assert kept.exists()
 
 
 def test_latest_that_is_a_folder_is_moved_aside_not_lost(runtime: Runtime) -> None:
