@@ -107,8 +107,8 @@ def read_user_table(path: Path, argument: str, columns: Sequence[Column], remedy
         separator, text = _separator(text, columns)
         header, cells = _cells(text, separator)
     except ValueError as error:
-        rule, got = "be a CSV table in UTF-8", f"{str(path)!r}: {error}"
-        raise InputError(argument, rule, got, remedy) from error
+        rule = "be a CSV table in UTF-8"
+        raise InputError(argument, rule, f"{str(path)!r}: {error}", remedy) from error
     headings = [heading.strip() for heading in header]
     places = {column.name: _meant(column, list(map(bare, header))) for column in columns}
     read = (
