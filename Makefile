@@ -7,8 +7,8 @@ USABLE := import sys; sys.exit(not (3, 11) <= sys.version_info[:2] <= (3, 13))
 PYTHON ?= $(shell for p in python3 python3.13 python3.12 python3.11 python; do \
 	$$p -c "$(USABLE)" >/dev/null 2>&1 && echo $$p && break; done)
 
-# Two processes of tests: one has those of servers, see tests/conftest.py.
-SIDE_BY_SIDE := -n 2 --dist loadgroup
+# Two processes of tests, a file at a time, in the order that tests/conftest.py gives.
+SIDE_BY_SIDE := -n 2 --dist loadfile --no-loadscope-reorder
 
 .PHONY: run test quick check docs ui bench
 

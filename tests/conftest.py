@@ -23,29 +23,28 @@ def pytest_configure() -> None:
         signal.signal(signal.SIGHUP, lambda *_: None)
 
 
-@pytest.hookimpl(tryfirst=True)  # xdist reads the groups in the same hook
 def pytest_collection_modifyitems(items: list[pytest.Item]) -> None:
-    """Mark the tests that start a server or train; say which ones share a process.
+    """Mark the tests that start a server or train, and order the files.
 
-    A file stays together, for the sake of its fixtures. Prefect's threads draw from `random`, which
-    hypothesis takes for draws of the strategy under test: in one process Prefect comes last, and of
-    several one has all tests of servers, another one all files with tests of hypothesis.
+    Prefect's threads draw from `random`, which hypothesis takes for draws of the strategy under
+    test: so its files come first. The longest ones, of servers, come next, and the many short ones
+    last, so that two processes end at about the same time.
     """
     random = {item.path for item in items if item.get_closest_marker("hypothesis")}
     for item in items:
-        if _starts_prefect(item) or item.path.parent in PROGRAMS:
+        prefect = "prefect_server" in getattr(item, "fixturenames", ())
+        if prefect or item.path.parent in PROGRAMS:
             item.add_marker(pytest.mark.server)
-            item.add_marker(pytest.mark.xdist_group("server"))
-        else:
-            group = "hypothesis" if item.path in random else str(item.path)
-            item.add_marker(pytest.mark.xdist_group(group))
         if item.path.name in TRAININGS:
             item.add_marker(pytest.mark.training)
-    items.sort(key=_starts_prefect)
-
-
-def _starts_prefect(item: pytest.Item) -> bool:
-    return "prefect_server" in getattr(item, "fixturenames", ())
+    servers = {item.path for item in items if item.get_closest_marker("server")}
+    items.sort(
+        key=lambda item: (
+            item.path not in random,
+            item.path.name != "test_ui.py",  # the longest
+            item.path not in servers,
+        )
+    )
 
 
 @pytest.fixture

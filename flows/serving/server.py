@@ -267,7 +267,7 @@ def serve(folder: Path, port: int, linger: float) -> None:
         server.run(sockets=[listening])
 
 
-def _taking_over(folder: Path) -> AcquireReturnProxy[FileLock]:
+def _taking_over(folder: Path) -> "AcquireReturnProxy[FileLock]":
     """Take the server's lock; leave where another one serves."""
     while True:
         try:

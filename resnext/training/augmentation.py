@@ -87,7 +87,7 @@ def augment(images: Tensor, draws: Tensor, kind: Augment) -> Tensor:
     """Change each image by its own draws: (B, 3, H, W) in 0..1, in the memory format it had.
 
     "flips" moves pixels and changes none. "full" flips, turns and crops in one bilinear sampling,
-    then changes colours. `draws` (B, DRAWS) are in 0..1, best left on the CPU: then the few numbers
+    then changes colours. `draws` (B, DRAWS) are in 0..1 and on the CPU, so that the few numbers
     that follow from them are the same for every device.
     """
     if kind == "none":
@@ -149,7 +149,7 @@ def _affine(draws: Tensor, tall: float) -> Tensor:
     flip_x, flip_y, turn, area, aspect, across, down = draws.unbind(1)
     sign_x, sign_y = (torch.where(flip < 0.5, -1.0, 1.0) for flip in (flip_x, flip_y))
     angle = math.radians(DEGREES) * _centred(turn)
-    cos, sin = angle.cos(), angle.sin()
+    cos, sin = _by_numpy(np.cos, angle), _by_numpy(np.sin, angle)
     span_x, span_y = _spans(area, aspect)
     place_x, place_y = _centred(across) * (1 - span_x), _centred(down) * (1 - span_y)
     x = (cos * span_x, -tall * sin * span_y, cos * place_x - tall * sin * place_y)
@@ -166,8 +166,8 @@ def _spans(area: Tensor, aspect: Tensor) -> tuple[Tensor, Tensor]:
     """
     share = 1 - (1 - SMALLEST_AREA) * area
     low, high = (math.log(bound) for bound in ASPECTS)
-    stretch = (0.5 * (low + (high - low) * aspect)).exp()
-    side = share.sqrt()
+    stretch = _by_numpy(np.exp, 0.5 * (low + (high - low) * aspect))
+    side = _by_numpy(np.sqrt, share)
     return (side * stretch).clamp(max=1), (side / stretch).clamp(max=1)
 
 
@@ -212,9 +212,18 @@ def _mixing(draws: Tensor) -> Tensor:
     angle = 2 * math.pi * HUE * _centred(draws[:, 3, None, None])
     to_grey, quarter = _on_device(torch.tensor(((GREY,) * 3, QUARTER)), draws)
     rest = torch.eye(3, device=draws.device, dtype=draws.dtype) - to_grey
-    chroma = saturation * (angle.cos() * rest + angle.sin() * quarter)
+    cos, sin = _by_numpy(np.cos, angle), _by_numpy(np.sin, angle)
+    chroma = saturation * (cos * rest + sin * quarter)
     own = brightness * contrast * (to_grey + chroma)
     return torch.stack((own, brightness * (1 - contrast) * to_grey))
+
+
+def _by_numpy(function: np.ufunc, few: Tensor) -> Tensor:
+    """Apply a function of NumPy to a few numbers on the CPU.
+
+    torch's own waits for all threads of a CPU even then: 3 ms a call beside a busy GPU.
+    """
+    return torch.from_numpy(function(few.numpy()))
 
 
 def _centred(draws: Tensor) -> Tensor:

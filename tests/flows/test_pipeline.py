@@ -410,7 +410,7 @@ def test_a_folder_that_comes_divided_is_audited_and_validation_is_taken_out_of_t
     assert found["train/Red/train-0.png"] == "train"  # it reaches into test
     page = (runs(project.store)[-1] / "audit.html").read_text(encoding="utf-8")
     assert "the split that came with the data" in page
-    assert "2 pictures of 2 groups, taken out of train" in page
+    assert "2 images of 2 groups, taken out of train" in page
     said = finish(project.start(*words, "--only", "train", "--no-val"))
     assert set(split_of(project).values()) == {"train", "test"}
     assert "; test loss " in said
