@@ -12,7 +12,7 @@ and change, pinned memory, autocast, the loss fetched at every step for its log.
 torchvision's network and timm's. Second table: bare steps of the three networks on one batch that
 stays on the device. All in the same precision and memory format, in turns.
 
-Then, of the engine: the share of the time in which the device computes, and its peak memory.
+Then the peak memory of the engine.
 
 Source: https://github.com/pytorch/vision/tree/main/references/classification
 """
@@ -235,35 +235,14 @@ def steps(step: Step, batch: Batch, setting: Setting) -> None:
 
 
 def describe_engine(setting: Setting) -> str:
-    """Say how busy the engine keeps the device, and how much memory it takes at most."""
+    """Say how much memory the engine takes at most."""
     if setting.compute.device != "cuda":
-        return "Busy share and peak memory are those of a CUDA device: none was measured."
-    model = fresh("ours", setting)
-    train_engine(setting, model)
+        return "Peak memory is that of a CUDA device: none was measured."
+    torch.cuda.empty_cache()
     torch.cuda.reset_peak_memory_stats()
+    train_engine(setting, fresh("ours", setting))
     wait(setting.compute)
-    start = time.perf_counter()
-    with torch.profiler.profile(activities=[torch.profiler.ProfilerActivity.CUDA]) as profile:
-        train_engine(setting, model)
-        wait(setting.compute)
-    seconds = time.perf_counter() - start
-    peak = torch.cuda.max_memory_allocated() / 2**30
-    share = busy_seconds(profile) / seconds
-    return f"engine: the device computes {share:.1%} of a training; {peak:.2f} GiB at most"
-
-
-def busy_seconds(profile: torch.profiler.profile) -> float:
-    """Add up the time in which at least one kernel runs, in seconds."""
-    spans = sorted(
-        (event.time_range.start, event.time_range.end)
-        for event in profile.events() or ()  # type: ignore[no-untyped-call]
-        if event.device_type.name == "CUDA"
-    )
-    busy, reached = 0.0, 0.0
-    for start, end in spans:  # microseconds
-        busy += max(0.0, end - max(start, reached))
-        reached = max(reached, end)
-    return busy / 1e6
+    return f"engine: {torch.cuda.max_memory_allocated() / 2**30:.2f} GiB at most"
 
 
 if __name__ == "__main__":
