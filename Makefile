@@ -9,8 +9,9 @@ PYTHON ?= $(shell for p in python3 python3.13 python3.12 python3.11 python; do \
 
 # Two processes of tests, a file at a time, in the order that tests/conftest.py gives.
 SIDE_BY_SIDE := -n 2 --dist loadfile --no-loadscope-reorder
+SHORT := "not server and not training and not slow and not browser and not hypothesis"
 
-.PHONY: run test quick check docs ui bench
+.PHONY: run test quick check docs ui bench oldest newest
 
 run: $(VENV)/run.stamp
 	@echo "Training on the synthetic demonstration set (about two minutes on two cores) ..."
@@ -23,7 +24,7 @@ test: check
 	$(BIN)/python -m pytest $(SIDE_BY_SIDE)
 
 quick: check
-	$(BIN)/python -m pytest $(SIDE_BY_SIDE) -m "not server and not training and not slow and not browser and not hypothesis"
+	$(BIN)/python -m pytest $(SIDE_BY_SIDE) -m $(SHORT)
 
 docs: $(VENV)/dev.stamp
 	$(BIN)/zensical build --clean --strict
@@ -44,6 +45,16 @@ bench: $(VENV)/dev.stamp
 	$(BIN)/python -m tests.benchmarks.bench_model
 	$(BIN)/python -m tests.benchmarks.bench_training
 	$(BIN)/python -m tests.benchmarks.bench_cached_run
+
+# The short tests with the oldest versions that pyproject.toml admits, and with the newest.
+oldest: RESOLUTION := lowest-direct
+newest: RESOLUTION := highest
+oldest newest:
+	$(PYTHON) -m venv --clear $(VENV)-$@
+	$(VENV)-$@/bin/python -m pip install -qq --disable-pip-version-check uv
+	$(VENV)-$@/bin/uv pip install --quiet --python $(VENV)-$@/bin/python \
+		--resolution $(RESOLUTION) --editable '.[dev]'
+	$(VENV)-$@/bin/python -m pytest $(SIDE_BY_SIDE) -m $(SHORT)
 
 $(VENV)/run.stamp: pyproject.toml | $(VENV)/bin/python
 	@echo "Installing into $(VENV) (torch is large: several minutes) ..."
