@@ -114,9 +114,9 @@ def test_runs_share_one_server_that_ends_after_the_last_even_if_it_was_killed(
 
 @pytest.fixture
 def home(tmp_path: Path) -> Iterator[Path]:
-    """Give a Prefect home without a server, and no server in the settings."""
-    updates = {PREFECT_HOME: tmp_path}
-    with temporary_settings(updates=updates, restore_defaults={PREFECT_API_URL}):
+    """Give a Prefect home without a server, and no server or database in the settings."""
+    unset = {PREFECT_API_URL, PREFECT_SERVER_DATABASE_CONNECTION_URL}
+    with temporary_settings(updates={PREFECT_HOME: tmp_path}, restore_defaults=unset):
         yield tmp_path
 
 
