@@ -400,7 +400,7 @@ def test_a_folder_that_comes_divided_is_audited_and_validation_is_taken_out_of_t
     assert "12 images" not in said
     assert "13 images in 2 classes: Blue 6, Red 7" in said
     assert "Validation: 2 images of 2 groups were taken out of train for it" in said
-    assert "WARNING: the score will be too good. Of 7 test images, 1 (14.3%) have an iden" in said
+    assert "WARNING: the score will be too good. Of 7 test images, 1 (14.3 %) have an iden" in said
     found = split_of(project)
     parts = pd.Series(found).value_counts().to_dict()
     assert parts == {"test": 7, "train": 4, "val": 2}

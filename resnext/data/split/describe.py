@@ -12,7 +12,7 @@ from typing import Any
 
 import pandas as pd
 
-from resnext.contracts.formatting import display_width, printable
+from resnext.contracts.formatting import display_width, percent, printable
 from resnext.data.manifest.listing import PART_NAMES
 from resnext.data.split.draw import COPY_HELD_OUT, NOT_GIVEN
 from resnext.data.split.duplicates import CONFLICT, TO_JUDGE, NearDuplicates
@@ -173,7 +173,7 @@ def _leak_warnings(report: Report) -> Iterator[str]:
 def _counted(counts: Report, seen: str = "train") -> str:
     """Put the leaks of a split into words."""
     said = [
-        f"{counts[kind]['count']:,} ({counts[kind]['share']:.1%}) have {what}"
+        f"{counts[kind]['count']:,} ({percent(counts[kind]['share'], ' ')}) have {what}"
         for kind, what in LEAKS.items()
         if kind in counts and counts[kind]["count"]
     ]
@@ -278,11 +278,11 @@ def split_warnings(
         both = [f"{p} ({r})" for p, r in zip(conflicts["path"], reasons, strict=True)]
         yield f"{len(both):,} images stand under two classes: {first_shown(both)}"
     group = report["largest_group"]
-    total = round(group["photographs"] / group["share"])
+    total, share = round(group["photographs"] / group["share"]), percent(group["share"], " ", 0)
     if group["share"] > LARGE and total >= ENOUGH_TO_SAY:
         yield (
             f"group {group['name']} holds {group['photographs']:,} of {total:,} originals "
-            f"({group['share']:.0%}): if these are not one patient's, correct it with --groups"
+            f"({share}): if these are not one patient's, correct it with --groups"
         )
 
 

@@ -96,7 +96,7 @@ def test_a_grouped_split_by_hand() -> None:
         "originals        14 (14)  2 (2)  4 (4)",
         "unused: 12 images: 12 (copy of a held-out photograph)",
         "No test image has a relative in train. Of the 12 test images of a random split, "
-        "11 (91.7%) have a copy of the same original, 11 (91.7%) have the same group in train",
+        "11 (91.7 %) have a copy of the same original, 11 (91.7 %) have the same group in train",
     ]
 
 
@@ -113,9 +113,9 @@ def test_a_random_split_is_warned_of_last() -> None:
     ]  # fmt: skip
     assert found[-2] == "WARNING: group M01 is large"
     assert found[-1] == (
-        "WARNING: the score will be too good. Of 12 test images, 11 (91.7%) have a copy of the "
-        "same original, 1 (8.3%) have an identical file, 2 (16.7%) have a near-duplicate, "
-        "12 (100.0%) have the same group in train. Only --split grouped keeps them apart"
+        "WARNING: the score will be too good. Of 12 test images, 11 (91.7 %) have a copy of the "
+        "same original, 1 (8.3 %) have an identical file, 2 (16.7 %) have a near-duplicate, "
+        "12 (100.0 %) have the same group in train. Only --split grouped keeps them apart"
     )
 
 
@@ -167,10 +167,12 @@ def test_validation_pictures_that_leak_are_warned_of_before_the_test_pictures() 
         drawn, drawn=leaks("test", 12, group=6), drawn_val=leaks("val", 8, copy=2, group=4)
     )
     assert found[-2] == (
-        "WARNING: of 8 val images, 2 (25.0%) have a copy of the same original, 4 (50.0%) have "
+        "WARNING: of 8 val images, 2 (25.0 %) have a copy of the same original, 4 (50.0 %) have "
         "the same group in train"
     )
-    assert found[-1].startswith("WARNING: the score will be too good. Of 12 test images, 6 (50.0%)")
+    assert found[-1].startswith(
+        "WARNING: the score will be too good. Of 12 test images, 6 (50.0 %)"
+    )
     assert "WARNING" not in "".join(lines(drawn, drawn_val=leaks("val", 8)))
 
 
@@ -202,7 +204,7 @@ def test_of_a_good_split_nothing_is_warned() -> None:
 
 @pytest.mark.parametrize(
     ("photographs", "total", "percent"),
-    [(3, 20, "15%"), (11, 100, "11%"), (1_200, 2_000, "60%"),
+    [(3, 20, "15 %"), (11, 100, "11 %"), (1_200, 2_000, "60 %"),
      (2, 20, ""), (10, 100, ""), (19, 19, ""), (3, 19, "")],
 )  # fmt: skip
 def test_a_group_of_more_than_a_tenth_of_many_is_warned_of(
