@@ -67,7 +67,7 @@ class Setting:
 
 
 def main() -> None:
-    """Print two tables in pictures a second, the busy share and the peak memory."""
+    """Print two tables in pictures a second, and the peak memory."""
     arguments = parse()
     arch = "resnext50_32x4d"
     compute = device.plan_compute(arguments.device, arch, deterministic=False)

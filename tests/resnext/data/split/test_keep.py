@@ -12,7 +12,7 @@ from resnext.data.split.draw import draw
 from resnext.data.split.groups import join_groups
 from resnext.data.split.keep import ids_of, kept_splits, kept_warnings, recognise
 from resnext.data.split.settings import SplitSettings
-from tests.resnext.data.samples import prepared, split, table
+from tests.resnext.data.samples import parts, prepared, split, table
 from tests.resnext.data.split.test_draw import choices, manifests
 
 EARLIER = pd.DataFrame(
@@ -91,6 +91,17 @@ def test_pictures_that_were_numbered_anew_stay_where_they_were(pattern: str, str
     assert kept_warnings(now, second, renamed(first, was)) == []
 
 
+def test_unused_copies_of_a_tested_original_do_not_move_it_to_train() -> None:
+    names = [f"{patient:03}_{image:02}_{copy:02}" for patient in range(12)
+             for image in (1, 2, 3) for copy in (0, 1)]  # fmt: skip
+    manifest = table([f"{label}/{label.upper()}{name}.jpg" for label in "ab" for name in names])
+    chosen = SplitSettings(strategy="stratified")
+    was = split(manifest, chosen)
+    assert set(was.loc[was["copy"] > 0, "split"]) == {"train", "unused"}
+    now = split(manifest, chosen.model_copy(update={"seed": 5}), renamed(manifest, was))
+    assert parts(now) == parts(was)
+
+
 @settings(max_examples=15, deadline=None)
 @given(manifests(fewest=5), choices(), st.randoms(use_true_random=False))
 def test_what_was_trained_on_is_never_held_out_however_files_are_renamed(
@@ -112,8 +123,8 @@ def test_what_was_trained_on_is_never_held_out_however_files_are_renamed(
     except InputError:  # no part is left to test on
         return
     before, after = parts_by_content(manifest, was), parts_by_content(moved, now)
-    for digest, parts in before.items():
-        if "train" in parts:
+    for digest, held in before.items():
+        if "train" in held:
             assert after[digest] <= {"train"}
 
 
