@@ -53,14 +53,14 @@ from resnext.device import describe, probe_memory
 from resnext.models.model_file import read_card
 from tasks.audit import audit
 from tasks.callbacks.history import add_tags
-from tasks.draw import PICTURES, draw
+from tasks.draw import IMAGES, draw
 from tasks.drift import drift_of_batch, publish_drift
 from tasks.evaluate import evaluate
 from tasks.explain import explain
+from tasks.micro_batches import micro_batches, with_micro_batches
 from tasks.pack import pack
 from tasks.plot import plot
 from tasks.predict import predict, predict_images
-from tasks.probe import fitted, probe
 from tasks.publish import publish
 from tasks.report import About, report
 from tasks.scan import scan, scan_images
@@ -122,7 +122,7 @@ def with_images(runtime: Runtime) -> Runtime:
     if runtime.data is not None:
         return runtime
     drawn = draw(runtime, DemoSettings())
-    return runtime.model_copy(update={"data": drawn.folder / PICTURES})
+    return runtime.model_copy(update={"data": drawn.folder / IMAGES})
 
 
 def pipeline_stages(plan: Plan, runtime: Runtime) -> Iterator[Artifact]:
@@ -154,8 +154,8 @@ def stages_after_scan(
     yield (pixels := pack(runtime, manifest, plan.recipe.image_size))
     recipe = plan.recipe
     if plan.compute.device == "cuda":
-        found = probe(runtime, parts, recipe, plan.compute, probe_memory())
-        recipe = fitted(recipe, found)
+        found = micro_batches(runtime, parts, recipe, plan.compute, probe_memory())
+        recipe = with_micro_batches(recipe, found)
     model = train(runtime, manifest, parts, pixels, recipe, plan.compute, plan.weights)
     yield model
     yield (predictions := predict(runtime, manifest, parts, pixels, model, plan.compute))

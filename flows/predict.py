@@ -43,7 +43,7 @@ from resnext.device import count_cpus, plan_compute
 from resnext.models.model_file import read_card
 from tasks.callbacks.history import add_tags
 from tasks.predict import answers_of, predict_images, publish_predictions
-from tasks.registry.choose import choose_model, log_model
+from tasks.registry.choose_model import choose_model, log_model
 from tasks.scan import scan_images
 from tasks.stage.artifact import Artifact, Runtime
 from tasks.stage.runs import open_run

@@ -11,8 +11,8 @@ from typing import Any, NamedTuple
 
 import pandas as pd
 
-from resnext.contracts.answers import answered_class
 from resnext.contracts.formatting import percent, printable
+from resnext.contracts.threshold import answered_class
 
 PREFIX = "calibrated_"
 

@@ -1,4 +1,4 @@
-"""Draw the synthetic demonstration set, for runs that are given no pictures."""
+"""Draw the synthetic demonstration set, for runs that are given no images."""
 
 import logging
 
@@ -8,11 +8,11 @@ from tasks.stage.decorator import stage
 
 log = logging.getLogger(__name__)
 
-PICTURES = "pictures"
+IMAGES = "pictures"
 
 
 @stage(run_name="draw the synthetic demonstration set")
 def draw(work: Work, settings: demo.DemoSettings) -> None:
-    """Draw class folders of synthetic pictures below `pictures/`."""
+    """Draw class folders of synthetic images below `pictures/`."""
     log.info("drawing images of %d patients (ten seconds or more)", settings.patients)
-    demo.draw(work.out / PICTURES, settings, workers=work.workers)
+    demo.draw(work.out / IMAGES, settings, workers=work.workers)

@@ -22,7 +22,7 @@ def explain(
     from resnext.inference import explain as explanation
 
     explained = explanation.explain(
-        work.pictures,
+        work.images,
         manifest.path("manifest.csv"),
         open_pixels(pixels),
         model.path("model.safetensors"),

@@ -31,7 +31,7 @@ def pack(
     contents = manifest.path("contents.txt").read_text(encoding="utf-8")
     table = read_manifest(manifest.path("manifest.csv")).drop_duplicates("sha256")
     rows = table.set_index("sha256", drop=False).loc[contents.split()]
-    images = scanned_images(work.pictures, rows)
+    images = scanned_images(work.images, rows)
     levels = levels or read_levels(manifest)
     with counting("image", "pack", shown=work.progress_bar) as progress:
         pack_pixels(

@@ -1,4 +1,4 @@
-"""Predict with a trained network: the held-out parts of a split, or new pictures."""
+"""Predict with a trained network: the held-out parts of a split, or new images."""
 
 from collections import Counter
 from pathlib import Path
@@ -18,7 +18,7 @@ from prefect import task
 from prefect.artifacts import create_table_artifact
 from prefect.cache_policies import NO_CACHE
 
-LISTED = 200  # pictures, on the page
+LISTED = 200  # images, on the page
 
 
 @stage(run_name="predict val and test", registered=("predictions.csv",))
@@ -46,7 +46,7 @@ def predict(
 @stage(run_name="predict new images", log_first="loading the network (several seconds)")
 def predict_images(
     work: Work,
-    pictures: Annotated[Artifact, Reads("batch_manifest.csv", "batch_quarantine.csv")],
+    images: Annotated[Artifact, Reads("batch_manifest.csv", "batch_quarantine.csv")],
     model: Annotated[Artifact, Reads()],
     compute: Compute,
     scores: Annotated[Artifact | None, Reads("calibration.json")] = None,
@@ -58,9 +58,9 @@ def predict_images(
     from resnext.inference import predict as predictions
 
     table = predictions.predict_images(
-        work.pictures,
-        pictures.path("batch_manifest.csv"),
-        pictures.path("batch_quarantine.csv"),
+        work.images,
+        images.path("batch_manifest.csv"),
+        images.path("batch_quarantine.csv"),
         model.single_path(),
         compute,
         calibration=scores.path("calibration.json") if scores else None,
@@ -73,21 +73,21 @@ def predict_images(
     task_run_name="publish the predictions", cache_policy=NO_CACHE, persist_result=False, retries=0
 )
 def publish_predictions(found: Artifact, place: Path, calibration: Artifact | None = None) -> str:
-    """Show the first answers on the flow run's page; say how many pictures were called what."""
+    """Show the first answers on the flow run's page; say how many images were called what."""
     answers = answers_of(found, calibration)
     counts = Counter(answer.name for _, answer in answers if isinstance(answer, Answer))
     said = [f"{printable(name)} {counts[name]}" for name in sorted(counts)]
     unread = len(answers) - counts.total()
     said += [f"{unread} could not be read"] if unread else []
-    words = f"{plural(len(answers), 'picture')}: {', '.join(said)}" if said else "no pictures"
-    shown = [{"picture": printable(path), "answer": str(said)} for path, said in answers[:LISTED]]
+    words = f"{plural(len(answers), 'image')}: {', '.join(said)}" if said else "no images"
+    shown = [{"image": printable(path), "answer": str(said)} for path, said in answers[:LISTED]]
     text = f"{plain(words)}. All of them: `{place}`"
     call_server(lambda: create_table_artifact(table=shown, key="predictions", description=text))
     return words
 
 
 def answers_of(found: Artifact, calibration: Artifact | None) -> list[tuple[str, Answer | str]]:
-    """Give the path and the answer of each picture, in the table's order; for one, why none."""
+    """Give the path and the answer of each image, in the table's order; for one, why none."""
     rule = read_json(calibration.single_path()) if calibration else None
     rows = read_table(found.path("batch_predictions.csv"))
     return [

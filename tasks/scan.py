@@ -42,7 +42,7 @@ def scan(work: Work, settings: ReadingSettings = ReadingSettings()) -> None:
     write_table(found.manifest, work.out / "manifest.csv")
     contents = "\n".join(sorted(set(found.manifest["sha256"].tolist())))
     (work.out / "contents.txt").write_text(f"{contents}\n", encoding="utf-8")
-    np.save(work.out / "hashes.npy", found.words)
+    np.save(work.out / "hashes.npy", found.hashes)
     write_table(found.quarantine, work.out / "quarantine.csv")
 
 
@@ -74,7 +74,7 @@ def _scan(
     remembered = None if work.verify else _recall(memory)
     with counting("image", "scan", shown=work.progress_bar) as progress:
         found = how(
-            work.pictures, settings, workers=work.workers, remembered=remembered, progress=progress
+            work.images, settings, workers=work.workers, remembered=remembered, progress=progress
         )
     if found.opened or remembered is None or len(found.memory) < len(remembered):
         _remember(found.memory, memory)

@@ -45,7 +45,7 @@ def split(
     given_tables = (groups, given, earlier, earlier_manifest, earlier_joined)
     tables = (table.single_path() if table else None for table in given_tables)
     found = split_folder(
-        work.pictures,
+        work.images,
         read_manifest(manifest.path("manifest.csv")),
         np.load(manifest.path("hashes.npy")),
         settings,

@@ -5,7 +5,7 @@ from typing import Annotated
 
 from resnext import device
 from resnext.training.recipe import Recipe
-from tasks.callbacks.base import TrainingSetup, callbacks_of
+from tasks.callbacks.discovery import TrainingSetup, callbacks_of
 from tasks.callbacks.interrupts import SaveAndStop
 from tasks.callbacks.terminal import say
 from tasks.pack import Packed, open_pixels

@@ -31,7 +31,7 @@ from reports.evaluation.settings import (
 )
 from resnext.contracts.errors import InputError
 from resnext.contracts.formatting import first_few
-from resnext.data.manifest.class_folders import class_name, part_folders
+from resnext.data.manifest.class_folders import class_name, split_folders
 from resnext.data.manifest.settings import ReadingSettings
 from resnext.data.split.settings import JOINED_FILE, SplitSettings
 from resnext.device import Compute, count_cpus, plan_compute
@@ -285,7 +285,7 @@ def _split_settings(given: Given, preset: str, images: Path | None) -> SplitSett
     for other in EXCLUDED.get(flag, ()):
         if other in given and (other, given[other]) != ("split", "given"):
             raise InputError(flag, f"not go with `{other}`", "both", "Leave one out.")
-    parts = part_folders(images) if images is not None else []
+    parts = split_folders(images) if images is not None else []
     against = {"split", "fold", "keep_split"} | ({"shares"} if len(parts) > 2 else set())
     chooses = given.keys() & against or "split" in PRESETS[preset]
     if "use_split" in given or (parts and not chooses):

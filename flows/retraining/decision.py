@@ -15,7 +15,7 @@ from tasks.decide import DECISION, decide, publish_decision
 from tasks.predict import predict
 from tasks.registry.aliases import alias_to_beat, all_aliases, of_alias
 from tasks.registry.promotion import BETTER, versions_of
-from tasks.registry.uses import use_of
+from tasks.registry.reused_groups import use_of
 from tasks.registry.versions import Version, version_folder
 from tasks.stage.artifact import Artifact, Runtime
 from tasks.stage.runs import MODEL

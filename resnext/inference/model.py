@@ -12,8 +12,8 @@ import numpy as np
 from PIL import Image, ImageOps
 from torch import nn
 
-from resnext.contracts.answers import answered_class
 from resnext.contracts.errors import InputError
+from resnext.contracts.threshold import answered_class
 from resnext.data.decoding.decode import decode, to_8_bit, to_rgb
 from resnext.data.pixels import DETAIL, Pixels, Rows, to_square
 from resnext.device import Compute, plan_compute

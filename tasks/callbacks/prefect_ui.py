@@ -4,7 +4,7 @@ import time
 from typing import TYPE_CHECKING
 from uuid import UUID
 
-from tasks.callbacks.base import Display, TrainingSetup
+from tasks.callbacks.discovery import Display, TrainingSetup
 from tasks.callbacks.history import call_server
 from tasks.callbacks.terminal import describe_epoch
 

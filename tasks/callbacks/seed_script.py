@@ -3,7 +3,7 @@
 from typing import TYPE_CHECKING
 
 from resnext.training.callback import Callback
-from tasks.callbacks.base import TrainingSetup
+from tasks.callbacks.discovery import TrainingSetup
 from tasks.callbacks.terminal import say
 
 if TYPE_CHECKING:

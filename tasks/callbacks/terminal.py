@@ -11,7 +11,7 @@ from typing import TYPE_CHECKING, NoReturn
 from tqdm import tqdm
 
 from resnext.contracts.formatting import percent
-from tasks.callbacks.base import Display, TrainingSetup
+from tasks.callbacks.discovery import Display, TrainingSetup
 
 if TYPE_CHECKING:
     from torch import Tensor

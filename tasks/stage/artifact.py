@@ -106,7 +106,7 @@ class Work(Runtime):
     scratch: Path = Field(description="folder for what only a stopped run needs, to go on")
 
     @property
-    def pictures(self) -> Path:
+    def images(self) -> Path:
         """Give the root of the images.
 
         Raises:

@@ -7,7 +7,7 @@ from flows import models
 from flows.cli import run as command
 from flows.serving.address import ServerError
 from resnext.contracts.errors import InputError
-from tasks.registry.choose import choose_model
+from tasks.registry.choose_model import choose_model
 from tasks.registry.promotion import promote, register
 from tasks.registry.versions import About, version_folder
 from tasks.stage.runs import MODEL, open_run

@@ -17,7 +17,7 @@ from flows.retraining import decision
 from reports.evaluation.settings import DecisionSettings
 from resnext.contracts.errors import InputError
 from tasks.registry.aliases import choose_alias
-from tasks.registry.choose import choose_model
+from tasks.registry.choose_model import choose_model
 from tasks.registry.promotion import champion_of, promote, retire, rollback
 from tasks.registry.versions import all_versions, find_version, intact_weights, version_file
 from tasks.scan import scan

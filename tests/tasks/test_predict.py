@@ -28,13 +28,13 @@ def test_the_page_lists_the_answers_and_says_how_many_were_called_what(tmp_path:
     def run() -> str:
         return publish_predictions(found, table)
 
-    assert run() == "4 pictures: A 1, B 2, 1 could not be read"
+    assert run() == "4 images: A 1, B 2, 1 could not be read"
     with get_client(sync_client=True) as client:
         lists = client.read_artifacts(artifact_filter=of_key("predictions"))
     ours = [each for each in lists if str(table) in str(each.description)]
     (shown,) = ours
     assert shown.key == "predictions"
     assert json.loads(str(shown.data))[1:4:2] == [
-        {"picture": "b.png", "answer": "A 51.0 %"},
-        {"picture": "<b>.png", "answer": "no prediction: no picture"},
+        {"image": "b.png", "answer": "A 51.0 %"},
+        {"image": "<b>.png", "answer": "no prediction: no picture"},
     ]

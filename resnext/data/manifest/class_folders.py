@@ -15,7 +15,7 @@ from pathlib import Path
 
 from resnext.contracts.errors import InputError
 from resnext.contracts.formatting import first_few
-from resnext.data.manifest.listing import PART_NAMES, Listing, list_folders, shown, walk
+from resnext.data.manifest.listing import SPLIT_FOLDER_NAMES, Listing, list_folders, shown, walk
 
 FEW = 10  # numbered folders that can be classes, as grades are; more are patients
 SAME = 0.5  # share of all inner folders that every class folder must hold to be worth a warning
@@ -37,14 +37,14 @@ def class_name(folder: str) -> str:
     return unicodedata.normalize("NFC", folder).strip() or folder
 
 
-def part_folders(root: Path) -> list[str]:
+def split_folders(root: Path) -> list[str]:
     """Name the folders of a data set that comes divided, such as train, val and test.
 
     Empty where there are other folders beside them, no training folder or nothing else, or where
     one of them holds no folder.
     """
     names = list_folders(root)
-    parts = [PART_NAMES.get(name.lower(), "") for name in names]
+    parts = [SPLIT_FOLDER_NAMES.get(name.lower(), "") for name in names]
     divided = len(set(parts)) == len(parts) >= 2 and "train" in parts and "" not in parts
     return names if divided and all(list_folders(root / name) for name in names) else []
 
@@ -58,7 +58,7 @@ def list_classes(root: Path) -> Listing:
         InputError: root is no folder, or holds fewer than two class folders.
     """
     _require_folder(root)
-    parts = part_folders(root)
+    parts = split_folders(root)
     classes = [f"{part}/{name}" for part in parts for name in list_folders(root / part)]
     classes = classes or _class_folders(root)
     listing = walk(root)
@@ -99,7 +99,7 @@ def _class_folders(root: Path) -> list[str]:
             remedy = f"Give {str(root / names[0])!r} if the class folders lie there"
         where = f"Folder {str(root)!r}. {remedy}."
         raise InputError("data", "hold at least 2 class folders", got, where)
-    if sum(name.lower() in PART_NAMES for name in names) >= 2:
+    if sum(name.lower() in SPLIT_FOLDER_NAMES for name in names) >= 2:
         raise InputError(
             "data",
             "hold class folders, or train and test folders (val too, if there is "
@@ -221,4 +221,4 @@ def _on_top(label: str, name: str) -> str:
 def _part_of(name: str) -> str:
     """Name the part that a folder is called for; empty where it is only numbered."""
     match = _PART.search(name.casefold())
-    return PART_NAMES.get(match["name"] or "", "") if match else ""
+    return SPLIT_FOLDER_NAMES.get(match["name"] or "", "") if match else ""

@@ -27,7 +27,7 @@ ENOUGH = 256  # pixels that are left of a big image's shorter side before it is 
 WORDS = 8  # of 64 bits, kept of each image: 4 of pHash, 4 of dHash
 TURNS = 8  # orientations: as it is, left-right, top-bottom, both; then the same transposed
 
-Words: TypeAlias = npt.NDArray[np.uint64]
+Hashes: TypeAlias = npt.NDArray[np.uint64]
 Bits: TypeAlias = npt.NDArray[np.bool_]
 
 _BASIS = 2 * np.cos(np.pi / (2 * SIDE) * np.outer(np.arange(8), 2 * np.arange(SIDE) + 1))  # (8, 32)
@@ -48,11 +48,11 @@ def hash_image(image: Image.Image) -> str:
     if (factor := min(grey.size) // ENOUGH) > 1:
         grey = grey.reduce(factor)
     small = grey.resize((SIDE, SIDE), Image.Resampling.LANCZOS)
-    words = np.concatenate([_frequencies(small), _gradients(small)])  # (8, 8, 8)
-    return np.packbits(words.reshape(WORDS, 64), axis=1).tobytes().hex()
+    bits = np.concatenate([_frequencies(small), _gradients(small)])  # (8, 8, 8)
+    return np.packbits(bits.reshape(WORDS, 64), axis=1).tobytes().hex()
 
 
-def to_words(hashes: Sequence[str]) -> Words:
+def parse_hashes(hashes: Sequence[str]) -> Hashes:
     """Turn N hashes of `hash_image` into numbers (N, 8).
 
     Raises:
@@ -62,13 +62,13 @@ def to_words(hashes: Sequence[str]) -> Words:
     return data.reshape(len(hashes), WORDS).astype(np.uint64)
 
 
-def turned(words: Words) -> tuple[Words, Words]:
+def turned(hashes: Hashes) -> tuple[Hashes, Hashes]:
     """Give the pHash (8, N) and dHash (8, N) of N images in each of the eight orientations.
 
     Orientation t + 4 is orientation t (0..3) transposed, that is mirrored at its falling diagonal.
     """
-    frequencies = [_bits(words[:, place]) for place in range(4)]
-    right, left, down, up = (_bits(words[:, place]) for place in range(4, 8))
+    frequencies = [_bits(hashes[:, place]) for place in range(4)]
+    right, left, down, up = (_bits(hashes[:, place]) for place in range(4, 8))
     along = [right, left[:, :, ::-1], right[:, ::-1], left[:, ::-1, ::-1]]
     across = [down, down[:, :, ::-1], up[:, ::-1], up[:, ::-1, ::-1]]
     phash = frequencies + [bits.swapaxes(1, 2) for bits in frequencies]
@@ -103,13 +103,13 @@ def _gradients(small: Image.Image) -> Bits:
     return np.stack([along > 0, along < 0, across > 0, across < 0])
 
 
-def _bits(words: Words) -> Bits:
-    """Unpack N words into (N, 8, 8) bits."""
-    data = words.astype(">u8").view(np.uint8).reshape(-1, 8)
+def _bits(hashes: Hashes) -> Bits:
+    """Unpack N words of 64 bits into (N, 8, 8) bits."""
+    data = hashes.astype(">u8").view(np.uint8).reshape(-1, 8)
     return np.unpackbits(data, axis=1).reshape(-1, 8, 8).astype(bool)
 
 
-def _pack(bits: Bits) -> Words:
-    """Pack (N, 8, 8) bits into N words."""
+def _pack(bits: Bits) -> Hashes:
+    """Pack (N, 8, 8) bits into N words of 64 bits."""
     data = np.packbits(bits.reshape(-1, 64), axis=1)
     return data.view(">u8").reshape(-1).astype(np.uint64)

@@ -45,7 +45,7 @@ https://synology.com/en-uk/knowledgebase/DSM/help/SnapshotReplication/snapshots 
 https://docs.qnap.com/nas-outdated/4.1/Home/en/share_folders.htm (recycle bin of a share);
 https://library.netapp.com/ecmdocs/ECMP1368826/html/GUID-D951E474-AE33-4B4C-A492-F7BBABDAF1F4.html
 """
-PART_NAMES = {  # how a data set that comes divided names its folders, and how we name them
+SPLIT_FOLDER_NAMES = {  # how a data set that comes divided names its folders, and how we name them
     "train": "train", "training": "train",
     "val": "val", "valid": "val", "validation": "val",
     "test": "test", "testing": "test",

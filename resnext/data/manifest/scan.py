@@ -18,7 +18,7 @@ from resnext.contracts.formatting import first_few
 from resnext.contracts.tables import MANIFEST_COLUMNS, TEXT_COLUMNS
 from resnext.data.decoding.decode import admitted_pixels
 from resnext.data.manifest.class_folders import class_name, folder_warnings, list_classes
-from resnext.data.manifest.hashing import Words, to_words
+from resnext.data.manifest.hashing import Hashes, parse_hashes
 from resnext.data.manifest.listing import FILE_COLUMNS, Listing, list_images
 from resnext.data.manifest.reading import READ_COLUMNS, READER, Progress, Reading, read_files
 from resnext.data.manifest.settings import ReadingSettings
@@ -30,7 +30,7 @@ ODD_COLUMNS = ["measured", "cut", "pages"]
 class Scan:
     """Hold the outcome of a scan.
 
-    `words` (N, 8) are the perceptual hashes of the manifest's images, see
+    `hashes` (N, 8) are the perceptual hashes of the manifest's images, see
     `resnext.data.manifest.hashing`. `odd` says of each of them what is out of the ordinary:
     `ODD_COLUMNS`, as in `Reading`. `memory` is given back as `remembered` at the next scan;
     `opened` counts the files that were read this time. `warnings` say what may be wrong with the
@@ -39,7 +39,7 @@ class Scan:
 
     listing: Listing
     manifest: pd.DataFrame
-    words: Words
+    hashes: Hashes
     odd: pd.DataFrame
     quarantine: pd.DataFrame
     memory: pd.DataFrame
@@ -130,7 +130,7 @@ def _read_listing(
     return Scan(
         listing,
         _typed(manifest[MANIFEST_COLUMNS]),
-        to_words(usable["hashes"].tolist()),
+        parse_hashes(usable["hashes"].tolist()),
         usable[ODD_COLUMNS],
         _typed(pd.DataFrame(sorted(listing.faults.items()), columns=["path", "reason"])),
         table[lasting.to_numpy()].reset_index(drop=True),

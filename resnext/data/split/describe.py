@@ -13,11 +13,11 @@ from typing import Any
 import pandas as pd
 
 from resnext.contracts.formatting import display_width, percent, printable
-from resnext.data.manifest.listing import PART_NAMES
+from resnext.data.manifest.listing import SPLIT_FOLDER_NAMES
 from resnext.data.split.draw import COPY_HELD_OUT, NOT_GIVEN
 from resnext.data.split.duplicates import CONFLICT, TO_JUDGE, NearDuplicates
 from resnext.data.split.groups import EACH_ALONE, Groups
-from resnext.data.split.keep import kept_warnings
+from resnext.data.split.keep_split import kept_warnings
 from resnext.data.split.settings import SPLITS, UNUSED
 from resnext.data.split.tables import Tables, alike_notes
 from resnext.data.user_tables import first_shown, shown
@@ -294,7 +294,7 @@ def _given_warnings(drawn: pd.DataFrame, report: Report, *, by_folder: bool) -> 
     not_given = drawn.loc[drawn["reason"] == NOT_GIVEN, "path"].tolist()
     if not_given:
         yield f"{len(not_given):,} images are not in the given split: {first_shown(not_given)}"
-    folders = drawn["path"].str.split("/", n=1).str[0].str.lower().map(PART_NAMES)
+    folders = drawn["path"].str.split("/", n=1).str[0].str.lower().map(SPLIT_FOLDER_NAMES)
     if report["strategy"] != "given" and folders.notna().all():
         yield (
             "the folder comes divided; its splits were put together and drawn anew (--split given "

@@ -23,10 +23,10 @@ import pandas as pd
 
 from resnext.contracts.errors import InputError
 from resnext.contracts.formatting import first_few
-from resnext.data.manifest.listing import PART_NAMES
+from resnext.data.manifest.listing import SPLIT_FOLDER_NAMES
 from resnext.data.split.duplicates import CONFLICT
 from resnext.data.split.groups import EACH_ALONE, join_groups
-from resnext.data.split.keep import kept_splits
+from resnext.data.split.keep_split import kept_splits
 from resnext.data.split.settings import COLUMNS, SPLITS, UNUSED, SplitSettings
 
 COPY_HELD_OUT = "copy of a held-out photograph"
@@ -97,7 +97,7 @@ def splits_of_folders(paths: pd.Series[str]) -> pd.Series[str]:
     Raises:
         InputError: the images do not lie in such folders.
     """
-    found = paths.str.split("/", n=1).str[0].str.lower().map(PART_NAMES)
+    found = paths.str.split("/", n=1).str[0].str.lower().map(SPLIT_FOLDER_NAMES)
     if found.isna().any():
         raise InputError(
             "split",

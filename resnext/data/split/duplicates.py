@@ -36,7 +36,7 @@ import pandas as pd
 from resnext.contracts.formatting import first_few
 from resnext.data.decoding.decode import read_scanned
 from resnext.data.decoding.levels import Levels
-from resnext.data.manifest.hashing import SIDE, TURNS, Words, turn, turned
+from resnext.data.manifest.hashing import SIDE, TURNS, Hashes, turn, turned
 from resnext.data.split.groups import Groups, Joined, Numbers, join_groups
 from resnext.data.split.settings import SplitSettings
 
@@ -98,7 +98,7 @@ class NearDuplicates:
 
 
 def find_near_duplicates(
-    images: pd.DataFrame, hashes: Words, read_grey: GreyReader
+    images: pd.DataFrame, hashes: Hashes, read_grey: GreyReader
 ) -> NearDuplicates:
     """Find near-duplicates among N images (path, label, sha256) with hashes (N, 8).
 
@@ -144,11 +144,11 @@ def grey_reader(
 class _Hash(NamedTuple):
     """Hold one hash of N images in the eight orientations (8, N), and its bands (8, B, N)."""
 
-    bits: Words
+    bits: Hashes
     bands: Numbers
 
 
-def close_pairs(hashes: Words, radius: int) -> Iterator[pd.DataFrame]:
+def close_pairs(hashes: Hashes, radius: int) -> Iterator[pd.DataFrame]:
     """Find the pairs of N hashed images (N, 8) of which neither hash differs in more bits.
 
     Gives tables of pairs by number: `other`, brought into orientation `turn`, resembles `one`;
@@ -169,7 +169,7 @@ def close_pairs(hashes: Words, radius: int) -> Iterator[pd.DataFrame]:
                     yield pd.DataFrame(found | numbers | {"turn": orientation})
 
 
-def _cut(bits: Words, bands: int) -> _Hash:
+def _cut(bits: Hashes, bands: int) -> _Hash:
     """Cut a hash (8, N) into bands of every n-th bit: numbers (8, B, N)."""
     each = np.unpackbits(bits.astype(">u8")[..., None].view(np.uint8), axis=2)  # (8, N, 64)
     cut = [each[:, :, start::bands] for start in range(bands)]

@@ -26,7 +26,7 @@ import numpy.typing as npt
 import pandas as pd
 
 from resnext.contracts.errors import InputError
-from resnext.data.manifest.hashing import Words, turned
+from resnext.data.manifest.hashing import Hashes, turned
 from resnext.data.split.guess import Guess, counts_anew, doubt_of_groups, find_structure
 
 FIT = 0.95  # share of names that a built-in scheme must fit
@@ -132,7 +132,7 @@ def find_groups(
     group_pattern: str | None = None,
     groups: Mapping[str, str] | None = None,
     before: Sequence[str] = (),
-    hashes: Words | None = None,
+    hashes: Hashes | None = None,
 ) -> Groups:
     """Find the group of each image, and the copies.
 
@@ -219,7 +219,7 @@ def _joined_name(ids: list[str], taken: set[str]) -> str:
 # ---------------------------------------------------------------- what names say
 
 
-def _choose_reading(images: pd.DataFrame, hashes: Words | None, before: Sequence[str]) -> Reading:
+def _choose_reading(images: pd.DataFrame, hashes: Hashes | None, before: Sequence[str]) -> Reading:
     """Choose how the images (path, label) are read, by names and evidence.
 
     A few new images of other names must not make strangers of patients that a model knows.
@@ -251,7 +251,7 @@ def _guessed(guess: Guess, images: pd.DataFrame, but: str) -> Reading:
     return Reading(f"{guess.where} (a guess)", guess.pattern, guessed=True, but=but)
 
 
-def _judge(scheme: Scheme, images: pd.DataFrame, hashes: Words | None) -> Reading:
+def _judge(scheme: Scheme, images: pd.DataFrame, hashes: Hashes | None) -> Reading:
     """Say what of a built-in scheme that fits the names is believed; no pattern if nothing is."""
     read = _read(scheme.pattern, images)
     named = read[read["fits"]].reset_index(drop=True)
@@ -348,7 +348,7 @@ class Likeness(NamedTuple):
 
 
 def _doubt_of_copies(
-    read: pd.DataFrame, named: pd.DataFrame, hashes: Words | None
+    read: pd.DataFrame, named: pd.DataFrame, hashes: Hashes | None
 ) -> tuple[str, bool]:
     """Say why a scheme's copies are not believed, empty where they are, and whether for certain.
 
@@ -368,7 +368,7 @@ def _doubt_of_copies(
     ), False
 
 
-def compare_copies(images: pd.DataFrame, hashes: Words) -> Likeness | None:
+def compare_copies(images: pd.DataFrame, hashes: Hashes) -> Likeness | None:
     """Compare some copies with originals by their hashes (N, 8); None where names tell no copy.
 
     Numbers that count something else, such as tiles, frames of a fixed camera or further
@@ -402,7 +402,7 @@ def _spread(n: int) -> Numbers:
 
 
 def _alike(
-    hashes: Words, one: Numbers, other: Numbers
+    hashes: Hashes, one: Numbers, other: Numbers
 ) -> tuple[npt.NDArray[np.bool_], npt.NDArray[np.bool_]]:
     """Tell which pairs are alike, and which are closest mirrored or turned."""
     bits = np.zeros((8, len(one)), dtype=np.int64)

@@ -17,7 +17,7 @@ from typing import NamedTuple
 
 import pandas as pd
 
-from resnext.data.manifest.listing import PART_NAMES
+from resnext.data.manifest.listing import SPLIT_FOLDER_NAMES
 
 FIT = 0.95  # share of names that must be of one shape
 REPEATS = 0.5  # least share of images whose value occurs again in their class
@@ -188,7 +188,7 @@ def _folders(paths: Sequence[str], labels: pd.Series[str]) -> list[_Field]:
     """Give the folder levels between class and file that nearly all images have."""
     folders = [path.split("/")[:-1] for path in paths]
     divided = all(
-        len(names) > 1 and names[0].lower() in PART_NAMES and names[0] != label
+        len(names) > 1 and names[0].lower() in SPLIT_FOLDER_NAMES and names[0] != label
         for names, label in zip(folders, labels, strict=True)
     )
     above = 2 if divided else 1

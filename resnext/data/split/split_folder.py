@@ -10,7 +10,7 @@ import pandas as pd
 
 from resnext.data.decoding.levels import Levels
 from resnext.data.manifest.class_folders import folder_warnings
-from resnext.data.manifest.hashing import Words
+from resnext.data.manifest.hashing import Hashes
 from resnext.data.split.describe import source_of, warn
 from resnext.data.split.draw import draw, script_split, splits_of_folders
 from resnext.data.split.duplicates import (
@@ -22,7 +22,7 @@ from resnext.data.split.duplicates import (
     label_conflicts,
 )
 from resnext.data.split.groups import Groups, find_groups, join_groups
-from resnext.data.split.keep import recognise
+from resnext.data.split.keep_split import recognise
 from resnext.data.split.leakage import Cards, pairs_to_look_at, report_leakage
 from resnext.data.split.settings import SplitSettings
 from resnext.data.split.tables import NO_TABLES, Sources, Tables, read_tables
@@ -45,7 +45,7 @@ class FolderSplit(NamedTuple):
 def split_folder(
     root: Path,
     manifest: pd.DataFrame,
-    hashes: Words,
+    hashes: Hashes,
     settings: SplitSettings,
     sources: Sources = NO_TABLES,
     *,
@@ -131,7 +131,7 @@ def _where_there_is(
 
 
 def _search(
-    root: Path, images: pd.DataFrame, hashes: Words, workers: int, levels: Levels
+    root: Path, images: pd.DataFrame, hashes: Hashes, workers: int, levels: Levels
 ) -> NearDuplicates:
     """Look for near-duplicates among the originals; where names tell copies, these are left out.
 

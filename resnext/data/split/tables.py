@@ -18,8 +18,8 @@ import pandas as pd
 from resnext.contracts.errors import InputError
 from resnext.contracts.formatting import first_few
 from resnext.contracts.tables import read_manifest
-from resnext.data.manifest.listing import PART_NAMES
-from resnext.data.split.keep import FLAG, NOTHING, ids_of, old_names_warning
+from resnext.data.manifest.listing import SPLIT_FOLDER_NAMES
+from resnext.data.split.keep_split import FLAG, NOTHING, ids_of, old_names_warning
 from resnext.data.user_tables import (
     GROUP,
     IMAGE,
@@ -254,7 +254,7 @@ def read_split(path: Path, argument: str, columns: Sequence[Column] = (IMAGE, SP
     if table.rows.empty:
         raise table.wrong("name the split of an image", "none", SPLIT_REMEDY)
     names = table.rows["split"].str.strip().str.lower()
-    known = {**PART_NAMES, "unused": "", "": ""}
+    known = {**SPLIT_FOLDER_NAMES, "unused": "", "": ""}
     if strange := sorted(set(names) - set(known)):
         rule = "name the splits train, val, test or unused"
         raise table.wrong(rule, quoted(strange[0]), "Correct it.")

@@ -130,7 +130,7 @@ def divided(
     """Split a folder by settings that are given by name."""
     found = found or scan(root)
     settings = SplitSettings.model_validate(chosen)
-    return split_folder(root, found.manifest, found.words, settings, sources, workers=2)
+    return split_folder(root, found.manifest, found.hashes, settings, sources, workers=2)
 
 
 def told(split: FolderSplit) -> str:

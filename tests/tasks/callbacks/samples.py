@@ -4,7 +4,7 @@ from pathlib import Path
 
 from resnext.training.checkpoints import EpochRow
 from resnext.training.recipe import Recipe
-from tasks.callbacks.base import TrainingSetup
+from tasks.callbacks.discovery import TrainingSetup
 from tasks.stage.artifact import Work
 
 

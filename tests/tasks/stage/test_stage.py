@@ -43,7 +43,7 @@ def look(work: Work) -> None:
     """Write down the names in a folder."""
     CALLS.append("look")
     (work.out / "names.txt").write_text(
-        " ".join(sorted(path.name for path in work.pictures.iterdir()))
+        " ".join(sorted(path.name for path in work.images.iterdir()))
     )
 
 

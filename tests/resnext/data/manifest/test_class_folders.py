@@ -5,7 +5,7 @@ from pathlib import Path
 
 import pytest
 
-from resnext.data.manifest.class_folders import class_name, folder_warnings, part_folders
+from resnext.data.manifest.class_folders import class_name, folder_warnings, split_folders
 from resnext.data.manifest.scan import scan
 from tests.resnext.data.samples import cats_and_dogs, picture, save
 
@@ -106,7 +106,7 @@ def test_folders_of_parts_with_classes_in_them_need_another_name(tmp_path: Path)
     )
     for part in ("train", "test"):
         (tmp_path / f"mydata_{part}").rename(tmp_path / part)
-    assert part_folders(tmp_path) == ["test", "train"]
+    assert split_folders(tmp_path) == ["test", "train"]
     found = scan(tmp_path)
     assert sorted(found.manifest["label"].unique()) == ["cat", "dog"]
     assert found.warnings == ()
@@ -165,7 +165,7 @@ def test_parts_below_the_classes_are_said_and_belong_on_top(tmp_path: Path) -> N
             (tmp_path / "links" / part / label).symlink_to(tmp_path / "data" / label / part)
     (warning,) = scan(tmp_path / "data").warnings
     assert "To use them, put them on top, as in test/cat (links will do)" in warning
-    assert part_folders(tmp_path / "links") == ["test", "train"]
+    assert split_folders(tmp_path / "links") == ["test", "train"]
     assert scan(tmp_path / "links").warnings == ()
 
 

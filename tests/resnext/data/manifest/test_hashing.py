@@ -5,7 +5,7 @@ import numpy as np
 import pytest
 from PIL import Image
 
-from resnext.data.manifest.hashing import TURNS, hash_image, to_words, turn, turned
+from resnext.data.manifest.hashing import TURNS, hash_image, parse_hashes, turn, turned
 
 TURNED = [  # what each orientation does to a picture, in Pillow's words
     (),
@@ -50,10 +50,10 @@ def test_every_orientation_is_the_hash_of_the_picture_turned(
 ) -> None:
     for seed in range(10):
         image = drawn(seed, size)
-        phash, dhash = turned(to_words([hash_image(image)]))
+        phash, dhash = turned(parse_hashes([hash_image(image)]))
         really = brought(image, orientation)
         assert bits(f"{phash[orientation, 0]:016x}", imagehash.phash(really)) <= 2
-        own = turned(to_words([hash_image(really)]))[1]
+        own = turned(parse_hashes([hash_image(really)]))[1]
         assert bits(f"{dhash[orientation, 0]:016x}", f"{own[0, 0]:016x}") <= 2
         assert bits(f"{dhash[orientation, 0]:016x}", imagehash.dhash(really)) <= 8
 
@@ -66,7 +66,7 @@ def test_pixels_are_turned_as_the_hashes_are(orientation: int) -> None:
 
 
 def test_unlike_images_have_unlike_hashes_and_a_big_one_that_of_its_small_self() -> None:
-    phash, dhash = turned(to_words([hash_image(drawn(seed)) for seed in range(30)]))
+    phash, dhash = turned(parse_hashes([hash_image(drawn(seed)) for seed in range(30)]))
     for words in (phash[0], dhash[0]):
         apart = np.bitwise_count(words[:, None] ^ words[None])
         assert apart[np.triu_indices(30, 1)].min() > 8
@@ -87,5 +87,5 @@ def test_a_flat_picture_always_hashes_alike() -> None:
 
 def test_hashes_of_another_length_are_refused() -> None:
     with pytest.raises(ValueError, match="multiple of element size"):
-        to_words(["00"])
-    assert to_words([]).shape == (0, 8)
+        parse_hashes(["00"])
+    assert parse_hashes([]).shape == (0, 8)

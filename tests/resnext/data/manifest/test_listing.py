@@ -10,7 +10,7 @@ from pathlib import Path, PurePath
 import pytest
 
 from resnext.data.manifest import listing
-from resnext.data.manifest.class_folders import part_folders
+from resnext.data.manifest.class_folders import split_folders
 from resnext.data.manifest.describe import describe_scan
 from resnext.data.manifest.scan import Scan, scan
 from tests.resnext.data.samples import (
@@ -96,7 +96,7 @@ def test_a_linked_set_gives_the_manifest_of_a_copied_one(tmp_path: Path) -> None
     copied = scan(Path(shutil.copytree(tmp_path / "store", tmp_path / "copied")))
     assert found.manifest.equals(copied.manifest)
     assert found.quarantine.equals(copied.quarantine)
-    assert (found.words == copied.words).all()
+    assert (found.hashes == copied.hashes).all()
     (tmp_path / "way").symlink_to(tmp_path / "linked")
     assert scan(tmp_path / "way").manifest.equals(copied.manifest)
 
@@ -176,7 +176,7 @@ def test_a_divided_folder_may_be_links(tmp_path: Path) -> None:
         (tmp_path / "data").mkdir(exist_ok=True)
         (tmp_path / "data" / part).symlink_to(cats_and_dogs(tmp_path / f"my {part}"))
     (tmp_path / "data" / "back").symlink_to(".")
-    assert part_folders(tmp_path / "data") == ["test", "train"]
+    assert split_folders(tmp_path / "data") == ["test", "train"]
     assert sorted(scan(tmp_path / "data").manifest["label"].unique()) == ["cat", "dog"]
 
 
@@ -241,7 +241,7 @@ def test_system_folders_beside_the_parts_leave_a_divided_folder_divided(tmp_path
     for folder in ("train/a", "train/b", "test/a", "@eaDir/a", "__MACOSX/train", "lost+found/x"):
         save(tmp_path / folder / "1.png")
     save(tmp_path / "train" / "@eaDir" / "1.png")
-    assert part_folders(tmp_path) == ["test", "train"]
+    assert split_folders(tmp_path) == ["test", "train"]
     assert scan(tmp_path).manifest["label"].tolist() == ["a", "a", "b"]
 
 

@@ -203,6 +203,6 @@ def test_doubtful_class_folders_stand_in_leakage_json(tmp_path: Path) -> None:
         cats_and_dogs(tmp_path / part)
     found = scan(tmp_path)
     settings = SplitSettings(strategy="random", shares=(50, 0, 50))
-    division = split_folder(tmp_path, found.manifest, found.words, settings)
+    division = split_folder(tmp_path, found.manifest, found.hashes, settings)
     assert division.leakage["folders"] == list(found.warnings)
     assert len(found.warnings) == 1

@@ -10,7 +10,7 @@ import pytest
 from PIL import Image
 
 from resnext.contracts.errors import InputError
-from resnext.data.manifest.hashing import Words, hash_image, to_words
+from resnext.data.manifest.hashing import Hashes, hash_image, parse_hashes
 from resnext.data.split import duplicates
 from resnext.data.split.duplicates import (
     MOST_LISTED,
@@ -30,7 +30,7 @@ def searched(root: Path, images: dict[str, Image.Image]) -> NearDuplicates:
     return find_near_duplicates(*listed(root, list(images)))
 
 
-def listed(root: Path, paths: list[str]) -> tuple[pd.DataFrame, Words, duplicates.GreyReader]:
+def listed(root: Path, paths: list[str]) -> tuple[pd.DataFrame, Hashes, duplicates.GreyReader]:
     pictures = pd.DataFrame(
         {
             "path": paths,
@@ -38,7 +38,7 @@ def listed(root: Path, paths: list[str]) -> tuple[pd.DataFrame, Words, duplicate
             "sha256": [hashlib.sha256((root / path).read_bytes()).hexdigest() for path in paths],
         }
     )
-    words = to_words([hash_image(Image.open(root / path)) for path in paths])
+    words = parse_hashes([hash_image(Image.open(root / path)) for path in paths])
     return pictures, words, grey_reader(root, pictures, 1)
 
 
@@ -84,7 +84,7 @@ def test_identical_files_are_one_picture(tmp_path: Path) -> None:
     assert found.clusters == {}
 
 
-def made_up(labels: str, words: Words, greys: Grey) -> tuple[NearDuplicates, list[int]]:
+def made_up(labels: str, words: Hashes, greys: Grey) -> tuple[NearDuplicates, list[int]]:
     """Search among pictures that are no more than hashes and grey copies; count what is read."""
     names = [f"{label}/{n:04}" for n, label in enumerate(labels)]
     pictures = pd.DataFrame({"path": names, "label": list(labels), "sha256": names})

@@ -6,7 +6,7 @@ import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
-from resnext.data.manifest.hashing import Words
+from resnext.data.manifest.hashing import Hashes
 from resnext.data.split.groups import (
     ALIKE,
     SAMPLE,
@@ -128,7 +128,7 @@ def test_a_copy_that_is_no_number_is_said() -> None:
 # ---------------------------------------------------------------- whether copies are copies
 
 
-def random_words(count: int, seed: int = 0) -> Words:
+def random_words(count: int, seed: int = 0) -> Hashes:
     return np.random.default_rng(seed).integers(0, 2**64, (count, 8), dtype=np.uint64)
 
 
@@ -143,7 +143,7 @@ def named(photographs: int, copies: int) -> pd.DataFrame:
     return find_groups(table(paths)).images
 
 
-def off_by(words: Words, bits: int) -> Words:
+def off_by(words: Hashes, bits: int) -> Hashes:
     """Change so many bits of the pHash as it is."""
     changed = words.copy()
     changed[:, 0] ^= np.uint64((1 << bits) - 1)
@@ -200,11 +200,11 @@ def test_without_hashes_the_names_are_taken_as_a_guess() -> None:
 
 def test_the_users_copies_leave_no_doubt() -> None:
     found = users_scan()
-    naming = find_groups(found.manifest, hashes=found.words)
+    naming = find_groups(found.manifest, hashes=found.hashes)
     assert naming.reading.scheme == "patient_photograph_copy (MSLD v1)"
     assert (naming.guessed, naming.unknown, naming.reading.but) == (False, 0, "")
     assert (naming.fits, naming.ids, naming.images["original"].nunique()) == (2142, 113, 153)
-    likeness = compare_copies(naming.images, found.words)
+    likeness = compare_copies(naming.images, found.hashes)
     assert likeness is not None
     assert likeness.alike / likeness.compared > 0.7
     assert likeness.control_alike <= 2

@@ -11,7 +11,7 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 from PIL import Image
 
-from resnext.data.manifest.hashing import TURNS, WORDS, Words, hash_image, to_words, turned
+from resnext.data.manifest.hashing import TURNS, WORDS, Hashes, hash_image, parse_hashes, turned
 from resnext.data.split import duplicates as searching
 from resnext.data.split.duplicates import close_pairs
 
@@ -25,13 +25,13 @@ def orientations(seed: int) -> list[str]:
     return [hash_image(image), *(hash_image(image.transpose(t)) for t in Image.Transpose)]
 
 
-KNOWN = to_words([digits for seed in range(3) for digits in orientations(seed)])  # (24, 8)
+KNOWN = parse_hashes([digits for seed in range(3) for digits in orientations(seed)])  # (24, 8)
 
 bits = st.lists(st.tuples(st.integers(0, WORDS - 1), st.integers(0, 63)), max_size=7)
 pictures = st.lists(st.tuples(st.integers(0, len(KNOWN) - 1), bits), max_size=9)
 
 
-def hashed(rows: list[tuple[int, list[tuple[int, int]]]]) -> Words:
+def hashed(rows: list[tuple[int, list[tuple[int, int]]]]) -> Hashes:
     """Take known hashes and turn some of their bits round."""
     words = np.array([KNOWN[known] for known, _ in rows], dtype=np.uint64).reshape(-1, WORDS)
     for row, (_, flipped) in enumerate(rows):
@@ -40,14 +40,14 @@ def hashed(rows: list[tuple[int, list[tuple[int, int]]]]) -> Words:
     return words
 
 
-def found(words: Words, radius: int) -> list[Pair]:
+def found(words: Hashes, radius: int) -> list[Pair]:
     pairs = pd.concat(close_pairs(words, radius))
     return [
         tuple(row) for row in pairs[["one", "other", "turn", "phash", "dhash"]].to_numpy().tolist()
     ]
 
 
-def by_brute_force(words: Words, radius: int) -> set[Pair]:
+def by_brute_force(words: Hashes, radius: int) -> set[Pair]:
     """Compare all with all: first those of equal hashes, then their firsts in eight orientations.
 
     Pairs are ordered by their hashes; the second one is turned.

@@ -346,7 +346,7 @@ def test_the_order_of_the_rows_never_shows(tmp_path: Path) -> None:
     found = scan(root)
 
     def written(rows: list[int]) -> tuple[bytes | str, ...]:
-        mixed = found.manifest.iloc[rows], found.words[rows]
+        mixed = found.manifest.iloc[rows], found.hashes[rows]
         done = split_folder(root, *mixed, SplitSettings(seed=3), workers=2)
         write_table(done.split, tmp_path / "split.csv")
         write_table(done.pairs, tmp_path / "near.csv")
@@ -443,7 +443,7 @@ def test_of_all_the_users_pictures_only_one_photograph_is_found_under_two_patien
     real: Scan, root: Path
 ) -> None:
     """The evidence for the limits: every file is searched here, augmented copies too."""
-    found = find_near_duplicates(real.manifest, real.words, grey_reader(root, real.manifest, 2))
+    found = find_near_duplicates(real.manifest, real.hashes, grey_reader(root, real.manifest, 2))
     joined = found.pairs[found.pairs["verdict"] == "joined"]
     patient = pd.DataFrame(
         {name: joined[name].str.extract(r"/(N?M\d+)_")[0] for name in ("path", "other")}

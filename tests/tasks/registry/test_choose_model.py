@@ -13,7 +13,7 @@ from safetensors.numpy import save_file
 from resnext.contracts.errors import InputError
 from resnext.models.model_file import METADATA_KEY, ModelCard, read_card
 from tasks.registry.aliases import alias_to_beat, all_aliases
-from tasks.registry.choose import choose_model, log_model
+from tasks.registry.choose_model import choose_model, log_model
 from tasks.registry.promotion import promote, register, retire
 from tasks.registry.versions import About, find_version
 from tasks.stage.runs import MODEL, open_run

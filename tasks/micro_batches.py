@@ -17,8 +17,8 @@ from tasks.stage.decorator import stage
 log = logging.getLogger(__name__)
 
 
-@stage(run_name="probe the memory")
-def probe(
+@stage(run_name="find micro-batches that fit")
+def micro_batches(
     work: Work,
     split: Annotated[Artifact, Reads("split.csv")],
     recipe: Recipe,
@@ -37,7 +37,7 @@ def probe(
         log.info("batches of %d are computed in %d parts, to fit", recipe.batch_size, count)
 
 
-def fitted(recipe: Recipe, artifact: Artifact) -> Recipe:
+def with_micro_batches(recipe: Recipe, artifact: Artifact) -> Recipe:
     """Cut the recipe's batches as was found."""
     found = read_json(artifact.path("memory.json"))
     return recipe.model_copy(update={"accumulate": found["accumulate"]})

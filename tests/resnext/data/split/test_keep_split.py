@@ -10,7 +10,7 @@ from hypothesis import strategies as st
 from resnext.contracts.errors import InputError
 from resnext.data.split.draw import draw
 from resnext.data.split.groups import join_groups
-from resnext.data.split.keep import ids_of, kept_splits, kept_warnings, recognise
+from resnext.data.split.keep_split import ids_of, kept_splits, kept_warnings, recognise
 from resnext.data.split.settings import SplitSettings
 from tests.resnext.data.samples import parts, prepared, split, table
 from tests.resnext.data.split.test_draw import choices, manifests

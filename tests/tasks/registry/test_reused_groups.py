@@ -6,7 +6,7 @@ from pathlib import Path
 import pandas as pd
 import pytest
 
-from tasks.registry.uses import use_of
+from tasks.registry.reused_groups import use_of
 from tasks.registry.versions import Version, version_folder, write
 
 Groups = Mapping[str, Sequence[str]]

@@ -8,7 +8,7 @@ import pytest
 
 from resnext.training.callback import Callback
 from tasks import callbacks as folder
-from tasks.callbacks.base import callbacks_of
+from tasks.callbacks.discovery import callbacks_of
 from tests.resnext.training.killed_training import train
 from tests.tasks.callbacks.samples import training
 
