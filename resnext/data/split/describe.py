@@ -80,12 +80,13 @@ def _group_lines(report: Report) -> Iterator[str]:
     remedy = ". If names tell patients, say how with --group-pattern, or list them with --groups"
     by_itself = not scheme["name"] and not scheme["listed"]
     yield f"Groups: {scheme['evidence']}{remedy if by_itself else ''}"
-    what, unsearched = "shared originals, identical files and near-duplicates", ""
+    what, unsearched = "a shared original, an identical file or a near-duplicate", ""
     if not near.get("searched", True):
-        what = "shared originals and identical files"
+        what = "a shared original or an identical file"
         unsearched = "; near-duplicates were not searched (--near-duplicates off)"
     ids, left = scheme["ids"], scheme["groups"]
-    yield f"{ids:,} ids, {left:,} groups: {what} joined {ids - left:,}{unsearched}"
+    joined = {0: "no id was", 1: "1 id was"}.get(ids - left, f"{ids - left:,} ids were")
+    yield f"{ids:,} ids make {left:,} groups: {joined} joined to another by {what}{unsearched}"
     if near.get("listed_pairs"):
         yield (
             f"{near['listed_pairs']:,} pairs look alike but were not joined: near.csv and the "

@@ -88,7 +88,8 @@ def test_a_grouped_split_by_hand() -> None:
     drawn = split(msld(10), SplitSettings())
     assert lines(drawn, random=leaks("test", 12, copy=11, group=11)) == [
         f"Groups: {V1} fits 60 of 60 names",
-        "20 ids, 20 groups: shared originals, identical files and near-duplicates joined 0",
+        "20 ids make 20 groups: no id was joined to another by a shared original, an identical "
+        "file or a near-duplicate",
         "images (groups)    train    val   test",
         "Macular           21 (7)  1 (1)  2 (2)",
         "Pustular          21 (7)  1 (1)  2 (2)",
@@ -127,7 +128,8 @@ def test_without_a_scheme_the_remedy_is_said_and_nobody_says_that_nothing_leaks(
     assert found[:2] == [
         f"Groups: {evidence}. If names tell patients, say how with --group-pattern, or list them "
         "with --groups",
-        "20 ids, 19 groups: shared originals, identical files and near-duplicates joined 1",
+        "20 ids make 19 groups: 1 id was joined to another by a shared original, an identical "
+        "file or a near-duplicate",
     ]
     assert not any("relative in train" in line for line in found)
 
