@@ -80,7 +80,7 @@ def test_only_and_the_docs_name_the_stages_and_the_tables_that_each_reads() -> N
     rows = dict(re.findall(r"^\| [^|]+ \| `tasks/(\w+)\.py` \| ([^|]+) \|", text, re.MULTILINE))
     assert [name for name in rows if name in order] == [*order]
     for name, reads in rows.items():
-        for parameter in stages[name].signature.parameters.values():
+        for parameter in stages[name.replace("_", "-")].signature.parameters.values():
             for note in get_args(parameter.annotation):
                 names = note.files if isinstance(note, Reads) else ()
                 missing = [each for each in names if f"`{each}`" not in reads]
