@@ -11,7 +11,10 @@ PYTHON ?= $(shell for p in python3 python3.13 python3.12 python3.11 python; do \
 SIDE_BY_SIDE := -n 2 --dist loadfile --no-loadscope-reorder
 SHORT := "not server and not training and not slow and not browser and not hypothesis"
 
-.PHONY: run test quick check docs ui bench oldest newest
+# What Python compiles and pytest rewrites is kept for the next run, whatever the shell says.
+unexport PYTHONDONTWRITEBYTECODE
+
+.PHONY: run test quick short check lint types docs ui bench oldest newest
 
 run: $(VENV)/run.stamp
 	@echo "Training on the synthetic demonstration set (about two minutes on two cores) ..."
@@ -23,7 +26,13 @@ run: $(VENV)/run.stamp
 test: check
 	$(BIN)/python -m pytest $(SIDE_BY_SIDE)
 
-quick: check
+# mypy takes most of a minute in a fresh clone: it runs beside the tests.
+quick: lint
+	@$(MAKE) --no-print-directory --jobs 2 types short
+
+# Two processes have a core each: more threads of torch would wait for one another.
+short oldest newest: export OMP_NUM_THREADS := 1
+short: $(VENV)/dev.stamp
 	$(BIN)/python -m pytest $(SIDE_BY_SIDE) -m $(SHORT)
 
 docs: $(VENV)/dev.stamp
@@ -31,11 +40,15 @@ docs: $(VENV)/dev.stamp
 	$(BIN)/python -m pytest tests/docs
 	@echo "The documentation: site/index.html"
 
-check: $(VENV)/dev.stamp
+check: lint types
+
+lint: $(VENV)/dev.stamp
 	$(BIN)/ruff check
 	$(BIN)/ruff format --check
-	$(BIN)/mypy
 	$(BIN)/lint-imports --no-cache
+
+types: $(VENV)/dev.stamp
+	$(BIN)/mypy
 
 ui: $(VENV)/run.stamp
 	@exec $(BIN)/python flows/ui.py

@@ -53,9 +53,9 @@ class Steps:
         Between two steps the curve is a line; at a vertical step its upper end counts. NaN
         without positive or other images.
         """
-        false = divide(_pairs(self.false_before, self.false), self.others)
-        found = divide(_pairs(self.found_before, self.found), self.positives)
-        rows = [np.interp(grid, _framed(f), _framed(t)) for f, t in zip(false, found, strict=True)]
+        false = _framed(divide(_pairs(self.false_before, self.false), self.others))
+        found = _framed(divide(_pairs(self.found_before, self.found), self.positives))
+        rows = [np.interp(grid, f, t) for f, t in zip(false, found, strict=True)]
         defined = (self.positives > 0) & (self.others > 0)  # np.interp makes numbers of NaN
         return np.where(defined, np.array(rows).reshape(len(false), len(grid)), np.nan)
 
@@ -153,6 +153,5 @@ def _pairs(before: FloatArray, after: FloatArray) -> FloatArray:
 
 
 def _framed(values: FloatArray) -> FloatArray:
-    """Let a curve begin at 0 and end at 1; one that is undefined stays so."""
-    ends = (np.nan, np.nan) if np.isnan(values).any() or len(values) == 0 else (0.0, 1.0)
-    return np.concatenate([ends[:1], values, ends[1:]])
+    """Let curves begin at 0 and end at 1: (B, M) in, (B, M + 2) out."""
+    return np.pad(values, ((0, 0), (1, 1)), constant_values=((0, 0), (0, 1)))

@@ -16,7 +16,7 @@ from functools import cached_property
 import numpy as np
 import pandas as pd
 
-from reports.arrays import BoolArray, FloatArray, IntArray, Numbers, divide, nan_mean
+from reports.arrays import BoolArray, FloatArray, IntArray, divide, nan_mean
 from reports.evaluation.ranking import Ranking, Steps, rank
 from resnext.contracts.errors import InputError
 from resnext.contracts.formatting import first_few
@@ -141,20 +141,14 @@ def weigh(sample: Sample, weights: FloatArray | None = None) -> Weighted:
 
     if weights is None:
         weights = np.ones((1, sample.group_count))
-    shape = weights.shape[1], len(sample.classes)
-
-    def count(rows: Numbers, classes: IntArray) -> FloatArray:
-        table = csr_array((rows.astype(float), (sample.groups, classes)), shape=shape)
-        return np.asarray(weights @ table)  # sparse, as a group holds few classes
-
-    every = np.ones(len(sample))
-    return Weighted(
-        sample,
-        weights,
-        right=count(sample.right, sample.true),
-        there=count(every, sample.true),
-        given=count(every, sample.predicted),
+    classes, every = len(sample.classes), np.ones(len(sample))
+    counted = np.concatenate([sample.right, every, every])
+    columns = np.concatenate([sample.true, sample.true + classes, sample.predicted + 2 * classes])
+    table = csr_array(  # sparse, as a group holds few classes
+        (counted, (np.tile(sample.groups, 3), columns)), shape=(weights.shape[1], 3 * classes)
     )
+    right, there, given = np.split(np.asarray(weights @ table), 3, axis=1)
+    return Weighted(sample, weights, right, there, given)
 
 
 # ---------------------------------------------------------------- from a table

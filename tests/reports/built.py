@@ -1,9 +1,11 @@
 """A whole report from a table of predictions: evaluated, drawn and rendered through files."""
 
+from collections.abc import Callable
 from pathlib import Path
 from typing import Any
 
 import pandas as pd
+from matplotlib.figure import Figure
 
 from reports import gallery, html
 from reports.drawing import style
@@ -15,8 +17,15 @@ from tests.reports.figures.samples import write_training
 from tests.reports.sections.test_images import entry, known
 from tests.reports.test_html import content
 
+Save = Callable[[Figure, Path, str], object]
 
-def build(predictions: pd.DataFrame, folder: Path, **changes: Any) -> str:
+
+def save_small(figure: Figure, folder: Path, stem: str) -> None:
+    """Draw a figure and write a small picture of it."""
+    figure.savefig(folder / f"{stem}.png", dpi=40)
+
+
+def build(predictions: pd.DataFrame, folder: Path, save: Save = style.save_figure) -> str:
     """Evaluate, plot and render as the stages do, each from the files of the one before."""
     tables.write_table(predictions, folder / "predictions.csv")
     read = tables.read_table(folder / "predictions.csv")
@@ -24,13 +33,13 @@ def build(predictions: pd.DataFrame, folder: Path, **changes: Any) -> str:
     write_training(folder, 3)
     options = {"metric": "val_accuracy", "keep": "best", "show_time": False}
     for name, figure in gallery.plot_all(folder.joinpath, **options):
-        style.save_figure(figure, folder, name)
-    return render(classes_of(read), folder, **changes)
+        save(figure, folder, name)
+    return render(classes_of(read), folder)
 
 
-def render(classes: list[str], folder: Path, **changes: Any) -> str:
+def render(classes: list[str], folder: Path) -> str:
     split = pd.DataFrame(columns=["path", "label", "group", "copy", "split", "reason"], dtype=str)
-    given = {
+    given: dict[str, Any] = {
         "split": split,
         "per_class": tables.read_table(folder / "per_class.csv"),
         "metrics": read_json(folder / "metrics.json"),
@@ -41,6 +50,6 @@ def render(classes: list[str], folder: Path, **changes: Any) -> str:
             plot.name: (folder / f"{plot.name}.png").read_bytes() for plot in gallery.PLOTS
         },
     }
-    page = html.render_report(content(classes, **(given | changes)))
+    page = html.render_report(content(classes, **given))
     (folder / "report.html").write_text(page, encoding="utf-8")
     return page

@@ -10,7 +10,7 @@ from pathlib import Path
 import pandas as pd
 import pytest
 
-from tests.reports.built import build
+from tests.reports.built import build, save_small
 from tests.reports.evaluation.samples import clustered, predictions
 from tests.reports.test_html import Page
 
@@ -62,7 +62,7 @@ SAYS = {
 
 @pytest.mark.parametrize("case", CASES)
 def test_a_report_is_sensible(case: str, tmp_path: Path) -> None:
-    text = build(CASES[case](), tmp_path)
+    text = build(CASES[case](), tmp_path, save_small)
     page = Page(text.partition("<main>")[2].partition("</main>")[0])  # no style, no script
     for words in SAYS.get(case, []):
         assert words in page.text

@@ -1,4 +1,5 @@
 import json
+import shutil
 from collections.abc import Mapping
 from pathlib import Path
 
@@ -26,37 +27,35 @@ def artifact(folder: Path) -> Artifact:
     )
 
 
-@pytest.fixture
-def split(tmp_path: Path) -> Artifact:
-    folder = tmp_path / "split"
-    folder.mkdir()
+@pytest.fixture(scope="module")
+def split(tmp_path_factory: pytest.TempPathFactory) -> Artifact:
+    folder = tmp_path_factory.mktemp("split")
     (folder / "split.csv").write_text("path,label,split\na,A,train\nb,A,val\nc,A,test\n")
     return artifact(folder)
 
 
-@pytest.fixture
-def model(tmp_path: Path) -> Artifact:
-    folder = tmp_path / "model"
-    folder.mkdir()
+@pytest.fixture(scope="module")
+def model(tmp_path_factory: pytest.TempPathFactory) -> Artifact:
+    folder = tmp_path_factory.mktemp("model")
     rows = history(4).assign(val_loss=[0.9, 0.1, 0.2, 0.3], val_accuracy=[0.1, 0.2, 0.3, 0.4])
     tables.write_table(rows, folder / "history.csv")
     (folder / "timing.csv").write_text("epoch,finished_at\n4,2026-01-01T00:00:00Z\n")
     return artifact(folder)
 
 
-@pytest.fixture
-def evaluated(tmp_path: Path) -> Artifact:
-    folder = tmp_path / "scores"
-    folder.mkdir()
+@pytest.fixture(scope="module")
+def evaluated(tmp_path_factory: pytest.TempPathFactory) -> Artifact:
+    folder = tmp_path_factory.mktemp("scores")
     write_scores(scores(["A", "B"], drawn=["B"]), folder)
     return artifact(folder)
 
 
-@pytest.fixture
+@pytest.fixture(scope="module")
 def drawn(
-    runtime: Runtime, split: Artifact, model: Artifact, evaluated: Artifact
+    tmp_path_factory: pytest.TempPathFactory, split: Artifact, model: Artifact, evaluated: Artifact
 ) -> Mapping[str, str]:
     """Draw all figures; give their digests."""
+    runtime = Runtime(store=tmp_path_factory.mktemp("store"), data=split.folder)
     return plot.fn(runtime, split, model, evaluated, False, "val_accuracy", "best").files
 
 
@@ -85,13 +84,15 @@ def test_a_changed_table_is_drawn_again_and_empty_ones_as_sentences(
     model: Artifact,
     evaluated: Artifact,
     drawn: Mapping[str, str],
+    tmp_path: Path,
 ) -> None:
-    path = evaluated.folder / "metrics.json"
+    folder = shutil.copytree(evaluated.folder, tmp_path / "scores")
+    path = folder / "metrics.json"
     path.write_text(json.dumps(json.loads(path.read_text()) | {"operating_point": None}))
-    scores = artifact(evaluated.folder)
+    scores = artifact(folder)
     other = plot.fn(runtime, split, model, scores, False, "val_accuracy", "best")
     assert changed(drawn, other.files) == {"roc", "precision_recall"}
-    for path in evaluated.folder.glob("*.csv"):
+    for path in folder.glob("*.csv"):
         path.write_text(path.read_text().splitlines()[0] + "\n")
-    empty = plot.fn(runtime, split, model, artifact(evaluated.folder), True, "val_accuracy", "best")
+    empty = plot.fn(runtime, split, model, artifact(folder), True, "val_accuracy", "best")
     assert changed(drawn, empty.files) == set(STEMS)

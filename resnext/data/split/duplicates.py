@@ -192,7 +192,8 @@ def _meetings(
         n = counts[rows]
         start = np.repeat(begin[rows] - (np.cumsum(n) - n), n)
         one, other = order[start + np.arange(len(start))], np.repeat(rows, n)
-        yield one[one < other], other[one < other]
+        if (ahead := one < other).any():
+            yield one[ahead], other[ahead]
 
 
 def _compare(

@@ -1,8 +1,6 @@
 """Processes: results in order, and a crash costs the item that caused it and nothing else."""
 
 import os
-import signal
-import time
 from collections.abc import Iterator, Sequence
 from concurrent.futures import ProcessPoolExecutor
 from concurrent.futures.process import BrokenProcessPool
@@ -12,38 +10,8 @@ from typing import Any
 import pytest
 
 from resnext.data import processes
-from resnext.data.processes import map_apart, taking_turns
-
-
-def square(numbers: Sequence[int]) -> list[int]:
-    """Square numbers; 13 is killed, 14 leaves, 15 raises."""
-    for number in numbers:
-        if number == 13:
-            os.kill(os.getpid(), signal.SIGKILL)
-        if number == 14:
-            os._exit(1)
-        if number == 15:
-            raise ValueError("15 is not squared")
-    return [number**2 for number in numbers]
-
-
-def killed_in_company(numbers: Sequence[int]) -> list[int]:
-    """Die of too much work at once, as of want of memory; a single number is squared."""
-    return square([13]) if len(numbers) > 1 else square(numbers)
-
-
-def count_in_turns(files: Sequence[Path]) -> list[None]:
-    """Add 1 to the number in each file, slowly."""
-    for file in files:
-        with taking_turns():
-            number = int(file.read_text())
-            time.sleep(0.02)
-            file.write_text(f"{number + 1}")
-    return [None] * len(files)
-
-
-def die(*_: object) -> None:
-    os._exit(1)
+from resnext.data.processes import map_apart
+from tests.resnext.data.works import count_in_turns, die, killed_in_company, square
 
 
 def lost(number: int) -> int:

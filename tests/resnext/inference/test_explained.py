@@ -5,6 +5,7 @@ import hashlib
 import io
 import json
 from collections.abc import Iterator
+from functools import cache
 from pathlib import Path
 from typing import Any
 
@@ -31,6 +32,14 @@ KEYS = [
 ]  # fmt: skip
 
 
+@cache
+def fresh_weights() -> dict[str, torch.Tensor]:
+    torch.manual_seed(0)
+    weights = build("resnext38_32x4d", 2).state_dict()
+    weights["fc.weight"].abs_()  # so that no map is zero: what is averaged is not negative
+    return weights
+
+
 class Folder:
     """Images with all that the stages before gave for them, and a network of fresh weights."""
 
@@ -40,13 +49,10 @@ class Folder:
         self.beside.mkdir()
         self.rows: list[tuple[str, str, str, float]] = []
         self.digests: dict[str, str] = {}
-        torch.manual_seed(0)
-        weights = build("resnext38_32x4d", 2).state_dict()
-        weights["fc.weight"].abs_()  # so that no map is zero: what is averaged is not negative
         card = ModelCard(
             classes=CLASSES, architecture="resnext38_32x4d", image_size=size, mean=MEAN, std=STD
         )
-        save_model(self.beside / "model.safetensors", weights, card)
+        save_model(self.beside / "model.safetensors", fresh_weights(), card)
 
     def add(self, path: str, guess: str, image: Image.Image | None = None, **options: Any) -> None:
         """Save a picture, of which `guess` was predicted."""

@@ -19,6 +19,7 @@ from resnext.contracts.tables import write_table
 from resnext.data.decoding.levels import Levels
 from resnext.data.manifest.scan import scan_images
 from resnext.device import plan_compute
+from resnext.inference.model import Model
 from resnext.inference.predict import predict_images
 from resnext.models.architectures import MEAN, STD, build
 from resnext.models.model_file import ModelCard, save_model
@@ -55,6 +56,11 @@ def folder(tmp_path_factory: pytest.TempPathFactory) -> Path:
 
 
 @pytest.fixture(scope="module")
+def model(folder: Path) -> Model:
+    return resnext.load_model(folder / "model.safetensors", device="cpu")
+
+
+@pytest.fixture(scope="module")
 def table(folder: Path) -> pd.DataFrame:
     """What a batch's table says of the images."""
     found = scan_images(folder / "images")
@@ -79,8 +85,7 @@ def test_an_answer_is_the_one_of_the_batchs_table(folder: Path, table: pd.DataFr
 
 
 @pytest.mark.parametrize("name", ["a.png", "c.jpg", "d.png", "e.png"])
-def test_a_path_and_an_opened_image_get_one_answer(folder: Path, name: str) -> None:
-    model = resnext.load_model(folder / "model.safetensors", device="cpu")
+def test_a_path_and_an_opened_image_get_one_answer(folder: Path, model: Model, name: str) -> None:
     file = folder / "images" / name
     by_path = model.predict(str(file))
     with Image.open(file) as opened:
@@ -92,7 +97,7 @@ def test_a_path_and_an_opened_image_get_one_answer(folder: Path, name: str) -> N
 def test_the_threshold_beside_a_model_decides_and_without_a_file_nothing_is_calibrated(
     folder: Path, tmp_path: Path
 ) -> None:
-    (tmp_path / "model.safetensors").write_bytes((folder / "model.safetensors").read_bytes())
+    (tmp_path / "model.safetensors").symlink_to(folder / "model.safetensors")
     image = folder / "images" / "a.png"
     plain = resnext.load_model(tmp_path / "model.safetensors", device="cpu").predict(image)
     answered = []
@@ -108,8 +113,7 @@ def test_the_threshold_beside_a_model_decides_and_without_a_file_nothing_is_cali
 
 
 @pytest.mark.parametrize("held", [None, b"", b"hello"])
-def test_what_holds_no_image_is_named(folder: Path, tmp_path: Path, held: bytes | None) -> None:
-    model = resnext.load_model(folder / "model.safetensors", device="cpu")
+def test_what_holds_no_image_is_named(model: Model, tmp_path: Path, held: bytes | None) -> None:
     if held is not None:
         (tmp_path / "x.png").write_bytes(held)
     with pytest.raises(InputError, match=r"^images must be files .* got '.*x\.png'"):
