@@ -10,17 +10,29 @@ import sys
 from collections.abc import Callable, Iterator
 from dataclasses import replace
 from importlib.metadata import version
-from typing import Any
+from typing import Any, Literal
+
+from pydantic import Field
 
 from flows.cli import run as command
 from flows.cli.flags import (
     ConfigFile,
     DataFlags,
     EvaluationFlags,
-    RunFlags,
+    MachineFlags,
     SplitFlags,
     TrainingFlags,
+    group,
 )
+
+Stop = Literal["scan", "split", "pack", "train", "predict", "evaluate", "explain", "plot", "report"]
+
+
+@group()
+class RunFlags(MachineFlags):
+    """Where and how to compute."""
+
+    only: Stop | None = Field(None, description="stop after this stage [default: none]")
 
 
 def main(
@@ -126,7 +138,7 @@ def with_images(runtime: Runtime) -> Runtime:
 
 
 def pipeline_stages(plan: Plan, runtime: Runtime) -> Iterator[Artifact]:
-    """Run the stages one after the other, giving each artifact as it is finished."""
+    """Run the stages, giving the artifacts in their order; plot runs beside explain."""
     yield (manifest := scan(runtime, plan.reading))
     yield from stages_after_scan(plan, runtime, manifest)
 
@@ -137,7 +149,7 @@ def stages_after_scan(
     manifest: Artifact,
     note: Callable[[Artifact, Artifact], str] | None = None,
 ) -> Iterator[Artifact]:
-    """Run all but the first stage, giving each artifact as it is finished.
+    """Run all but the first stage, giving the artifacts in their order.
 
     `note` says, by manifest and split, what a reader of the report should know besides.
     """
@@ -160,10 +172,15 @@ def stages_after_scan(
     yield model
     yield (predictions := predict(runtime, manifest, parts, pixels, model, plan.compute))
     yield (scores := evaluate(runtime, predictions, plan.evaluation))
-    # One after the other: two threads that import matplotlib at the same time both fail.
-    yield (explained := explain(runtime, manifest, pixels, model, predictions, plan.compute))
-    show_time = plan.preset == "seed"
-    yield (figures := plot(runtime, parts, model, scores, show_time, recipe.metric, recipe.keep))
+    explaining = explain.submit(runtime, manifest, pixels, model, predictions, plan.compute)
+    try:  # neither needs the other: plot runs beside it
+        if plan.only != "explain":
+            timed = plan.preset == "seed"
+            figures = plot(runtime, parts, model, scores, timed, recipe.metric, recipe.keep)
+        yield (explained := explaining.result())
+        yield figures
+    finally:
+        explaining.wait()  # no stage outlives its run
     page = report(runtime, manifest, parts, model, scores, explained, figures, about(plan))
     publish(plan.name, scores, figures, page)
     yield page

@@ -33,7 +33,6 @@ Device = Annotated[
     Literal["auto", "cpu", "cuda", "mps"], Field(description="where to compute [default: auto]")
 ]
 Preset = Literal["default", "seed", "quick"]
-Stop = Literal["scan", "split", "pack", "train", "predict", "evaluate", "explain", "plot", "report"]
 
 PRESETS: Mapping[str, Mapping[str, Any]] = {
     "default": {},
@@ -250,13 +249,6 @@ class MachineFlags(Flags):
         False, description="the same bytes on CUDA too, a little slower [default: off]"
     )
     verify: bool = Field(False, description="hash every image and cached file again [default: off]")
-
-
-@group()
-class RunFlags(MachineFlags):
-    """Where and how to compute."""
-
-    only: Stop | None = Field(None, description="stop after this stage [default: none]")
 
 
 @group()

@@ -7,7 +7,7 @@ from collections.abc import Mapping, Sequence
 from contextlib import suppress
 from dataclasses import dataclass
 from pathlib import Path
-from typing import Any, NamedTuple, TypeVar, get_args
+from typing import Any, NamedTuple, TypeVar
 
 from pydantic import BaseModel
 
@@ -19,7 +19,6 @@ from flows.cli.flags import (
     USUAL_DATA,
     DecisionFlags,
     Preset,
-    Stop,
     flag_name,
 )
 from flows.cli.terminal import is_terminal
@@ -45,7 +44,7 @@ Given = Mapping[str, Any]
 
 ELSEWHERE = {"predict", "store", "workers", "verify", "only", *DecisionFlags.model_fields}
 """Flags that change no result of a pipeline run."""
-BEFORE_TRAINING = get_args(Stop)[: get_args(Stop).index("train")]
+BEFORE_TRAINING = ("scan", "split", "pack")
 EXCLUDED = {"use_split": ("keep_split", "fold", "shares", "split"), "keep_split": ("fold",)}
 """Flags that say how to split, and those that each can't be followed with."""
 NUMBERS: Mapping[str, tuple[str, int, Any, str, str]] = {
@@ -85,7 +84,7 @@ class Plan:
     data: Path | None
     predict: Path | None
     store: Path
-    only: Stop | None
+    only: str | None
     preset: Preset
     reading: ReadingSettings
     split: SplitSettings

@@ -3,9 +3,9 @@
 A map says which places raised the score of a class, at the coarse grid of the last stack. It does
 not say why, and a map on the lesion is no proof that the network is right.
 
-Source: Selvaraju et al., Grad-CAM, ICCV 2017, https://arxiv.org/abs/1610.02391, as computed by
-captum. Departure: maps are divided by their own maximum, so that two of them can't be compared by
-their brightness; a map that is zero everywhere stays so.
+Source: Selvaraju et al., Grad-CAM, ICCV 2017, https://arxiv.org/abs/1610.02391. Departure: maps are
+divided by their own maximum, so that two of them can't be compared by their brightness; a map that
+is zero everywhere stays so.
 """
 
 from __future__ import annotations
@@ -18,7 +18,6 @@ import numpy as np
 import numpy.typing as npt
 import pandas as pd
 import torch
-from captum.attr import LayerGradCam
 from torch import Tensor, nn
 from torch.nn.functional import interpolate
 
@@ -148,10 +147,18 @@ def grad_cam(network: nn.Module, layer: str, images: Tensor, classes: Tensor) ->
 
     Source: equations 1 and 2 of the paper.
     """
-    seen = network.requires_grad_(False).get_submodule(layer)
-    seen.requires_grad_(True)  # no gradient, and no memory for one, is needed before it
-    cam: Tensor = LayerGradCam(network, seen).attribute(images, classes, relu_attributions=True)
-    return cam.detach()[:, 0]  # (B, 1, h, w) -> (B, h, w)
+    seen: list[Tensor] = []
+
+    def see(_layer: nn.Module, _inputs: object, output: Tensor) -> Tensor:
+        seen.append(output.requires_grad_())  # no gradient, and no memory for one, before it
+        return output.clone()  # which what follows may change in place
+
+    with network.requires_grad_(False).get_submodule(layer).register_forward_hook(see):
+        logits = network(images).gather(1, classes[:, None])
+    (channels,) = seen  # (B, C, h, w)
+    (slopes,) = torch.autograd.grad(logits.sum(), seen)
+    weights = slopes.mean(dim=(2, 3), keepdim=True)  # (B, C, 1, 1)
+    return (weights * channels).sum(dim=1).relu().detach()
 
 
 def enlarge(cam: Tensor, size: int) -> Maps:
@@ -178,7 +185,7 @@ def heat_maps(
     every = np.arange(len(subset))
     order = [every[start : start + BATCH] for start in range(0, len(subset), BATCH)]
     found, cells = [np.zeros((0, source.size, source.size), dtype=np.float32)], 0
-    for images, labels in Batches(source, subset, compute, kind="none", scale=scale).run(order):
+    for images, labels in Batches(source, subset, compute, scale=scale).run(order):
         cam = grad_cam(network, layer, in_format(images, compute), labels).cpu()
         cells = cam.shape[-1]
         found.append(enlarge(cam, source.size))

@@ -18,7 +18,7 @@ from torch import Tensor
 from torch.nn.functional import grid_sample
 
 from resnext.models.architectures import Scale
-from resnext.training.recipe import Augment
+from resnext.training.recipe import Recipe
 
 UInt64s: TypeAlias = npt.NDArray[np.uint64]
 Counts: TypeAlias = npt.NDArray[np.int64]
@@ -83,16 +83,16 @@ def _scramble(state: UInt64s) -> UInt64s:
     return bits ^ (bits >> np.uint64(31))
 
 
-def augment(images: Tensor, draws: Tensor, kind: Augment) -> Tensor:
+def augment(images: Tensor, draws: Tensor, recipe: Recipe) -> Tensor:
     """Change each image by its own draws: (B, 3, H, W) in 0..1, in the memory format it had.
 
-    "flips" moves pixels and changes none. "full" flips, turns and crops in one bilinear sampling,
-    then changes colours. `draws` (B, DRAWS) are in 0..1 and on the CPU, so that the few numbers
-    that follow from them are the same for every device.
+    "flips" of the recipe moves pixels and changes none; "full" flips, turns and crops in one
+    bilinear sampling, then changes colours. `draws` (B, DRAWS) are in 0..1 and on the CPU, so that
+    the few numbers that follow from them are the same for every device.
     """
-    if kind == "none":
+    if recipe.augment == "none":
         return images
-    if kind == "flips":
+    if recipe.augment == "flips":
         return _flipped(images, draws)
     channels_last = images.is_contiguous(memory_format=torch.channels_last)
     kept = torch.channels_last if channels_last else torch.contiguous_format

@@ -30,7 +30,7 @@ from resnext.training.augmentation import (
     normalise,
     to_float,
 )
-from resnext.training.recipe import Augment, Recipe
+from resnext.training.recipe import Recipe
 
 RESIDENT_SHARE = 0.5  # of the free memory of a CUDA device that the pixels may take
 
@@ -111,6 +111,7 @@ def times_before(order: Order) -> Order:
 class Batches:
     """Give batches of a subset on the device, normalised by `scale`.
 
+    With a recipe, images are changed at random as it says; without one they stay as they are.
     On CUDA its pixels stay there where they fit; else they are copied from pinned memory
     without waiting.
     """
@@ -120,13 +121,11 @@ class Batches:
         source: PixelSource,
         subset: Subset,
         compute: Compute,
+        recipe: Recipe | None = None,
         *,
-        kind: Augment,
-        seed: int = 0,
         scale: Scale = (MEAN, STD),
     ) -> None:
-        self.source, self.subset, self.seed, self.scale = source, subset, seed, scale
-        self.kind: Augment = kind
+        self.source, self.subset, self.recipe, self.scale = source, subset, recipe, scale
         self.keys = image_keys(subset.digests)
         self.labels = torch.from_numpy(subset.labels)
         self.device = torch.device(compute.device)
@@ -145,10 +144,10 @@ class Batches:
 
     def _batch(self, pixels: Tensor, indices: Rows, times: Rows, epoch: int) -> Batch:
         images = to_float(pixels.to(self.device, non_blocking=True))
-        if self.kind != "none":
+        if self.recipe is not None:
             # The numbers stay on the CPU: what follows from them is then equal for every device.
-            drawn = draws(met_again(self.keys[indices], times), self.seed, epoch, DRAWS)
-            images = augment(images, drawn, self.kind)
+            drawn = draws(met_again(self.keys[indices], times), self.recipe.seed, epoch, DRAWS)
+            images = augment(images, drawn, self.recipe)
         labels = self.labels[torch.from_numpy(indices)].to(self.device, non_blocking=True)
         return Batch(normalise(images, self.scale), labels)
 

@@ -67,7 +67,7 @@ def predict(
     if not len(subset):
         return torch.empty(0, 0, dtype=torch.float64)
     move_model(model, compute)
-    batches = Batches(source, subset, compute, kind="none", scale=scale)
+    batches = Batches(source, subset, compute, scale=scale)
     logits = _logits(model, batches, compute, batch_size)
     return torch.log_softmax(logits.double().cpu(), dim=1)
 
@@ -112,10 +112,8 @@ class Training:
         self.train, self.compute, self.callbacks = train, compute, callbacks
         self.checkpoints = checkpoints or Checkpoints(None)
         scale = find_architecture(recipe.arch).scale
-        self.batches = Batches(
-            source, train, compute, kind=recipe.augment, seed=recipe.seed, scale=scale
-        )
-        self.held_out = Batches(source, watched, compute, kind="none", scale=scale)
+        self.batches = Batches(source, train, compute, recipe, scale=scale)
+        self.held_out = Batches(source, watched, compute, scale=scale)
         self.loss_size = max(1, len(watched)) if validates else recipe.batch_size
         classes = len(subsets.classes)
         weights = class_weights(train.labels, classes, recipe)

@@ -116,7 +116,7 @@ def feeding(root: Path, load: Load, compute: Compute) -> None:
     for kind, goal, transform in changes:
         folder = ImageFolder(str(pictures.root), transform=transform)
         loader = DataLoader(folder, batch_size=BATCH, shuffle=True)
-        batches = Batches(pictures.source, pictures.part, compute, kind=kind)
+        batches = Batches(pictures.source, pictures.part, compute, Recipe(augment=kind))
         order = epoch_order(pictures.part.labels, Recipe(batch_size=BATCH), 0)
         ours, theirs = in_turns(
             load.rounds,
@@ -158,7 +158,7 @@ def waiting(root: Path, size: int, arch: str, load: Load) -> None:
     pictures = prepare(root, load.steps * BATCH, size)
     step = Step(build(arch, CLASSES), recipe, compute, None, CLASSES)
     step.freeze(False)
-    batches = Batches(pictures.source, pictures.part, compute, kind=recipe.augment)
+    batches = Batches(pictures.source, pictures.part, compute, recipe)
     waited = spent = 0.0
     before = time.perf_counter()
     for number, batch in enumerate(batches.run(epoch_order(pictures.part.labels, recipe, 0))):

@@ -221,7 +221,7 @@ def render_steps(setting: Setting) -> str:
 def one_batch(setting: Setting) -> Batch:
     """Give the first batch of an epoch."""
     part, recipe = setting.pictures.part, setting.recipe
-    batches = Batches(setting.pictures.source, part, setting.compute, kind="none")
+    batches = Batches(setting.pictures.source, part, setting.compute)
     return next(iter(batches.run(epoch_order(part.labels, recipe, 0)[:1])))
 
 

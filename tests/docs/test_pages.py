@@ -8,7 +8,7 @@ from urllib.parse import unquote, urlsplit
 
 import pytest
 
-from flows.cli.flags import Stop
+from flows.full_pipeline import Stop
 from tasks.stage.artifact import Reads
 from tasks.stage.decorator import all_stages
 from tests.conftest import REPOSITORY

@@ -287,11 +287,83 @@ def test_only_report_is_built_again_from_earlier_tables_without_torch(project: P
     before = project.digests(), (project.store / "latest" / "report.html").read_bytes()
     for stage in ("evaluate", "plot", "report"):
         shutil.rmtree(project.store / stage)
-    said = run_without(project, {"torch", "torchvision", "captum"}, "--only", "report")
+    said = run_without(project, {"torch", "torchvision"}, "--only", "report")
     assert computed(said) == {"scan", "evaluate", "plot", "report"}
     digests, page = before
     assert project.digests() == digests
     assert (project.store / "latest" / "report.html").read_bytes() == page
+
+
+def without_what_is_drawn(project: Project) -> None:
+    for stage in ("explain", "plot"):
+        shutil.rmtree(project.store / stage)
+
+
+def test_only_explain_draws_no_figures_and_loads_nothing_to_draw_with(project: Project) -> None:
+    project.run()
+    without_what_is_drawn(project)
+    said = run_without(project, {"matplotlib", "scipy"}, "--only", "explain")
+    assert computed(said) == {"scan", "explain"}
+    run = runs(project.store)[-1]
+    assert (run / "explained.json").exists()
+    assert not (run / "curves.png").exists()
+
+
+def test_explain_and_plot_run_side_by_side_each_with_lines_of_its_own(project: Project) -> None:
+    """Nothing heavy is loaded before them, so that both import at the same time."""
+    project.run()
+    before = project.digests()
+    without_what_is_drawn(project)
+    said = project.run("--only", "plot")
+    assert computed(said) == {"scan", "explain", "plot"}
+    begun = [said.index(each) for each in ("explain   drawing heat maps", "plot      drawing the")]
+    done = [said.index(f"{stage:<9} done in") for stage in ("explain", "plot")]
+    assert max(begun) < min(done)
+    run = runs(project.store)[-1]
+    assert (run / "explained.json").exists()
+    assert (run / "curves.png").exists()
+    assert computed(project.run()) == {"scan"}
+    assert project.digests() == before
+
+
+@pytest.mark.parametrize(
+    ("fault", "ending", "said"),
+    [
+        (
+            "from resnext.contracts.errors import InputError; raise InputError('data', 'be', 1)",
+            "failed: data must be, got 1.",
+            "error: --data must be, got 1.",
+        ),
+        ("import time; time.sleep(100)", "interrupted", "Stopped. Every finished stage is kept"),
+    ],
+    ids=["wrong input", "Ctrl-C"],
+)
+def test_where_plot_fails_or_is_stopped_the_run_ends_after_explain_and_keeps_it(
+    project: Project, fault: str, ending: str, said: str
+) -> None:
+    project.run()
+    without_what_is_drawn(project)
+    gallery = project.code / "reports" / "gallery.py"
+    before = gallery.read_text(encoding="utf-8")
+    gallery.write_text(f"{before}\n\ndef plot_all(*_, **_options):\n    {fault}\n")
+    try:
+        process = project.start_pipeline()
+        assert process.stderr is not None
+        heard = next(line for line in process.stderr if "drawing the figures" in line)
+        if ending == "interrupted":
+            process.send_signal(signal.SIGINT)
+        _, err = process.communicate(timeout=120)
+    finally:
+        gallery.write_text(before, encoding="utf-8")
+    assert process.returncode == (1 if ending == "interrupted" else 2)
+    assert "Traceback" not in heard + err
+    assert said in err
+    record = run_record(runs(project.store)[-1])
+    assert record["status"] == ending
+    made = {name.partition("/")[0] for name in record["artifacts"]}
+    assert "explain" in made
+    assert "plot" not in made
+    assert computed(project.run()) == {"scan", "plot"}
 
 
 def test_an_unknown_positive_class_is_said_right_after_the_scan(project: Project) -> None:

@@ -145,6 +145,6 @@ def test_one_new_file_is_a_new_figure_in_the_run_and_in_the_report(
 
 def test_records_are_read_without_what_computes_and_draws() -> None:
     rooms = "sys, tasks.plot, tasks.report, reports.html, reports.model_card"
-    heavy = "{'matplotlib', 'scipy', 'torch', 'captum'}"
+    heavy = "{'matplotlib', 'scipy', 'torch'}"
     code = f"import {rooms}; assert not {heavy} & set(sys.modules)"
     subprocess.run([sys.executable, "-c", code], check=True)

@@ -13,8 +13,9 @@ from pydantic import ValidationError
 from flows import full_pipeline
 from flows.cli import plan as plans
 from flows.cli import run as command
-from flows.cli.flags import DataFlags, EvaluationFlags, RunFlags, SplitFlags, TrainingFlags
+from flows.cli.flags import DataFlags, EvaluationFlags, SplitFlags, TrainingFlags
 from flows.cli.plan import Plan, require_positive, resolve
+from flows.full_pipeline import RunFlags
 from reports.evaluation.settings import EvaluationSettings
 from resnext.contracts.errors import InputError
 from resnext.data.manifest.settings import ReadingSettings

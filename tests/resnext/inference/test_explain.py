@@ -46,6 +46,23 @@ def test_grad_cam_of_a_linear_head_is_its_weighted_channels_without_the_negative
     assert alone[0].tolist() == cam[1].tolist(), "it does not depend on its neighbours"
 
 
+class InPlace(Tiny):
+    """Cut what layer4 gives at 0, in the same memory."""
+
+    def forward(self, x: Tensor) -> Tensor:
+        logits: Tensor = self.fc(self.layer4(x).relu_().mean(dim=(2, 3)))
+        return logits
+
+
+def test_the_map_is_of_what_the_layer_gave_even_where_it_is_changed_in_place_afterwards() -> None:
+    """Two of four places pass the cut: the mean gradient of the first channel is (2 / 4) / 4."""
+    image = torch.tensor([[8.0, -8.0], [-16.0, 16.0]]) * torch.tensor([1.0, 0, 0])[:, None, None]
+    cam = explain.grad_cam(
+        InPlace([[1, 0, 0], [-1, 0, 0]]), "layer4", image.repeat(2, 1, 1, 1), torch.tensor([0, 1])
+    )
+    assert cam.tolist() == [[[1, 0], [0, 2]], [[0, 1], [2, 0]]]
+
+
 def test_maps_are_enlarged_between_the_middles_of_their_cells_and_reach_1_unless_zero() -> None:
     wide = explain.enlarge(torch.tensor([[[0.0, 4.0], [0.0, 4.0]], [[0.0, 0.0], [0.0, 0.0]]]), 4)
     assert wide.tolist() == [[[0, 0.25, 0.75, 1]] * 4, [[0] * 4] * 4]

@@ -16,17 +16,17 @@ from torchvision.transforms import v2
 from torchvision.transforms.v2 import functional as tv
 
 from resnext.models.architectures import MEAN, STD
+from resnext.training import augmentation
 from resnext.training.augmentation import (
     DRAWS,
     GREY,
     QUARTER,
-    augment,
     draws,
     image_keys,
     normalise,
     to_float,
 )
-from resnext.training.recipe import Augment
+from resnext.training.recipe import Augment, Recipe
 
 KINDS: tuple[Augment, ...] = ("none", "flips", "full")
 SHAPE = ("flip_x", "flip_y", "turn", "area", "aspect", "across", "down")
@@ -50,6 +50,10 @@ def pictures(count: int = 4, height: int = 9, width: int = 9, low: float = 0.0) 
     """Noise in low..1 - low, the same for the same size."""
     noise = np.random.default_rng(0).random((count, 3, height, width), dtype=np.float32)
     return torch.from_numpy(low + (1 - 2 * low) * noise)
+
+
+def augment(images: Tensor, drawn: Tensor, kind: Augment) -> Tensor:
+    return augmentation.augment(images, drawn, Recipe(augment=kind))
 
 
 def changed(images: Tensor, **drawn: float) -> Tensor:

@@ -24,7 +24,7 @@ def batches(count: int) -> Batches:
     numbers = np.arange(count)
     digests = [hashlib.sha256(str(n).encode()).hexdigest() for n in numbers]
     subset = Subset(numbers, np.zeros(count, dtype=np.int64), digests, digests)
-    return Batches(Alike(), subset, CPU, kind="full", seed=3)
+    return Batches(Alike(), subset, CPU, Recipe(seed=3))
 
 
 def recipe(**changes: object) -> Recipe:

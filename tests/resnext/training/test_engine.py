@@ -114,7 +114,7 @@ def test_training_equals_the_scripts_loop(data: Data) -> None:
         order = epoch_order(train.labels, made, epoch)
         model.train()
         total, right = 0.0, 0
-        for x, y in Batches(data.source, train, CPU, kind="none").run(order):
+        for x, y in Batches(data.source, train, CPU).run(order):
             output = model(x)
             loss = cross_entropy(output, y)
             optimizer.zero_grad()
@@ -125,7 +125,7 @@ def test_training_equals_the_scripts_loop(data: Data) -> None:
         model.eval()
         test_total, test_right = 0.0, 0
         with torch.no_grad():
-            for x, y in Batches(data.source, test, CPU, kind="none").run([np.arange(6)]):
+            for x, y in Batches(data.source, test, CPU).run([np.arange(6)]):
                 target = model(x)
                 test_total += cross_entropy(target, y).item()
                 test_right += int((target.argmax(1) == y).sum())
@@ -276,7 +276,7 @@ def test_a_loss_that_is_not_finite_stops_the_training_and_names_step_rate_and_fi
 ) -> None:
     made = recipe(augment="none", epochs=3, batch_size=4, schedule="constant", lr=0.01)
     order = epoch_order(data.part.labels, made, 0)
-    batch = next(iter(Batches(data.source, data.part, CPU, kind="none").run([order[2][:1]])))
+    batch = next(iter(Batches(data.source, data.part, CPU).run([order[2][:1]])))
     model, recorder = Poison(batch.images[0, 0, 0, 0]), Recorder()
     with pytest.raises(TrainingError) as caught:
         fit(model, data, data.part, NOTHING, made, callbacks=[recorder])
