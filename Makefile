@@ -20,8 +20,9 @@ run: $(VENV)/run.stamp
 	@echo "Training on the synthetic demonstration set (about two minutes on two cores) ..."
 	@$(BIN)/python flows/full_pipeline.py --preset quick
 	@echo
-	@echo "That was the demonstration. For your own pictures, in one folder per class:"
-	@echo "    $(BIN)/python flows/full_pipeline.py --data FOLDER"
+	@echo "That was the demonstration. For your own images, in one folder per class,"
+	@echo "begin with an audit, which trains nothing:"
+	@echo "    $(BIN)/python flows/full_pipeline.py --data FOLDER --only split"
 
 test: check
 	$(BIN)/python -m pytest $(SIDE_BY_SIDE)

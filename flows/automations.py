@@ -52,14 +52,14 @@ def main(
     """Have the Prefect server call a webhook when a run fails and when a model is promoted.
 
     Args:
-        webhook: Name of the webhook block to call [default: none].
-        url: Address to make that block with, or to change it to [default: the block is there].
-        allow_private: With --url: the receiver may be on this machine or the own network, or one
-            that this machine does not know [default: off].
-        lost_after: Seconds without a heartbeat after which a run counts as crashed; at least three
+        webhook: name of the webhook block to call [default: none]
+        url: address to make that block with, or to change it to [default: the block is there]
+        allow_private: with --url: the receiver may be on this machine, in your own network, or at
+            an address that this machine cannot look up [default: off]
+        lost_after: seconds without a heartbeat after which a run counts as crashed; at least three
             times the runs' PREFECT_FLOWS_HEARTBEAT_FREQUENCY, at most 2592000, which is 30 days
-            [default: 600, or those three times where they are longer].
-        remove: Remove the automations; the block stays [default: off].
+            [default: 600, or those three times where they are longer]
+        remove: remove the automations; the block stays [default: off]
     """
     rules = (
         (

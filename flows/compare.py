@@ -46,8 +46,8 @@ def main(
     """Compare recipes or networks on the same folds, patient by patient.
 
     Args:
-        recipes: Two or more presets, architectures or TOML files of training settings. Those that
-            are no preset begin from --preset. Flags win over all of them.
+        recipes: two or more presets, architectures or TOML files of training settings; those that
+            are no preset begin from --preset, and flags win over all of them
     """
     flags = (compared, data, split, training, run)
     plan_all(recipes, *flags)  # wrong input is said first

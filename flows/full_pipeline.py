@@ -1,9 +1,10 @@
-"""From class folders to a report: scan, split, train, predict, evaluate, explain, plot, report.
+"""From class folders to a report, in stages.
 
 $ python flows/full_pipeline.py --data FOLDER
 
-Every stage keeps its output as a cached artifact, so that what did not change is not computed
-again. `--help` names the flags.
+The stages are scan, split, pack, train, predict, evaluate, explain, plot and report. Each keeps its
+output as a cached artifact, so that what did not change is not computed again. `--help` names the
+flags.
 """
 
 import sys
@@ -44,7 +45,9 @@ def main(
     run: RunFlags = RunFlags(),
     config: ConfigFile = None,  # noqa: ARG001 - read by run_command, before the other flags
 ) -> None:
-    """From class folders to a report: scan, split, train, predict, evaluate, explain, report.
+    """From class folders to a report, in stages.
+
+    The stages are scan, split, pack, train, predict, evaluate, explain, plot and report.
 
     What did not change since an earlier run is not computed again.
     """
@@ -210,16 +213,15 @@ def _predict_new(
 def about(plan: Plan) -> About:
     """Gather the facts of a run for its report."""
     packages = ("torch", "torchvision", "pandas", "scipy", "prefect")
-    settings = plan.settings_as_text()
-    if plan.recipe.optimizer != "sgd":  # which alone uses it
-        del settings["training"]["momentum"]
     return About(
         data_name=plan.data_name,
         synthetic=plan.data is None,
         architecture=plan.recipe.arch,
         command=plan.command,
         notes=plan.notes,
-        settings=tuple((what.capitalize(), (*facts.items(),)) for what, facts in settings.items()),
+        settings=tuple(
+            (what.capitalize(), (*facts.items(),)) for what, facts in plan.flags_as_text().items()
+        ),
         environment=(
             ("Computed on", describe(plan.compute)),
             ("Python", ".".join(map(str, sys.version_info[:3]))),

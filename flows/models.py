@@ -42,12 +42,12 @@ def main(
 
     Args:
         action: list, promote N, rollback (to the champion before, also after retire), or retire (no
-            champion any more: the next retraining starts anew, predictions take the newest model).
-        number: Which model to promote, by its number in the list.
-        name: Whose champion is meant: a name that retrain.py was given, or classes as the list
+            champion any more: the next retraining starts anew, predictions take the newest model)
+        number: which model to promote, by its number in the list
+        name: whose champion is meant: a name that retrain.py was given, or classes as the list
             shows them; promote takes a new name too [default: the model's own classes or name, or
-            the only one].
-        store: Folder of all results [default: artifacts in the repository].
+            the only one]
+        store: folder of all results [default: artifacts in the repository]
     """
     folder = existing_store(store)
     if (action == "promote") != (number is not None):

@@ -12,7 +12,7 @@ from pathlib import Path
 from typing import Any
 
 from flows.cli import run as command
-from flows.cli.flags import PredictFlags
+from flows.cli.flags import PredictFlags, full_path
 from resnext.contracts.errors import InputError
 
 
@@ -20,14 +20,14 @@ def main(source: Path, /, *, settings: PredictFlags = PredictFlags()) -> None:
     """Print class and probability of one image, or of every image in a folder.
 
     Args:
-        source: An image or a folder.
+        source: an image or a folder
     """
     if not source.exists():
         remedy = "Nothing is there. Check the path."
         raise InputError("IMAGE_OR_FOLDER", "be there", f"'{source}'", remedy)
     if not _is_empty(source):  # wrong input is said before a server is started
         choose_model(settings.model, store_folder(settings.store), settings.registry)
-    command.run_flow(batch_predict, source.absolute(), settings)
+    command.run_flow(batch_predict, full_path(source), settings)
 
 
 if __name__ == "__main__":
@@ -92,7 +92,7 @@ def run_prediction(source: Path, settings: PredictFlags, name: str) -> str:
         text = f"{source.name}: no images"
         log.info(text, extra={"plain": True})
         return text
-    store, source = store_folder(settings.store), source.absolute()
+    store, source = store_folder(settings.store), full_path(source)
     found = choose_model(settings.model, store, settings.registry)
     model, card, beside = _unaltered(found, "model"), read_card(found), found.with_name(CALIBRATION)
     chosen = settings.model is not None or settings.registry is not None

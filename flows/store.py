@@ -1,6 +1,7 @@
 """List what the store holds, or throw away what no kept run uses.
 
 $ python flows/store.py list --sort score
+$ python flows/store.py list --artifacts
 $ python flows/store.py prune --keep-runs 10
 $ python flows/store.py prune --checkpoints
 
@@ -33,6 +34,7 @@ def main(
     *,
     store: Path | None = None,
     sort: Literal["date", "score"] = "date",
+    artifacts: bool = False,
     keep_runs: int = 10,
     checkpoints: bool = False,
     dry_run: bool = False,
@@ -40,27 +42,28 @@ def main(
     """List what the store holds, or remove old runs and every artifact that no run then uses.
 
     Args:
-        action: list, or prune.
-        store: Folder of all results [default: artifacts in the repository].
-        sort: Runs that list shows first: the newest (date), or those of the best balanced accuracy
-            (score) [default: date].
-        keep_runs: How many of the newest runs that hold a model prune keeps; every run since the
-            oldest of them and the one that `latest` names besides [default: 10].
-        checkpoints: Let prune remove the checkpoints of stopped trainings too, after it has listed
-            them; those trainings begin anew then [default: off].
-        dry_run: Remove nothing, only say what would go [default: off].
+        action: list, or prune
+        store: folder of all results [default: artifacts in the repository]
+        sort: with list: runs to show first, the newest (date), or those of the best balanced
+            accuracy (score) [default: date]
+        artifacts: with list: show the artifacts too [default: off]
+        keep_runs: with prune: how many of the newest runs that hold a model to keep; every run
+            since the oldest of them stays too, and the one that `latest` names [default: 10]
+        checkpoints: with prune: list the checkpoints of stopped trainings, and remove them; those
+            trainings begin anew then [default: off]
+        dry_run: with prune: remove nothing, only say what would go [default: off]
     """
     folder = existing_store(store)
     if keep_runs < 0:
         raise InputError("keep_runs", "be 0 or more", keep_runs)
     if action == "list":
-        print_list(folder, sort)
+        print_list(folder, sort, artifacts)
     else:
         remove(folder, keep_runs, dry_run, checkpoints)
 
 
-def print_list(store: Path, sort: str) -> None:
-    """Print the artifacts and the runs."""
+def print_list(store: Path, sort: str, with_artifacts: bool) -> None:
+    """Print the runs, then the artifacts if they are asked for, then how much there is of both."""
     entries, found = pruning.entries(store), runs(store)[::-1]
     artifacts: dict[tuple[str, ...], dict[str, str]] = {}
     sizes: Counter[tuple[str, ...]] = Counter()
@@ -76,7 +79,7 @@ def print_list(store: Path, sort: str) -> None:
         }
     if sort == "score":
         found.sort(key=lambda run: -(run_metrics(run).get("balanced_accuracy") or 0.0))
-    for rows in ([*artifacts.values()], [_row(run) for run in found]):
+    for rows in ([_row(run) for run in found], [*artifacts.values()] * with_artifacts):
         if rows:
             print(f"{table(rows, plain=('run', 'command'))}\n")
     total = decimal(sizes.total())

@@ -8,6 +8,7 @@ that was started so saves a checkpoint first. A second Ctrl-C does not wait for 
 """
 
 import asyncio
+import logging
 import sys
 from collections.abc import Iterator
 from contextlib import chdir, contextmanager, redirect_stderr, redirect_stdout
@@ -29,14 +30,15 @@ from prefect.runner import Runner
 from prefect.settings import PREFECT_API_URL
 
 POLL_EVERY = 2.0  # seconds between two questions for what is to be run
+LINE = "%(asctime)s %(levelname)s %(name)s: %(message)s"
 
 
 def main(*, port: int = server.PORT) -> None:
     """Serve the Prefect UI and every deployment, until Ctrl-C.
 
     Args:
-        port: Where the UI is, on 127.0.0.1 (from 1024 to 65535), unless a run that is under way
-            has a server already [default: 4200].
+        port: where the UI is, on 127.0.0.1 (from 1024 to 65535), unless a run that is under way
+            has a server already [default: 4200]
     """
     if port not in range(1024, 65536):
         raise InputError("port", "be from 1024 to 65535", port, "Name another one.")
@@ -54,14 +56,18 @@ def main(*, port: int = server.PORT) -> None:
             _say_where(url, port, elsewhere)
             print(f"Deployments, started there or by their schedule in prefect.yaml:\n{schedules}")
             print(f"What they run says more in {folder / 'ui.log'}.")
-            print("Ctrl-C stops all of it.", flush=True)
-            with (folder / "ui.log").open("a") as log, redirect_stdout(log), redirect_stderr(log):
+            print(
+                "Ctrl-C stops all of it, but the server goes on while a run from a terminal uses "
+                "it.", flush=True,
+            )  # fmt: skip
+            lines = folder / "ui.log"  # also of Prefect, whose own handler writes on the terminal
+            logging.basicConfig(filename=lines, encoding="utf-8", format=LINE, force=True)
+            with lines.open("a") as log, redirect_stdout(log), redirect_stderr(log):
                 _run(runner)
     except (KeyboardInterrupt, SystemExit):  # the latter at a second Ctrl-C
         pass
-    print("\nStopped server and deployments. The run history is kept.", flush=True)
-    if server.own_address() is not None:
-        print("The server itself goes on for the run that uses it, and ends after it.")
+    what = "server and deployments" if server.own_address() is None else "the deployments"
+    print(f"\nStopped {what}. The run history is kept.", flush=True)
 
 
 @contextmanager
@@ -113,7 +119,7 @@ def _schedules() -> Iterator[str]:
 
 def _say_where(url: str, port: int, elsewhere: str) -> None:
     """Say where the UI is, and that runs from a terminal go elsewhere, if they do."""
-    print(f"The run history: {url.removesuffix('/api')}")
+    print(f"The Prefect UI: {url.removesuffix('/api')}")
     if url != f"http://127.0.0.1:{port}/api":
         print(f"That is the server of a run that is under way: this time it is not port {port}.")
     if elsewhere and elsewhere not in {url.replace("127.0.0.1", host) for host in LOOPBACK}:

@@ -167,6 +167,8 @@ def compare_confidence(old: pd.DataFrame, new: pd.DataFrame) -> dict[str, Any]:
 def describe(found: dict[str, Any]) -> str:
     """Say in a sentence or two what was found, and whether chance would explain it."""
     images, groups = found["new"]["pictures"], found["new"]["groups"]
+    if not images and found["left_out"]:
+        return "All these images were in the model's data already; drift is not measured."
     if not images:
         return "Drift: no image is new to the model."
     if groups < FEWEST:

@@ -14,7 +14,10 @@ from typing import Any
 
 from reports.evaluation.metrics import METRICS
 from reports.html import ReportContent, render
-from resnext.contracts.formatting import undefined
+from reports.sections import split
+from resnext.contracts.formatting import MARKS, undefined
+
+MARKS_AND_FLAGS = re.compile(rf"(--[\w-]+ '[^'`]*')|{MARKS.pattern}")
 
 
 def render_card(content: ReportContent, architecture: str) -> str:
@@ -24,9 +27,17 @@ def render_card(content: ReportContent, architecture: str) -> str:
         "card.md.j2",
         content,
         architecture=architecture,
+        cautions=[*map(_caution, [*content.notes, *split.cautions(content.leakage)])],
         head={name: json.dumps(value) for name, value in _head(content, architecture).items()},
         fence="`" * max(3, 1 + ticks),  # more than the command holds
     )
+
+
+def _caution(text: str) -> str:
+    """Escape a text as `plain` does, but for quoted flags, which stand as code to be pasted."""
+    one_line = " ".join(text.split())
+    said = MARKS_AND_FLAGS.sub(lambda m: f"`{m[0]}`" if m[1] else f"\\{m[0]}", one_line)
+    return f"{said[:1].upper()}{said[1:]}"
 
 
 def _head(content: ReportContent, architecture: str) -> dict[str, Any]:

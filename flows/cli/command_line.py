@@ -7,7 +7,7 @@ from pathlib import Path
 
 from pydantic import BaseModel
 
-from flows.cli.flags import REPOSITORY
+from flows.cli.flags import REPOSITORY, full_path
 
 README_PYTHON = ".venv/bin/python"  # of the commands in README and reports
 
@@ -45,7 +45,7 @@ def _arguments(flag: str, value: object) -> list[str]:
         return [flag] if value else []
     text = str(value)
     if flag == "--weights" and Path(text).is_file():  # else it is a name
-        text = str(Path(text).absolute())
+        text = str(full_path(Path(text)))
     return [f"{flag}={text}"] if text.startswith("-") else [flag, text]
 
 

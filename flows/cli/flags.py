@@ -23,7 +23,15 @@ REPOSITORY = Path(__file__).resolve().parents[2]
 SYNTHETIC = "synthetic demonstration set"
 USUAL_DATA = REPOSITORY / "data" / "45-data"
 
-FullPath = Annotated[Path, AfterValidator(Path.absolute)]
+
+def full_path(path: Path) -> Path:
+    """Give a path from the root on, without `..`; a link stays one, but before a `..`."""
+    parts = path.absolute().parts
+    plain = len(parts) - parts[::-1].index("..") if ".." in parts else 0
+    return Path(*parts[:plain]).resolve() / Path(*parts[plain:])
+
+
+FullPath = Annotated[Path, AfterValidator(full_path)]
 """A file or folder, by its full path, so that a run may be started from anywhere."""
 Store = Annotated[
     FullPath | None,
@@ -207,7 +215,7 @@ class TrainingFlags(Flags):
 
     preset: Preset = Field(
         "default",
-        description="what the empty settings are taken from: default (a recipe that learns), "
+        description="values of all settings that you do not give: default (a recipe that learns), "
         "seed (the script that the project began as), quick (minutes on a laptop) "
         "[default: default]",
     )

@@ -123,18 +123,37 @@ class Plan:
         network = "" if self.only in BEFORE_TRAINING else self.recipe.arch
         return {"command": self.asked, "data": self.data_name, "network": network}
 
-    def settings_as_text(self) -> dict[str, dict[str, str]]:
-        """Say which images are used, how they are split, trained on and evaluated, by name."""
-        models: dict[str, BaseModel] = {
+    @property
+    def settings(self) -> dict[str, BaseModel]:
+        """Give what says which images are used, how they are split, trained on and evaluated."""
+        return {
             "images": self.reading,
             "split": self.split,
             "training": self.recipe,
             "evaluation": self.evaluation,
         }
+
+    def settings_as_text(self) -> dict[str, dict[str, str]]:
+        """Give the settings by name."""
         return {
             about: {name.replace("_", " "): _plain(value) for name, value in model}
-            for about, model in models.items()
+            for about, model in self.settings.items()
         }
+
+    def flags_as_text(self) -> dict[str, dict[str, str]]:
+        """Give the settings by flag, as a report shows them, without those that did not count."""
+        idle = {"carve_val"} | ({"momentum"} if self.recipe.optimizer != "sgd" else set())
+        found = {
+            about: {
+                f"--{flag_name(type(model).__name__, name).replace('_', '-')}": _given(name, value)
+                for name, value in model
+                if name not in idle
+            }
+            for about, model in self.settings.items()
+        }
+        if self.split.strategy == "given":
+            found["split"]["--no-val"] = _plain(not self.split.carve_val)
+        return found
 
     def runtime(self, run: Path) -> Runtime:
         """Say where things lie for a run of this plan, and how fast to go."""
@@ -354,6 +373,13 @@ def _require(met: bool, argument: str, rule: str, path: Path, remedy: str = "") 
         there = "a folder" if path.is_dir() else "a file" if path.exists() else "nothing"
         remedy = remedy or f"There is {there} at that place. Check the path."
         raise InputError(argument, rule, f"'{path}'", remedy)
+
+
+def _given(name: str, value: Any) -> str:
+    """Write a setting's value as its flag takes it, a large number with thousands apart."""
+    if name in NUMBERS and value is not None:
+        return NUMBERS[name][0].join(map(_plain, value))
+    return f"{value:,}" if name == "max_pixels" else _plain(value)
 
 
 def _plain(value: object) -> str:

@@ -152,13 +152,15 @@ def conclusion(run: Path, plan: "Plan") -> str:
     made = {name: folder / name for name in ("report.html", "audit.html") if (run / name).exists()}
     text = f"stopped after {plan.only}"
     if metrics:
-        from reports.sections.score import terminal_rows
+        from reports.sections.score import only_answer, terminal_rows
         from resnext.contracts.tables import read_table
 
-        per_class = table(terminal_rows(read_table(run / "per_class.csv")), names=1)
+        per_class = read_table(run / "per_class.csv")
         text = score_line(metrics)
         kind = "SYNTHETIC demonstration set, " if plan.data is None else ""
-        log.info("\n%s\n\n%s%s", per_class, kind, text, extra={"plain": True})
+        said = f"{kind}{text}\n{only_answer(per_class)}".rstrip()
+        rows = table(terminal_rows(per_class), names=1)
+        log.info("\n%s\n\n%s", rows, said, extra={"plain": True})
     if "report.html" not in made:
         log.info("Stopped after %s. Results: %s", plan.only, folder)
     if plan.predict is not None and plan.only is None:

@@ -85,6 +85,8 @@ class Metric:
     """How the report shows it, if it does."""
     beside: str = ""
     """A metric that stands in the same tile."""
+    below_zero: str = ""
+    """What is said there of a value below 0."""
 
     @property
     def write(self) -> Callable[[float | None], str]:
@@ -371,6 +373,7 @@ METRICS: list[Metric] = [
         lambda e: moved(e, "ece"),
         higher_is_better=False,
         shown="",
+        below_zero="no more than chance",
     ),
     Metric(
         "majority_accuracy",

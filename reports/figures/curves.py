@@ -159,9 +159,9 @@ PLOT = Plot(
     name="curves",
     title="Learning curves",
     caption="Accuracy and loss after each epoch. Where the training line goes on improving and the "
-    "other does not, the network is learning the training images by heart. A marked epoch is the "
-    "one whose weights were kept. The validation part chose it, which makes its figures there too "
-    "good: they are no score.",
+    "other does not, the network may be learning the training images by heart, or was trained for "
+    "too few steps. A marked epoch is the one whose weights were kept. The validation part chose "
+    "it, which makes its figures there too good: they are no score.",
     tables=("history.csv", "split.csv", "timing.csv"),
     draw=plot_training,
     position=7,

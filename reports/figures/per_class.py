@@ -67,7 +67,9 @@ def _draw_measure(axes: Axes, table: pd.DataFrame, measure: str) -> None:
     if not math.isnan(mean):
         axes.axvline(mean, zorder=0, **style.DASHED)
         coordinates = ("data", "axes fraction")
-        text = f"mean {percent(mean)}"
+        known = int(table[measure].notna().sum())
+        of = f" ({known} of {len(table)} classes)" if known < len(table) else ""
+        text = f"mean {percent(mean)}{of}"
         style.note(axes, text, (mean, 1), (0, 4), xycoords=coordinates, ha="center")
     axes.set(xlim=(-0.02, 1.02), ylim=(len(table) - 0.5, -0.5), xticks=np.linspace(0, 1, 6))
     axes.xaxis.set_major_formatter(style.percent_tick)
@@ -91,7 +93,7 @@ PLOT = Plot(
     name="per_class",
     title="Scores by class",
     caption="Each figure of a class with its 95 % interval. Where intervals overlap, classes may "
-    "well be told equally well.",
+    "be recognised equally well.",
     tables=("per_class.csv",),
     draw=plot_per_class,
     position=2,

@@ -105,7 +105,7 @@ PLOT = Plot(
     name="reliability",
     title="Reliability",
     caption="How often the network is right against how sure it says it is: on the diagonal, 80 % "
-    "sure means right in 80 of 100. Calibrated probabilities are those of new images.",
+    "sure means right in 80 of 100.",
     tables=("reliability.csv", "calibration.json"),
     draw=plot_reliability,
     position=5,

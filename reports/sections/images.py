@@ -31,8 +31,8 @@ SHEETS = {
     ),
     "random": (
         "What a random split would have hidden",
-        "Dealt out one by one, these images would have been on both sides, in the parts that "
-        "are named below them. In this split none of them is in train and in a held-out part.",
+        "In a random split, these images would have been in both train and test. In this split "
+        "none of them is in train and in a held-out part.",
     ),
     "joined": (
         "Taken for one original",

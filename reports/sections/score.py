@@ -44,10 +44,12 @@ class Result:
 
 
 def verdict(metrics: Metrics, per_class: pd.DataFrame) -> str:
-    """Say in a sentence how the score compares with always answering the commonest class."""
+    """Say how the score compares with always answering the commonest class, if it is not that."""
     accuracy, baseline = metrics.get("accuracy"), metrics.get("majority_accuracy")
     if undefined(accuracy) or undefined(baseline) or accuracy is None or baseline is None:
         return "No test image could be evaluated, so there is no score."
+    if same := only_answer(per_class):
+        return same
     answer = f"always answering “{commonest(per_class)}” ({percent(baseline)})"
     points = round(100 * accuracy, 1) - round(100 * baseline, 1)  # as they are shown
     if round(points, 1) == 0:
@@ -59,6 +61,19 @@ def verdict(metrics: Metrics, per_class: pd.DataFrame) -> str:
     if metrics.get("few_groups"):
         return f"{text} With so few groups that may be chance."
     return f"{text} That may be chance: the interval of the accuracy holds it."
+
+
+def only_answer(per_class: pd.DataFrame) -> str:
+    """Say that images of several classes all got one answer; empty if they did not."""
+    given = per_class.loc[
+        per_class["precision"].notna(), "class"
+    ]  # the others were never predicted
+    if len(given) != 1 or (per_class["support"] > 0).sum() < 2:
+        return ""
+    return (
+        f"The network answered “{given.iloc[0]}” for every test image: it has not learned to tell "
+        "the classes apart."
+    )
 
 
 def commonest(per_class: pd.DataFrame) -> str:
@@ -164,8 +179,8 @@ def _by_group(metrics: Metrics) -> str:
     if not found.get("n") or undefined(found.get("accuracy")):
         return ""
     return (
-        f"By group, whose images answer together: right on {percent(found['accuracy'])} of "
-        f"{found['n']:,}{_within(found.get('accuracy_ci95'), ' (', ')')}."
+        f"With one answer per group: right on {percent(found['accuracy'])} of "
+        f"{plural(found['n'], 'group')}{_within(found.get('accuracy_ci95'), ' (', ')')}."
     )
 
 
@@ -253,7 +268,9 @@ def _meaning(metric: Metric, metrics: Metrics) -> str:
     if undefined(metrics[metric.name]):
         return f"undefined: {metric.undefined}"
     beside = [
-        f"; {other.title}: {other.write(metrics[other.name])}"
+        f"; {other.below_zero}"
+        if other.below_zero and metrics[other.name] < 0
+        else f"; {other.title}: {other.write(metrics[other.name])}"
         for other in METRICS
         if other.name == metric.beside and not undefined(metrics.get(other.name))
     ]

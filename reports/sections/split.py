@@ -12,7 +12,7 @@ from typing import Any
 import pandas as pd
 
 from reports.sections.folder import tally
-from resnext.contracts.formatting import NOT_AVAILABLE, count, percent, plural
+from resnext.contracts.formatting import NOT_AVAILABLE, count, first_few, percent, plural
 
 PARTS = {"train": "Train", "val": "Validation", "test": "Test", "unused": "Unused"}
 """The parts of a split and what a reader calls them."""
@@ -52,10 +52,15 @@ Leakage = Mapping[str, Any]
 
 
 def rows(split: pd.DataFrame, classes: Sequence[str]) -> list[tuple[str, dict[str, int]]]:
-    """Count the images of each class by part, then all images and all groups."""
+    """Count the images of each class by part, then all images and all groups.
+
+    A group with a used image is not counted as unused.
+    """
     known = [*classes, *sorted(set(split["label"]) - set(classes))]
     table = pd.crosstab(split["label"], split["split"]).reindex(index=pd.Index(known), fill_value=0)
-    groups = split.groupby("split")["group"].nunique()
+    unused = split["split"] == "unused"
+    left_out = unused & split["group"].isin(split.loc[~unused, "group"])
+    groups = split[~left_out].groupby("split")["group"].nunique()
     counted = [*table.iterrows(), ("All images", table.sum()), ("Groups", groups)]
     return [(str(name), {part: int(row.get(part, 0)) for part in PARTS}) for name, row in counted]
 
@@ -241,7 +246,9 @@ def _largest(group: Leakage) -> str:
     if "name" not in group or "photographs" not in group:
         return ""
     share = f" ({percent(group['share'])})" if "share" in group else ""
-    return f"“{group['name']}”, {plural(group['photographs'], 'original')}{share}"
+    ids = group.get("ids") or [group["name"]]
+    name = first_few([f"“{each}”" for each in ids], " and ") + (", joined" if len(ids) > 1 else "")
+    return f"{name}, {plural(group['photographs'], 'original')}{share}"
 
 
 def _tables(tables: Leakage) -> str:

@@ -37,10 +37,12 @@ def percent_interval(share: float | None, interval: Bounds) -> str:
 
 
 def share_with_interval(metrics: Mapping[str, Any], name: str) -> str:
-    """Write a share of metrics.json as "71.0 % (95 % 58 to 83)"; without its interval, alone."""
+    """Write a share of metrics.json as "71.0 % (95 % interval 58 to 83 %)", alone without it."""
     interval = metrics.get(f"{name}_ci95")
-    bounds = f" (95 % {100 * interval[0]:.0f} to {100 * interval[1]:.0f})" if interval else ""
-    return f"{percent(metrics[name], ' ')}{bounds}"
+    if not interval:
+        return percent(metrics[name], " ")
+    low, high = (f"{100 * bound:.0f}" for bound in interval)
+    return f"{percent(metrics[name], ' ')} (95 % interval {low} to {high} %)"
 
 
 def decimal(value: float | None) -> str:

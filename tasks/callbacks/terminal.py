@@ -21,6 +21,7 @@ if TYPE_CHECKING:
 log = logging.getLogger(__name__)
 
 ESTIMATE_AFTER = 20  # steps
+FEW_STEPS = 100  # with fewer from random weights a network can hardly learn
 LINE_EVERY = 30.0  # seconds, where there is no terminal
 
 
@@ -41,6 +42,11 @@ class Terminal(Display):
         self.said = self.started
         self.bar = _bar(total_steps, "step", "train", shown=self.training.work.progress_bar)
         self.bar.update(done)
+        recipe = self.training.recipe
+        if total_steps < FEW_STEPS and recipe.weights == "none":
+            log.warning("only %d steps, few for random weights: use more --epochs", total_steps)
+        if not self.training.work.progress_bar and done < total_steps:
+            say(f"epoch {done // steps_per_epoch + 1}/{recipe.epochs} is under way")
 
     def on_step(self, step: int, images: int, loss: "Tensor") -> None:
         """Move the bar."""

@@ -2,7 +2,7 @@
 
 `<store>/runs/<UTC time>-<run id>/` also holds `run.json`: what was asked, which artifacts were
 used and how it ended. The names sort by age. A run holds its folder's lock while it lives, so that
-nothing it uses is pruned. `<store>/latest` points at the newest finished run of the full pipeline.
+nothing it uses is pruned. `<store>/latest` points at the run of the full pipeline that ended last.
 """
 
 import os
@@ -64,13 +64,20 @@ def open_run(store: Path, run_id: str, asked: Mapping[str, Any]) -> Iterator[Pat
 
 
 def _stamp(store: Path) -> str:
-    """Give the time, but one after the newest run's: a clock that was set back hides no new run."""
+    """Give the time, but one after the newest run: a clock that was set back hides no new run."""
     now = datetime.now(UTC)
     for newest in runs(store)[-1:]:
         with suppress(ValueError):  # a name of somebody else's
-            last = datetime.strptime(newest.name[:16], STAMP).replace(tzinfo=UTC)
+            stamp = max(newest.name[:16], _ended(newest))
+            last = datetime.strptime(stamp, STAMP).replace(tzinfo=UTC)
             now = max(now, last + timedelta(seconds=1))
     return now.strftime(STAMP)
+
+
+def _ended(run: Path) -> str:
+    """Stamp when a run ended, by its own name at the earliest; empty for one that did not."""
+    ended = run_record(run).get("ended")
+    return max(run.name[:16], f"{datetime.fromisoformat(ended):{STAMP}}") if ended else ""
 
 
 def run_lock(folder: Path) -> FileLock:
@@ -152,9 +159,9 @@ def run_metrics(run: Path) -> dict[str, Any]:
 
 
 def newest_model(store: Path) -> Path | None:
-    """Give the weights of the newest run that holds any, whole and finished."""
-    models = (run / MODEL for run in reversed(runs(store)))
-    return next((model for model in models if model.is_file()), None)
+    """Give the weights of the run that ended last, as `latest` does, of those that hold any."""
+    models = [run / MODEL for run in runs(store) if (run / MODEL).is_file()]
+    return max(models, key=lambda model: (_ended(model.parent), model.parent.name), default=None)
 
 
 def link_file(link: Path, target: Path) -> None:

@@ -126,7 +126,9 @@ def test_the_first_run_computes_everything_and_says_where_the_report_is(
     assert "40 images in 2 classes: Blue 20, Red 20" in said
     assert "CPU" in said
     assert re.search(r"^Blue +\d", said, re.MULTILINE), "the per-class table"
-    assert re.search(r"; balanced accuracy \d+\.\d %( \(95 % \d+ to \d+\))?$", said, re.MULTILINE)
+    assert re.search(
+        r"; balanced accuracy \d+\.\d %( \(95 % interval \d+ to \d+ %\))?$", said, re.MULTILINE
+    )
     assert f"Report: {project.store / 'latest' / 'report.html'}" in said
 
 
@@ -500,7 +502,7 @@ def test_new_pictures_are_predicted_with_the_new_model(project: Project) -> None
         "path predicted confidence p_Blue p_Red calibrated_Blue calibrated_Red status error"
     )
     assert len(pd.read_csv(project.store / "latest" / "manifest.csv")) == 40
-    assert "Drift: no image is new to the model." in said
+    assert "were in the model's data already; drift is not measured." in said
     assert json.loads((project.store / "latest" / "drift.json").read_text())
 
 
@@ -509,7 +511,7 @@ def test_one_picture_is_predicted_with_the_newest_model(project: Project) -> Non
     said = finish(project.start("--store", str(project.store), str(picture), program="predict.py"))
     assert re.search(r"^B00_01_00.png: (Blue|Red) \d+\.\d %$", said, re.MULTILINE)
     assert "no calibration.json" not in said
-    assert "Drift: no image is new to the model." in said
+    assert "were in the model's data already; drift is not measured." in said
 
 
 def test_new_pictures_are_held_against_those_that_the_model_was_made_with(
@@ -556,7 +558,8 @@ def test_altered_weights_are_not_used_to_predict(project: Project) -> None:
 
 
 def test_the_store_is_listed_and_pruned(project: Project) -> None:
-    listed = finish(project.start("list", "--store", str(project.store), program="store.py"))
+    words = ["list", "--artifacts", "--store", str(project.store)]
+    listed = finish(project.start(*words, program="store.py"))
     assert re.search(r"^train +\w{20} +finished", listed, re.MULTILINE)
     words = ["prune", "--keep-runs", "1", "--store", str(project.store)]
     finish(project.start(*words, program="store.py"))

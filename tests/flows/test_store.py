@@ -60,7 +60,7 @@ def test_prune_says_how_much_checkpoints_take_and_removes_them_only_when_told(
     kept = "1 checkpoint of trainings that can go on, 2.1 kB, kept"
     assert f"{kept}; prune --checkpoints lists and removes them" in said(capsys, *words)
     (listed,) = checkpoints(stopped)
-    rows = said(capsys, "list", "--store", str(stopped))
+    rows = said(capsys, "list", "--artifacts", "--store", str(stopped))
     assert rows.count(" checkpoint ") == 1, "its two folders are one row"
     line = (
         f"train/{listed.name}: stopped, /x, resnext50_32x4d at 224 px, epoch 3, step 120, "
@@ -110,6 +110,16 @@ def test_runs_are_listed_newest_first_or_by_their_score(
         text = said(capsys, "list", *words, "--store", str(tmp_path))
         assert "".join(re.findall(r"--seed (\d)", text)) == order
     assert "interrupted" in text
+
+
+def test_the_runs_come_first_and_artifacts_only_when_asked_for(
+    stopped: Path, capsys: pytest.CaptureFixture[str]
+) -> None:
+    alone = said(capsys, "list", "--store", str(stopped))
+    both = said(capsys, "list", "--artifacts", "--store", str(stopped))
+    assert [line.split()[0] for line in alone.splitlines() if line][::2] == ["date", "1"]
+    assert both.index("date ") < both.index("\nstage ")
+    assert alone.splitlines()[-1] == both.splitlines()[-1]
 
 
 def test_a_store_without_checkpoints_says_nothing_of_them(

@@ -119,7 +119,7 @@ def ui(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Ui]:
 
 
 def test_it_says_where_it_is_and_that_runs_from_a_terminal_go_elsewhere(ui: Ui) -> None:
-    assert f"The run history: {ui.page}\n" in ui.said
+    assert f"The Prefect UI: {ui.page}\n" in ui.said
     assert f"\nPREFECT_API_URL names {NOBODY}/api: runs from a terminal go there, not" in ui.said
     assert "zebra" not in ui.said
 
@@ -292,7 +292,11 @@ def test_stopping_saves_what_is_trained_and_leaves_nothing_running(
     finally:
         end(served.process, STOPPING)
     assert served.process.returncode == 0
-    assert "Stopped server and deployments." in said
+    assert said.partition("Ctrl-C")[2].splitlines()[1:] == [
+        "", "Stopped server and deployments. The run history is kept.",
+    ], "Prefect's own lines stand in the log"  # fmt: skip
+    log = (served.home / server.FOLDER / "ui.log").read_text(encoding="utf-8")
+    assert "prefect.runner: SIGTERM received" in log
     assert checkpoints(served.store)
     assert not flow_processes(served)
     assert not address.is_taken(served.port)
@@ -317,7 +321,8 @@ def test_it_joins_the_server_of_a_training_that_is_under_way_and_leaves_it_runni
         try:
             said = served.ready()
             page = record["url"].removesuffix("/api")
-            assert f"The run history: {page}\n" in said
+            assert f"The Prefect UI: {page}\n" in said
+            assert "but the server goes on while a run from a terminal uses it." in said
             assert f"it is not port {served.port}." in said
             with urllib.request.urlopen(f"{page}/ui-settings") as answer:
                 assert json.load(answer)["api_url"] == record["url"]
@@ -331,7 +336,7 @@ def test_it_joins_the_server_of_a_training_that_is_under_way_and_leaves_it_runni
             rest = served.stop()
         finally:
             end(served.process, STOPPING)
-        assert "The server itself goes on for the run that uses it" in rest
+        assert "\nStopped the deployments. The run history is kept." in rest
         assert training.poll() is None
         assert address.healthy(record["url"])
     finally:

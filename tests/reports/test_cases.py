@@ -56,7 +56,7 @@ SAYS = {
     "a class absent from test": ["n/a"],
     "one image in test": ["of 1 test image of 1 group", "too few for a firm score", "n/a"],
     "no image in test": ["No test image could be evaluated, so there is no score.", "n/a"],
-    "all predictions one class": ["Just as often right as always answering", "n/a"],
+    "all predictions one class": ["it has not learned to tell the classes apart", "n/a"],
 }
 
 

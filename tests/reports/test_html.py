@@ -187,13 +187,25 @@ def test_what_leaks_is_said_once_before_the_score_with_what_a_random_split_hides
     assert text.index("No test image is known") < text.index("of 428 test images")
     assert "A random split would have tested on 9 of 10 images (90.0 %) whose copies" in text
     assert "Warnings about the split" not in text
-    warned = render(leakage={**LEAKAGE, "warnings": ["Group 'M01' holds a tenth."]}).text
+    warned = render(leakage={**LEAKAGE, "warnings": ["group 'M01' holds a tenth."]}).text
     assert "Warnings about the split Group 'M01' holds a tenth." in warned
     leakage = {"drawn": {"any": {"count": 1, "share": 0.1}}, "random": None}
     assert "1 test image (10.0 %) has a relative in train: the score is too good" in (
         render(leakage=leakage).text
     )
     assert "was not counted" in render(leakage=None).text
+
+
+def test_the_caption_of_a_table_stands_above_the_box_that_scrolls() -> None:
+    page = html.render_report(content())
+    words = "On the test part, each figure above its 95\u00a0% interval. Click a heading to sort."
+    assert f'<p class="caption">{words}</p>\n<div class="scroll"' in page
+    assert "<caption" not in page
+
+
+def test_the_unused_part_counts_no_group_that_is_used_and_shows_no_nought() -> None:
+    text = render(split=split_table(["Monkeypox", "Others"])).text
+    assert "Monkeypox 2 0 0 \u2013 Others 0 1 1 1 All images 2 1 1 1 Groups 1 1 1 \u2013" in text
 
 
 def test_the_folder_and_the_split_are_told_in_facts() -> None:

@@ -57,5 +57,15 @@ def test_names_from_the_data_stay_in_their_place() -> None:
 def test_cautions_of_the_split_and_a_synthetic_set_stand_at_the_head() -> None:
     leakage = {"strategy": "grouped", "warnings": ["no image in test of b: it can't be tested"]}
     card = render_card(content(leakage=leakage, synthetic=True), "x")
-    assert "> no image in test of b" in card
+    assert "> No image in test of b" in card
     assert "> The images are synthetic drawings" in card
+
+
+def test_a_pattern_in_a_caution_stands_as_code_that_can_be_pasted() -> None:
+    pattern = r"--group-pattern '(?:^|/)(?P<group>[A-Z]+\d)_[^./]*$'"
+    warning = f"groups are a guess: a_`b`.png was read as <b>. Right? Add {pattern}. Wrong?"
+    card = render_card(content(leakage={"strategy": "grouped", "warnings": [warning]}), "x")
+    assert (
+        r"> Groups are a guess: a\_\`b\`.png was read as \<b\>. Right? "
+        f"Add `{pattern}`. Wrong?\n"
+    ) in card

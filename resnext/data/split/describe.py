@@ -7,12 +7,12 @@ from __future__ import annotations
 
 import re
 import shlex
-from collections.abc import Iterator, Mapping, Sequence
+from collections.abc import Iterable, Iterator, Mapping, Sequence
 from typing import Any
 
 import pandas as pd
 
-from resnext.contracts.formatting import display_width, percent, printable
+from resnext.contracts.formatting import display_width, percent, plural, printable
 from resnext.data.manifest.listing import SPLIT_FOLDER_NAMES
 from resnext.data.split.draw import COPY_HELD_OUT, NOT_GIVEN
 from resnext.data.split.duplicates import CONFLICT, TO_JUDGE, NearDuplicates
@@ -23,6 +23,8 @@ from resnext.data.split.tables import Tables, alike_notes
 from resnext.data.user_tables import first_shown, shown
 
 LARGE = 0.1  # share of all originals above which one group is warned about
+MOST = 0.5  # share of the guessed groups above which it is said that they hold several classes
+FILE_NAME = "(?:^|/)"  # with which a pattern of file names begins
 ENOUGH_TO_SAY = 20  # originals from which such a share means something
 SHOWN_CLASSES = 20
 LEAKS = {
@@ -143,8 +145,8 @@ def _leak_lines(drawn: pd.DataFrame, report: Report) -> Iterator[str]:
     unused = drawn[drawn["split"] == UNUSED]
     if len(unused):
         kinds = unused["reason"].str.replace(r":.*$", "", regex=True).value_counts()
-        named = ", ".join(f"{count:,} ({kind})" for kind, count in sorted(kinds.items()))
-        yield f"unused: {len(unused):,} images: {named}"
+        named = [f"{plural(count, 'image')} ({kind})" for kind, count in sorted(kinds.items())]
+        yield f"unused: {', '.join(named)}"
     if report["drawn"]["any"]["count"]:
         return
     random, known = report["random"], report["scheme"]["groups_known"]
@@ -210,11 +212,12 @@ def _group_warnings(groups: Groups, drawn: pd.DataFrame) -> Iterator[str]:
     if groups.guessed:
         whose = f" of {total - groups.listed:,} of {total:,} images" if groups.listed else ""
         yield (
-            f"the groups{whose} are only guessed, by {scheme}{_example(groups)}. Nobody can say "
-            "whether images of one patient stand in train and test until you do: --group-pattern "
-            f"{shlex.quote(pattern)} confirms the guess, --groups FILE names the groups, and "
-            f"{alone}"
+            f"groups{whose} are a guess: {_example(groups)}. If it is wrong, images of one patient "
+            f"may stand in train and test. Right? Add --group-pattern {shlex.quote(pattern)}. "
+            f"Wrong? Give a table with --groups FILE, or add {EACH_ALONE} if every image is a "
+            "group of its own"
         )
+        yield from _numbers_begin_anew(groups)
     if unknown := groups.unknown:
         whose = "" if unknown == total else f" of {unknown:,} of {total:,} images"
         proposal = shlex.quote(groups.reading.proposal)
@@ -242,7 +245,35 @@ def _example(groups: Groups) -> str:
     for path, group in zip(groups.images["path"], groups.images["group"], strict=True):
         found = re.search(groups.reading.pattern, path)
         if found and found["group"] == group:
-            return f": {path} is of group {group!r}, one of {groups.ids:,}"
+            return f"{path} was read as group {group}"
+    return groups.reading.scheme
+
+
+def _numbers_begin_anew(groups: Groups) -> Iterator[str]:
+    """Warn where most guessed groups hold most classes, as if each class had its own P01."""
+    read = groups.images[groups.images["fits"] & ~groups.images["listed"]]
+    classes = read.groupby("group")["label"].nunique()
+    spanning = classes > read["label"].nunique() / 2
+    if read["label"].nunique() < 2 or spanning.mean() <= MOST:
+        return
+    apart = len(read[["label", "group"]].drop_duplicates())
+    pattern = _with_class(groups.reading.pattern, read["path"])
+    remedy = f"--group-pattern {shlex.quote(pattern)}" if pattern else "a table with --groups FILE"
+    yield (
+        f"{spanning.sum():,} of {len(classes):,} groups hold images of several classes. Do the "
+        f"numbers begin anew in each class? Then these are {apart:,} groups: give {remedy}. It is "
+        "right as it is if a patient can have several classes"
+    )
+
+
+def _with_class(pattern: str, paths: Iterable[str]) -> str:
+    """Let the group of a pattern begin with the class folder; empty where that needs a table."""
+    head, _, rest = pattern.partition("(?P<group>")
+    group, _, tail = rest.partition(")")
+    if head == "^(?:[^/]+/){1}":  # the folders below the class
+        return f"^(?P<group>[^/]+/{group}){tail}"
+    if head.startswith(FILE_NAME) and all(path.count("/") == 1 for path in paths):
+        return f"^(?P<group>[^/]+/{head.removeprefix(FILE_NAME)}(?:{group})){tail}"
     return ""
 
 

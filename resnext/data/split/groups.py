@@ -69,8 +69,8 @@ SCHEMES = tuple(
         rf"^(?P<group>(?:.*/)?{group}_\d{{1,3}}){_COPY}",
     )
     for name, group in (
-        ("patient_photograph_copy (MSLD v1)", r"[A-Za-z]+\d{1,4}"),
-        ("class_patient_photograph (MSLD v2)", r"[A-Za-z]+_\d{1,4}"),
+        ("patient_photograph_copy", r"[A-Za-z]+\d{1,4}"),
+        ("class_patient_photograph", r"[A-Za-z]+_\d{1,4}"),
     )
 )
 
@@ -248,7 +248,7 @@ def _guessed(guess: Guess, images: pd.DataFrame, but: str) -> Reading:
         return Reading(but=but, proposal=guess.pattern)
     if giant := _giant_group(_read(guess.pattern, images)):
         return Reading(but=f"{guess.where} would tell groups, but {giant}")
-    return Reading(f"{guess.where} (a guess)", guess.pattern, guessed=True, but=but)
+    return Reading(guess.where, guess.pattern, guessed=True, but=but)
 
 
 def _judge(scheme: Scheme, images: pd.DataFrame, hashes: Hashes | None) -> Reading:

@@ -130,9 +130,13 @@ def _largest_group(images: pd.DataFrame) -> dict[str, Any]:
     originals = images.drop_duplicates(["group", "original"]).drop_duplicates("sha256")
     sizes = originals["group"].value_counts().sort_index()
     largest = int(sizes.max())
+    name = str(sizes.idxmax())
     return {
-        "name": str(sizes.idxmax()), "photographs": largest, "share": largest / int(sizes.sum())
-    }  # fmt: skip
+        "name": name,
+        "ids": sorted(images.loc[images["group"] == name, "id"].unique()),
+        "photographs": largest,
+        "share": largest / int(sizes.sum()),
+    }
 
 
 # ---------------------------------------------------------------- pairs to look at

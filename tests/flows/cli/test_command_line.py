@@ -71,6 +71,12 @@ def test_paths_are_written_in_full(tmp_path: Path, monkeypatch: pytest.MonkeyPat
     assert arguments_of(*given) == [
         "--groups", str(tmp_path / "groups.csv"), "--weights", str(tmp_path / "start.pth"),
     ]  # fmt: skip
+    (tmp_path / "deep").mkdir()
+    (tmp_path / "link").symlink_to(tmp_path / "deep")
+    table = SplitFlags(groups=Path("deep/../link/groups.csv"))
+    assert table.groups == tmp_path / "link" / "groups.csv", "no dots, and the link stays"
+    weights = TrainingFlags(weights="deep/../start.pth")
+    assert arguments_of(weights) == ["--weights", str(tmp_path / "start.pth")]
     assert arguments_of(TrainingFlags(weights="imagenet")) == ["--weights", "imagenet"]
 
 

@@ -246,6 +246,24 @@ def test_validation_is_taken_out_of_a_train_part_unless_no_val_or_no_share_is_as
     assert (seed.split.strategy, seed.split.carve_val) == ("given", False)
 
 
+def test_a_report_names_settings_by_their_flags_and_leaves_out_what_did_not_count(
+    tmp_path: Path, capsys: pytest.CaptureFixture[str]
+) -> None:
+    shown = plan(tmp_path).flags_as_text()
+    assert shown["images"]["--max-pixels"] == "200,000,000"
+    assert shown["split"] | {"--split": "grouped", "--shares": "70,10,20"} == shown["split"]
+    assert "--no-val" not in shown["split"]
+    assert "--momentum" not in shown["training"]
+    seed = plan(tmp_path, training=TrainingFlags(preset="seed")).flags_as_text()
+    assert seed["training"]["--momentum"] == "0"
+    given = plan(divided(tmp_path / "given", "train", "test"), SplitFlags(no_val=True))
+    assert given.flags_as_text()["split"]["--no-val"] == "yes"
+    command.run_command(full_pipeline.main, name="full_pipeline.py", arguments=["--help"])
+    text = capsys.readouterr().out.split()
+    named = {name for facts in (*shown.values(), *seed.values()) for name in facts}
+    assert named <= {*text}
+
+
 def test_validation_is_taken_out_of_a_table_too(tmp_path: Path) -> None:
     (tmp_path / "one.csv").write_text("path,split\n")
     table = SplitFlags(use_split=tmp_path / "one.csv")

@@ -28,7 +28,7 @@ def screen(monkeypatch: pytest.MonkeyPatch) -> io.StringIO:
         (
             KNOWN | {"balanced_accuracy_ci95": [0.5849, 0.8349]},
             "75.0 % of 60 test images right (always answering the commonest class: 55.6 %); "
-            "balanced accuracy 71.0 % (95 % 58 to 83)",
+            "balanced accuracy 71.0 % (95 % interval 58 to 83 %)",
         ),
         (
             dict.fromkeys(KNOWN) | {"n": 0, "balanced_accuracy_ci95": None},

@@ -36,7 +36,7 @@ def test_the_mean_is_marked_over_the_classes_that_have_a_value_and_the_others_st
     figure = plot_per_class(table)
     recall = figure.axes[0]
     assert points(recall, 1)[:, 0].tolist() == [0.5, 0.5]
-    assert "mean 50.0\u00a0%" in texts(figure)
+    assert "mean 50.0\u00a0% (2 of 3 classes)" in texts(figure)
     assert tick_labels(figure) == ["c  (5)", "b  (5)", "a  (0)"]
     assert np.isnan(points(recall, 0)[:, 0]).tolist() == [False, False, True]
 

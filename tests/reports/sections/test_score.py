@@ -66,6 +66,18 @@ def test_a_score_that_is_no_better_than_the_baseline_says_so(
     assert score.verdict(METRICS | {"accuracy": accuracy}, scores(["a", "b"])).startswith(words)
 
 
+def test_a_network_with_one_answer_for_all_test_images_is_said_to_have_learned_nothing() -> None:
+    table = scores(["circle", "square", "line"], precision=[math.nan, 1 / 3, math.nan])
+    said = score.verdict(METRICS, table)
+    assert said == (
+        "The network answered “square” for every test image: it has not learned to tell the "
+        "classes apart."
+    )
+    alone = table.assign(support=[0, 3, 0])
+    assert score.only_answer(alone) == "", "one class alone was tested"
+    assert score.only_answer(scores(["circle", "square"])) == ""
+
+
 def test_bars_reach_as_far_as_their_intervals() -> None:
     accuracy, balanced, baseline = score.bars(METRICS, scores(["a", "b"]))
     assert accuracy.width == pytest.approx(70)
@@ -95,9 +107,11 @@ def test_an_interval_that_needs_more_groups_says_why_it_is_not_there() -> None:
 
 
 def test_the_calibration_error_is_shown_with_what_of_it_is_beyond_chance() -> None:
-    (tile,) = score.tiles({"ece": 0.16, "ece_ci95": [0.05, 0.3], "ece_excess": -0.004})
+    (tile,) = score.tiles({"ece": 0.16, "ece_ci95": [0.05, 0.3], "ece_excess": 0.004})
     assert (tile.name, plain(tile.value)) == ("Calibration error", "16.0 %")
-    assert plain(tile.meaning).endswith("; beyond chance: -0.4 %")
+    assert plain(tile.meaning).endswith("; beyond chance: 0.4 %")
+    (tile,) = score.tiles({"ece": 0.16, "ece_ci95": [0.05, 0.3], "ece_excess": -0.004})
+    assert tile.meaning.endswith("differ; no more than chance")
     (tile,) = score.tiles({"ece": math.nan, "ece_excess": math.nan})
     assert "beyond" not in tile.meaning
 
@@ -113,7 +127,7 @@ def test_sentences_tell_patients_threshold_and_calibration() -> None:
         "rough guesses."
     )
     assert patients == (
-        "By group, whose images answer together: right on 75.0 % of 12 (95 %: 50.0 % to 90.0 %)."
+        "With one answer per group: right on 75.0 % of 12 groups (95 %: 50.0 % to 90.0 %)."
     )
     assert threshold == (
         "“Pox” is the positive class. With a threshold it would be said from a calibrated "

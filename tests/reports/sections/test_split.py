@@ -31,14 +31,15 @@ def test_images_and_groups_are_counted_by_class_and_part() -> None:
             ("c.jpg", "Others", "p2", 0, "val", ""),
             ("d.jpg", "Others", "p3", 0, "test", ""),
             ("e.jpg", "Others", "p3", 1, "unused", "augmented copy"),
+            ("f.jpg", "Others", "p4", 0, "unused", "label conflict"),
         ],
         columns=COLUMNS,
     )
     assert section.rows(split, ["Others", "Monkeypox"]) == [
-        ("Others", {"train": 0, "val": 1, "test": 1, "unused": 1}),
+        ("Others", {"train": 0, "val": 1, "test": 1, "unused": 2}),
         ("Monkeypox", {"train": 2, "val": 0, "test": 0, "unused": 0}),
-        ("All images", {"train": 2, "val": 1, "test": 1, "unused": 1}),
-        ("Groups", {"train": 1, "val": 1, "test": 1, "unused": 1}),
+        ("All images", {"train": 2, "val": 1, "test": 1, "unused": 2}),
+        ("Groups", {"train": 1, "val": 1, "test": 1, "unused": 1}),  # p3 is used
     ]
 
 
@@ -176,6 +177,8 @@ def test_how_it_was_divided_is_said_as_far_as_it_is_known() -> None:
         "Strategy": "of tomorrow",
         "Images that look alike": "1 pair taken for one original and joined",
     }
+    joined = {"largest_group": {"name": "P=Q", "ids": ["P", "Q"], "photographs": 2}}
+    assert section.facts(joined) == {"Largest group": "“P” and “Q”, joined, 2 originals"}
 
 
 # ---------------------------------------------------------------- what is only guessed or alike

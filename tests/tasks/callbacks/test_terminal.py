@@ -1,4 +1,5 @@
 import logging
+from dataclasses import replace
 
 import pytest
 import torch
@@ -62,12 +63,44 @@ def test_how_a_training_ended_is_said_last_and_stays_on_the_page(
     assert shown[-1] == caplog.messages[-1] == "kept the weights of epoch 1"
 
 
+@pytest.mark.parametrize(("steps", "weights", "warned"), [
+    (16, "none", True), (16, "file", False), (100, "none", False),
+])  # fmt: skip
+def test_a_training_of_few_steps_from_random_weights_is_warned_of_before_it_begins(
+    steps: int, weights: str, warned: bool, caplog: pytest.LogCaptureFixture
+) -> None:
+    setup = training(epochs=8)
+    setup = replace(setup, recipe=setup.recipe.model_copy(update={"weights": weights}))
+    terminal.follow(setup).on_start(steps, 2, 0)
+    said = [each.getMessage() for each in caplog.records if each.levelname == "WARNING"]
+    assert said == ["only 16 steps, few for random weights: use more --epochs"] * warned
+
+
+@pytest.mark.parametrize(("bar", "done", "line"), [
+    (False, 0, ["epoch 1/8 is under way"]),
+    (False, 250, ["epoch 3/8 is under way"]),
+    (False, 800, []),
+    (True, 0, []),
+])  # fmt: skip
+def test_without_a_bar_the_epoch_that_begins_is_said(
+    bar: bool, done: int, line: list[str], caplog: pytest.LogCaptureFixture
+) -> None:
+    setup = training(epochs=8)
+    setup = replace(setup, work=setup.work.model_copy(update={"progress_bar": bar}))
+    with caplog.at_level(logging.INFO):
+        following = terminal.follow(setup)
+        following.on_start(800, 100, done)
+        following.on_end(None)
+    assert caplog.messages == line
+
+
 @pytest.mark.parametrize("done", [0, 60])
 def test_the_time_left_is_estimated_after_twenty_steps_of_this_run(
     done: int, caplog: pytest.LogCaptureFixture
 ) -> None:
     following = terminal.follow(training())
     following.on_start(100, 100, done)
+    caplog.clear()
     with caplog.at_level(logging.INFO):
         for step in range(done + 1, done + 20):
             following.on_step(step, 8, torch.tensor(0.5))

@@ -48,7 +48,7 @@ class Store:
             data=f"pictures of {classes[0]}",
             architecture="net",
             classes=classes,
-            score="61.0 % (95 % 52 to 70)",
+            score="61.0 % (95 % interval 52 to 70 %)",
             decision="-",
             basis="",
             verdict=verdict,
@@ -152,7 +152,7 @@ def test_one_line_says_which_model_answers(
     today = find_version(store.root, 1).created[:10]
     assert (
         f"model: version 1, champion since {today}; classes Monkeypox, Others; data pictures of "
-        f"Monkeypox, {today}; score 61.0 % (95 % 52 to 70); net at 32 px; "
+        f"Monkeypox, {today}; score 61.0 % (95 % interval 52 to 70 %); net at 32 px; "
     ) in line
 
 
@@ -162,7 +162,7 @@ def test_without_a_champion_the_line_says_which_run_it_is(
     run = store.train(*FLOWERS)
     line = said(store, caplog)
     assert f"model: run {run.name}, no champion; data pictures of daisy, 20" in line
-    assert "score 61.0 % (95 % 52 to 70); classes daisy, tulip; net at 32 px" in line
+    assert "score 61.0 % (95 % interval 52 to 70 %); classes daisy, tulip; net at 32 px" in line
 
 
 def test_a_file_is_called_a_file(store: Store, caplog: pytest.LogCaptureFixture) -> None:

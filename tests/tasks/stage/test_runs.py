@@ -106,6 +106,29 @@ def test_the_newest_run_that_holds_a_model_is_found(runtime: Runtime) -> None:
     assert newest_model(runtime.store) == old / MODEL
 
 
+def let_end(run: Path, ended: str) -> None:
+    (run / RUN_RECORD).write_text(json.dumps(run_record(run) | {"ended": ended}))
+
+
+def test_of_runs_side_by_side_the_one_that_ended_last_is_the_newest(runtime: Runtime) -> None:
+    (long, _), (short, _) = (one_run(runtime, f"run{n}-----", str(n)) for n in range(2))
+    let_end(long, "2098-01-01T12:00:00+00:00")
+    let_end(short, "2098-01-01T11:00:00+00:00")
+    assert newest_model(runtime.store) == long / MODEL
+    with open_run(runtime.store, "later-----", {}) as running:
+        (running / MODEL).touch()
+        assert newest_model(runtime.store) == long / MODEL, "a run that goes on has not ended"
+
+
+def test_a_clock_that_was_set_back_below_the_end_of_a_run_hides_no_new_run(
+    runtime: Runtime,
+) -> None:
+    ahead, _ = one_run(runtime, "ahead-----", "ahead")
+    let_end(ahead, "2098-01-01T12:00:00+00:00")
+    run, _ = one_run(runtime, "after-----", "after")
+    assert newest_model(runtime.store) == run / MODEL
+
+
 def test_an_artifact_that_a_kept_run_uses_is_never_pruned(runtime: Runtime) -> None:
     (old, gone), (new, kept) = (one_run(runtime, f"run{n}-----", str(n)) for n in range(2))
     assert set(pruning.prune(runtime.store, keep_runs=1, dry_run=True)) == {old, gone.folder}

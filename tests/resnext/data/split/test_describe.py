@@ -12,7 +12,7 @@ from resnext.data.split.settings import SplitSettings
 from tests.resnext.data.samples import msld, plain, prepared, split, table
 
 KINDS = ("copy", "exact", "near", "group", "any")
-V1 = "patient_photograph_copy (MSLD v1)"
+V1 = "patient_photograph_copy"
 
 
 def leaks(part: str, pictures: int, **counts: int) -> dict[str, Any]:
@@ -95,7 +95,7 @@ def test_a_grouped_split_by_hand() -> None:
         "Pustular          21 (7)  1 (1)  2 (2)",
         "all              42 (14)  2 (2)  4 (4)",
         "originals        14 (14)  2 (2)  4 (4)",
-        "unused: 12 images: 12 (copy of a held-out photograph)",
+        "unused: 12 images (copy of a held-out photograph)",
         "No test image has a relative in train. Of the 12 test images of a random split, "
         "11 (91.7 %) have a copy of the same original, 11 (91.7 %) have the same group in train",
     ]
@@ -158,8 +158,8 @@ def test_unused_pictures_are_counted_by_reason_without_names() -> None:
     drawn.loc[drawn.index[1], "reason"] = "label conflict: nearly identical to b/2"
     drawn.loc[drawn.index[2], "reason"] = "not in the given split"
     (line,) = [line for line in lines(drawn) if line.startswith("unused")]
-    assert "2 (label conflict)" in line
-    assert "1 (not in the given split)" in line
+    assert "2 images (label conflict)" in line
+    assert "1 image (not in the given split)" in line
     assert "b/1" not in line
 
 

@@ -201,7 +201,7 @@ def test_without_hashes_the_names_are_taken_as_a_guess() -> None:
 def test_the_users_copies_leave_no_doubt() -> None:
     found = users_scan()
     naming = find_groups(found.manifest, hashes=found.hashes)
-    assert naming.reading.scheme == "patient_photograph_copy (MSLD v1)"
+    assert naming.reading.scheme == "patient_photograph_copy"
     assert (naming.guessed, naming.unknown, naming.reading.but) == (False, 0, "")
     assert (naming.fits, naming.ids, naming.images["original"].nunique()) == (2142, 113, 153)
     likeness = compare_copies(naming.images, found.hashes)

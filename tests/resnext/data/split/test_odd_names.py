@@ -92,7 +92,7 @@ def test_patient_lesion_photograph_keeps_patients_whole_and_says_that_it_guesses
     assert division.leakage["scheme"]["ids"] == 12
     assert division.leakage["scheme"]["guessed"] is True
     warning = division.leakage["warnings"][0]
-    assert warning.startswith("the groups are only guessed, by patient_photograph_copy (MSLD v1): ")
+    assert warning.startswith("groups are a guess: mel/P001_1_1.png was read as group P001. ")
     assert "--groups FILE" in warning
     assert f"WARNING: {warning}" in told(division)
     assert_nobody_says_that_nothing_leaks(division)
@@ -132,6 +132,39 @@ def test_no_image_is_lost_and_no_guess_goes_unsaid(name: Name, groups: int, tmp_
     assert used(division) == 48
     assert division.leakage["scheme"]["groups"] == groups
     assert_nobody_says_that_nothing_leaks(division)
+
+
+@pytest.mark.parametrize(
+    "name",
+    [
+        lambda _, i: f"P{i // 4 + 1:02d}_{i % 4}.png",
+        lambda k, i: f"{CLASSES[k]}_subject{i // 4 + 1:02d}_{i % 4}.png",
+        lambda _, i: f"subject{i // 4 + 1:02d}/{i % 4}.png",
+    ],
+)
+def test_numbers_that_begin_anew_in_each_class_are_said_with_the_pattern_that_parts_them(
+    name: Name, tmp_path: Path
+) -> None:
+    division = divided(draw(tmp_path, name))
+    assert division.leakage["scheme"]["groups"] == 6
+    _, warning, *_ = division.leakage["warnings"]
+    assert warning.startswith("6 of 6 groups hold images of several classes. Do the numbers begin")
+    assert "these are 12 groups" in warning
+    (pattern,) = patterns_in(warning)
+    apart = divided(tmp_path, group_pattern=pattern)
+    assert (apart.leakage["scheme"]["groups"], apart.leakage["warnings"]) == (12, [])
+
+
+def test_numbers_that_begin_anew_below_further_folders_need_a_table(tmp_path: Path) -> None:
+    draw(tmp_path, lambda _, i: f"{'ab'[i % 2]}/subject{i // 4 + 1:02d}_{i % 4}.png")
+    _, warning, *_ = divided(tmp_path).leakage["warnings"]
+    assert "these are 12 groups: give a table with --groups FILE. It is right as it is" in warning
+    assert patterns_in(warning) == []
+
+
+def test_a_few_patients_with_images_of_several_classes_are_no_warning(tmp_path: Path) -> None:
+    draw(tmp_path, lambda k, i: f"P{5 * k + i // 4 + 1:02d}_{i % 4}.png")  # P06 in both
+    assert not any("several classes" in text for text in divided(tmp_path).leakage["warnings"])
 
 
 def test_groups_that_two_people_wrote_in_two_ways_are_said(tmp_path: Path) -> None:
@@ -196,7 +229,7 @@ def test_copies_that_may_be_frames_are_a_guess_and_their_count_is_a_warning(tmp_
     dropped = int((division.split["split"] == "unused").sum())
     guess, left_out = division.leakage["warnings"]
     assert dropped > 0
-    assert guess.startswith("the groups are only guessed")
+    assert guess.startswith("groups are a guess: ")
     assert left_out.startswith(f"{dropped} images take part in nothing, since the guess takes them")
     (pattern,) = patterns_in(left_out)
     again = divided(tmp_path, group_pattern=pattern)
@@ -223,7 +256,7 @@ def test_copies_of_lesions_that_count_anew_in_each_folder_are_a_guess(tmp_path: 
     division = divided(tmp_path)
     assert division.leakage["scheme"]["groups_known"] is False
     warnings = division.leakage["warnings"]
-    assert warnings[0].startswith("the groups are only guessed, by ")
+    assert warnings[0].startswith("groups are a guess: ")
     assert straddling(division, lambda path: path.rpartition("_")[0]) == 0
 
 
@@ -279,7 +312,7 @@ def test_a_table_of_some_leaves_the_others_to_a_guess_and_counts_them(tmp_path: 
     root = draw(tmp_path / "data", lambda k, i: f"{i % 4 + 1}_P{50 * k + i // 4:03d}_{k}.png")
     division = divided(root, Sources(table(root, lambda path: path[6:10], 0.25)))
     warning, without_row = division.leakage["warnings"]
-    assert warning.startswith("the groups of 36 of 48 images are only guessed, by field 2 of the")
+    assert warning.startswith("groups of 36 of 48 images are a guess: mel/")
     assert without_row.startswith("36 of 48 images have no row in --groups")
     assert division.leakage["scheme"]["groups"] == 12
 
@@ -368,7 +401,7 @@ def test_an_error_that_follows_from_a_guess_names_scheme_group_and_what_helps(
     text = str(caught.value)
     assert text.startswith("Each class folder must hold at least 3 groups for a split into 3 parts")
     assert ", got 2 in 'nev'. " in text
-    assert "The groups are a guess: patient_photograph_copy (MSLD v1). " in text
+    assert "The groups are a guess: patient_photograph_copy. " in text
     assert "Group 'P050' holds 12 of 24 images of 'nev'. " in text
     assert text.endswith(
         "remove the folder, say with `groups` or `group_pattern` who is who (--group-pattern "

@@ -369,13 +369,15 @@ def test_leakage_says_all_that_is_documented(tmp_path: Path) -> None:
     ]  # fmt: skip
     assert (found["strategy"], found["fold"], found["warnings"]) == ("grouped", None, [])
     assert found["scheme"] == {
-        "name": "patient_photograph_copy (MSLD v1)",
-        "evidence": "patient_photograph_copy (MSLD v1) fits 24 of 24 names",
+        "name": "patient_photograph_copy",
+        "evidence": "patient_photograph_copy fits 24 of 24 names",
         "pattern": SCHEMES[0].pattern, "proposal": None, "guessed": False, "groups_known": True,
         "fits": 24, "listed": 0, "unknown": 0, "names": 24, "ids": 12, "groups": 11,
     }  # fmt: skip
     assert found["near"] == {"joined_pairs": 1, "listed_pairs": 0}
-    assert found["largest_group"] == {"name": "M02=M08", "photographs": 2, "share": 2 / 12}
+    assert found["largest_group"] == {
+        "name": "M02=M08", "ids": ["M02", "M08"], "photographs": 2, "share": 2 / 12,
+    }  # fmt: skip
     for key, part in (("drawn", "test"), ("drawn_val", "val"), ("drawn_test_val", "test")):
         assert list(found[key]) == [f"{part}_pictures", *KINDS]
         assert {found[key][kind]["count"] for kind in KINDS} == {0}
@@ -404,7 +406,7 @@ def test_a_split_of_a_table_is_used_as_it_is(tmp_path: Path) -> None:
     parts = dict(zip(used["path"], used["split"], strict=True))
     assert parts | {"gone.png": "train"} == chosen
     guess, *warnings = done.leakage["warnings"]
-    assert guess.startswith("the groups are only guessed, by patient_photograph_copy (MSLD v1)")
+    assert guess.startswith("groups are a guess: Macular/M00_01_00.png was read as group M00. ")
     assert warnings == [
         "1 of 11 paths of --use-split are not in the folder: gone.png",
         "2 images are not in the given split: Macular/M10_01_00.png; Pustular/P11_01_00.png",
