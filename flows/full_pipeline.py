@@ -68,6 +68,7 @@ from resnext.device import describe, probe_memory
 from resnext.models.model_file import read_card
 from tasks.audit import audit
 from tasks.callbacks.history import add_tags
+from tasks.callbacks.interrupts import never_amid_imports
 from tasks.draw import IMAGES, draw
 from tasks.drift import drift_of_batch, publish_drift
 from tasks.evaluate import evaluate
@@ -175,15 +176,16 @@ def stages_after_scan(
     yield model
     yield (predictions := predict(runtime, manifest, parts, pixels, model, plan.compute))
     yield (scores := evaluate(runtime, predictions, plan.evaluation))
-    explaining = explain.submit(runtime, manifest, pixels, model, predictions, plan.compute)
-    try:  # neither needs the other: plot runs beside it
-        if plan.only != "explain":
-            timed = plan.preset == "seed"
-            figures = plot(runtime, parts, model, scores, timed, recipe.metric, recipe.keep)
-        yield (explained := explaining.result())
-        yield figures
-    finally:
-        explaining.wait()  # no stage outlives its run
+    with never_amid_imports():  # each of the two imports what it needs
+        explaining = explain.submit(runtime, manifest, pixels, model, predictions, plan.compute)
+        try:  # neither needs the other: plot runs beside it
+            if plan.only != "explain":
+                timed = plan.preset == "seed"
+                figures = plot(runtime, parts, model, scores, timed, recipe.metric, recipe.keep)
+            yield (explained := explaining.result())
+            yield figures
+        finally:
+            explaining.wait()  # no stage outlives its run
     page = report(runtime, manifest, parts, model, scores, explained, figures, about(plan))
     publish(plan.name, scores, figures, page)
     yield page

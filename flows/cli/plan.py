@@ -268,7 +268,7 @@ def store_folder(path: Path | None) -> Path:
         InputError: it can't be made or written to.
     """
     store = (path or REPOSITORY / "artifacts").absolute()
-    with suppress(OSError):
+    with suppress(OSError, ValueError):  # the latter of a name that holds a NUL
         store.mkdir(parents=True, exist_ok=True)
     writable = store.is_dir() and os.access(store, os.W_OK)
     _require(writable, "store", "be a folder that can be written to", store, "Name another one.")

@@ -48,9 +48,11 @@ DENIED = (
     "Files must be open to this user, got {error}. Change their rights, or name another folder (of "
     "results: --store). Finished stages are kept."
 )
+TOO_LONG = "Paths must be short enough for this system, got {error}. Finished stages are kept."
 OF_THE_SYSTEM = {
     **dict.fromkeys((errno.ENOSPC, errno.EDQUOT, errno.EFBIG), (FAILED, FULL)),
     **dict.fromkeys((errno.EROFS, errno.EACCES, errno.EPERM), (WRONG_INPUT, DENIED)),
+    errno.ENAMETOOLONG: (WRONG_INPUT, TOO_LONG),
 }
 """Exit code and message for errors of the operating system that a person can mend."""
 REWORDED = (

@@ -32,7 +32,7 @@ def read_json(path: Path) -> dict[str, Any]:
     """
     try:
         content = json.loads(path.read_text(encoding="utf-8"))
-    except (OSError, ValueError) as error:
+    except (OSError, ValueError, RecursionError) as error:
         raise InputError(f"'{path}'", "be a JSON file", str(error)) from error
     if not isinstance(content, dict):
         raise InputError(f"'{path}'", "hold a JSON object", f"a {type(content).__name__}")

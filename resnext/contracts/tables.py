@@ -18,6 +18,7 @@ import csv
 import math
 import re
 from collections.abc import Callable, Collection, Sequence
+from io import StringIO
 from pathlib import Path
 from typing import Any, BinaryIO
 
@@ -45,6 +46,8 @@ TRUE = "true"
 FORMULA = re.compile("'*[=+\\-@\t\r\n\uff1d\uff0b\uff0d\uff20]")
 """How a text begins that a spreadsheet runs (the last four are full-width), or one kept from it."""
 ODD = re.compile(f'{FORMULA.pattern}|.*[,"\r\n]', re.DOTALL)
+INTERRUPTED = "Calling read(nbytes) on source failed"
+"""How pandas says that Ctrl-C came while it read a text in memory, where nothing else can fail."""
 ROWS_AT_ONCE = 100_000  # that are text in memory while a table is written
 
 
@@ -193,13 +196,16 @@ def _parse(
     file: BinaryIO, text_columns: Callable[[Sequence[str]], set[int]], name: str, remedy: str
 ) -> tuple[list[str], pd.DataFrame]:
     """Give the heading, and the cells below it with their columns by number."""
-    start = file.tell()
+    # A file name that is not UTF-8 keeps its bytes.
+    table = StringIO(file.read().decode("utf-8-sig", "surrogateescape"), newline="")
     try:
-        header = [unguarded(each) for each in _read(file, nrows=1, dtype="str").iloc[0]]
+        header = [unguarded(each) for each in _read(table, nrows=1, dtype="str").iloc[0]]
         text = text_columns(header)
-        file.seek(start)
-        cells = _read_body(file, len(header), text)
-    except ValueError as error:  # pandas' own, and that of bytes which are no UTF-8
+        table.seek(0)
+        cells = _read_body(table, len(header), text)
+    except ValueError as error:  # pandas' own
+        if INTERRUPTED in str(error):
+            raise KeyboardInterrupt from error
         rule = "be a CSV table with equally long rows"
         raise InputError(name, rule, " ".join(str(error).split()), remedy) from error
     for number, title in enumerate(header):
@@ -211,7 +217,7 @@ def _parse(
     return header, cells
 
 
-def _read_body(file: BinaryIO, count: int, text: set[int]) -> pd.DataFrame:
+def _read_body(file: StringIO, count: int, text: set[int]) -> pd.DataFrame:
     missing = {number: [""] for number in range(count) if number not in text}
     try:
         cells = _read(file, skiprows=1, dtype=dict.fromkeys(text, "str"), na_values=missing)
@@ -223,14 +229,13 @@ def _read_body(file: BinaryIO, count: int, text: set[int]) -> pd.DataFrame:
     return cells
 
 
-def _read(file: BinaryIO, **how: Any) -> pd.DataFrame:
+def _read(file: StringIO, **how: Any) -> pd.DataFrame:
     found: pd.DataFrame = pd.read_csv(
         file,
         header=None,
         keep_default_na=False,
         skip_blank_lines=False,
-        encoding="utf-8-sig",
-        encoding_errors="surrogateescape",  # a file name that is not UTF-8 keeps its bytes
+        encoding_errors="surrogateescape",
         **how,
     )
     return found

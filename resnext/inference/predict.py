@@ -1,8 +1,9 @@
 """Predictions as tables: val and test part of a split, or a folder of new images."""
 
+import math
 from collections.abc import Sequence
 from pathlib import Path
-from typing import Any
+from typing import Any, TypeGuard
 
 import numpy as np
 import pandas as pd
@@ -103,20 +104,35 @@ def read_calibration(path: Path) -> dict[str, Any]:
     """Read a calibration.json: its temperature, and what else stands there.
 
     Raises:
-        InputError: it holds no temperature that a fit can give.
+        InputError: it holds no temperature that a fit can give, or no rule that can be followed.
     """
     try:
         content = read_json(path)
     except InputError:
         content = {}
-    temperature: Any = content.get("temperature")
-    number = isinstance(temperature, int | float) and not isinstance(temperature, bool)
-    if not number or not COLDEST <= temperature <= HOTTEST:
-        rule = f"hold a temperature from {COLDEST:g} to {HOTTEST:g}"
-        remedy = "Run flows/full_pipeline.py again, or move the file away."
-        where = f"File {str(path)!r}. {remedy}"
-        raise InputError("calibration.json", rule, f"{temperature!r}", where)
+    names = ("temperature", "positive", "threshold")
+    temperature, positive, threshold = (content.get(name) for name in names)
+    rules = (
+        (
+            _is_number(temperature) and COLDEST <= temperature <= HOTTEST,
+            f"hold a temperature from {COLDEST:g} to {HOTTEST:g}", temperature,
+        ),
+        (positive is None or isinstance(positive, str), "name a positive class or none", positive),
+        (threshold is None or _is_number(threshold), "hold a threshold or none", threshold),
+    )  # fmt: skip
+    for kept, rule, got in rules:
+        if not kept:
+            remedy = "Run flows/full_pipeline.py again, or move the file away."
+            where = f"File {str(path)!r}. {remedy}"
+            raise InputError("calibration.json", rule, f"{got!r}", where)
     return content
+
+
+def _is_number(value: object) -> TypeGuard[float]:
+    """Tell a finite number of a JSON file from anything else; True and False are none."""
+    if isinstance(value, bool) or not isinstance(value, int | float):
+        return False
+    return math.isfinite(value)
 
 
 def prediction_columns(

@@ -6,10 +6,16 @@ A second Ctrl-C stops at once.
 import os
 import signal
 import threading
-from contextlib import suppress
+from collections.abc import Callable, Iterator
+from contextlib import contextmanager, suppress
+from functools import partial
+from types import FrameType
 from typing import Any, Self
 
 from resnext.training.callback import Callback
+
+IMPORTING = "<frozen importlib._bootstrap>"  # the file of Python's own code that imports
+ASK_AGAIN = 0.02  # seconds until a signal that came amid an import is sent again
 
 
 class StoppedError(Exception):
@@ -71,3 +77,34 @@ class SaveAndStop(Callback):
 
     def _end(self, *_: object) -> None:
         self.ending = self.asked = True
+
+
+@contextmanager
+def never_amid_imports() -> Iterator[None]:
+    """Let Ctrl-C, and the signals of `signals_to_end`, wait while the main thread imports.
+
+    What they raise amid an import can leave Python's import lock held. Another thread that imports
+    would wait for it forever, and the process with it.
+    """
+    before: dict[signal.Signals, Callable[..., Any]] = {}
+    if threading.current_thread() is threading.main_thread():
+        handlers = {each: signal.getsignal(each) for each in (signal.SIGINT, *signals_to_end())}
+        before = {each: handler for each, handler in handlers.items() if callable(handler)}
+    for each, handler in before.items():
+        signal.signal(each, partial(_handle_after_import, handler))
+    try:
+        yield
+    finally:
+        for each, handler in before.items():
+            signal.signal(each, handler)
+
+
+def _handle_after_import(handler: Callable[..., Any], number: int, frame: FrameType | None) -> None:
+    """Handle a signal, or send it again a little later where `frame` is called by an import."""
+    caller = frame
+    while caller is not None and caller.f_code.co_filename != IMPORTING:
+        caller = caller.f_back
+    if caller is None:
+        handler(number, frame)
+    else:
+        threading.Timer(ASK_AGAIN, signal.raise_signal, [number]).start()

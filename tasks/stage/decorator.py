@@ -53,7 +53,9 @@ P = ParamSpec("P")
 RETRIES = 2
 RETRY_DELAY = 1.0  # seconds
 # Trying again doesn't help where the disk or a quota is full or a file is gone.
-LASTING = frozenset({errno.ENOSPC, errno.EDQUOT, errno.EFBIG, errno.ENOENT, errno.EROFS})
+LASTING = frozenset(
+    {errno.ENOSPC, errno.EDQUOT, errno.EFBIG, errno.ENOENT, errno.EROFS, errno.ENAMETOOLONG}
+)
 
 current_stage: ContextVar[str] = ContextVar("current_stage", default="")
 

@@ -98,9 +98,20 @@ def link(run: Path, artifact: Artifact) -> None:
 
 
 def used_by(run: Path) -> set[str]:
-    """Give the `stage/key` of every artifact that a run used, also in folders inside of its own."""
-    lists = run.rglob(USED)
-    return {name for path in lists for name in path.read_text(encoding="utf-8").split()}
+    """Give the `stage/key` of every artifact that a run used, also in folders inside of its own.
+
+    Raises:
+        InputError: a list of them is damaged, so that nobody knows what may be removed.
+    """
+    return {name for path in run.rglob(USED) for name in _used(path)}
+
+
+def _used(path: Path) -> list[str]:
+    try:
+        return path.read_text(encoding="utf-8").split()
+    except UnicodeDecodeError as error:
+        remedy = "It is damaged. Put it back, or move its folder out of the store."
+        raise InputError(f"'{path}'", "be text as it was written", str(error), remedy) from error
 
 
 def point_latest(store: Path, run: Path) -> None:

@@ -319,6 +319,7 @@ def test_what_lies_beside_a_split_to_keep_is_read_with_it(tmp_path: Path) -> Non
             (number, 2, "error: Files must be open to this user, got [Errno ")
             for number in (errno.EROFS, errno.EACCES, errno.EPERM)
         ),
+        (errno.ENAMETOOLONG, 2, "error: Paths must be short enough for this system, got [Errno "),
     ],
 )
 def test_a_full_disk_and_files_that_may_not_be_written_are_told_in_a_line(
@@ -332,6 +333,11 @@ def test_a_full_disk_and_files_that_may_not_be_written_are_told_in_a_line(
     assert said.startswith(words)
     assert "/store/registry/registry.lock" in said
     assert said.count("\n") == 1
+
+
+def test_a_store_whose_name_holds_a_nul_is_refused(tmp_path: Path) -> None:
+    with pytest.raises(InputError, match=r"^store must be a folder that can be written to"):
+        plans.store_folder(tmp_path / "a\0b")
 
 
 def test_bounds_hold_for_the_form_too() -> None:

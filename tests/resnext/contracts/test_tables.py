@@ -1,6 +1,8 @@
 """Tables on disk: text stays text, equal tables have equal bytes, a manifest is whole."""
 
 import math
+import signal
+from collections.abc import Callable
 from pathlib import Path
 
 import numpy as np
@@ -172,3 +174,26 @@ def test_names_that_are_formulas_are_inert_on_disk_and_come_back(tmp_path: Path)
     tables.write_confusion(counts, tmp_path / "confusion.csv")
     assert (tmp_path / "confusion.csv").read_text().startswith("true,'=1+1,'-2\n'=1+1,1,2\n")
     pd.testing.assert_frame_equal(tables.read_confusion(tmp_path / "confusion.csv"), counts)
+
+
+@pytest.mark.skipif(not hasattr(signal, "setitimer"), reason="Windows has no such clock")
+@pytest.mark.filterwarnings("ignore::pytest.PytestUnraisableExceptionWarning")  # within a __del__
+@pytest.mark.parametrize("read", [tables.read_table, tables.read_confusion])
+def test_an_interruption_is_never_taken_for_a_fault_of_the_table(
+    read: Callable[[Path], pd.DataFrame], tmp_path: Path
+) -> None:
+    """It comes at many moments of the reading; pandas loses some that come while it decodes."""
+    path = tmp_path / "confusion.csv"
+    path.write_text("\n".join(["true,n", *["1,2"] * 20_000]))
+    before = signal.signal(signal.SIGALRM, signal.default_int_handler)
+    try:
+        for moment in range(1, 200):
+            try:
+                signal.setitimer(signal.ITIMER_REAL, moment * 2e-5)
+                read(path)
+                signal.setitimer(signal.ITIMER_REAL, 0)
+            except KeyboardInterrupt:
+                pass
+    finally:
+        signal.setitimer(signal.ITIMER_REAL, 0)
+        signal.signal(signal.SIGALRM, before)

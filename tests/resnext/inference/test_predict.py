@@ -49,6 +49,24 @@ def test_a_calibration_without_a_temperature_is_refused(temperature: str, tmp_pa
         read_calibration(file)
 
 
+@pytest.mark.parametrize(
+    "rule",
+    [
+        '"positive": ["b"], "threshold": 0.5',
+        '"positive": {}, "threshold": 0.5',
+        '"positive": "b", "threshold": "0.5"',
+        '"positive": "b", "threshold": [1]',
+        '"positive": "b", "threshold": true',
+        '"positive": "b", "threshold": NaN',
+    ],
+)
+def test_a_calibration_whose_rule_can_not_be_followed_is_refused(rule: str, tmp_path: Path) -> None:
+    file = tmp_path / "calibration.json"
+    file.write_text(f'{{"temperature": 1.0, {rule}}}')
+    with pytest.raises(InputError, match=r"^calibration.json must .* or none, got"):
+        read_calibration(file)
+
+
 def test_new_pictures_are_scaled_as_the_training_pictures_of_the_model_were(
     tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:

@@ -1,8 +1,17 @@
 import signal
+import sys
+import time
+from importlib import import_module
+from pathlib import Path
 
 import pytest
 
-from tasks.callbacks.interrupts import SaveAndStop, StoppedError, signals_to_end
+from tasks.callbacks.interrupts import (
+    SaveAndStop,
+    StoppedError,
+    never_amid_imports,
+    signals_to_end,
+)
 
 
 def press_twice() -> None:
@@ -61,3 +70,38 @@ def test_a_closed_terminal_does_not_end_what_nohup_started() -> None:
             assert not stop.wants_to_stop()
     finally:
         signal.signal(signal.SIGHUP, before)
+
+
+def import_interrupted() -> None:
+    with never_amid_imports():
+        import_module("interrupted")
+        time.sleep(10)
+
+
+@pytest.mark.parametrize("kind", [signal.SIGINT, signal.SIGTERM])
+def test_a_signal_amid_an_import_waits_for_its_end(
+    kind: signal.Signals, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    (tmp_path / "interrupted.py").write_text(
+        f"import signal, time\nsignal.raise_signal({int(kind)})\ntime.sleep(0.1)\nended = True\n"
+    )
+    monkeypatch.syspath_prepend(tmp_path)
+    before = signal.signal(kind, signal.default_int_handler)
+    try:
+        with pytest.raises(KeyboardInterrupt):
+            import_interrupted()
+        assert signal.getsignal(kind) is signal.default_int_handler
+        assert sys.modules.pop("interrupted").ended
+    finally:
+        signal.signal(kind, before)
+
+
+def press_between_imports() -> None:
+    with never_amid_imports():
+        signal.raise_signal(signal.SIGINT)
+        pytest.fail("it waited")
+
+
+def test_a_signal_at_another_time_is_handled_at_once() -> None:
+    with pytest.raises(KeyboardInterrupt):
+        press_between_imports()

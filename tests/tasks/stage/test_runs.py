@@ -3,12 +3,14 @@ from pathlib import Path
 
 import pytest
 
+from resnext.contracts.errors import InputError
 from tasks.stage import prune as pruning
 from tasks.stage.artifact import Artifact, Runtime, Work
 from tasks.stage.decorator import stage
 from tasks.stage.runs import (
     MODEL,
     RUN_RECORD,
+    USED,
     link,
     newest_model,
     open_run,
@@ -40,6 +42,16 @@ def test_a_run_writes_down_what_was_asked_and_how_it_ended(runtime: Runtime) -> 
     assert record["asked"] == {"text": "x"}
     assert record["status"] == "finished"
     assert record["artifacts"] == [f"write/{made.key}"]
+
+
+def test_a_damaged_list_of_used_artifacts_is_named_before_anything_is_removed(
+    runtime: Runtime,
+) -> None:
+    run, made = one_run(runtime, "0123456789", "x")
+    (run / USED).write_bytes(b"\xff" + (run / USED).read_bytes())
+    with pytest.raises(InputError, match=r"artifacts.txt' must be text as it was written"):
+        pruning.prune(runtime.store, keep_runs=1)
+    assert made.path(MODEL).exists()
 
 
 @pytest.mark.parametrize(
