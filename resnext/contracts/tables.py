@@ -27,6 +27,7 @@ import pandas as pd
 
 from resnext.contracts.errors import InputError
 
+SPLIT_COLUMNS = ["path", "label", "group", "copy", "split", "reason"]
 MANIFEST_COLUMNS = [
     "path", "label", "sha256", "phash", "bytes", "width", "height", "mode", "format", "orientation",
 ]  # fmt: skip
@@ -117,7 +118,11 @@ def read_split_images(split: Path, manifest: Path) -> pd.DataFrame:
     Raises:
         InputError: one of them can't be read.
     """
-    return read_table(split).merge(read_manifest(manifest)[["path", "sha256"]], on="path")
+    table = read_table(split)
+    _require(
+        ("path", "label", "group", "split"), table.columns, f"'{split}'", "Split the images again."
+    )
+    return table.merge(read_manifest(manifest)[["path", "sha256"]], on="path")
 
 
 def read_rows(path: Path) -> list[dict[str, str]]:

@@ -23,7 +23,7 @@ from torch.nn.functional import interpolate
 
 from resnext import device
 from resnext.contracts.errors import InputError
-from resnext.contracts.tables import read_manifest, read_table
+from resnext.contracts.tables import read_manifest, read_predictions
 from resnext.data.decoding.decode import read_scanned
 from resnext.data.decoding.levels import Levels
 from resnext.data.pixels import PackedPixels, PixelSource
@@ -77,7 +77,7 @@ def explain(
     device.apply(compute)
     network, card = load_network(model)
     layer = find_architecture(card.architecture).heat_layer
-    chosen = choose(read_table(predictions))
+    chosen = choose(read_predictions(predictions))
     chosen = chosen.merge(read_manifest(manifest)[["path", "sha256"]], on="path", validate="1:1")
 
     def maps_of(table: pd.DataFrame) -> HeatMaps:

@@ -23,11 +23,12 @@ import pandas as pd
 
 from resnext.contracts.errors import InputError
 from resnext.contracts.formatting import first_few
+from resnext.contracts.tables import SPLIT_COLUMNS
 from resnext.data.manifest.listing import SPLIT_FOLDER_NAMES
 from resnext.data.split.duplicates import CONFLICT
 from resnext.data.split.groups import EACH_ALONE, join_groups
 from resnext.data.split.keep_split import kept_splits
-from resnext.data.split.settings import COLUMNS, SPLITS, UNUSED, SplitSettings
+from resnext.data.split.settings import SPLITS, UNUSED, SplitSettings
 
 COPY_HELD_OUT = "copy of a held-out photograph"
 NOT_GIVEN = "not in the given split"
@@ -67,7 +68,7 @@ def draw(
         splits = _shuffled(images, settings.shares, settings.seed)
     else:
         splits, reasons = _draw_whole(images, settings, earlier, source)
-    drawn = images.assign(split=splits, reason=reasons)[COLUMNS]
+    drawn = images.assign(split=splits, reason=reasons)[SPLIT_COLUMNS]
     _require_every_split(drawn, settings, kept=earlier is not None)
     return drawn
 

@@ -11,7 +11,6 @@ from resnext.contracts.errors import InputError
 
 SPLITS = ("train", "val", "test")
 UNUSED = "unused"
-COLUMNS = ["path", "label", "group", "copy", "split", "reason"]
 JOINED_FILE = "joined_groups.json"
 """Lies beside a split: the ids of each group that several were joined to, by its name."""
 
