@@ -201,5 +201,5 @@ def test_an_interruption_is_never_taken_for_a_fault_of_the_table(
 
 def test_a_split_that_lacks_a_column_is_said_with_the_file_and_the_remedy(tmp_path: Path) -> None:
     (tmp_path / "split.csv").write_text("path,label\na,A\n")
-    with pytest.raises(InputError, match="got none named group, split. Split the images again"):
+    with pytest.raises(InputError, match=r"got none named group, split\. Split the images again"):
         tables.read_split_images(tmp_path / "split.csv", tmp_path / "manifest.csv")
