@@ -102,14 +102,9 @@ def compare_recipes(
     """
     with command.flow_outcome() as outcome:
         plans = plan_all(recipes, compared, data, split, training, run)
-        add_tags(["compare", _first(plans).data_name])
         asked = command_line("compare.py", compared, data, split, training, run, positional=recipes)
         outcome.state = Completed(message=run_comparison(plans, asked, flow_run.id))
     return outcome.state
-
-
-def _first(plans: Contestants) -> Plan:
-    return next(iter(plans.values()))[0]
 
 
 def plan_all(
@@ -193,7 +188,8 @@ def run_comparison(plans: Contestants, asked: str, name: str) -> str:
     Raises:
         InputError: the images can't be used as they were asked to be.
     """
-    first, names = _first(plans), tuple(plans)
+    first, names = next(iter(plans.values()))[0], tuple(plans)
+    add_tags(["compare", first.data_name])
     networks = dict.fromkeys(folds[0].recipe.arch for folds in plans.values())
     facts = {"command": asked, "data": first.data_name, "network": ", ".join(networks)}
     with open_run(first.store, name, facts) as run:

@@ -36,12 +36,12 @@ if __name__ == "__main__":
 from flows.cli.command_line import command_line
 from flows.cli.plan import build, given_of, store_folder
 from flows.cli.terminal import is_terminal
-from flows.retraining.drift import note_drift_of_batch
 from resnext.data.manifest.listing import list_images
 from resnext.data.manifest.settings import ReadingSettings
 from resnext.device import count_cpus, plan_compute
 from resnext.models.model_file import read_card
 from tasks.callbacks.history import add_tags
+from tasks.drift import drift_of_batch, publish_drift, tables_beside
 from tasks.predict import answers_of, predict_images, publish_predictions
 from tasks.registry.choose_model import choose_model, log_model
 from tasks.scan import scan_images
@@ -114,7 +114,8 @@ def run_prediction(source: Path, settings: PredictFlags, name: str) -> str:
         runtime = runtime.model_copy(update={"data": root, "workers": 1})
         predicted = predict_images(runtime, images, model, compute, calibration)
         text = publish_predictions(predicted, run / RESULT, calibration)
-        note_drift_of_batch(runtime, images, predicted, found)
+        if (tables := tables_beside(found)) is not None:
+            publish_drift(drift_of_batch(runtime, images, predicted, *tables))
     answers = answers_of(predicted, calibration)
     for path, answer in answers[:SHOWN]:
         log.info("%s: %s", path, answer, extra={"plain": True})

@@ -62,7 +62,7 @@ from pydantic import BaseModel
 from flows.cli import terminal
 from flows.cli.plan import Plan, build, given_of, resolve
 from flows.full_pipeline import run_name, stages_after_scan
-from flows.retraining.champion import intact_champion, settings_of, warn_of_differences
+from flows.retraining.champion import intact_champion, warn_of_differences
 from flows.retraining.decision import conclude, decide_on, log_sentence, note_of
 from flows.serving.deployments import require_schedule, serve
 from reports.evaluation.settings import DecisionSettings
@@ -167,7 +167,7 @@ def run_retraining(plan: Plan, decision: DecisionFlags, name: str) -> str:
             score=share_with_interval(run_metrics(run), "balanced_accuracy"),
             basis=basis,
             registry=decision.registry,
-            settings=settings_of(plan),
+            settings=plan.settings_as_text(),
             **decide_on(plan, runtime, champion, made, settings),
         )
         version = register(plan.store, run, about)

@@ -1,6 +1,7 @@
 """Note how new images differ from those that a model was made with; see `reports.drift`.
 
-What the model's own data were is read from the files beside it.
+What the model's own data were is read from the files beside it; nothing is noted where these are
+missing or altered.
 """
 
 import logging
@@ -17,6 +18,7 @@ from tasks.callbacks.history import call_server
 from tasks.pack import Packed, open_pixels
 from tasks.stage.artifact import Artifact, Reads, Work
 from tasks.stage.decorator import stage
+from tasks.stage.store import is_altered
 
 from prefect import task
 from prefect.artifacts import create_table_artifact
@@ -111,6 +113,20 @@ def drift_of_batch(
         scanned.loc[seen, "path"].tolist(),
     )
     _write(work.out, *found)
+
+
+def tables_beside(model: Path) -> tuple[Artifact, Artifact, Artifact] | None:
+    """Give a model's manifest.csv, split.csv and predictions.csv; None where one is missing.
+
+    They lie beside it, in a run's folder and in the registry's.
+    """
+    names = ("manifest.csv", "split.csv", "predictions.csv")
+    manifest, split, predictions = paths = [model.parent / name for name in names]
+    wrong = [path.name for path in paths if not path.is_file() or is_altered(path)]
+    if wrong:
+        log.info("no note on drift: %s beside the model missing or altered", ", ".join(wrong))
+        return None
+    return Artifact.of_file(manifest), Artifact.of_file(split), Artifact.of_file(predictions)
 
 
 @task(task_run_name="publish the drift", cache_policy=NO_CACHE, persist_result=False, retries=0)

@@ -133,11 +133,12 @@ class Plan:
             "evaluation": self.evaluation,
         }
 
-    def settings_as_text(self) -> dict[str, dict[str, str]]:
-        """Give the settings by name."""
+    def settings_as_text(self) -> dict[str, str]:
+        """Give the settings by name, as in "training: image size"."""
         return {
-            about: {name.replace("_", " "): _plain(value) for name, value in model}
+            f"{about}: {name.replace('_', ' ')}": _plain(value)
             for about, model in self.settings.items()
+            for name, value in model
         }
 
     def flags_as_text(self) -> dict[str, dict[str, str]]:

@@ -46,18 +46,9 @@ def intact_champion(store: Path, alias: Alias) -> Version | None:
     return champion
 
 
-def settings_of(plan: Plan) -> dict[str, str]:
-    """Say which images a model is made of, how split, trained and evaluated, by name."""
-    return {
-        f"{about}: {name}": value
-        for about, facts in plan.settings_as_text().items()
-        for name, value in facts.items()
-    }
-
-
 def warn_of_differences(plan: Plan, champion: Version, classes: set[str]) -> None:
     """Say what is other than with the champion: the settings, if it holds any, or the classes."""
-    asked = settings_of(plan)
+    asked = plan.settings_as_text()
     changed = [
         f"{name.partition(': ')[2]} {was} -> {asked[name]}"
         for name, was in champion.settings.items()

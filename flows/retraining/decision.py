@@ -6,12 +6,12 @@ from typing import Any
 
 from flows.cli.plan import Plan
 from flows.retraining.champion import Champion, prepare_champion
-from flows.retraining.drift import note_drift_since
 from reports.evaluation.settings import DecisionSettings
 from resnext.contracts.formatting import plural
 from resnext.contracts.json_files import read_json
 from resnext.models.model_file import read_card
 from tasks.decide import DECISION, decide, publish_decision
+from tasks.drift import drift_since_training, predict_new, publish_drift, tables_beside
 from tasks.predict import predict
 from tasks.registry.aliases import alias_to_beat, all_aliases, of_alias
 from tasks.registry.promotion import BETTER, versions_of
@@ -45,6 +45,18 @@ def decide_on(
     found, text = compare(runtime, old, made, settings, use)
     verdict = {"verdict": found["verdict"], "decision": text}
     return verdict | {"against": champion.number, "use": found.get("use")}
+
+
+def note_drift_since(runtime: Runtime, champion: Champion, made: dict[str, Artifact]) -> None:
+    """Compare the images that are new since the champion with its own; it predicts them."""
+    tables = tables_beside(champion.model.single_path())
+    if tables is None:
+        return
+    now = made["scan"], made["split"]
+    predicted = predict_new(
+        runtime, *now, tables[0], champion.pixels, champion.model, champion.compute
+    )
+    publish_drift(drift_since_training(runtime, *now, predicted, *tables))
 
 
 def note_of(store: Path, manifest: Artifact, split: Artifact) -> str:

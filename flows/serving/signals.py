@@ -8,7 +8,6 @@ import ctypes
 import os
 import signal
 import sys
-from typing import NoReturn
 
 from tasks.callbacks.interrupts import signals_to_end
 
@@ -23,8 +22,9 @@ def end_by_sigterm() -> None:
     listens, SIGTERM is a KeyboardInterrupt. Runs that this process starts from now on end with it.
     """
     os.environ[SERVED_BY] = str(os.getpid())
+    until_then = {signal.SIGTERM: signal.default_int_handler}
     for each in (signal.SIGINT, *signals_to_end()):
-        signal.signal(each, _stop if each == signal.SIGTERM else _pass_on)
+        signal.signal(each, until_then.get(each, _pass_on))
 
 
 def end_with_starter() -> None:
@@ -35,10 +35,6 @@ def end_with_starter() -> None:
     ctypes.CDLL(None).prctl(PR_SET_PDEATHSIG, signal.SIGTERM)
     if os.getppid() != int(parent):  # which ended before the kernel was told
         signal.raise_signal(signal.SIGTERM)
-
-
-def _stop(*_: object) -> NoReturn:
-    raise KeyboardInterrupt
 
 
 def _pass_on(*_: object) -> None:

@@ -59,7 +59,7 @@ def evaluate(
     classes = classes_of(predictions)
     test = read_sample(predictions, classes)
     calibration = calibrate(read_sample(predictions, classes, split="val"), settings)
-    draws = draw(test)
+    units, draws = per_group(test), draw(test)
     temperature = calibration.temperature if calibration.fitted_on else None
     roc, precision_recall = curves.discrimination(test, calibration.positive)
     return Evaluation(
@@ -67,7 +67,7 @@ def evaluate(
         metrics={
             **counts(test),
             **summarise(test, METRICS, draws),
-            "per_patient": by_group(test),
+            "per_patient": {"n": len(units), **summarise(units, select(BY_GROUP), {})},
             "operating_point": operating_point(test, calibration),
         },
         calibration=calibration,
@@ -156,12 +156,6 @@ def summarise(sample: Sample, metrics: Sequence[Metric], draws: Draws) -> dict[s
             estimate = Estimate(sample, value, draws.get(metric), found=found)
             found[f"{metric.name}_ci95"] = _pair(_interval(metric, estimate))
     return found
-
-
-def by_group(sample: Sample) -> dict[str, Any]:
-    """Evaluate one answer a group and class (see `sample.per_group`); n counts them."""
-    units = per_group(sample)
-    return {"n": len(units), **summarise(units, select(BY_GROUP), {})}
 
 
 def operating_point(sample: Sample, calibration: Calibration) -> dict[str, Any] | None:

@@ -49,7 +49,7 @@ def embed(images: Mapping[str, bytes], tables: Mapping[str, pd.DataFrame]) -> li
             plot.caption,
             data_uri(images[plot.name]),
             plot.describe(tables),
-            _natural_width(images[plot.name]),
+            round(int.from_bytes(images[plot.name][16:20], "big") * CSS_DOTS / DOTS),  # of a PNG
         )
         for plot in PLOTS
         if plot.name in images
@@ -59,8 +59,3 @@ def embed(images: Mapping[str, bytes], tables: Mapping[str, pd.DataFrame]) -> li
 def data_uri(image: bytes) -> str:
     """Put a PNG into an address, so that the page needs no other file."""
     return f"data:image/png;base64,{base64.b64encode(image).decode('ascii')}"
-
-
-def _natural_width(image: bytes) -> int:
-    """Read how wide a PNG of ours is meant to be in CSS pixels."""
-    return round(int.from_bytes(image[16:20], "big") * CSS_DOTS / DOTS)

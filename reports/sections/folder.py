@@ -35,8 +35,9 @@ def facts(manifest: pd.DataFrame, quarantined: int) -> dict[str, str]:
     if not len(manifest):
         return found | unusable
     modes = [(MODES.get(mode, mode), number) for mode, number in tally(manifest["mode"])]
-    sets, surplus = identical_files(manifest["sha256"])
-    surplus_files = f"{plural(surplus, 'surplus file')} in {plural(sets, 'set')}"
+    copies = manifest["sha256"].value_counts()
+    again = copies[copies > 1]
+    surplus = f"{plural((again - 1).sum(), 'surplus file')} in {plural(len(again), 'set')}"
     turned = int((manifest["orientation"] > 1).sum())
     return {
         **found,
@@ -45,7 +46,7 @@ def facts(manifest: pd.DataFrame, quarantined: int) -> dict[str, str]:
         "Sizes": image_sizes(manifest),
         **({} if [name for name, _ in modes] == ["RGB"] else {"Colours": _listed(modes)}),
         "Turned upright (EXIF)": plural(turned, "image") if turned else NONE,
-        "Identical files": surplus_files if sets else NONE,
+        "Identical files": surplus if len(again) else NONE,
         **unusable,
     }
 
@@ -80,13 +81,6 @@ def image_sizes(manifest: pd.DataFrame) -> str:
         return f"{_pixels(sizes[0])}, all of them" if len(sizes) > 1 else _pixels(sizes[0])
     middle = sizes[(len(sizes) - 1) // 2]
     return f"{_pixels(sizes[0])} to {_pixels(sizes[-1])}, median {_pixels(middle)}"
-
-
-def identical_files(sha256: pd.Series[str]) -> tuple[int, int]:
-    """Count the sets of files with the same bytes, and the files that are one too many."""
-    copies = sha256.value_counts()
-    again = copies[copies > 1]
-    return len(again), int((again - 1).sum())
 
 
 def tally(names: pd.Series[str]) -> list[tuple[str, int]]:

@@ -112,15 +112,14 @@ def leak_verdict(leakage: Leakage | None) -> tuple[bool, str]:
     if leaks is None:
         return False, "Whether test images have relatives in train was not counted."
     if _only_look_alike(leakage, "drawn"):
-        have = "has" if leaks["count"] == 1 else "have"
+        have = _have(leaks, "test image", "a near-duplicate", "a near-duplicate")
         return True, (
-            f"{plural(leaks['count'], 'test image')} ({percent(leaks['share'])}) {have} a "
-            "near-duplicate in train. They were reported, not joined: "
+            f"{have} in train. They were reported, not joined: "
             f"{_get(leakage, 'near').get('not_joined_because')}. If they show the same thing, the "
             "score is too good to be believed."
         )
     if leaks["count"]:
-        have = _have_relatives(leaks, "test image")
+        have = _have(leaks, "test image")
         return True, f"{have} in train: the score is too good to be believed for new patients."
     if unknown := _unknown_groups(_get(leakage, "scheme")):
         return True, f"Whether test images have relatives in train is not known: {unknown}"
@@ -152,7 +151,7 @@ def cautions(leakage: Leakage | None) -> list[str]:
     for (key, noun), meaning in CROSSINGS.items():
         counts = _get(leakage, key).get("any")
         if counts and counts["count"] and not _only_look_alike(leakage, key):
-            found.append(f"{_have_relatives(counts, noun)} in {meaning}.")
+            found.append(f"{_have(counts, noun)} in {meaning}.")
     warnings = [(leakage or {}).get(key) or () for key in ("folders", "warnings")]
     return [*found, *(str(warning) for each in warnings for warning in each)]
 
@@ -166,9 +165,9 @@ def _counted(counts: Leakage | None) -> str:
     return f"{count(counts['count'])} ({percent(counts['share'])})" if counts else NOT_AVAILABLE
 
 
-def _have_relatives(counts: Leakage, noun: str) -> str:
-    """Say how many images have relatives."""
-    have = "has a relative" if counts["count"] == 1 else "have relatives"
+def _have(counts: Leakage, noun: str, one: str = "a relative", many: str = "relatives") -> str:
+    """Say how many images have relatives, of one kind if it is named."""
+    have = f"has {one}" if counts["count"] == 1 else f"have {many}"
     return f"{plural(counts['count'], noun)} ({percent(counts['share'])}) {have}"
 
 

@@ -38,6 +38,7 @@ LIGHT_SKIN = np.array([0.93, 0.78, 0.69])
 DARK_SKIN = np.array([0.36, 0.24, 0.18])
 RED = np.array([0.10, 0.62, 0.55])  # share of red, green and blue light that a full redness takes
 PALE = np.array([0.97, 0.92, 0.76])
+MIDDLE = np.array([0.5, 0.5])
 JPEG_QUALITY = 90
 
 
@@ -182,18 +183,18 @@ def _grid(side: int) -> Plane:
     return grid
 
 
-def _window(side: int, centre: Plane, reach: float) -> tuple[slice, slice]:
-    """Return the rows and columns within reach of a centre (x, y), all 0..1."""
+def _around(side: int, centre: Plane, reach: float) -> tuple[tuple[slice, slice], Plane]:
+    """Return the rows and columns within reach of a centre (x, y), all 0..1, and their grid."""
     low = np.maximum((centre - reach) * side, 0).astype(int)
     high = ((centre + reach) * side).astype(int) + 1
-    return slice(int(low[1]), int(high[1])), slice(int(low[0]), int(high[0]))
+    window = slice(int(low[1]), int(high[1])), slice(int(low[0]), int(high[0]))
+    return window, _grid(side)[:, *window]
 
 
 def _light(side: int, rng: Rng) -> Plane:
     """Return the light on every pixel (H, W): a slope, a dark rim, and now and then a shadow."""
     y, x = _grid(side)
-    angle = rng.uniform(0, 2 * np.pi)
-    slope = (x - 0.5) * np.cos(angle) + (y - 0.5) * np.sin(angle)
+    slope = _toward(_grid(side), MIDDLE, rng.uniform(0, 2 * np.pi))
     rim = (x - 0.5) ** 2 + (y - 0.5) ** 2
     light = rng.uniform(0.85, 1.1) + rng.uniform(0, 0.4) * slope - rng.uniform(0, 0.4) * rim
     if rng.random() < 0.3:
@@ -207,9 +208,8 @@ def _backdrop(skin: Plane, patient: _Patient, rng: Rng) -> Plane:
     if not patient.has_backdrop:
         return skin
     side = skin.shape[0]
-    y, x = _grid(side)
-    angle = rng.uniform(0, 2 * np.pi)
-    edge = (x - 0.5) * np.cos(angle) + (y - 0.5) * np.sin(angle) + 0.015 * _smooth(side, 3, rng)
+    slope = _toward(_grid(side), MIDDLE, rng.uniform(0, 2 * np.pi))
+    edge = slope + 0.015 * _smooth(side, 3, rng)
     share = 1 / (1 + np.exp(-(edge - rng.uniform(0.33, 0.5)) * 120))  # (H, W)
     cloth = patient.backdrop * (1 + 0.06 * _smooth(side, 60, rng)[..., None])
     return np.asarray(skin * (1 - share[..., None]) + cloth * share[..., None])
@@ -239,8 +239,8 @@ def _moles(skin: Plane, count: int, rng: Rng) -> Plane:
     """Add moles: small, brown, flat and round, in both classes."""
     for _ in range(count):
         centre = rng.uniform(0.05, 0.95, 2)
-        window = _window(skin.shape[0], centre, 0.06)
-        away = _distance(_grid(skin.shape[0])[:, *window], centre, 0.1, rng)
+        window, grid = _around(skin.shape[0], centre, 0.06)
+        away = _distance(grid, centre, 0.1, rng)
         share = rng.uniform(0.4, 0.8) / (1 + np.exp((away - rng.uniform(0.01, 0.025)) * 400))
         skin[window] *= 1 - share[..., None] * (1 - np.array([0.45, 0.32, 0.28]))
     return skin
@@ -284,8 +284,7 @@ def _pustules(skin: Plane, rng: Rng) -> Plane:
     ripe = rng.uniform(0.35, 1.0)
     centres = _clusters(int(rng.integers(3, 11)), rng.uniform(0.12, 0.22), 2.3 * radius, rng)
     for centre in centres:
-        window = _window(skin.shape[0], centre, 5.5 * radius)
-        grid = _grid(skin.shape[0])[:, *window]
+        window, grid = _around(skin.shape[0], centre, 5.5 * radius)
         size = radius * rng.uniform(0.7, 1.25)
         skin[window] = _pustule(skin[window], grid, centre, size, light, ripe, rng)
     return skin
@@ -335,8 +334,7 @@ def _papules(skin: Plane, rng: Rng) -> Plane:
     """Add a few small raised dots without a pale centre, to be mistaken for pustules."""
     light = rng.uniform(0, 2 * np.pi)
     for centre in _clusters(int(rng.integers(2, 7)), 0.2, 0.06, rng):
-        window = _window(skin.shape[0], centre, 0.1)
-        grid = _grid(skin.shape[0])[:, *window]
+        window, grid = _around(skin.shape[0], centre, 0.1)
         radius = rng.uniform(0.02, 0.035)
         dome = np.exp(-((_distance(grid, centre, 0.1, rng) / radius) ** 2))
         lit = 1 + 0.2 * _toward(grid, centre, light) / radius * dome

@@ -26,11 +26,9 @@ AHEAD = 2  # chunks handed out for each process: none waits, and few are done ag
 _turn: AbstractContextManager[Any] = threading.Lock()  # in a worker, one that all workers share
 
 
-@contextmanager
-def taking_turns() -> Iterator[None]:
+def taking_turns() -> AbstractContextManager[Any]:
     """Do something heavy while no other thread, and no other process of the same call, does so."""
-    with _turn:
-        yield
+    return _turn
 
 
 def map_chunks(

@@ -38,6 +38,7 @@ BYTE_ORDER_MARKS = {  # the longer ones first: that of UTF-32 begins as that of 
 }  # fmt: skip
 LOCAL = {"gb2312": "GB2312", "cp1252": "Windows-1252"}
 """What spreadsheets write where no Unicode is asked for; in the first, no odd byte can stand."""
+LOOK_ALIKE = {"LATIN", "GREEK", "CYRILLIC"}  # scripts, by some of their letters
 BUT_FOR_CASE = "but for case"
 GUESSED = "is not in UTF-8 and was read as {}: if names are not found, save it as UTF-8"
 UNKNOWN = frozenset(
@@ -398,8 +399,8 @@ def _ways(images: Sequence[str], root: Path) -> Iterator[tuple[str, Form, Form]]
     ways: list[tuple[str, Form, Form]] = [
         ("", str, lambda image: known[image]),
         ("without ending", str, lambda image: _stem(known[image])),
-        ("without folder", alone, lambda image: _name(known[image])),
-        ("without folder and ending", alone, lambda image: _stem(_name(known[image]))),
+        ("without folder", alone, lambda image: known[image].rpartition("/")[2]),
+        ("without folder and ending", alone, lambda image: _stem(known[image].rpartition("/")[2])),
     ]
     yield from ways
     yield (
@@ -414,10 +415,6 @@ def _ways(images: Sequence[str], root: Path) -> Iterator[tuple[str, Form, Form]]
     )
     for _, of_name, of_image in ways:
         yield BUT_FOR_CASE, _folded(of_name), _folded(of_image)
-
-
-def _name(path: str) -> str:
-    return path.rpartition("/")[2]
 
 
 def _folded(form: Form) -> Form:
@@ -467,11 +464,8 @@ def _is_clear(name: str) -> bool:
         return False
     if name.isascii():
         return True
-    words = re.findall(r"\w+", name)
-    return unicodedata.is_normalized("NFKC", name) and all(len(_scripts(w)) < 2 for w in words)
-
-
-def _scripts(word: str) -> set[str]:
-    """Name the scripts of a word whose letters look alike."""
-    found = {unicodedata.name(letter, "").partition(" ")[0] for letter in word}
-    return found & {"LATIN", "GREEK", "CYRILLIC"}
+    for word in re.findall(r"\w+", name):
+        scripts = {unicodedata.name(letter, "").partition(" ")[0] for letter in word}
+        if len(scripts & LOOK_ALIKE) > 1:
+            return False
+    return unicodedata.is_normalized("NFKC", name)

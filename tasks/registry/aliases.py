@@ -6,7 +6,7 @@ with its history, and is read as the alias of that champion's classes.
 """
 
 import shlex
-from collections.abc import Callable, Iterable, Sequence
+from collections.abc import Callable, Iterable
 from pathlib import Path
 from typing import Literal
 
@@ -199,19 +199,13 @@ def change_alias(
 
 def earlier_champion(alias: Alias) -> int | None:
     """Give the champion that a rollback goes back to; None where there was none."""
-    line: list[int | None] = []  # None where a champion was retired
+    line, earlier = list[int](), list[int]()  # the champions up to now, and those to go back to
     for change in alias.changes:
-        if change.kind == "rollback":
-            line = _gone_back(line) or [change.version]
+        if change.kind == "promotion":
+            line, earlier = [*line, change.version], line
+        elif change.kind == "retirement":
+            earlier = line
         else:
-            line.append(change.version if change.kind == "promotion" else None)
-    earlier = _gone_back(line)
+            line = earlier or [change.version]
+            earlier = line[:-1]
     return earlier[-1] if earlier else None
-
-
-def _gone_back(line: Sequence[int | None]) -> list[int | None]:
-    """Leave out the newest champion, and the retirements before it."""
-    rest = list(line[:-1])
-    while rest and rest[-1] is None:
-        rest.pop()
-    return rest

@@ -4,7 +4,7 @@ Changes are made under a lock of the operating system. Who is champion of what s
 `tasks.registry.aliases`, the models themselves in `tasks.registry.versions`.
 """
 
-from contextlib import AbstractContextManager
+from contextlib import AbstractContextManager, suppress
 from pathlib import Path
 
 from resnext.contracts.errors import InputError
@@ -200,16 +200,11 @@ def _unfinished(store: Path, aliases: tuple[Alias, ...]) -> Version | None:
     for version in reversed(all_versions(store)):
         champion = own_alias(aliases, version).champion
         better = (version.verdict, version.against) == (BETTER, champion)
-        if better and version.number not in once and _is_intact(store, version):
-            return version
+        if better and version.number not in once:
+            with suppress(InputError):
+                intact_weights(store, version)
+                return version
     return None
-
-
-def _is_intact(store: Path, version: Version) -> bool:
-    try:
-        return intact_weights(store, version).is_file()
-    except InputError:
-        return False
 
 
 def _make_champion(store: Path, alias: Alias, kind: Kind, number: int, why: str) -> Alias:

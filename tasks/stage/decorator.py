@@ -31,12 +31,11 @@ from tasks.stage.artifact import Artifact, Reads, Runtime, Work
 from tasks.stage.key import cache_key, digest_of
 from tasks.stage.runs import asked_of, link
 from tasks.stage.store import (
+    begin,
     facts_of,
     finish,
     load,
     locked,
-    note_start,
-    partial_folder,
     scratch_folder,
 )
 
@@ -115,7 +114,9 @@ class Stage(Generic[P]):
 
     def map(self, runtime: Runtime, *args: Any) -> PrefectFutureList[Artifact]:
         """Submit the stage once for each item of its iterable inputs; a model counts as one."""
-        futures: PrefectFutureList[Artifact] = self.task.map(*map(_as_one, (runtime, *args)))
+        # Prefect would map over the fields of a model
+        one = (unmapped(each) if isinstance(each, BaseModel) else each for each in (runtime, *args))
+        futures: PrefectFutureList[Artifact] = self.task.map(*one)
         return futures
 
     def with_options(self, **options: Any) -> Self:
@@ -158,8 +159,7 @@ class Stage(Generic[P]):
             cached = artifact is not None
             scratch = scratch_folder(store, name, work_key)
             if artifact is None:
-                partial = partial_folder(store, name, work_key)
-                note_start(partial, ingredients, asked_of(runtime.run))
+                partial = begin(store, name, work_key, ingredients, asked_of(runtime.run))
                 facts = self._compute(runtime, inputs, partial, scratch)
                 if always:
                     key = digest_of([ingredients, {n: each["sha256"] for n, each in facts.items()}])
@@ -236,11 +236,6 @@ def all_stages() -> list["Stage[Any]"]:
     names = [f"tasks.{each.name}" for each in iter_modules(tasks.__path__) if not each.ispkg]
     found = [value for name in names for value in vars(import_module(name)).values()]
     return list({each.name: each for each in found if isinstance(each, Stage)}.values())
-
-
-def _as_one(value: object) -> object:
-    """Keep Prefect from mapping over the fields of a model."""
-    return unmapped(value) if isinstance(value, BaseModel) else value
 
 
 def _worth_retrying(_task: object, _run: object, state: State[Any]) -> bool:

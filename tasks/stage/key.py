@@ -223,11 +223,8 @@ def _begins_message(node: ast.AST) -> bool:
 
 def _imported(node: ast.Import | ast.ImportFrom, module: str) -> Iterator[str]:
     if isinstance(node, ast.Import):
-        return (alias.name for alias in node.names)
-    return _imported_from(node, module)
-
-
-def _imported_from(node: ast.ImportFrom, module: str) -> Iterator[str]:
+        yield from (alias.name for alias in node.names)
+        return
     base = node.module or ""
     if node.level:
         base = importlib.util.resolve_name("." * node.level + base, module.rpartition(".")[0])

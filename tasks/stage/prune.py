@@ -68,7 +68,8 @@ def entries(store: Path) -> list[Entry]:
         stage, name = folder.parent.name, folder.name
         if _is_ours(folder):
             used_here = tuple(users.get(f"{stage}/{name}", ()))
-            found.append(Entry(stage, name, folder, _size(folder), used_here, _resumable(folder)))
+            size = sum(path.stat().st_size for path in _files(folder))
+            found.append(Entry(stage, name, folder, size, used_here, _resumable(folder)))
     return found
 
 
@@ -159,12 +160,10 @@ def prune(
 def _older(store: Path, keep_runs: int) -> list[Path]:
     """Give the runs before the newest `keep_runs` that hold a model, those being fewer none."""
     everything = runs(store)
-    if keep_runs == 0:
-        return everything
     trained = [run for run in everything if (run / MODEL).exists()]
     if len(trained) < keep_runs:
         return []
-    return everything[: everything.index(trained[-keep_runs])]
+    return everything[: everything.index(trained[-keep_runs])] if keep_runs else everything
 
 
 def _remove(folder: Path, lock: BaseFileLock, dry_run: bool, store: Path | None = None) -> bool:
@@ -195,10 +194,6 @@ def _held(lock: BaseFileLock) -> Iterator[bool]:
         with suppress(OSError):  # Windows removes no open file
             Path(lock.lock_file).unlink()
         lock.release()
-
-
-def _size(folder: Path) -> int:
-    return sum(path.stat().st_size for path in _files(folder))
 
 
 def _files(folder: Path) -> Iterator[Path]:

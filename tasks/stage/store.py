@@ -56,19 +56,17 @@ def lock_of(store: Path, stage: str, key: str) -> FileLock:
     return FileLock(path)
 
 
-def partial_folder(store: Path, stage: str, key: str) -> Path:
-    """Give the folder to work in; what a killed process left there is still in it."""
+def begin(
+    store: Path, stage: str, key: str, ingredients: Mapping[str, Any], asked: Mapping[str, Any]
+) -> Path:
+    """Give the folder to work in, where it is written down what is being made, and for what.
+
+    What a killed process left there is still in it. `finish` replaces the note by the record.
+    """
     folder = store / stage / f"{key}{PARTIAL}"
     folder.mkdir(parents=True, exist_ok=True)
+    write_json({"ingredients": ingredients, "asked": asked}, folder / RECORD)
     return folder
-
-
-def note_start(partial: Path, ingredients: Mapping[str, Any], asked: Mapping[str, Any]) -> None:
-    """Write down what is being made, and for what, in case that it is stopped half-way.
-
-    `finish` puts the record of the finished artifact in its place.
-    """
-    write_json({"ingredients": ingredients, "asked": asked}, partial / RECORD)
 
 
 def scratch_folder(store: Path, stage: str, key: str) -> Path:
@@ -212,12 +210,9 @@ def _facts(path: Path) -> dict[str, Any]:
 
 def _as_written(path: Path, facts: Mapping[str, Any], verify: bool) -> bool:
     stat = path.stat()
-    if stat.st_size != facts["bytes"]:
-        return False
     untouched = (stat.st_mtime_ns, stat.st_ino) == (facts["mtime_ns"], facts["inode"])
-    if untouched and not verify and stat.st_size >= HASH_BELOW:
-        return True
-    return bool(sha256_of(path) == facts["sha256"])
+    believed = untouched and not verify and stat.st_size >= HASH_BELOW
+    return bool(stat.st_size == facts["bytes"] and (believed or sha256_of(path) == facts["sha256"]))
 
 
 def _names(folder: Path) -> list[str]:

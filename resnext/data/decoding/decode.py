@@ -209,9 +209,10 @@ def _decode(
         plain, measured = (image, "") if deep is None else in_8_bits(deep, levels)
         if big and plain.width * plain.height > BIG_SIDE**2:
             plain = _shrunk(plain, least or BIG_SIDE)
-        upright = _upright(plain, 1 if turned else orientation)
+        if orientation in UPRIGHT and not turned:
+            plain = plain.transpose(UPRIGHT[orientation])
         return Decoded(
-            upright, width, height, image.mode, str(image.format), orientation, measured, there
+            plain, width, height, image.mode, str(image.format), orientation, measured, there
         )
 
 
@@ -265,11 +266,6 @@ def _orientation(image: Image.Image) -> int:
     except Exception:  # corrupt EXIF raises all kinds, and the pixels are still good
         return 1
     return value if isinstance(value, int) and 1 <= value <= 8 else 1
-
-
-def _upright(image: Image.Image, orientation: int) -> Image.Image:
-    """Turn an image as its EXIF orientation says."""
-    return image.transpose(UPRIGHT[orientation]) if orientation in UPRIGHT else image
 
 
 # ---------------------------------------------------------------- sound files that Pillow refuses
@@ -331,7 +327,12 @@ def quiet() -> Iterator[None]:
     global _silenced
     with _silence:
         if not _silenced:
-            _silent.enter_context(_silenced_pillow())
+            logger = logging.getLogger("PIL")
+            _silent.callback(logger.setLevel, logger.level)
+            logger.setLevel(logging.CRITICAL + 1)
+            _silent.enter_context(warnings.catch_warnings())
+            warnings.simplefilter("ignore")
+            warnings.simplefilter("error", Image.DecompressionBombWarning)
         _silenced += 1
     try:
         yield
@@ -340,17 +341,3 @@ def quiet() -> Iterator[None]:
             _silenced -= 1
             if not _silenced:
                 _silent.close()
-
-
-@contextmanager
-def _silenced_pillow() -> Iterator[None]:
-    logger = logging.getLogger("PIL")
-    level = logger.level
-    logger.setLevel(logging.CRITICAL + 1)
-    try:
-        with warnings.catch_warnings():
-            warnings.simplefilter("ignore")
-            warnings.simplefilter("error", Image.DecompressionBombWarning)
-            yield
-    finally:
-        logger.setLevel(level)

@@ -13,6 +13,7 @@ import hashlib
 import re
 import zlib
 from collections.abc import Callable, Sequence
+from functools import partial
 from pathlib import Path
 from typing import NamedTuple
 
@@ -82,7 +83,8 @@ def read_files(
     workers = workers if size >= WORTH_A_POOL else 1
     readings = list(map_chunks(_read_some, paths, workers, _crashed, progress))
     big = [row for row, reading in enumerate(readings) if 0 < reading.pixels <= max_pixels]
-    again = map_apart(_read_big, [[paths[row]] for row in big], 1, _crashed)
+    read_big = partial(_read_some, max_pixels=MOST_PIXELS)
+    again = map_apart(read_big, [[paths[row]] for row in big], 1, _crashed)
     for row, (reading,) in zip(big, again, strict=True):
         readings[row] = reading
     return readings
@@ -92,10 +94,6 @@ def _read_some(paths: Sequence[str], max_pixels: int = BIG) -> list[Reading]:
     """Read some files with Pillow's warnings kept from the terminal."""
     with quiet():
         return [_read(path, max_pixels) for path in paths]
-
-
-def _read_big(paths: Sequence[str]) -> list[Reading]:
-    return _read_some(paths, MOST_PIXELS)
 
 
 def _crashed(_: str) -> Reading:

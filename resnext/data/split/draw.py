@@ -406,17 +406,12 @@ def _require_every_split(drawn: pd.DataFrame, settings: SplitSettings, *, kept: 
             f"no {empty} image among {len(drawn):,}",
             "Correct its paths or splits.",
         )
+    argument, got = "shares", ",".join(f"{share:g}" for share in settings.shares)
+    remedy = f"Of {len(drawn):,} images none is left for {empty}. Add images or give other shares."
     if kept:
-        raise InputError(
-            "keep_split",
-            "leave an image to each of train, val and test",
-            f"none for {empty}",
+        argument, got = "keep_split", f"none for {empty}"
+        remedy = (
             "What it holds stays where it was. Give `shares` without that one, add images, or "
-            "leave it out.",
+            "leave it out."
         )
-    raise InputError(
-        "shares",
-        "leave an image to each of train, val and test",
-        ",".join(f"{share:g}" for share in settings.shares),
-        f"Of {len(drawn):,} images none is left for {empty}. Add images or give other shares.",
-    )
+    raise InputError(argument, "leave an image to each of train, val and test", got, remedy)
