@@ -26,7 +26,9 @@ from flows.cli.flags import (
     group,
 )
 
-Stop = Literal["scan", "split", "pack", "train", "predict", "evaluate", "explain", "plot", "report"]
+Stop = Literal[
+    "scan", "split", "pack", "embed", "train", "predict", "evaluate", "explain", "plot", "report"
+]
 
 
 @group()
@@ -51,16 +53,18 @@ def main(
 
     What did not change since an earlier run is not computed again.
     """
+    if given_of(training).get("arch") == "list":
+        return print(terminal.architectures())
     flags = (data, split, training, run, evaluation)
     resolve(*flags)  # wrong input is said before a server is started
-    command.run_flow(full_pipeline, *flags)
+    return command.run_flow(full_pipeline, *flags)
 
 
 if __name__ == "__main__":
     command.answer_help(main, name="full_pipeline.py")
 
 from flows.cli import terminal
-from flows.cli.plan import Plan, name_of, require_positive, resolve
+from flows.cli.plan import Plan, given_of, name_of, require_positive, resolve
 from reports.evaluation.settings import EvaluationSettings
 from resnext.contracts.tables import read_manifest
 from resnext.data.demonstration import DemoSettings
@@ -71,6 +75,7 @@ from tasks.callbacks.history import add_tags
 from tasks.callbacks.interrupts import never_amid_imports
 from tasks.draw import IMAGES, draw
 from tasks.drift import drift_of_batch, publish_drift
+from tasks.embed import backbone_of, embed
 from tasks.evaluate import evaluate
 from tasks.explain import explain
 from tasks.micro_batches import micro_batches, with_micro_batches
@@ -167,12 +172,17 @@ def stages_after_scan(
     if note is not None:
         plan = replace(plan, notes=(*plan.notes, note(manifest, parts)))
     yield parts
-    yield (pixels := pack(runtime, manifest, plan.recipe.image_size))
     recipe = plan.recipe
-    if plan.compute.device == "cuda":
+    yield (pixels := pack(runtime, manifest, recipe.image_size, fit=recipe.fit))
+    features = None
+    if recipe.method == "probe":
+        backbone = backbone_of(recipe)
+        yield (features := embed(runtime, pixels, parts, backbone, plan.compute, plan.weights))
+    elif plan.compute.device == "cuda":
         found = micro_batches(runtime, parts, recipe, plan.compute, probe_memory())
         recipe = with_micro_batches(recipe, found)
-    model = train(runtime, manifest, parts, pixels, recipe, plan.compute, plan.weights)
+    given = (manifest, parts, pixels, recipe, plan.compute, plan.weights, features)
+    model = train(runtime, *given)
     yield model
     yield (predictions := predict(runtime, manifest, parts, pixels, model, plan.compute))
     yield (scores := evaluate(runtime, predictions, plan.evaluation))

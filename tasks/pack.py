@@ -4,6 +4,7 @@ from typing import Annotated
 
 from resnext.contracts.tables import read_manifest
 from resnext.data.decoding.levels import Levels
+from resnext.data.fit import Fit
 from resnext.data.pixels import PackedPixels, scanned_images
 from resnext.data.pixels import pack as pack_pixels
 from tasks.callbacks.terminal import counting
@@ -22,6 +23,7 @@ def pack(
     ],
     size: int,
     levels: Levels | None = None,
+    fit: Fit = "stretch",
 ) -> None:
     """Write pixels.npy, a row for each line of contents.txt, which is written too.
 
@@ -35,8 +37,9 @@ def pack(
     levels = levels or read_levels(manifest)
     with counting("image", "pack", shown=work.progress_bar) as progress:
         pack_pixels(
-            images, size, work.out / "pixels.npy", levels, workers=work.workers, progress=progress
-        )
+            images, size, work.out / "pixels.npy", levels,
+            fit=fit, workers=work.workers, progress=progress,
+        )  # fmt: skip
     (work.out / "pixels.txt").write_text(contents, encoding="utf-8")
 
 

@@ -32,6 +32,8 @@ def split(
 ) -> None:
     """Write split.csv, leakage.json, near.csv, division.txt and, with thumbnails, pairs.json.
 
+    originals.txt lists the contents of all images that are no augmented copies.
+
     joined_groups.json lists the ids of each group that several were joined to.
 
     What leaks is said at every run, cached or not.
@@ -39,14 +41,16 @@ def split(
     import numpy as np
 
     from resnext.data.split.describe import describe_split
+    from resnext.data.split.originals import originals
     from resnext.data.split.split_folder import split_folder
     from resnext.data.split.tables import Sources
 
+    table = read_manifest(manifest.path("manifest.csv"))
     given_tables = (groups, given, earlier, earlier_manifest, earlier_joined)
     tables = (table.single_path() if table else None for table in given_tables)
     found = split_folder(
         work.images,
-        read_manifest(manifest.path("manifest.csv")),
+        table,
         np.load(manifest.path("hashes.npy")),
         settings,
         Sources(*tables),
@@ -54,6 +58,8 @@ def split(
         workers=work.workers,
     )
     write_table(found.split, work.out / "split.csv")
+    digests = originals(found.split).merge(table[["path", "sha256"]], on="path")["sha256"]
+    (work.out / "originals.txt").write_text("".join(f"{each}\n" for each in sorted({*digests})))
     write_json(found.leakage, work.out / "leakage.json")
     write_table(found.pairs, work.out / "near.csv")
     write_json(found.cards, work.out / "pairs.json")

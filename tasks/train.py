@@ -4,10 +4,12 @@ import logging
 from typing import Annotated
 
 from resnext import device
+from resnext.contracts.formatting import plural
 from resnext.training.recipe import Recipe
 from tasks.callbacks.discovery import TrainingSetup, callbacks_of
 from tasks.callbacks.interrupts import SaveAndStop
 from tasks.callbacks.terminal import say
+from tasks.embed import open_features
 from tasks.pack import Packed, open_pixels
 from tasks.scan import read_levels
 from tasks.stage.artifact import Artifact, Reads, Work
@@ -29,12 +31,18 @@ def train(
     recipe: Recipe,
     compute: device.Compute,
     weights: Annotated[Artifact | None, Reads()] = None,
+    features: Annotated[Artifact | None, Reads("features.npy", "originals.txt")] = None,
 ) -> None:
-    """Write model.safetensors, history.csv, summary.txt and timing.csv."""
+    """Write model.safetensors, history.csv, summary.txt and timing.csv.
+
+    `features` are those of the frozen network, for a probe alone.
+    """
     from resnext.training import train as training
     from resnext.training.checkpoints import Checkpoints
     from resnext.training.engine import Training
 
+    if features is not None:
+        return _train_probe(work, manifest, split, recipe, compute, weights, features)
     packed = open_pixels(pixels)
     tables = manifest.path("manifest.csv"), split.path("split.csv")
     subsets = training.read_subsets(*tables, packed)
@@ -49,4 +57,30 @@ def train(
             model, packed, subsets, recipe, compute, callbacks=[*callbacks, stop],
             checkpoints=Checkpoints(work.scratch, say),
         ).fit()  # fmt: skip
-    training.write_result(result, subsets.classes, recipe, work.out, read_levels(manifest))
+    levels = read_levels(manifest)
+    return training.write_result(result, subsets.classes, recipe, work.out, levels)
+
+
+def _train_probe(
+    work: Work,
+    manifest: Artifact,
+    split: Artifact,
+    recipe: Recipe,
+    compute: device.Compute,
+    weights: Artifact | None,
+    features: Artifact,
+) -> None:
+    """Train the heads of a probe on features that are there."""
+    from resnext.training import probe
+    from resnext.training import train as training
+
+    device.apply(compute)
+    tables = manifest.path("manifest.csv"), split.path("split.csv")
+    given = probe.read_training_set(*tables, *open_features(features))
+    network, _ = probe.load_frozen(recipe, weights.single_path() if weights else None)
+    log.info("%s; %s", device.describe(compute), plural(len(given.labels), "training image"))
+    callbacks = callbacks_of(TrainingSetup(work, recipe, validates=False))
+    with SaveAndStop() as stop:
+        result = probe.fit_probe(network, given, recipe, compute, [*callbacks, stop])
+    (work.out / "summary.txt").write_text(probe.describe(given, recipe), encoding="utf-8")
+    training.write_result(result, given.classes, recipe, work.out, read_levels(manifest))

@@ -40,7 +40,7 @@ Store = Annotated[
 Device = Annotated[
     Literal["auto", "cpu", "cuda", "mps"], Field(description="where to compute [default: auto]")
 ]
-Preset = Literal["default", "seed", "quick"]
+Preset = Literal["default", "seed", "quick", "transfer"]
 
 PRESETS: Mapping[str, Mapping[str, Any]] = {
     "default": {},
@@ -73,6 +73,17 @@ PRESETS: Mapping[str, Mapping[str, Any]] = {
         "warmup_epochs": 1,
         "label_smoothing": 0.0,
         "augment": "flips",
+    },
+    # A frozen network with ImageNet's weights: a minute or two, and the best with few images.
+    "transfer": {
+        "method": "probe",
+        "weights": "bundled",
+        "fit": "centre",
+        "batch_size": 16,
+        "warmup_epochs": 0,
+        "ema_decay": 0.98,
+        "augment": "none",
+        "keep": "last",
     },
 }
 """What the flags of a group that are left empty become, by the flag's name."""
@@ -216,7 +227,8 @@ class TrainingFlags(Flags):
     preset: Preset = Field(
         "default",
         description="values of all settings that you do not give: default (a recipe that learns), "
-        "seed (the script that the project began as), quick (minutes on a laptop) "
+        "seed (the script that the project began as), quick (minutes on a laptop), transfer "
+        "(a probe on a frozen network with ImageNet's weights, for few images) "
         "[default: default]",
     )
 

@@ -34,7 +34,8 @@ from resnext.data.manifest.class_folders import class_name, split_folders
 from resnext.data.manifest.settings import ReadingSettings
 from resnext.data.split.settings import JOINED_FILE, SplitSettings
 from resnext.device import Compute, count_cpus, plan_compute
-from resnext.training.recipe import Recipe
+from resnext.models.architectures import ARCHITECTURES, HUB, find_architecture
+from resnext.training.recipe import DEFAULT, Recipe, tagged
 from tasks.stage.artifact import Artifact, Runtime
 from tasks.stage.store import is_altered
 
@@ -44,7 +45,7 @@ Given = Mapping[str, Any]
 
 ELSEWHERE = {"predict", "store", "workers", "verify", "only", *DecisionFlags.model_fields}
 """Flags that change no result of a pipeline run."""
-BEFORE_TRAINING = ("scan", "split", "pack")
+BEFORE_TRAINING = ("scan", "split", "pack", "embed")
 EXCLUDED = {"use_split": ("keep_split", "fold", "shares", "split"), "keep_split": ("fold",)}
 """Flags that say how to split, and those that each can't be followed with."""
 NUMBERS: Mapping[str, tuple[str, int, Any, str, str]] = {
@@ -188,7 +189,10 @@ def resolve(*flags: BaseModel, program: str = "full_pipeline.py") -> Plan:
         images = images.resolve()
     split = _split_settings(given, preset, images)
     weights = _weights(given.get("weights"))
-    recipe = build(Recipe, given | ({"weights": "file"} if weights else {}), preset)
+    recipe = build_recipe(given | ({"weights": "file"} if weights else {}), preset)
+    if given.get("only") == "embed" and recipe.method != "probe":
+        remedy = "Only a probe has this stage. Name another one, or give `preset` transfer."
+        raise InputError("only", "go with `method` probe", "embed", remedy)
     store = store_folder(given.get("store"))
     inside = images is not None and store.resolve().is_relative_to(images)
     remedy = "Its folder would be taken for a class. Name another one."
@@ -232,6 +236,33 @@ def build(settings: type[M], given: Given, preset: str = "default") -> M:
     return settings(
         **{name: _numbers(flag, chosen[flag]) for name, flag in flags.items() if flag in chosen}
     )
+
+
+def build_recipe(given: Given, preset: str = "default") -> Recipe:
+    """Fill the recipe; what the network and its weights say wins over the preset.
+
+    Weights that are for one network choose it, where none was named. A network is given images of
+    its usual size.
+    """
+    preferred = {**PRESETS[preset], **given}
+    weights = preferred.get("weights", "none")
+    if "arch" not in given:
+        given = {"arch": _arch_for(weights, preferred.get("arch", DEFAULT.name)), **given}
+    record = find_architecture(given["arch"])
+    if "image_size" not in preferred or record.fixed_size:
+        given = {"image_size": record.input_size, **given}
+    if not record.last_norm:
+        given = {"zero_init_residual": False, **given}
+    return build(Recipe, given, preset)
+
+
+def _arch_for(weights: str, preferred: str) -> str:
+    """Name a network that weights are for: the preferred one where they don't say."""
+    if weights.startswith(HUB):
+        return tagged(weights)
+    wanted = {"bundled": "bundled", "imagenet": "imagenet"}.get(weights, "name")
+    candidates = [find_architecture(preferred), *ARCHITECTURES.values()]
+    return next(each.name for each in candidates if getattr(each, wanted))
 
 
 def _numbers(flag: str, value: Any) -> Any:
@@ -291,7 +322,8 @@ def name_of(*flags: BaseModel) -> str:
     """Name a run by its images and its network, before anything is checked."""
     given = given_of(*flags)
     folder, preset = _asked_folder(given), PRESETS[given.get("preset", "default")]
-    arch = given.get("arch") or preset.get("arch", Recipe().arch)
+    preferred = preset.get("arch", DEFAULT.name)
+    arch = given.get("arch") or _arch_for(given.get("weights", "none"), preferred)
     return f"{folder.resolve().name if folder else SYNTHETIC}, {arch}"
 
 
@@ -323,10 +355,10 @@ def _split_settings(given: Given, preset: str, images: Path | None) -> SplitSett
 
 def _weights(text: str | None) -> Artifact | None:
     """Give a file of weights, which is known by its bytes from here on; None for a name."""
-    if text is None or text in ("none", "imagenet"):
+    if text is None or text in ("none", "imagenet", "bundled") or text.startswith(HUB):
         return None
     path = Path(text).absolute()
-    rule = "be none, imagenet or a .safetensors, .pth or .pt file"
+    rule = f"be none, imagenet, bundled, {HUB}NAME.TAG or a .safetensors, .pth or .pt file"
     _require(path.is_file(), "weights", rule, path)
     return Artifact.of_file(path)
 

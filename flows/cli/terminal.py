@@ -10,6 +10,7 @@ import sys
 from collections.abc import Collection, Mapping, Sequence
 from pathlib import Path
 from typing import TYPE_CHECKING, Any, TextIO
+from urllib.parse import urlsplit
 
 from rich import box
 from rich.console import Console
@@ -23,6 +24,7 @@ from tasks.stage.runs import LATEST, run_metrics
 
 if TYPE_CHECKING:
     from flows.cli.plan import Plan
+    from resnext.models.architectures import Architecture
 
 log = logging.getLogger(__name__)
 
@@ -102,6 +104,34 @@ def table(
     with console.capture() as captured:
         console.print(made)
     return "\n".join(line.rstrip() for line in captured.get().split("\n")).strip("\n")
+
+
+def architectures() -> str:
+    """Tabulate the networks: how large they are, and where their ImageNet weights are to be had."""
+    from resnext.models.architectures import LISTED
+    from resnext.models.sizes import size_of
+
+    rows = [
+        {
+            "network": each.name,
+            "parameters": f"{size.parameters / 1e6:.1f} M",
+            "multiply-adds": f"{size.multiply_adds / 1e9:.2f} G",
+            "images": f"{each.input_size} px",
+            "weights": _weights(each),
+        }
+        for each, size in ((each, size_of(each)) for each in LISTED)
+    ]
+    rest = "Other networks of timm go by their names there. Their weights: --weights imagenet."
+    return f"{table(rows)}\n\n{rest}"
+
+
+def _weights(record: "Architecture") -> str:
+    """Say where a network's ImageNet weights come from, and under which licence."""
+    place = record.imagenet
+    if place is None:
+        return "none"
+    source = f"{urlsplit(place).netloc}" if "://" in place else place
+    return f"{'bundled, or ' if record.bundled else ''}{source} ({record.licence})"
 
 
 def show_only_our_lines() -> None:

@@ -86,7 +86,7 @@ def prepare_champion(
         version=version,
         model=Artifact.of_file(weights),
         card=card,
-        pixels=pack(own, manifest, card.image_size, other),
+        pixels=pack(own, manifest, card.image_size, other, card.fit),
         compute=plan_compute(plan.compute.device, card.architecture, plan.compute.deterministic),
         runtime=own,
     )

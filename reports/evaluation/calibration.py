@@ -183,7 +183,7 @@ def _too_few(number: int, noun: str, fewest: int) -> str | None:
     if number >= fewest:
         return None
     if number == 0:
-        return "there is no validation part"
+        return "no validation images were kept apart"
     return f"the validation part holds {plural(number, noun)}, fewer than {fewest}"
 
 

@@ -102,6 +102,7 @@ def heat_maps(
         "mistakes": mistakes,
         "right": [each for each in explained["pictures"] if each["label"] == each["predicted"]],
         "extent": _extent(len(mistakes), wrong, "mistake", "predictions.csv"),
+        "mapped": explained["layer"] is not None,
         "coarse": _coarse(explained["cells"]),
         "border": _border(explained["border_share"], explained["even_border_share"]),
     }

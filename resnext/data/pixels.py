@@ -1,9 +1,10 @@
 """Images as the network sees them: squares of uint8 pixels, from a packed file or as they lie.
 
-Every image is turned upright, made RGB and resized to a square, as the script does that the
-project began as; nothing is cut off, so that a lesion at the edge is kept. `to_pixels` is the one
-function that does it, for training, evaluation and prediction alike. What is done to a batch of
-pixels afterwards stands in `resnext.training.augmentation`. Knows no torch.
+Every image is turned upright, made RGB and resized to a square. Stretched, as in the script that
+the project began as, nothing is cut off, so that a lesion at the edge is kept. Cropped to its
+centre, shapes stay as they are, as networks with ImageNet's weights have seen them. `to_square` is
+the one function that does it, for training, evaluation and prediction alike. What is done to a
+batch of pixels afterwards stands in `resnext.training.augmentation`. Knows no torch.
 """
 
 from __future__ import annotations
@@ -23,6 +24,7 @@ from PIL import Image
 from resnext.contracts.errors import InputError
 from resnext.data.decoding.decode import read_scanned
 from resnext.data.decoding.levels import Levels
+from resnext.data.fit import Fit
 from resnext.data.processes import map_chunks
 
 if TYPE_CHECKING:  # it takes a while to import, and processes that pack don't need it
@@ -58,29 +60,46 @@ class PixelSource(Protocol):
         """Give the pixels (N, S, S, 3) of some rows."""
 
 
-def to_pixels(file: ScannedImage, size: int, levels: Levels = Levels()) -> Pixels:
+def to_pixels(
+    file: ScannedImage, size: int, levels: Levels = Levels(), fit: Fit = "stretch"
+) -> Pixels:
     """Read an image as the network sees it: (S, S, 3); `levels` are the training's own.
 
     Raises:
         InputError: its bytes are not those that were scanned.
         OSError: it can't be read or decoded.
     """
-    return to_square(read_scanned(file.path, file.sha256, levels, at_least=DETAIL * size), size)
+    image = read_scanned(file.path, file.sha256, levels, at_least=DETAIL * size)
+    return to_square(image, size, fit)
 
 
-def to_square(image: Image.Image, size: int) -> Pixels:
+def to_square(image: Image.Image, size: int, fit: Fit = "stretch") -> Pixels:
     """Resize an RGB image to a square: (S, S, 3)."""
-    return np.asarray(image.resize((size, size), Image.Resampling.BILINEAR))
+    if fit == "stretch":
+        return np.asarray(image.resize((size, size), Image.Resampling.BILINEAR))
+    return np.asarray(centre_square(image).resize((size, size), Image.Resampling.BICUBIC))
+
+
+def centre_square(image: Image.Image) -> Image.Image:
+    """Cut the square out of the middle of an image that its shorter side spans."""
+    side = min(image.size)
+    left, top = ((length - side) // 2 for length in image.size)
+    return image.crop((left, top, left + side, top + side))
 
 
 class ScannedImages:
     """Pixels of images that are decoded when they are asked for."""
 
     def __init__(
-        self, images: Sequence[ScannedImage], size: int, workers: int = 1, levels: Levels = Levels()
+        self,
+        images: Sequence[ScannedImage],
+        size: int,
+        workers: int = 1,
+        levels: Levels = Levels(),
+        fit: Fit = "stretch",
     ) -> None:
         self.images, self.size, self.workers = list(images), size, max(1, workers)
-        self.levels = levels
+        self.levels, self.fit = levels, fit
 
     def take(self, rows: Rows) -> Pixels:
         """Give the pixels (N, S, S, 3) of some rows.
@@ -89,7 +108,7 @@ class ScannedImages:
             InputError: an image changed since it was scanned.
         """
         wanted = [self.images[row] for row in rows]
-        read = partial(to_pixels, size=self.size, levels=self.levels)
+        read = partial(to_pixels, size=self.size, levels=self.levels, fit=self.fit)
         with ThreadPoolExecutor(self.workers) as pool:
             return np.stack(list(pool.map(read, wanted)))
 
@@ -121,6 +140,7 @@ def pack(
     file: Path,
     levels: Levels = Levels(),
     *,
+    fit: Fit = "stretch",
     workers: int = 1,
     progress: Progress | None = None,
 ) -> None:
@@ -135,18 +155,18 @@ def pack(
     shape = (len(images), size, size, 3)
     _require_room(file.parent, int(np.prod(shape, dtype=np.int64)))
     np.lib.format.open_memmap(file, mode="w+", dtype=np.uint8, shape=shape).flush()
-    work = partial(_pack_some, file, size, levels)
+    work = partial(_pack_some, file, size, levels, fit)
     workers = workers if len(images) >= WORTH_A_POOL else 1
     deque(map_chunks(work, list(enumerate(images)), workers, _crashed, progress), maxlen=0)
 
 
 def _pack_some(
-    file: Path, size: int, levels: Levels, chunk: Sequence[tuple[int, ScannedImage]]
+    file: Path, size: int, levels: Levels, fit: Fit, chunk: Sequence[tuple[int, ScannedImage]]
 ) -> list[int]:
     """Write the pixels of some rows; equal rows are equal bytes, so that a repeat does no harm."""
     pixels = np.lib.format.open_memmap(file, mode="r+")
     for row, image in chunk:
-        pixels[row] = to_pixels(image, size, levels)
+        pixels[row] = to_pixels(image, size, levels, fit)
     pixels.flush()
     return [row for row, _ in chunk]
 

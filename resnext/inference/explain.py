@@ -25,12 +25,12 @@ from resnext import device
 from resnext.contracts.errors import InputError
 from resnext.contracts.tables import read_manifest, read_predictions
 from resnext.data.decoding.decode import read_scanned
-from resnext.data.decoding.levels import Levels
-from resnext.data.pixels import PackedPixels, PixelSource
+from resnext.data.pixels import PackedPixels, PixelSource, centre_square
 from resnext.data.thumbnails import as_uri, lay_over, shrink
 from resnext.device import Compute
 from resnext.models.architectures import Scale, find_architecture
-from resnext.models.model_file import load_network
+from resnext.models.model_file import ModelCard, load_network
+from resnext.models.probe import heat_layer_of
 from resnext.training.batches import Batches, Subset
 from resnext.training.step import in_format, move_model
 from resnext.training.train import subset_of
@@ -76,7 +76,7 @@ def explain(
     """
     device.apply(compute)
     network, card = load_network(model)
-    layer = find_architecture(card.architecture).heat_layer
+    layer = heat_layer_of(network, find_architecture(card.architecture).heat_layer)
     chosen = choose(read_predictions(predictions))
     chosen = chosen.merge(read_manifest(manifest)[["path", "sha256"]], on="path", validate="1:1")
 
@@ -87,7 +87,7 @@ def explain(
     predicted, cells = maps_of(chosen.assign(label=chosen["predicted"]))
     true, _ = maps_of(chosen[chosen["kind"] == "mistake"])  # they come first
     entries = [
-        _entry(root, row, card.levels, heat, heat_true, border_share(heat, cells))
+        _entry(root, row, card, heat, heat_true, border_share(heat, cells))
         for row, heat, heat_true in zip_longest(chosen.to_dict("records"), predicted, true)
     ]
     shares = [entry["border_share"] for entry in entries if entry["border_share"] is not None]
@@ -171,7 +171,7 @@ def enlarge(cam: Tensor, size: int) -> Maps:
 
 def heat_maps(
     network: nn.Module,
-    layer: str,
+    layer: str | None,
     source: PixelSource,
     subset: Subset,
     compute: Compute,
@@ -179,8 +179,11 @@ def heat_maps(
 ) -> HeatMaps:
     """Give the maps of a subset, whose labels are the classes to explain.
 
-    They are computed in fp32, whatever `compute` says, without a change of the images.
+    They are computed in fp32, whatever `compute` says, without a change of the images. A network
+    without a layer for them has none.
     """
+    if layer is None:
+        return HeatMaps(np.zeros((0, source.size, source.size), dtype=np.float32), 0)
     move_model(network.eval(), compute)
     every = np.arange(len(subset))
     order = [every[start : start + BATCH] for start in range(0, len(subset), BATCH)]
@@ -192,15 +195,15 @@ def heat_maps(
     return HeatMaps(np.concatenate(found), cells)
 
 
-def border_share(heat: npt.NDArray[np.float32], cells: int) -> float | None:
+def border_share(heat: npt.NDArray[np.float32] | None, cells: int) -> float | None:
     """Give the share of a map's mass (S, S) in the outer border; None for a map of zeros.
 
     The border is a tenth of the side wide, wherever pixels end: an even map gives 0.36. So does
     every map that was enlarged from 2 x 2 cells (64 px) or from one (32 px), since each cell then
     has as much border as any other: None for them too.
     """
-    total = float(heat.sum(dtype=np.float64))
-    if total == 0 or cells < FEWEST_CELLS:
+    total = 0.0 if heat is None else float(heat.sum(dtype=np.float64))
+    if heat is None or total == 0 or cells < FEWEST_CELLS:
         return None
     edges = np.clip(np.linspace(0, 1, len(heat) + 1), BORDER, 1 - BORDER)
     inside = np.diff(edges) * len(heat)  # (S,), the share of each pixel that lies inside
@@ -211,18 +214,21 @@ def border_share(heat: npt.NDArray[np.float32], cells: int) -> float | None:
 def _entry(
     root: Path,
     row: dict[Any, Any],
-    levels: Levels,
-    heat: npt.NDArray[np.float32],
+    card: ModelCard,
+    heat: npt.NDArray[np.float32] | None,
     heat_true: npt.NDArray[np.float32] | None,
     share: float | None,
 ) -> Explained:
-    """Give what explained.json says of one image; `heat_true` is None for a right answer."""
+    """Give what explained.json says of one image; `heat_true` is None for a right answer.
+
+    Both are None where the network has no layer for maps.
+    """
     maps = {"heat": heat, "heat_true": heat_true}
     shown = dict[str, str | None].fromkeys(["thumbnail", *maps])
     error = None
     try:
-        image = read_scanned(root / row["path"], row["sha256"], levels, at_least=DETAIL * SIDE)
-        small = shrink(image, SIDE)
+        image = read_scanned(root / row["path"], row["sha256"], card.levels, at_least=DETAIL * SIDE)
+        small = shrink(centre_square(image) if card.fit == "centre" else image, SIDE)
         over = {name: lay_over(small, each) for name, each in maps.items() if each is not None}
         shown |= {name: as_uri(each) for name, each in {"thumbnail": small, **over}.items()}
     except InputError as fault:

@@ -72,12 +72,13 @@ class _Images:
     """The pixels of images that are decoded when they are asked for."""
 
     def __init__(self, images: Sequence[ImageOrPath], card: ModelCard) -> None:
-        self.images, self.size, self.levels = images, card.image_size, card.levels
+        self.images, self.size = images, card.image_size
+        self.levels, self.fit = card.levels, card.fit
 
     def take(self, rows: Rows) -> Pixels:
         """Give the pixels (N, S, S, 3) of some images."""
         upright = [self._upright(self.images[row]) for row in rows]
-        return np.stack([to_square(to_rgb(image), self.size) for image in upright])
+        return np.stack([to_square(to_rgb(image), self.size, self.fit) for image in upright])
 
     def _upright(self, image: ImageOrPath) -> Image.Image:
         """Decode an image, upright and in 8 bits."""

@@ -29,12 +29,15 @@ def predict_split(
 ) -> pd.DataFrame:
     """Predict the val and test part of a split: the table predictions.csv.
 
+    A part that the network was trained on is left out.
+
     Raises:
         InputError: the model was trained on other classes.
     """
     rows = read_split_images(split, manifest)
-    rows = rows[rows["split"].isin(["val", "test"])]
-    classes = read_card(model).classes
+    card = read_card(model)
+    rows = rows[rows["split"].isin({"val", "test"} - {*card.trained_on})]
+    classes = card.classes
     if unknown := sorted(set(rows["label"]) - {*classes, ""}):
         rule = f"be those of the model ({', '.join(classes)})"
         remedy = "Train a model on these images."
@@ -89,7 +92,9 @@ def predict_images(
     device.apply(compute)
     network, card = load_network(model)
     rows = read_manifest(manifest)
-    source = ScannedImages(scanned_images(root, rows), card.image_size, workers, card.levels)
+    source = ScannedImages(
+        scanned_images(root, rows), card.image_size, workers, card.levels, card.fit
+    )
     subset = unlabelled(rows["sha256"].tolist(), rows["path"].tolist())
     logs = engine.predict(network, source, subset, compute, scale=card.scale)
     predicted = prediction_columns(logs, card.classes, temperature=temperature)

@@ -5,7 +5,7 @@ no fixed order and the same weights must give the same bytes. It is read without
 """
 
 from pathlib import Path
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, Literal
 
 from pydantic import BaseModel, ConfigDict, Field, ValidationError
 from safetensors import SafetensorError, safe_open
@@ -13,7 +13,9 @@ from safetensors import SafetensorError, safe_open
 from resnext.contracts.errors import InputError
 from resnext.contracts.formatting import first_few
 from resnext.data.decoding.levels import Levels
-from resnext.models.architectures import Channels, Scale, build
+from resnext.data.fit import Fit
+from resnext.models.architectures import Channels, Scale, build, find_architecture
+from resnext.models.views import ProbeShape
 
 if TYPE_CHECKING:
     from torch import Tensor, nn
@@ -33,6 +35,11 @@ class ModelCard(BaseModel):
     std: Channels
     levels: Levels = Levels()
     """How deep images are scaled; files from before this was kept lack it, and get the default."""
+    fit: Fit = "stretch"
+    trained_on: tuple[Literal["train", "val"], ...] = ("train",)
+    """The parts of the split that the network was trained on."""
+    probe: ProbeShape | None = None
+    """What stands on the frozen network, where no more than that was trained."""
 
     @property
     def scale(self) -> Scale:
@@ -60,7 +67,8 @@ def read_card(path: Path) -> ModelCard:
 
 def describe(card: ModelCard) -> str:
     """Say in a line what a model is for."""
-    return f"{card.architecture} at {card.image_size} px for {first_few(card.classes)}"
+    kind = "a probe on " if card.probe else ""
+    return f"{kind}{card.architecture} at {card.image_size} px for {first_few(card.classes)}"
 
 
 def save_model(path: Path, weights: "dict[str, Tensor]", card: ModelCard) -> None:
@@ -84,7 +92,7 @@ def load_network(path: Path) -> "tuple[nn.Module, ModelCard]":
     from safetensors.torch import load_file
 
     card = read_card(path)
-    network = build(card.architecture, len(card.classes))
+    network = _build(card)
     try:
         network.load_state_dict(load_file(path))
     except (RuntimeError, SafetensorError) as error:
@@ -95,3 +103,12 @@ def load_network(path: Path) -> "tuple[nn.Module, ModelCard]":
             "It is damaged. Name another file, or run the pipeline again.",
         ) from error
     return network.eval(), card
+
+
+def _build(card: ModelCard) -> "nn.Module":
+    """Build what a model file describes, with fresh weights."""
+    if card.probe is None:
+        return build(card.architecture, len(card.classes))
+    from resnext.models.probe import Probe
+
+    return Probe(find_architecture(card.architecture), card.probe, len(card.classes))

@@ -1,21 +1,17 @@
-"""Other people's weights to start from: torchvision's own, or those of a file.
+"""Other people's weights to start from: published ones, or those of a file.
 
-Names of tensors are torchvision's, which timm shares for every architecture that both know. A
-pickle is only ever read as plain tensors: nothing that it asks for is run.
+Names of tensors are torchvision's, which timm shares for every residual network that both know,
+else timm's. A pickle is only ever read as plain tensors: nothing that it asks for is run.
 
 Source: state dicts of torchvision 0.29 and timm 1.0.31, the same names and shapes in each.
 """
 
 import argparse
-import hashlib
 import re
 import warnings
 from collections.abc import Iterable, Mapping
-from http.client import HTTPException
 from pathlib import Path
 from typing import Any, TypeAlias
-from urllib.error import URLError
-from urllib.parse import urlsplit
 
 import torch
 from safetensors import safe_open
@@ -27,9 +23,11 @@ from resnext.models.architectures import (
     ARCHITECTURES,
     Architecture,
     build,
+    bundled_weights,
     find_architecture,
-    imagenet_url,
+    imagenet_weights,
 )
+from resnext.models.download import from_hugging_face, from_package, from_torchvision
 from resnext.models.model_file import METADATA_KEY, ModelCard, describe
 
 # Batch norm counts batches; only one without momentum, which none is here, ever reads the count.
@@ -56,7 +54,7 @@ def load_pretrained(model: nn.Module, arch: str, weights: str, file: Path | None
     Args:
         model: The network, its head already as wide as there are classes.
         arch: Its architecture.
-        weights: `none`, `imagenet`, or `file`.
+        weights: `none`, `imagenet`, `bundled`, the name of a model on Hugging Face, or `file`.
         file: The file, in the last case.
 
     Raises:
@@ -64,9 +62,11 @@ def load_pretrained(model: nn.Module, arch: str, weights: str, file: Path | None
     """
     if weights == "none":
         return "weights start from random values"
-    tensors, name = _read(file or _downloaded(imagenet_url(arch)), arch)
-    name, got = (name, f"'{file}'") if file else (f"imagenet ({name})", "imagenet")
     architecture, own = find_architecture(arch), model.state_dict()
+    tensors, name = _read(file or published(architecture, weights), arch)
+    name, got = (name, f"'{file}'") if file else (f"{weights} ({name})", weights)
+    if weights == "bundled":
+        tensors = dict(zip(own, tensors.values(), strict=True))
     _require_fit(own, tensors, architecture, got)
     fitting = _fitting(own, tensors, architecture)
     if bad := [name for name, tensor in fitting.items() if not tensor.isfinite().all()]:
@@ -80,6 +80,18 @@ def load_pretrained(model: nn.Module, arch: str, weights: str, file: Path | None
         f"weights start from {name}: {len(fitting)} tensors loaded, "
         f"{len(fresh)} initialised anew{_listed(fresh)}, {len(left)} left over{_listed(left)}"
     )
+
+
+def published(architecture: Architecture, weights: str) -> Path:
+    """Give the file of published weights, fetched where it is not here yet.
+
+    Raises:
+        InputError: there are none of that name, or they can't be fetched.
+    """
+    if weights == "bundled":
+        return from_package(bundled_weights(architecture.name))
+    place = imagenet_weights(architecture.name) if weights == "imagenet" else weights
+    return from_torchvision(place) if "://" in place else from_hugging_face(place)
 
 
 def _fitting(own: State, tensors: State, architecture: Architecture) -> dict[str, Tensor]:
@@ -250,41 +262,3 @@ def _listed(names: Iterable[str]) -> str:
     """Name the first few and how many more there are, in brackets; nothing for none."""
     listed = first_few(printable(name[:NAME]) for name in names)
     return f" ({listed})" if listed else ""
-
-
-# ---------------------------------------------------------------- torchvision's own
-
-
-def _downloaded(url: str) -> Path:
-    """Give the whole file behind a URL, from torch.hub's folder where it is there already.
-
-    Raises:
-        InputError: it can't be fetched, or its bytes are not those that its name promises.
-    """
-    path = Path(torch.hub.get_dir()).absolute() / "checkpoints" / Path(urlsplit(url).path).name
-    promised = path.stem.rpartition("-")[2]  # torchvision's names end with the hash's beginning
-    by_hand = f"fetch {url} by hand and save it as {path}"
-    try:
-        if not path.exists():
-            path.parent.mkdir(parents=True, exist_ok=True)
-            torch.hub.download_url_to_file(url, str(path), promised, progress=False)
-        with path.open("rb") as file:
-            digest = hashlib.file_digest(file, "sha256").hexdigest()
-    except (OSError, HTTPException) as error:
-        rule = f"find {path.name} or download it"
-        remedy = f"To go on without a connection, {by_hand}."
-        raise InputError("weights imagenet", rule, f"neither ({_reason(error)})", remedy) from error
-    except RuntimeError as error:  # of torch.hub, which keeps nothing of such a download
-        rule = f"download {path.name} whole"
-        remedy = f"The download was damaged on its way and not kept. Run again, or {by_hand}."
-        raise InputError("weights imagenet", rule, "other bytes", remedy) from error
-    if not digest.startswith(promised):
-        rule = f"find a file with the SHA-256 {promised}... at {path}"
-        remedy = f"It is damaged. Delete it and run again, or {by_hand}."
-        raise InputError("weights imagenet", rule, f"{digest[: len(promised)]}...", remedy)
-    return path
-
-
-def _reason(error: Exception) -> str:
-    cause = error.reason if isinstance(error, URLError) else error
-    return " ".join(str(cause).split()) or type(error).__name__

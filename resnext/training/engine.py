@@ -27,7 +27,7 @@ from resnext.contracts.errors import InputError, TrainingError
 from resnext.contracts.formatting import first_few
 from resnext.data.pixels import PixelSource
 from resnext.device import Compute
-from resnext.models.architectures import MEAN, STD, Scale, find_architecture
+from resnext.models.architectures import MEAN, STD, Scale, scale_of
 from resnext.training.batches import Batches, Subset, Subsets, count_batches, epoch_order
 from resnext.training.callback import Callback
 from resnext.training.checkpoints import Checkpoints, EpochRow, Progress, describe_kept
@@ -111,7 +111,7 @@ class Training:
             self.model.compile()
         self.train, self.compute, self.callbacks = train, compute, callbacks
         self.checkpoints = checkpoints or Checkpoints(None)
-        scale = find_architecture(recipe.arch).scale
+        scale = scale_of(recipe.arch, recipe.weights)
         self.batches = Batches(source, train, compute, recipe, scale=scale)
         self.held_out = Batches(source, watched, compute, scale=scale)
         self.loss_size = max(1, len(watched)) if validates else recipe.batch_size

@@ -8,18 +8,22 @@ from typing import Annotated, Literal
 from pydantic import BaseModel, ConfigDict, Field, field_validator, model_validator
 
 from resnext.contracts.errors import InputError
+from resnext.data.fit import Fit
 from resnext.models.architectures import (
     ARCHITECTURES,
+    HUB,
+    bundled_weights,
     find_architecture,
-    imagenet_url,
-    on_imagenet,
+    imagenet_weights,
 )
+from resnext.models.views import ProbeShape, Views
 
 # From here on a channel of the last layer has more than one value for a single image.
 SMALLEST_FOR_ONE = 64
 
 DEFAULT = next(iter(ARCHITECTURES.values()))
 
+Method = Literal["network", "probe"]
 Optimizer = Literal["adamw", "adam", "sgd"]
 Schedule = Literal["cosine", "one-cycle", "step", "constant"]
 Augment = Literal["full", "flips", "none"]
@@ -34,12 +38,33 @@ class Recipe(BaseModel):
 
     model_config = ConfigDict(frozen=True, extra="forbid")
 
-    arch: str = Field(DEFAULT.name, description=f"architecture: {', '.join(ARCHITECTURES)}")
+    arch: str = Field(
+        DEFAULT.name,
+        description=f"architecture: {', '.join(ARCHITECTURES)}, or another network of timm; "
+        "`list` shows their sizes and weights",
+    )
     weights: str = Field(
         "none",
-        description="weights to start from: none (random), imagenet (torchvision's own, "
-        f"{DEFAULT.licence}, for {' or '.join(on_imagenet())}), or a .safetensors, .pth or .pt "
-        "FILE from this program, torchvision or timm",
+        description="weights to start from: none (random), imagenet (downloaded from torchvision "
+        "or timm), bundled (ImageNet's, installed with the program, for "
+        f"{' or '.join(name for name, each in ARCHITECTURES.items() if each.bundled)}), "
+        f"{HUB}NAME.TAG (a network and weights of timm), or a .safetensors, .pth or .pt FILE from "
+        "this program, torchvision or timm",
+    )
+    method: Method = Field(
+        "network",
+        description="what is trained: the network, or a probe (small heads on the features of the "
+        "frozen network, whose weights must be given)",
+    )
+    views: Views = Field(
+        "mirror",
+        description="of a probe: views of an image that it answers by: identity, mirror (left and "
+        "right too), d4 (8 flips and quarter turns, for images without an up side such as skin)",
+    )
+    fit: Fit = Field(
+        "stretch",
+        description="how an image becomes a square: stretch (nothing is cut off), or centre (the "
+        "middle of it, undistorted, as ImageNet's weights have seen images)",
     )
     image_size: int = Field(
         DEFAULT.input_size, ge=32, le=1024,
@@ -124,16 +149,42 @@ class Recipe(BaseModel):
             )
         return self
 
+    @property
+    def probe_shape(self) -> ProbeShape:
+        """Give what stands on the frozen network."""
+        return ProbeShape(views=self.views)
+
+    @model_validator(mode="after")
+    def _a_probe_has_weights(self) -> "Recipe":
+        if self.method == "probe" and self.weights == "none":
+            remedy = "Name the weights of the network to freeze, as `weights` bundled."
+            raise InputError("weights", "be given for `method` probe", "none", remedy)
+        return self
+
     @model_validator(mode="after")
     def _the_network_has_what_is_asked_for(self) -> "Recipe":
+        record = find_architecture(self.arch)
         if self.weights == "imagenet":
-            imagenet_url(self.arch)
-        if self.zero_init_residual and not find_architecture(self.arch).last_norm:
+            imagenet_weights(self.arch)
+        if self.weights == "bundled":
+            bundled_weights(self.arch)
+        if self.weights.startswith(HUB) and tagged(self.weights) != self.arch:
+            rule, remedy = f"go with `arch` {tagged(self.weights)}", "Leave `arch` out."
+            raise InputError(f"weights {self.weights}", rule, self.arch, remedy)
+        if self.zero_init_residual and not record.last_norm:
             rule = "be left out for a network without residual blocks that end in a batch norm"
             raise InputError("zero_init_residual", rule, f"`arch` {self.arch}")
+        if record.fixed_size and self.image_size != record.input_size:
+            rule = f"be {record.input_size}, the only size that {self.arch} takes"
+            raise InputError("image_size", rule, self.image_size)
         return self
 
     @field_validator("arch")
     @classmethod
     def _known(cls, name: str) -> str:
         return find_architecture(name).name
+
+
+def tagged(weights: str) -> str:
+    """Give the network that weights of timm are for: their name up to the tag."""
+    return weights.removeprefix(HUB).partition(".")[0]

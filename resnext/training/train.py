@@ -3,6 +3,7 @@
 from collections.abc import Sequence
 from dataclasses import asdict
 from pathlib import Path
+from typing import Any
 
 import pandas as pd
 import torch
@@ -13,7 +14,7 @@ from resnext.contracts.tables import read_split_images, write_table
 from resnext.data.decoding.levels import Levels
 from resnext.data.pixels import PackedPixels
 from resnext.device import Compute
-from resnext.models.architectures import build, find_architecture
+from resnext.models.architectures import build, find_architecture, scale_of
 from resnext.models.model_file import ModelCard, save_model
 from resnext.models.weights import load_pretrained
 from resnext.training import engine
@@ -91,16 +92,25 @@ def write_result(
     Raises:
         OSError: a file can't be written.
     """
-    architecture = find_architecture(recipe.arch)
+    mean, std = scale_of(recipe.arch, recipe.weights)
     card = ModelCard(
         classes=tuple(classes),
         architecture=recipe.arch,
         image_size=recipe.image_size,
-        mean=architecture.mean,
-        std=architecture.std,
+        mean=mean,
+        std=std,
         levels=levels,
+        fit=recipe.fit,
+        **_of_probe(recipe),
     )
     save_model(folder / "model.safetensors", trained.weights, card)
     rows = pd.DataFrame([asdict(row) for row in trained.history])
     write_table(rows[HISTORY_COLUMNS], folder / "history.csv")
     write_table(rows[CLOCK_COLUMNS], folder / "timing.csv")
+
+
+def _of_probe(recipe: Recipe) -> dict[str, Any]:
+    """Give what the card of a probe says besides."""
+    if recipe.method != "probe":
+        return {}
+    return {"probe": recipe.probe_shape, "trained_on": ("train", "val")}

@@ -26,6 +26,7 @@ FIGURES += ["confidences"]
 FILES = {
     *("manifest.csv", "quarantine.csv", "contents.txt", "hashes.npy", "levels.json"),
     *("split.csv", "leakage.json", "near.csv", "division.txt", "pairs.json", "joined_groups.json"),
+    "originals.txt",
     *("pixels.npy", "pixels.txt", "model.safetensors", "history.csv", "timing.csv", "summary.txt"),
     *("predictions.csv", "calibration.json", "per_class.csv", "confusion.csv", "metrics.json"),
     *("roc.csv", "precision_recall.csv", "reliability.csv", "confidences.csv", "explained.json"),

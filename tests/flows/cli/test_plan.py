@@ -91,7 +91,8 @@ def test_the_seed_preset_is_the_script_that_the_project_began_as() -> None:
         "warmup_epochs": 0.0, "step_epochs": 10, "step_factor": 0.1, "accumulate": 1,
         "clip_norm": 0.0, "ema_decay": 0.0, "freeze_epochs": 0, "class_weights": "none",
         "sampler": "shuffled", "mixup": 0.0, "cutmix": 0.0, "metric": "val_loss", "patience": 0,
-        "label_smoothing": 0.0, "augment": "none", "keep": "last", "seed": 0,
+        "label_smoothing": 0.0, "augment": "none", "keep": "last", "seed": 0, "method": "network",
+        "views": "mirror", "fit": "stretch",
     }  # fmt: skip
     assert (seed.split.strategy, seed.split.shares) == ("random", (80, 0, 20))
 
@@ -104,6 +105,34 @@ def test_the_default_is_a_recipe_that_learns() -> None:
     assert recipe.label_smoothing > 0
     assert recipe.warmup_epochs > 0
     assert plan().split.shares == (70, 10, 20)
+
+
+@pytest.mark.parametrize(
+    ("flags", "network"),
+    [
+        ({}, ("resnext50_32x4d", 224)),
+        ({"preset": "quick"}, ("resnext38_32x4d", 64)),
+        ({"preset": "quick", "weights": "imagenet"}, ("resnext50_32x4d", 64)),
+        ({"preset": "quick", "weights": "bundled"}, ("tf_efficientnet_lite2", 64)),
+        ({"weights": "bundled"}, ("tf_efficientnet_lite2", 260)),
+        ({"weights": "timm/resnext101_64x4d.tv_in1k"}, ("resnext101_64x4d", 224)),
+        ({"arch": "tf_efficientnet_lite1"}, ("tf_efficientnet_lite1", 240)),
+        ({"arch": "vit_tiny_patch16_224", "preset": "quick"}, ("vit_tiny_patch16_224", 224)),
+        ({"arch": "densenet121", "image_size": 96}, ("densenet121", 96)),
+    ],
+)
+def test_weights_choose_their_network_and_a_network_its_image_size(
+    flags: dict[str, Any], network: tuple[str, int]
+) -> None:
+    recipe = resolve(TrainingFlags(**flags)).recipe
+    assert (recipe.arch, recipe.image_size) == network
+
+
+def test_a_network_without_residual_blocks_is_trained_by_the_quick_preset_without_their_start() -> (
+    None
+):
+    assert resolve(TrainingFlags(preset="quick")).recipe.zero_init_residual
+    assert not resolve(TrainingFlags(preset="quick", arch="densenet121")).recipe.zero_init_residual
 
 
 def test_a_flag_wins_over_the_preset_and_the_two_seeds_are_two_flags() -> None:
@@ -129,7 +158,7 @@ def test_a_config_file_gives_values_and_a_flag_wins_over_it(
     ("words", "expected"),
     [
         ("--data /no/such/folder", "--data must be a folder of class folders, got '/no/such/"),
-        ("--arch resnext5O_32x4d", "Did you mean 'resnext50_32x4d'?"),
+        ("--arch resnext5O_32x4d", "Did you mean resnext50_32x4d or"),
         ("--batch-size 0", "--batch-size must be at least 1, got 0"),
         ("--epochs x", "--epochs must be a valid integer, got 'x'"),
         ("--lr nan", "--lr must be a finite number"),
@@ -156,7 +185,20 @@ def test_a_config_file_gives_values_and_a_flag_wins_over_it(
         ("--only nothing", "--only must be 'scan', 'split'"),
         ("--weights /no/such.pth", "There is nothing at that place"),
         ("--weights /", "There is a folder at that place"),
-        ("--preset quick --weights imagenet", "--weights imagenet must go with --arch resnext50"),
+        ("--only embed", "--only must go with --method probe, got embed"),
+        ("--method probe", "--weights must be given for --method probe, got none"),
+        (
+            "--arch resnext38_32x4d --weights imagenet",
+            "--weights imagenet must go with a network that has them",
+        ),
+        (
+            "--arch resnet50 --weights timm/vgg11.tv_in1k",
+            "--weights timm/vgg11.tv_in1k must go with --arch vgg11, got resnet50",
+        ),
+        (
+            "--arch vit_tiny_patch16_224 --image-size 64",
+            "--image-size must be 224, the only size that vit_tiny_patch16_224 takes, got 64",
+        ),
         ("--config /no/such.toml", "--config must be a TOML file"),
         ("--workers -1", "--workers must be at least 0"),
         ("--group-pattern (?P<group>a{99999999999})", "--group-pattern must be a regular"),

@@ -141,9 +141,13 @@ def test_sentences_tell_patients_threshold_and_calibration() -> None:
 def test_what_is_not_known_has_no_sentence() -> None:
     table = scores(["a", "b", "c"])
     assert score.sentences({"n": 0, "operating_point": None}, None, table) == []
-    unfitted = {"temperature": 1.0, "fitted_on": None, "reason": "there is no validation part"}
+    unfitted = {
+        "temperature": 1.0,
+        "fitted_on": None,
+        "reason": "no validation images were kept apart",
+    }
     assert score.sentences({}, unfitted, table) == [
-        "Probabilities are not calibrated: there is no validation part."
+        "Probabilities are not calibrated: no validation images were kept apart."
     ]
 
 

@@ -120,11 +120,11 @@ def by_hand(network: nn.Module, table: pd.DataFrame, root: Path) -> list[float]:
 
 @pytest.mark.usefixtures("tiny")
 def test_a_record_is_checked_suggested_and_described() -> None:
-    with pytest.raises(ValueError, match=r"Did you mean 'tiny'\?"):
+    with pytest.raises(ValueError, match=r"Did you mean tiny\?"):
         find_architecture("tinny")
-    with pytest.raises(ValueError, match="There are no such weights"):
+    with pytest.raises(ValueError, match="must go with a network that has them"):
         Recipe(arch="tiny", weights="imagenet")
     with pytest.raises(ValueError, match="zero_init_residual must be left out for a network"):
         Recipe(arch="tiny", zero_init_residual=True)
     known = [name for name in ARCHITECTURES if name != "tiny"]
-    assert str(Recipe.model_fields["arch"].description) == f"architecture: {', '.join(known)}"
+    assert f"architecture: {', '.join(known)}, or" in str(Recipe.model_fields["arch"].description)

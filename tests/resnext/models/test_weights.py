@@ -14,10 +14,11 @@ from urllib.error import URLError
 import pytest
 import torch
 import torchvision
-from safetensors.torch import save_file
+from safetensors.torch import load_file, save_file
 from torch import Tensor, nn
 
 from resnext.contracts.errors import InputError
+from resnext.models import download
 from resnext.models.architectures import ARCHITECTURES, MEAN, STD, build
 from resnext.models.model_file import ModelCard, save_model
 from resnext.models.weights import load_pretrained
@@ -504,10 +505,10 @@ def test_imagenets_weights_are_downloaded_once(hub: Path, published: Path) -> No
     assert [file.name for file in hub.iterdir()] == [published.name]
 
 
-def test_imagenet_for_an_architecture_that_torchvision_lacks_is_refused() -> None:
+def test_imagenet_for_an_architecture_without_such_weights_is_refused() -> None:
     assert imagenet("resnext38_32x4d") == (
-        "weights imagenet must go with `arch` resnext50_32x4d or resnext101_32x8d, got "
-        "resnext38_32x4d. There are no such weights. Use `weights` none or another `arch`."
+        "weights imagenet must go with a network that has them, got resnext38_32x4d. "
+        "`arch` list shows which have some. Use another `arch`, or `weights` none."
     )
 
 
@@ -573,3 +574,71 @@ def test_a_damaged_file_in_torchs_folder_is_said_with_the_way_out(
         f"{hub / published.name}, got {found}.... It is damaged. Delete it and run again, or fetch "
         f"{published.as_uri()} by hand and save it as {hub / published.name}."
     )
+
+
+# ---------------------------------------------------------------- Hugging Face and packages
+
+
+def test_without_a_connection_the_file_on_hugging_face_is_named(
+    monkeypatch: pytest.MonkeyPatch, tmp_path: Path
+) -> None:
+    def offline(*_: object, **__: object) -> NoReturn:
+        raise URLError(OSError(-2, "Name or service not known"))
+
+    monkeypatch.setattr(download, "urlopen", offline)
+    monkeypatch.setattr("huggingface_hub.constants.HF_HUB_CACHE", str(tmp_path))
+    with pytest.raises(InputError) as caught:
+        load_pretrained(Small(), ARCH, "timm/resnext50_32x4d.a1h_in1k", None)
+    assert str(caught.value) == (
+        "weights timm/resnext50_32x4d.a1h_in1k must find timm/resnext50_32x4d.a1h_in1k in the "
+        "cache of Hugging Face or download it, got neither ([Errno -2] Name or service not known). "
+        "To go on without a connection, fetch https://huggingface.co/timm/resnext50_32x4d.a1h_in1k/"
+        "resolve/main/model.safetensors by hand and name the file with `weights`. `weights` "
+        "bundled needs none."
+    )
+
+
+def test_what_hugging_faces_cache_holds_needs_no_connection(
+    monkeypatch: pytest.MonkeyPatch, tmp_path: Path
+) -> None:
+    file = tmp_path / "model.safetensors"
+    save_file(drawn(classes=1000), file)
+    monkeypatch.setattr("huggingface_hub.try_to_load_from_cache", lambda *_: str(file))
+    model = Small()
+    said = load_pretrained(model, ARCH, "timm/resnext50_32x4d.a1h_in1k", None)
+    assert "7 tensors loaded, 2 initialised anew" in said
+    assert same(model.state_dict(), load_file(file), BODY)
+
+
+def test_bundled_weights_give_the_logits_of_their_authors_network() -> None:
+    """The values are those of the package that the weights were published for, in float32.
+
+    model = EfficientNet.from_pretrained("efficientnet-lite2", weights_path=...).eval()
+    with efficientnet_lite_pytorch 0.1.0, torch 2.14, on the image below.
+    """
+    network = build("tf_efficientnet_lite2", 1000).eval()
+    said = load_pretrained(network, "tf_efficientnet_lite2", "bundled", None)
+    assert said == (
+        "weights start from bundled (efficientnet-lite2-9656183e.pth): 386 tensors loaded, "
+        "0 initialised anew, 0 left over"
+    )
+    image = torch.arange(3 * 260 * 260, dtype=torch.float32).reshape(1, 3, 260, 260)
+    with torch.inference_mode():
+        logits = network(image.mul(0.001).sin())[0]
+    first = [-1.0326735973, 0.8070341349, -0.1358353049, -1.7209968567]
+    assert logits[:4].tolist() == pytest.approx(first, abs=1e-4)
+    assert int(logits.argmax()) == 905
+    assert float(logits.max()) == pytest.approx(6.8892536163, abs=1e-4)
+
+
+def test_bundled_weights_that_were_altered_are_refused(
+    monkeypatch: pytest.MonkeyPatch, tmp_path: Path
+) -> None:
+    (tmp_path / "damaged").mkdir()
+    (tmp_path / "damaged" / "__init__.py").touch()
+    (tmp_path / "damaged" / "net-00000000.pth").write_bytes(b"other")
+    monkeypatch.syspath_prepend(tmp_path)
+    with pytest.raises(InputError, match=r"^weights bundled must find a file with the SHA-256 000"):
+        download.from_package("damaged/net-00000000.pth")
+    with pytest.raises(InputError, match="install the package no-such again"):
+        download.from_package("no_such/net-00000000.pth")
