@@ -59,11 +59,10 @@ if __name__ == "__main__":
 
 from flows.cli import terminal
 from flows.cli.command_line import command_line
-from flows.cli.plan import Plan, build, given_of, resolve
+from flows.cli.plan import Plan, build_recipe, given_of, resolve
 from flows.full_pipeline import pipeline_stages, with_images
 from resnext.contracts.errors import InputError
-from resnext.models.architectures import ARCHITECTURES
-from resnext.training.recipe import Recipe
+from resnext.models.architectures import ARCHITECTURES, is_architecture, is_named
 from tasks.callbacks.history import add_tags
 from tasks.compare import COMPARISON, compare, publish_comparison
 from tasks.stage.artifact import Artifact, Runtime
@@ -163,7 +162,7 @@ def contestant_flags(recipe: str, common: TrainingFlags) -> dict[str, Any]:
     asked = {name: value for name, value in given_of(common).items() if name != "preset"}
     if recipe in get_args(Preset):
         return {"preset": recipe} | asked
-    if recipe in ARCHITECTURES:
+    if not recipe.endswith(".toml") and is_architecture(recipe):
         if "arch" in asked:
             rule = "be left out where architectures are compared"
             raise InputError("arch", rule, asked["arch"], f"It would win over {recipe}.")
@@ -171,14 +170,15 @@ def contestant_flags(recipe: str, common: TrainingFlags) -> dict[str, Any]:
     if not recipe.endswith(".toml"):
         rule = (
             f"be presets ({', '.join(get_args(Preset))}), architectures "
-            f"({', '.join(ARCHITECTURES)}) or TOML files"
+            f"({', '.join(ARCHITECTURES)} or another of timm) or TOML files"
         )
         raise InputError("RECIPES", rule, f"'{recipe}'", "Check the name.")
     table = command.read_toml(Path(recipe), "RECIPES")
     own = {name.replace("-", "_"): value for name, value in table.items()}
     TrainingFlags.model_validate(own, strict=True)  # where true is no number
     settings = {"preset": common.preset} | own
-    build(Recipe, {name: value for name, value in settings.items() if name != "weights"})
+    file = not is_named(settings.get("weights", "none"))
+    build_recipe(settings | ({"weights": "file"} if file else {}), settings["preset"])
     return settings | asked
 
 

@@ -76,7 +76,7 @@ def _train_probe(
 
     device.apply(compute)
     tables = manifest.path("manifest.csv"), split.path("split.csv")
-    given = probe.read_training_set(*tables, *open_features(features))
+    given = probe.read_training_set(*tables, *open_features(features), recipe.trained_on)
     network, _ = probe.load_frozen(recipe, weights.single_path() if weights else None)
     log.info("%s; %s", device.describe(compute), plural(len(given.labels), "training image"))
     callbacks = callbacks_of(TrainingSetup(work, recipe, validates=False))

@@ -19,7 +19,12 @@ TRAININGS = ("test_checkpoints.py", "test_engine.py", "test_memory.py")
 
 
 def pytest_configure() -> None:
-    """Let the programs under test hear SIGHUP, which they would inherit as ignored under nohup."""
+    """Let the programs under test hear signals that they would inherit as ignored.
+
+    That is SIGHUP under nohup, and SIGINT where a shell started the tests in the background.
+    """
+    if signal.getsignal(signal.SIGINT) is signal.SIG_IGN:
+        signal.signal(signal.SIGINT, signal.default_int_handler)
     if hasattr(signal, "SIGHUP") and signal.getsignal(signal.SIGHUP) is signal.SIG_IGN:
         signal.signal(signal.SIGHUP, lambda *_: None)
 

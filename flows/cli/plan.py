@@ -34,7 +34,7 @@ from resnext.data.manifest.class_folders import class_name, split_folders
 from resnext.data.manifest.settings import ReadingSettings
 from resnext.data.split.settings import JOINED_FILE, SplitSettings
 from resnext.device import Compute, count_cpus, plan_compute
-from resnext.models.architectures import ARCHITECTURES, HUB, find_architecture
+from resnext.models.architectures import ARCHITECTURES, HUB, find_architecture, is_named
 from resnext.training.recipe import DEFAULT, Recipe, tagged
 from tasks.stage.artifact import Artifact, Runtime
 from tasks.stage.store import is_altered
@@ -355,7 +355,7 @@ def _split_settings(given: Given, preset: str, images: Path | None) -> SplitSett
 
 def _weights(text: str | None) -> Artifact | None:
     """Give a file of weights, which is known by its bytes from here on; None for a name."""
-    if text is None or text in ("none", "imagenet", "bundled") or text.startswith(HUB):
+    if text is None or is_named(text):
         return None
     path = Path(text).absolute()
     rule = f"be none, imagenet, bundled, {HUB}NAME.TAG or a .safetensors, .pth or .pt file"

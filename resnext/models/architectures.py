@@ -211,6 +211,19 @@ def find_architecture(name: str) -> Architecture:
     return ARCHITECTURES.get(name) or _record_of_timm(name)
 
 
+def is_architecture(name: str) -> bool:
+    """Tell whether there is an architecture of that name."""
+    try:
+        return bool(find_architecture(name))
+    except InputError:
+        return False
+
+
+def is_named(weights: str) -> bool:
+    """Tell whether weights are called by a name, and are no file."""
+    return weights in ("none", "imagenet", "bundled") or weights.startswith(HUB)
+
+
 @cache
 def _record_of_timm(name: str) -> Architecture:
     """Make a record from timm's own configuration.

@@ -11,7 +11,7 @@ import time
 from collections.abc import Sequence
 from datetime import UTC, datetime
 from pathlib import Path
-from typing import Literal, NamedTuple, Protocol
+from typing import NamedTuple, Protocol
 
 import numpy as np
 import numpy.typing as npt
@@ -38,7 +38,6 @@ from resnext.training.step import autocast, class_weights, in_format, move_model
 
 BATCH = 16  # images embedded at once, in one view after the other
 FLAT = 1e-6  # a deviation below this is that of a feature which is the same for all images
-TRAINED_ON: tuple[Literal["train", "val"], ...] = ("train", "val")
 
 Features = npt.NDArray[np.float32]  # (N, V, F)
 
@@ -104,16 +103,17 @@ def embed(
 
 
 def read_training_set(
-    manifest: Path, split: Path, features: Features, digests: Sequence[str]
+    manifest: Path, split: Path, features: Features, digests: Sequence[str], parts: Sequence[str]
 ) -> TrainingSet:
-    """Join the split's train and val originals with their features.
+    """Join the originals of some parts of a split with their features (N, V, F), by digest.
 
     Raises:
         InputError: the tables can't be read.
     """
     table = read_split_images(split, manifest)
     classes = tuple(sorted(table["label"].unique()))
-    chosen = originals(table[table["split"].isin(TRAINED_ON)]).drop_duplicates("sha256")
+    known = originals(table)
+    chosen = known[known["split"].isin(parts)].drop_duplicates("sha256")
     rows = pd.Index(digests).get_indexer(pd.Index(chosen["sha256"]))
     labels = pd.Index(classes).get_indexer(pd.Index(chosen["label"]))
     return TrainingSet(torch.from_numpy(features[rows]), labels.astype("int64"), classes)
@@ -185,9 +185,8 @@ class _HeadTraining:
     @staticmethod
     def _standardise(probe: Probe, features: Tensor) -> None:
         """Note mean and deviation of each feature over all views of the training images."""
-        exact = features.double()
-        deviation = exact.std(dim=(0, 1), correction=0)
-        probe.mean.copy_(exact.mean(dim=(0, 1)))
+        deviation, mean = torch.std_mean(features, dim=(0, 1), correction=0)
+        probe.mean.copy_(mean)
         probe.std.copy_(torch.where(deviation > FLAT, deviation, 1.0))
 
     def epoch(self, number: int, callbacks: Sequence[Callback]) -> EpochRow:

@@ -154,6 +154,11 @@ class Recipe(BaseModel):
         """Give what stands on the frozen network."""
         return ProbeShape(views=self.views)
 
+    @property
+    def trained_on(self) -> tuple[Literal["train", "val"], ...]:
+        """Name the parts of the split to train on; nothing of a probe is chosen by val."""
+        return ("train", "val") if self.method == "probe" else ("train",)
+
     @model_validator(mode="after")
     def _a_probe_has_weights(self) -> "Recipe":
         if self.method == "probe" and self.weights == "none":

@@ -3,7 +3,6 @@
 from collections.abc import Sequence
 from dataclasses import asdict
 from pathlib import Path
-from typing import Any
 
 import pandas as pd
 import torch
@@ -101,16 +100,10 @@ def write_result(
         std=std,
         levels=levels,
         fit=recipe.fit,
-        **_of_probe(recipe),
+        trained_on=recipe.trained_on,
+        probe=recipe.probe_shape if recipe.method == "probe" else None,
     )
     save_model(folder / "model.safetensors", trained.weights, card)
     rows = pd.DataFrame([asdict(row) for row in trained.history])
     write_table(rows[HISTORY_COLUMNS], folder / "history.csv")
     write_table(rows[CLOCK_COLUMNS], folder / "timing.csv")
-
-
-def _of_probe(recipe: Recipe) -> dict[str, Any]:
-    """Give what the card of a probe says besides."""
-    if recipe.method != "probe":
-        return {}
-    return {"probe": recipe.probe_shape, "trained_on": ("train", "val")}

@@ -56,6 +56,16 @@ def test_an_architecture_begins_from_the_preset() -> None:
     assert flags == {"preset": "quick", "arch": "resnext101_32x8d", "epochs": 2}
 
 
+def test_any_network_of_timm_is_a_recipe_and_so_is_a_file_of_a_probe(tmp_path: Path) -> None:
+    assert contestant_flags("resnet18", TrainingFlags())["arch"] == "resnet18"
+    file = tmp_path / "probe.toml"
+    file.write_text('preset = "transfer"\nviews = "d4"\n')
+    assert contestant_flags(str(file), TrainingFlags()) == {"preset": "transfer", "views": "d4"}
+    file.write_text('method = "probe"\nweights = "bundled"\n')
+    flags = contestant_flags(str(file), TrainingFlags())
+    assert flags == {"preset": "default", "method": "probe", "weights": "bundled"}
+
+
 def test_a_file_begins_from_the_preset_and_flags_win_over_it(tmp_path: Path) -> None:
     file = tmp_path / "mine.toml"
     file.write_text('lr = 0.5\nbatch-size = 4\noptimizer = "adam"\n')
@@ -70,7 +80,7 @@ def test_a_file_begins_from_the_preset_and_flags_win_over_it(tmp_path: Path) -> 
         ([], "RECIPES must be at least two of different names, got none."),
         (["default"], "RECIPES must be at least two of different names, got default."),
         (["seed", "seed"], "RECIPES must be at least two of different names, got seed, seed."),
-        (["default", "best"], "RECIPES must be presets (default, seed, quick), architectures"),
+        (["default", "best"], "RECIPES must be presets (default, seed, quick, transfer), arch"),
         (["default", "no.toml"], "RECIPES must be a TOML file, got 'no.toml'."),
         (["default", "seed", "--folds", "1"], "--folds must be at least 2"),
         (["default", "seed", "--fold", "1/5"], "--fold"),
@@ -92,7 +102,8 @@ def test_wrong_input_is_said_in_one_line(
     [
         ('split = "random"', "--split must not be given here, got 'random'"),
         ("lr = true", "--lr must be a valid number, got True"),
-        ('arch = "vgg"', "--arch must be one of resnext50_32x4d"),
+        ('arch = "vgg"', "--arch must be a network that is listed here or that timm has"),
+        ('method = "probe"', "--weights must be given for --method probe, got none"),
         ("epochs = 1.5", "--epochs"),
     ],
 )

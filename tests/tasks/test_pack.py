@@ -104,6 +104,8 @@ def test_an_image_to_predict_has_the_pixels_that_it_had_in_training(
     alone = ScannedImages(files, 32, levels=read_levels(scanned))
     rows = packed.rows(table["sha256"].tolist())
     assert np.array_equal(alone.take(np.arange(len(files))), packed.take(rows))
+    assert pack.fn(here, scanned, 32).key == pack.fn(here, scanned, 32, None, "stretch").key
+    assert pack.fn(here, scanned, 32).key != pack.fn(here, scanned, 32, fit="centre").key
 
 
 def test_a_model_with_other_levels_has_pixels_of_its_own(runtime: Runtime, tmp_path: Path) -> None:

@@ -21,7 +21,7 @@ def test_it_sees_deep_images_scaled_as_in_its_own_training(
 ) -> None:
     card = ModelCard(
         classes=("Blue", "Red"), architecture="resnext38_32x4d", image_size=48, mean=MEAN, std=STD,
-        levels=levels,
+        levels=levels, fit="centre",
     )  # fmt: skip
     save_model(tmp_path / "model.safetensors", {"a": torch.zeros(1)}, card)
     packed: list[tuple[Any, ...]] = []
@@ -35,4 +35,4 @@ def test_it_sees_deep_images_scaled_as_in_its_own_training(
     version: Any = None
     champion.prepare_champion(plan, runtime, version, scan.fn(runtime))
     same = levels == Levels()  # as those of the scan: then its pixels are shared
-    assert packed == [(48, None if same else levels)]
+    assert packed == [(48, None if same else levels, "centre")]

@@ -12,7 +12,14 @@ from PIL import Image
 from resnext.contracts.errors import InputError
 from resnext.data import pixels as images
 from resnext.data import processes
-from resnext.data.pixels import PackedPixels, ScannedImage, ScannedImages, pack, to_pixels
+from resnext.data.pixels import (
+    PackedPixels,
+    ScannedImage,
+    ScannedImages,
+    pack,
+    to_pixels,
+    to_square,
+)
 
 
 def drawn(
@@ -95,3 +102,12 @@ def test_a_disk_without_room_is_said_before_anything_is_written(
     with pytest.raises(InputError, match=r"store must have room for 0\.0 GiB of pixels"):
         pack(pictures, 32, tmp_path / "pixels.npy")
     assert not (tmp_path / "pixels.npy").exists()
+
+
+def test_the_centre_square_is_cut_out_and_keeps_its_shapes() -> None:
+    """Of 5 x 3 pixels the columns 1 to 3 are left; enlarged by nothing they are as they were."""
+    wide = np.arange(15, dtype=np.uint8).reshape(3, 5)
+    image = Image.fromarray(np.repeat(wide[..., None], 3, axis=2))
+    assert to_square(image, 3, "centre")[..., 0].tolist() == wide[:, 1:4].tolist()
+    assert to_square(image.rotate(90, expand=True), 3, "centre").shape == (3, 3, 3)
+    assert to_square(image, 3)[..., 0].tolist() != wide[:, 1:4].tolist()

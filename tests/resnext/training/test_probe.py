@@ -89,11 +89,28 @@ def test_heads_see_originals_of_train_and_val_once_and_never_test(tmp_path: Path
     known = ["aa", "bb", "cc", "dd"]
     values = np.arange(4, dtype=np.float32)[:, None, None] * np.ones((1, 2, 3), dtype=np.float32)
     given = probe.read_training_set(
-        tmp_path / "manifest.csv", tmp_path / "split.csv", values, known
+        tmp_path / "manifest.csv", tmp_path / "split.csv", values, known, ("train", "val")
     )
     assert given.classes == ("A", "B", "C")
     assert given.features[:, 0, 0].tolist() == [0, 1, 3]
     assert given.labels.tolist() == [0, 1, 2]
+
+
+def test_a_copy_of_a_class_whose_originals_are_tested_is_left_out(tmp_path: Path) -> None:
+    """A random split can put the one original of a class into test, and its copy into train."""
+    rows = [
+        ("a0.png", "A", "a", 0, "test"), ("a1.png", "A", "a", 1, "train"),
+        ("b0.png", "B", "b", 0, "train"),
+    ]  # fmt: skip
+    split = pd.DataFrame(rows, columns=["path", "label", "group", "copy", "split"])
+    write_table(split.assign(reason=""), tmp_path / "split.csv")
+    manifest = split[["path", "label"]].assign(sha256=["aa", "ab", "bb"])
+    write_table(manifest.reindex(columns=MANIFEST_COLUMNS, fill_value=0), tmp_path / "manifest.csv")
+    values, known = np.ones((2, 1, 3), dtype=np.float32), ["aa", "bb"]
+    given = probe.read_training_set(
+        tmp_path / "manifest.csv", tmp_path / "split.csv", values, known, ("train", "val")
+    )
+    assert given.labels.tolist() == [1]
 
 
 def test_a_probe_without_weights_is_refused() -> None:
