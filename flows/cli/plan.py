@@ -260,7 +260,7 @@ def _arch_for(weights: str, preferred: str) -> str:
     """Name a network that weights are for: the preferred one where they don't say."""
     if weights.startswith(HUB):
         return tagged(weights)
-    wanted = {"bundled": "bundled", "imagenet": "imagenet"}.get(weights, "name")
+    wanted = weights if weights in ("bundled", "imagenet") else "name"
     candidates = [find_architecture(preferred), *ARCHITECTURES.values()]
     return next(each.name for each in candidates if getattr(each, wanted))
 
