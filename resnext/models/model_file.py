@@ -5,22 +5,23 @@ no fixed order and the same weights must give the same bytes. It is read without
 """
 
 from pathlib import Path
-from typing import TYPE_CHECKING, Literal
+from typing import TYPE_CHECKING, Annotated, Literal
 
-from pydantic import BaseModel, ConfigDict, Field, ValidationError
+from pydantic import BaseModel, ConfigDict, Field, FiniteFloat, ValidationError
 from safetensors import SafetensorError, safe_open
 
 from resnext.contracts.errors import InputError
 from resnext.contracts.formatting import first_few
 from resnext.data.decoding.levels import Levels
 from resnext.data.fit import Fit
-from resnext.models.architectures import Channels, Scale, build, find_architecture
+from resnext.models.architectures import Scale, build, find_architecture
 from resnext.models.views import ProbeShape
 
 if TYPE_CHECKING:
     from torch import Tensor, nn
 
 METADATA_KEY = "resnext"
+Deviation = Annotated[FiniteFloat, Field(gt=0)]
 
 
 class ModelCard(BaseModel):
@@ -31,8 +32,8 @@ class ModelCard(BaseModel):
     classes: tuple[str, ...] = Field(min_length=1)
     architecture: str
     image_size: int = Field(ge=32, le=1024)
-    mean: Channels
-    std: Channels
+    mean: tuple[FiniteFloat, FiniteFloat, FiniteFloat]
+    std: tuple[Deviation, Deviation, Deviation]
     levels: Levels = Levels()
     """How deep images are scaled; files from before this was kept lack it, and get the default."""
     fit: Fit = "stretch"

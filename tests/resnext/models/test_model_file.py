@@ -66,3 +66,17 @@ def test_the_levels_of_deep_images_are_kept_and_older_files_have_the_default(
     older = {METADATA_KEY: json.dumps(CARD.model_dump(exclude={"levels"}))}
     save_file({"a": torch.zeros(1)}, tmp_path / "old.safetensors", metadata=older)
     assert read_card(tmp_path / "old.safetensors").levels.of("uint16") == (0, 65_535)
+
+
+@pytest.mark.parametrize(
+    "change",
+    [{"std": (0.2, 0.0, 0.2)}, {"std": (0.2, float("inf"), 0.2)}, {"mean": (0.5, float("nan"), 0)}],
+)
+def test_a_normalisation_that_gives_no_numbers_is_refused(
+    change: dict[str, tuple[float, float, float]], tmp_path: Path
+) -> None:
+    card = CARD.model_copy(update=change)
+    text = json.dumps(card.model_dump())
+    save_file({"a": torch.zeros(1)}, tmp_path / "m.safetensors", metadata={METADATA_KEY: text})
+    with pytest.raises(InputError, match=r"model must be a model\.safetensors that the pipeline"):
+        read_card(tmp_path / "m.safetensors")
