@@ -322,8 +322,8 @@ def name_of(*flags: BaseModel) -> str:
     """Name a run by its images and its network, before anything is checked."""
     given = given_of(*flags)
     folder, preset = _asked_folder(given), PRESETS[given.get("preset", "default")]
-    preferred = preset.get("arch", DEFAULT.name)
-    arch = given.get("arch") or _arch_for(given.get("weights", "none"), preferred)
+    weights = given.get("weights", preset.get("weights", "none"))
+    arch = given.get("arch") or _arch_for(weights, preset.get("arch", DEFAULT.name))
     return f"{folder.resolve().name if folder else SYNTHETIC}, {arch}"
 
 

@@ -25,7 +25,7 @@ NEGATIVE_WORDS = frozenset(
     其他 其它 正常 健康 阴性 对照 良性
     """.split()  # noqa: SIM905 - a list of forty literals would take forty lines
 )
-"""Hashes that name the class of those who do not have what is looked for."""
+"""Words that name the class of those who do not have what is looked for."""
 NEGATIONS = ("no", "non", "not", "un")
 """What stands before the other class's name, as in `nomask` beside `mask`."""
 

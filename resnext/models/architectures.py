@@ -14,7 +14,7 @@ import difflib
 from collections.abc import Callable, Sequence
 from dataclasses import dataclass
 from functools import cache
-from typing import TYPE_CHECKING, Any, Literal, NoReturn, TypeAlias
+from typing import TYPE_CHECKING, Any, Literal, TypeAlias
 
 from resnext.contracts.errors import InputError
 
@@ -296,33 +296,18 @@ def _channels(values: Sequence[float]) -> Channels:
     return red, green, blue
 
 
-def imagenet_weights(name: str) -> str:
-    """Give the place of an architecture's ImageNet weights: a URL or a name on Hugging Face.
+def published_weights(name: str, weights: str) -> str:
+    """Give the place of an architecture's weights, by its record: `imagenet` or `bundled`.
 
     Raises:
         InputError: there are none, or there is no such architecture.
     """
-    place = find_architecture(name).imagenet
+    record = find_architecture(name)
+    place = record.imagenet if weights == "imagenet" else record.bundled
     if place is None:
-        _no_weights("imagenet", name)
+        remedy = "`arch` list shows which have some. Use another `arch`, or `weights` none."
+        raise InputError(f"weights {weights}", "go with a network that has them", name, remedy)
     return place
-
-
-def bundled_weights(name: str) -> str:
-    """Give the place of an architecture's installed weights: package and path within.
-
-    Raises:
-        InputError: there are none, or there is no such architecture.
-    """
-    place = find_architecture(name).bundled
-    if place is None:
-        _no_weights("bundled", name)
-    return place
-
-
-def _no_weights(kind: str, name: str) -> NoReturn:
-    remedy = "`arch` list shows which have some. Use another `arch`, or `weights` none."
-    raise InputError(f"weights {kind}", "go with a network that has them", name, remedy)
 
 
 def build(name: str, num_classes: int) -> "nn.Module":

@@ -23,9 +23,8 @@ from resnext.models.architectures import (
     ARCHITECTURES,
     Architecture,
     build,
-    bundled_weights,
     find_architecture,
-    imagenet_weights,
+    published_weights,
 )
 from resnext.models.download import from_hugging_face, from_package, from_torchvision
 from resnext.models.model_file import METADATA_KEY, ModelCard, describe
@@ -89,8 +88,8 @@ def published(architecture: Architecture, weights: str) -> Path:
         InputError: there are none of that name, or they can't be fetched.
     """
     if weights == "bundled":
-        return from_package(bundled_weights(architecture.name))
-    place = imagenet_weights(architecture.name) if weights == "imagenet" else weights
+        return from_package(published_weights(architecture.name, "bundled"))
+    place = published_weights(architecture.name, "imagenet") if weights == "imagenet" else weights
     return from_torchvision(place) if "://" in place else from_hugging_face(place)
 
 

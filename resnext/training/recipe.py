@@ -12,9 +12,8 @@ from resnext.data.fit import Fit
 from resnext.models.architectures import (
     ARCHITECTURES,
     HUB,
-    bundled_weights,
     find_architecture,
-    imagenet_weights,
+    published_weights,
 )
 from resnext.models.views import ProbeShape, Views
 
@@ -169,10 +168,8 @@ class Recipe(BaseModel):
     @model_validator(mode="after")
     def _the_network_has_what_is_asked_for(self) -> "Recipe":
         record = find_architecture(self.arch)
-        if self.weights == "imagenet":
-            imagenet_weights(self.arch)
-        if self.weights == "bundled":
-            bundled_weights(self.arch)
+        if self.weights in ("imagenet", "bundled"):
+            published_weights(self.arch, self.weights)
         if self.weights.startswith(HUB) and tagged(self.weights) != self.arch:
             rule, remedy = f"go with `arch` {tagged(self.weights)}", "Leave `arch` out."
             raise InputError(f"weights {self.weights}", rule, self.arch, remedy)

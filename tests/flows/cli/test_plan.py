@@ -115,6 +115,7 @@ def test_the_default_is_a_recipe_that_learns() -> None:
         ({"preset": "quick", "weights": "imagenet"}, ("resnext50_32x4d", 64)),
         ({"preset": "quick", "weights": "bundled"}, ("tf_efficientnet_lite2", 64)),
         ({"weights": "bundled"}, ("tf_efficientnet_lite2", 260)),
+        ({"preset": "transfer"}, ("tf_efficientnet_lite2", 260)),
         ({"weights": "timm/resnext101_64x4d.tv_in1k"}, ("resnext101_64x4d", 224)),
         ({"arch": "tf_efficientnet_lite1"}, ("tf_efficientnet_lite1", 240)),
         ({"arch": "vit_tiny_patch16_224", "preset": "quick"}, ("vit_tiny_patch16_224", 224)),
@@ -126,6 +127,7 @@ def test_weights_choose_their_network_and_a_network_its_image_size(
 ) -> None:
     recipe = resolve(TrainingFlags(**flags)).recipe
     assert (recipe.arch, recipe.image_size) == network
+    assert plans.name_of(TrainingFlags(**flags)).endswith(f", {network[0]}")
 
 
 def test_a_network_without_residual_blocks_is_trained_by_the_quick_preset_without_their_start() -> (
