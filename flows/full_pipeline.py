@@ -20,6 +20,7 @@ from flows.cli.flags import (
     ConfigFile,
     DataFlags,
     EvaluationFlags,
+    FoldFlags,
     MachineFlags,
     SplitFlags,
     TrainingFlags,
@@ -29,6 +30,10 @@ from flows.cli.flags import (
 Stop = Literal[
     "scan", "split", "pack", "embed", "train", "predict", "evaluate", "explain", "plot", "report"
 ]
+
+
+STANDS_FOR = {"ensemble": "train", "pool": "predict"}
+"""The stages of folds, and what `--only` calls them."""
 
 
 @group()
@@ -42,6 +47,7 @@ def main(
     *,
     data: DataFlags = DataFlags(),
     split: SplitFlags = SplitFlags(),
+    folds: FoldFlags = FoldFlags(),
     training: TrainingFlags = TrainingFlags(),
     evaluation: EvaluationFlags = EvaluationFlags(),
     run: RunFlags = RunFlags(),
@@ -55,7 +61,7 @@ def main(
     """
     if given_of(training).get("arch") == "list":
         return print(terminal.architectures())
-    flags = (data, split, training, run, evaluation)
+    flags = (data, split, training, run, evaluation, folds)
     resolve(*flags)  # wrong input is said before a server is started
     return command.run_flow(full_pipeline, *flags)
 
@@ -65,9 +71,11 @@ if __name__ == "__main__":
 
 from flows.cli import terminal
 from flows.cli.plan import Plan, given_of, name_of, require_positive, resolve
+from flows.training.networks import Prepared, train_networks
 from reports.evaluation.settings import EvaluationSettings
 from resnext.contracts.tables import read_manifest
 from resnext.data.demonstration import DemoSettings
+from resnext.data.split.settings import FoldSettings
 from resnext.device import describe, probe_memory
 from resnext.models.model_file import read_card
 from tasks.audit import audit
@@ -81,14 +89,13 @@ from tasks.explain import explain
 from tasks.micro_batches import micro_batches, with_micro_batches
 from tasks.pack import pack
 from tasks.plot import plot
-from tasks.predict import predict, predict_images
+from tasks.predict import predict_images
 from tasks.publish import publish
 from tasks.report import About, report
 from tasks.scan import scan, scan_images
 from tasks.split import split
 from tasks.stage.artifact import Artifact, Runtime
 from tasks.stage.runs import open_run, point_latest
-from tasks.train import train
 
 from prefect import flow
 from prefect.client.schemas.objects import State
@@ -103,10 +110,11 @@ def full_pipeline(
     training: TrainingFlags = TrainingFlags(),
     run: RunFlags = RunFlags(),
     evaluation: EvaluationFlags = EvaluationFlags(),
+    folds: FoldFlags = FoldFlags(),
 ) -> State[Any]:
     """Train a classifier on class folders and report how good it is."""
     with command.flow_outcome() as outcome:
-        plan = resolve(data, split, training, run, evaluation)
+        plan = resolve(data, split, training, run, evaluation, folds)
         add_tags(plan.tags)
         outcome.state = Completed(message=run_pipeline(plan, flow_run.id))
     return outcome.state
@@ -130,7 +138,7 @@ def run_pipeline(plan: Plan, name: str) -> str:
         terminal.log_images(plan)
         runtime = with_images(plan.runtime(run))
         for artifact in pipeline_stages(plan, runtime):
-            if artifact.stage == plan.only:
+            if STANDS_FOR.get(artifact.stage, artifact.stage) == plan.only:
                 break
         if plan.only is None:
             point_latest(plan.store, run)
@@ -181,13 +189,11 @@ def stages_after_scan(
     elif plan.compute.device == "cuda":
         found = micro_batches(runtime, parts, recipe, plan.compute, probe_memory())
         recipe = with_micro_batches(recipe, found)
-    given = (manifest, parts, pixels, recipe, plan.compute, plan.weights, features)
-    model = train(runtime, *given)
-    yield model
-    yield (predictions := predict(runtime, manifest, parts, pixels, model, plan.compute))
+    prepared = Prepared(manifest, parts, pixels, features, recipe)
+    model, predictions, shown = yield from train_networks(plan, runtime, prepared)
     yield (scores := evaluate(runtime, predictions, plan.evaluation))
     with never_amid_imports():  # each of the two imports what it needs
-        explaining = explain.submit(runtime, manifest, pixels, model, predictions, plan.compute)
+        explaining = explain.submit(runtime, manifest, pixels, *shown, plan.compute)
         try:  # neither needs the other: plot runs beside it
             if plan.only != "explain":
                 timed = plan.preset == "seed"
@@ -222,6 +228,21 @@ def _predict_new(
     publish_drift(drift)
 
 
+def fold_notes(folds: FoldSettings) -> tuple[str, ...]:
+    """Say which model a cross-validation keeps, and what the report shows of which network."""
+    kept = {
+        "everything": "was trained once more by the same recipe, on the images of all folds",
+        "ensemble": "answers with the mean probability of the networks of all folds",
+    }
+    if folds.folds is None:
+        return ()
+    return (
+        f"The model that is kept {kept[folds.final]}. No image is left to test it: the score is "
+        "that of the folds' networks, each of which learnt from fewer images.",
+        "Heat maps explain the network of the first fold, on images that it had not seen.",
+    )
+
+
 def about(plan: Plan) -> About:
     """Gather the facts of a run for its report."""
     packages = ("torch", "torchvision", "pandas", "scipy", "prefect")
@@ -230,7 +251,7 @@ def about(plan: Plan) -> About:
         synthetic=plan.data is None,
         architecture=plan.recipe.arch,
         command=plan.command,
-        notes=plan.notes,
+        notes=(*plan.notes, *fold_notes(plan.folds)),
         settings=tuple(
             (what.capitalize(), (*facts.items(),)) for what, facts in plan.flags_as_text().items()
         ),

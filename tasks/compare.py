@@ -28,11 +28,12 @@ def compare(
     `predictions` holds the folds of the first recipe, then those of the second, and so on.
     """
     from reports.evaluation import comparison
+    from reports.evaluation.folds import pool
 
     read = [read_table(artifact.path("predictions.csv")) for artifact in predictions]
     folds = len(read) // len(recipes)
     pooled = {
-        name: comparison.pool(read[number * folds : (number + 1) * folds])
+        name: pool(read[number * folds : (number + 1) * folds])
         for number, name in enumerate(recipes)
     }
     table = comparison.compare(pooled)

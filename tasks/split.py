@@ -34,7 +34,8 @@ def split(
 
     originals.txt lists the contents of all images that are no augmented copies.
 
-    joined_groups.json lists the ids of each group that several were joined to.
+    joined_groups.json lists the ids of each group that several were joined to. With folds,
+    split.csv says in which of them an image is tested, and folds.csv holds the split of each.
 
     What leaks is said at every run, cached or not.
     """
@@ -64,6 +65,8 @@ def split(
     write_table(found.pairs, work.out / "near.csv")
     write_json(found.cards, work.out / "pairs.json")
     write_json(found.joined, work.out / JOINED_FILE)
+    if found.folds is not None:
+        write_table(found.folds, work.out / "folds.csv")
     said = describe_split(found.split, found.leakage)
     (work.out / "division.txt").write_text(f"{said}\n", encoding="utf-8")
     log.info(said)

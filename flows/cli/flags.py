@@ -14,7 +14,7 @@ from pydantic import AfterValidator, BaseModel, ConfigDict, Field, FiniteFloat, 
 
 from reports.evaluation.settings import DecisionSettings, EvaluationSettings
 from resnext.data.manifest.settings import ReadingSettings
-from resnext.data.split.settings import SplitSettings
+from resnext.data.split.settings import FoldSettings, SplitSettings
 from resnext.training.recipe import Recipe
 
 T = TypeVar("T", bound=BaseModel)
@@ -97,6 +97,8 @@ FLAG_NAMES: Mapping[tuple[str, str], str] = {
 BOUNDS = {"ge": "from {:.10g}", "gt": "above {:.10g}", "le": "to {:.10g}", "lt": "below {:.10g}"}
 NAMES = {"config", "port", "webhook", "url", "allow_private", "lost_after", "keep_runs"}
 """What an error may name that is a flag: those of no group, and all that `group` adds."""
+NOT_FLAGS = ("carve_val", "folds", "repeats")
+"""Fields of SplitSettings that are filled from other flags."""
 _boxes: dict[str, Group] = {}
 """The boxes of `--help`, by title, in the order in which they are shown."""
 
@@ -186,7 +188,7 @@ class DataFlags(ImageFlags):
     )
 
 
-@group(SplitSettings, without=("fold", "carve_val"))
+@group(SplitSettings, without=("fold", *NOT_FLAGS))
 class DrawFlags(Flags):
     """How they are split."""
 
@@ -198,7 +200,7 @@ class DrawFlags(Flags):
     )
 
 
-@group(SplitSettings, without=("carve_val",))
+@group(SplitSettings, without=NOT_FLAGS)
 class SplitFlags(DrawFlags):
     """How they are split."""
 
@@ -218,6 +220,11 @@ class SplitFlags(DrawFlags):
         "stay comparable; new ones are drawn. Renamed images are known by the manifest.csv beside "
         "it, ids of joined groups by the joined_groups.json [default: none]",
     )
+
+
+@group(FoldSettings)
+class FoldFlags(Flags):
+    """How it is cross-validated."""
 
 
 @group(Recipe)

@@ -13,6 +13,7 @@ from pydantic import BaseModel
 
 from flows.cli.command_line import README_PYTHON, arguments_of, command_line
 from flows.cli.flags import (
+    NOT_FLAGS,
     PRESETS,
     REPOSITORY,
     SYNTHETIC,
@@ -32,7 +33,7 @@ from resnext.contracts.errors import InputError
 from resnext.contracts.formatting import first_few
 from resnext.data.manifest.class_folders import class_name, split_folders
 from resnext.data.manifest.settings import ReadingSettings
-from resnext.data.split.settings import JOINED_FILE, SplitSettings
+from resnext.data.split.settings import JOINED_FILE, FoldSettings, SplitSettings
 from resnext.device import Compute, count_cpus, plan_compute
 from resnext.models.architectures import ARCHITECTURES, HUB, find_architecture, is_named
 from resnext.training.recipe import DEFAULT, Recipe, tagged
@@ -46,7 +47,11 @@ Given = Mapping[str, Any]
 ELSEWHERE = {"predict", "store", "workers", "verify", "only", *DecisionFlags.model_fields}
 """Flags that change no result of a pipeline run."""
 BEFORE_TRAINING = ("scan", "split", "pack", "embed")
-EXCLUDED = {"use_split": ("keep_split", "fold", "shares", "split"), "keep_split": ("fold",)}
+EXCLUDED = {
+    "use_split": ("keep_split", "fold", "folds", "shares", "split"),
+    "keep_split": ("fold", "folds"),
+    "fold": ("folds",),
+}
 """Flags that say how to split, and those that each can't be followed with."""
 NUMBERS: Mapping[str, tuple[str, int, Any, str, str]] = {
     "shares": (
@@ -89,6 +94,7 @@ class Plan:
     preset: Preset
     reading: ReadingSettings
     split: SplitSettings
+    folds: FoldSettings
     tables: SplitTables
     recipe: Recipe
     weights: Artifact | None
@@ -116,7 +122,8 @@ class Plan:
     @property
     def tags(self) -> tuple[str, ...]:
         """Tag the run in the Prefect UI."""
-        return (self.data_name, self.recipe.arch, f"preset: {self.preset}")
+        folds = (f"{self.folds.folds} folds",) if self.folds.folds else ()
+        return (self.data_name, self.recipe.arch, f"preset: {self.preset}", *folds)
 
     @property
     def facts(self) -> dict[str, str]:
@@ -130,6 +137,7 @@ class Plan:
         return {
             "images": self.reading,
             "split": self.split,
+            **({"cross-validation": self.folds} if self.folds.folds else {}),
             "training": self.recipe,
             "evaluation": self.evaluation,
         }
@@ -144,12 +152,12 @@ class Plan:
 
     def flags_as_text(self) -> dict[str, dict[str, str]]:
         """Give the settings by flag, as a report shows them, without those that did not count."""
-        idle = {"carve_val"} | ({"momentum"} if self.recipe.optimizer != "sgd" else set())
+        idle = {*NOT_FLAGS} | ({"momentum"} if self.recipe.optimizer != "sgd" else set())
         found = {
             about: {
                 f"--{flag_name(type(model).__name__, name).replace('_', '-')}": _given(name, value)
                 for name, value in model
-                if name not in idle
+                if name not in idle or model is self.folds
             }
             for about, model in self.settings.items()
         }
@@ -208,6 +216,7 @@ def resolve(*flags: BaseModel, program: str = "full_pipeline.py") -> Plan:
         preset=preset,
         reading=build(ReadingSettings, given),
         split=split,
+        folds=build(FoldSettings, given),
         tables=_tables(given),
         recipe=recipe,
         weights=weights,
@@ -337,7 +346,7 @@ def _split_settings(given: Given, preset: str, images: Path | None) -> SplitSett
         if other in given and (other, given[other]) != ("split", "given"):
             raise InputError(flag, f"not go with `{other}`", "both", "Leave one out.")
     parts = split_folders(images) if images is not None else []
-    against = {"split", "fold", "keep_split"} | ({"shares"} if len(parts) > 2 else set())
+    against = {"split", "fold", "folds", "keep_split"} | ({"shares"} if len(parts) > 2 else set())
     chooses = given.keys() & against or "split" in PRESETS[preset]
     if "use_split" in given or (parts and not chooses):
         given = {**given, "split": "given"}

@@ -182,13 +182,15 @@ def conclusion(run: Path, plan: "Plan") -> str:
     made = {name: folder / name for name in ("report.html", "audit.html") if (run / name).exists()}
     text = f"stopped after {plan.only}"
     if metrics:
+        from reports.sections.folds import in_a_line
         from reports.sections.score import only_answer, terminal_rows
         from resnext.contracts.tables import read_table
 
         per_class = read_table(run / "per_class.csv")
         text = score_line(metrics)
         kind = "SYNTHETIC demonstration set, " if plan.data is None else ""
-        said = f"{kind}{text}\n{only_answer(per_class)}".rstrip()
+        more = filter(None, (in_a_line(metrics), only_answer(per_class)))
+        said = "\n".join([f"{kind}{text}", *more])
         rows = table(terminal_rows(per_class), names=1)
         log.info("\n%s\n\n%s", rows, said, extra={"plain": True})
     if "report.html" not in made:

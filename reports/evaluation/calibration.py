@@ -1,4 +1,4 @@
-"""Fit a temperature and choose a threshold on the validation part, never on the test part.
+"""Fit a temperature and choose a threshold on the validation part, never on the images tested.
 
 The temperature T divides the log-probabilities before they are turned into probabilities again:
 above 1 it makes a network that is too sure of itself less so. It changes no answer, since the
@@ -43,7 +43,9 @@ NEITHER = (
     "no class is taken for the positive one, since neither '{}' nor '{}' is called normal, other "
     "or the like: sensitivity is shown for both"
 )
-YOUDEN = "greatest Youden's J (sensitivity + specificity - 1) on the validation part"
+YOUDEN = "greatest Youden's J (sensitivity + specificity - 1)"
+PARTS = {"val": "the validation part", "folds": "the held-out folds"}
+"""What is fitted on, and what a reader calls it."""
 
 
 @dataclass(frozen=True)
@@ -52,7 +54,7 @@ class Calibration:
 
     temperature: float = 1.0
     fitted_on: str | None = None
-    """The part that the temperature was fitted on: val, or None."""
+    """What the temperature was fitted on: val, folds, or None."""
     n: int | None = None
     """How many images it was fitted on."""
     reason: str | None = None
@@ -60,7 +62,7 @@ class Calibration:
     positive: str | None = None
     threshold: float | None = None
     chosen_on: str = "default"
-    """The part that the threshold was chosen on: val, or default."""
+    """What the threshold was chosen on: val, folds, or default."""
     rule: str | None = None
     """How the threshold was chosen, or why there is none, in words."""
 
@@ -80,20 +82,22 @@ class Calibration:
         return {name: getattr(self, name) for name in names}
 
 
-def calibrate(validation: Sample, settings: EvaluationSettings) -> Calibration:
+def calibrate(validation: Sample, settings: EvaluationSettings, on: str = "val") -> Calibration:
     """Fit the temperature, then choose the threshold of the positive class, if there is one.
+
+    `on` says what the sample is, see `PARTS`.
 
     Raises:
         ValueError: the positive class asked for is not among the classes.
     """
     positive = positive_class(list(validation.classes), settings.positive)
-    fitted = fit_temperature(validation)
+    fitted = fit_temperature(validation, on=on)
     if positive is None:
         names = validation.classes
         return replace(fitted, rule=NEITHER.format(*names)) if len(names) == 2 else fitted
     index = validation.classes.index(positive)
     shares = calibrated(validation.probabilities, fitted.temperature)[:, index]
-    chosen = choose_threshold(shares, validation.true == index, settings)
+    chosen = choose_threshold(shares, validation.true == index, settings, on)
     return replace(
         fitted,
         reason=fitted.reason or chosen.reason,
@@ -104,14 +108,16 @@ def calibrate(validation: Sample, settings: EvaluationSettings) -> Calibration:
     )
 
 
-def fit_temperature(validation: Sample, fewest: int = FEWEST_GROUPS) -> Calibration:
+def fit_temperature(
+    validation: Sample, fewest: int = FEWEST_GROUPS, on: str = "val"
+) -> Calibration:
     """Find the temperature that makes the true classes likeliest; 1, with the reason, if none.
 
     `fewest` is the number of groups that it is fitted on at least.
     """
-    reason = _too_few(validation.group_count, "group", fewest)
+    reason = _too_few(validation.group_count, "group", fewest, on)
     if reason is None and len(validation.held) < 2:
-        reason = "the validation part holds one class only"
+        reason = f"{_holds(on)} one class only"
     if reason is not None:
         return Calibration(reason=reason)
     logs = _logs(validation.probabilities)
@@ -125,14 +131,14 @@ def fit_temperature(validation: Sample, fewest: int = FEWEST_GROUPS) -> Calibrat
     best = float(minimize_scalar(loss, bounds=bounds, method="bounded").x)
     if min(best - bounds[0], bounds[1] - best) < 0.01:
         return Calibration(
-            reason=f"no temperature from {LOWEST:g} to {HIGHEST:g} fits the validation part best: "
+            reason=f"no temperature from {LOWEST:g} to {HIGHEST:g} fits {PARTS[on]} best: "
             f"it would run {'below' if best < 0 else 'above'}"
         )
-    return Calibration(math.exp(best), fitted_on="val", n=len(validation))
+    return Calibration(math.exp(best), fitted_on=on, n=len(validation))
 
 
 def choose_threshold(
-    scores: FloatArray, positive: BoolArray, settings: EvaluationSettings
+    scores: FloatArray, positive: BoolArray, settings: EvaluationSettings, on: str = "val"
 ) -> Calibration:
     """Choose a threshold from calibrated probabilities (N,) of the positive class.
 
@@ -143,24 +149,25 @@ def choose_threshold(
     """
     if settings.sensitivity is None and settings.threshold != "youden":
         return Calibration(threshold=settings.threshold, rule="fixed beforehand")
-    reason = _too_few(len(positive), "image", FEWEST) or _one_sided(positive)
+    reason = _too_few(len(positive), "image", FEWEST, on) or _one_sided(positive, on)
     if reason is not None:
         return _half_since(reason)
     if settings.sensitivity is not None:
         ranked = np.sort(scores[positive])[::-1]
         threshold = float(ranked[math.ceil(settings.sensitivity * len(ranked) - 1e-9) - 1])
         wanted = f"a sensitivity of at least {settings.sensitivity:g}"
-        rule = f"highest threshold with {wanted} on the validation part"
-        return Calibration(threshold=threshold, chosen_on="val", rule=rule)
+        rule = f"highest threshold with {wanted} on {PARTS[on]}"
+        return Calibration(threshold=threshold, chosen_on=on, rule=rule)
     best = _youden(scores, positive)
     if best is None:
-        return _half_since("no threshold is better than chance on the validation part")
-    return Calibration(threshold=best, chosen_on="val", rule=YOUDEN)
+        return _half_since(f"no threshold is better than chance on {PARTS[on]}")
+    return Calibration(threshold=best, chosen_on=on, rule=f"{YOUDEN} on {PARTS[on]}")
 
 
-def calibrated(probabilities: FloatArray, temperature: float) -> FloatArray:
-    """Divide the log-probabilities (N, C) by the temperature and give probabilities again."""
-    return np.asarray(np.exp(log_softmax(_logs(probabilities) / temperature, axis=1)))
+def calibrated(probabilities: FloatArray, temperature: float | FloatArray) -> FloatArray:
+    """Divide the log-probabilities (N, C) by one or N temperatures; give probabilities again."""
+    divisor = np.reshape(temperature, (-1, 1))
+    return np.asarray(np.exp(log_softmax(_logs(probabilities) / divisor, axis=1)))
 
 
 def _youden(scores: FloatArray, positive: BoolArray) -> float | None:
@@ -178,22 +185,26 @@ def _youden(scores: FloatArray, positive: BoolArray) -> float | None:
     return float((levels[best] + below) / 2)
 
 
-def _too_few(number: int, noun: str, fewest: int) -> str | None:
+def _holds(on: str) -> str:
+    return f"{PARTS[on]} hold{'' if PARTS[on].endswith('s') else 's'}"
+
+
+def _too_few(number: int, noun: str, fewest: int, on: str) -> str | None:
     """Say why nothing can be chosen on so few."""
     if number >= fewest:
         return None
     if number == 0:
         return "no validation images were kept apart"
-    return f"the validation part holds {plural(number, noun)}, fewer than {fewest}"
+    return f"{_holds(on)} {plural(number, noun)}, fewer than {fewest}"
 
 
-def _one_sided(positive: BoolArray) -> str | None:
+def _one_sided(positive: BoolArray, on: str) -> str | None:
     """Say why no threshold can be chosen on these images (N,)."""
     sides = {"the positive class": int(positive.sum()), "the others": int((~positive).sum())}
     side = min(sides, key=sides.__getitem__)
     if sides[side] >= FEWEST_OF_A_SIDE:
         return None
-    return f"the validation part holds {sides[side]} of {side}, fewer than {FEWEST_OF_A_SIDE}"
+    return f"{_holds(on)} {sides[side]} of {side}, fewer than {FEWEST_OF_A_SIDE}"
 
 
 def _half_since(reason: str) -> Calibration:

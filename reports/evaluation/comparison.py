@@ -8,7 +8,7 @@ that an AUROC over folds would say nothing.
 
 from __future__ import annotations
 
-from collections.abc import Mapping, Sequence
+from collections.abc import Mapping
 from typing import Any, get_args
 
 import pandas as pd
@@ -17,35 +17,13 @@ from reports.evaluation.bootstrap import UNDEFINED
 from reports.evaluation.evaluate import summarise
 from reports.evaluation.metrics import select
 from reports.evaluation.paired import Difference, difference, read_pair
-from reports.evaluation.sample import classes_of, evaluated, read_sample
+from reports.evaluation.sample import classes_of, read_sample
 from reports.evaluation.settings import ComparedBy
-from resnext.contracts.errors import InputError
 from resnext.contracts.formatting import percent
 
 COMPARED = select(get_args(ComparedBy))
 (DIFFERENCE,) = select(["balanced_accuracy"])
 """What recipes are compared by."""
-
-
-def pool(folds: Sequence[pd.DataFrame]) -> pd.DataFrame:
-    """Put the test parts of several folds' predictions.csv together.
-
-    Raises:
-        InputError: an image is tested twice, or the folds have different classes.
-    """
-    if len({tuple(classes_of(fold)) for fold in folds}) > 1:
-        raise InputError(
-            "Folds",
-            "have the same classes",
-            "different columns p_<class>",
-            "Give every class images of more groups than there are folds, or fewer `folds`.",
-        )
-    pooled = pd.concat([evaluated(fold) for fold in folds], ignore_index=True)
-    twice = pooled.loc[pooled["path"].duplicated(), "path"]
-    if len(twice):
-        got = f"'{twice.iloc[0]}' twice ({len(twice)} such in all)"
-        raise InputError("Folds", "test each image once", got, "Take folds of one split.")
-    return pooled
 
 
 def compare(pooled: Mapping[str, pd.DataFrame]) -> pd.DataFrame:

@@ -58,11 +58,11 @@ def discrimination(
     return _joined(roc), _joined(precision_recall)
 
 
-def reliability(sample: Sample, temperature: float | None) -> pd.DataFrame:
+def reliability(sample: Sample, temperature: float | FloatArray | None) -> pd.DataFrame:
     """Give when, bin_low, bin_high, n, confidence (mean), accuracy, low, high in 15 equal bins.
 
-    `when` is "before" and, where a temperature was fitted, "after" it. In an empty bin n is 0 and
-    the rest NaN.
+    `when` is "before" and, where a temperature was fitted, "after" it; images may have one each,
+    (N,). In an empty bin n is 0 and the rest NaN.
     """
     tables = [_reliability(sample, "before")]
     if temperature is not None:

@@ -2,7 +2,8 @@
 
 All intervals are of 95 % and take the group as the unit of chance: those of shares and AUROC from
 the variance over groups (see `intervals`), the others from draws of groups (see `bootstrap`).
-Temperature and threshold come from the validation part alone (see `calibration`).
+Temperature and threshold come from the validation part alone (see `calibration`), or from other
+folds where the predictions are those of several (see `folds`).
 """
 
 from __future__ import annotations
@@ -17,12 +18,19 @@ import numpy as np
 import pandas as pd
 
 from reports.arrays import BoolArray, FloatArray
-from reports.evaluation import curves
+from reports.evaluation import curves, folds
 from reports.evaluation.bootstrap import UNDEFINED, Interval, resample
 from reports.evaluation.calibration import Calibration, calibrate, calibrated
 from reports.evaluation.intervals import share_interval
 from reports.evaluation.metrics import CLASS_METRICS, METRICS, Estimate, Metric, select
-from reports.evaluation.sample import Sample, classes_of, per_group, read_sample, weigh
+from reports.evaluation.sample import (
+    Sample,
+    classes_of,
+    evaluated,
+    per_group,
+    read_sample,
+    weigh,
+)
 from reports.evaluation.settings import EvaluationSettings
 from resnext.contracts.json_files import write_json
 from resnext.contracts.tables import confusion_table, write_confusion, write_table
@@ -56,27 +64,42 @@ def evaluate(
     Raises:
         InputError: a label, a prediction or the positive class is not among the classes.
     """
-    classes = classes_of(predictions)
-    test = read_sample(predictions, classes)
-    calibration = calibrate(read_sample(predictions, classes, split="val"), settings)
-    units, draws = per_group(test), draw(test)
-    temperature = calibration.temperature if calibration.fitted_on else None
+    rows, classes = evaluated(predictions), classes_of(predictions)
+    test = read_sample(rows, classes)
+    in_folds = folds.FOLD in predictions
+    fit = folds.cross_fit if in_folds else _fit
+    calibration, temperatures, thresholds = fit(predictions, settings)
+    repeats = rows[folds.REPEAT].to_numpy() if in_folds else None
+    units, draws = per_group(test, repeats), draw(test)
+    fitted = temperatures if calibration.fitted_on else None
     roc, precision_recall = curves.discrimination(test, calibration.positive)
     return Evaluation(
         confusion=confusion(test),
         metrics={
             **counts(test),
+            "n": rows["path"].nunique(),
             **summarise(test, METRICS, draws),
-            "per_patient": {"n": len(units), **summarise(units, select(BY_GROUP), {})},
-            "operating_point": operating_point(test, calibration),
+            "per_patient": {"n": len(per_group(test)), **summarise(units, select(BY_GROUP), {})},
+            "operating_point": operating_point(test, calibration, temperatures, thresholds),
+            **({"folds": folds.summarise_folds(predictions)} if in_folds else {}),
         },
         calibration=calibration,
         per_class=per_class(test, draws),
         roc=roc,
         precision_recall=precision_recall,
-        reliability=curves.reliability(test, temperature),
+        reliability=curves.reliability(test, fitted),
         confidences=curves.confidences(test),
     )
+
+
+def _fit(
+    predictions: pd.DataFrame, settings: EvaluationSettings
+) -> tuple[Calibration, FloatArray, FloatArray]:
+    """Fit on the validation part: all images tested have one temperature and threshold."""
+    validation = read_sample(predictions, classes_of(predictions), split="val")
+    found, count = calibrate(validation, settings), len(evaluated(predictions))
+    threshold = math.nan if found.threshold is None else found.threshold
+    return found, np.full(count, found.temperature), np.full(count, threshold)
 
 
 def write(evaluation: Evaluation, folder: Path) -> None:
@@ -158,17 +181,20 @@ def summarise(sample: Sample, metrics: Sequence[Metric], draws: Draws) -> dict[s
     return found
 
 
-def operating_point(sample: Sample, calibration: Calibration) -> dict[str, Any] | None:
+def operating_point(
+    sample: Sample, calibration: Calibration, temperatures: FloatArray, thresholds: FloatArray
+) -> dict[str, Any] | None:
     """Give sensitivity and specificity of the positive class at its threshold.
 
-    An image counts as positive where the calibrated probability is at least the threshold. None
-    without a positive class; NaN where the sample holds none of its images, or nothing else.
+    Temperatures (N,) and thresholds (N,) are those of each image. An image counts as positive
+    where the calibrated probability is at least the threshold. None without a positive class; NaN
+    where the sample holds none of its images, or nothing else.
     """
     if calibration.positive is None or calibration.threshold is None:
         return None
     index = sample.classes.index(calibration.positive)
-    shares = calibrated(sample.probabilities, calibration.temperature)[:, index]
-    flagged, positive = shares >= calibration.threshold, sample.true == index
+    shares = calibrated(sample.probabilities, temperatures)[:, index]
+    flagged, positive = shares >= thresholds, sample.true == index
     return {
         "positive": calibration.positive,
         "threshold": calibration.threshold,

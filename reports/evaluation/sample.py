@@ -186,13 +186,15 @@ def read_sample(
     )
 
 
-def per_group(sample: Sample) -> Sample:
+def per_group(sample: Sample, repeats: IntArray | None = None) -> Sample:
     """Make one image of each group: its probabilities are the mean of its images'.
 
-    A group that holds two classes gives one a class, each from the images of that class: both stay
-    in one group. Of equal probabilities the first class wins.
+    In several repeats (N,) of a cross-validation it is one for each of them. A group that holds two
+    classes gives one a class, each from the images of that class: both stay in one group. Of equal
+    probabilities the first class wins.
     """
-    pairs = np.stack([sample.groups, sample.true], axis=1)
+    again = np.zeros(len(sample), dtype=np.int64) if repeats is None else repeats
+    pairs = np.stack([sample.groups, sample.true, again], axis=1)
     units, of, sizes = np.unique(pairs, axis=0, return_inverse=True, return_counts=True)
     sums = np.zeros((len(units), len(sample.classes)))
     np.add.at(sums, of.reshape(-1), sample.probabilities)

@@ -221,10 +221,13 @@ def _calibration(calibration: Mapping[str, Any] | None) -> str:
         return (
             f"Probabilities are not calibrated: {calibration.get('reason') or 'no reason known'}."
         )
+    in_folds = calibration["fitted_on"] == "folds"
+    noun, part = ("answer", "held-out folds") if in_folds else ("image", "validation part")
+    own = " The figures here take, for each answer, one that was fitted on the other folds."
     return (
         f"Probabilities of new images are calibrated by the temperature "
-        f"{calibration['temperature']:.2f}, fitted on {plural(calibration['n'], 'image')} of the "
-        "validation part."
+        f"{calibration['temperature']:.2f}, fitted on {plural(calibration['n'], noun)} of the "
+        f"{part}.{own if in_folds else ''}"
     )
 
 

@@ -17,6 +17,8 @@ from resnext.contracts.formatting import NOT_AVAILABLE, count, first_few, percen
 PARTS = {"train": "Train", "val": "Validation", "test": "Test", "unused": "Unused"}
 """The parts of a split and what a reader calls them."""
 CONFLICT = "label conflict: "
+FOLD = "fold"
+"""The column of split.csv that says in which fold an image is tested."""
 RELATIVES = {
     "copy": "another copy of the same original",
     "exact": "an identical file",
@@ -61,8 +63,17 @@ def rows(split: pd.DataFrame, classes: Sequence[str]) -> list[tuple[str, dict[st
     unused = split["split"] == "unused"
     left_out = unused & split["group"].isin(split.loc[~unused, "group"])
     groups = split[~left_out].groupby("split")["group"].nunique()
+    if FOLD in split:
+        tested = split[split[FOLD].notna()]
+        table["test"] = tested["label"].value_counts().reindex(table.index, fill_value=0)
+        groups["test"] = tested["group"].nunique()
     counted = [*table.iterrows(), ("All images", table.sum()), ("Groups", groups)]
     return [(str(name), {part: int(row.get(part, 0)) for part in PARTS}) for name, row in counted]
+
+
+def part_names(split: pd.DataFrame) -> dict[str, str]:
+    """Name the parts; in folds, what is tested is trained on as well."""
+    return PARTS | ({"test": "Tested in a fold"} if FOLD in split else {})
 
 
 def unused_reasons(split: pd.DataFrame) -> list[tuple[str, int]]:

@@ -41,6 +41,8 @@ class ModelCard(BaseModel):
     """The parts of the split that the network was trained on."""
     probe: ProbeShape | None = None
     """What stands on the frozen network, where no more than that was trained."""
+    members: int = Field(1, ge=1)
+    """How many networks answer together; the heads of several probes are those of one."""
 
     @property
     def scale(self) -> Scale:
@@ -68,7 +70,7 @@ def read_card(path: Path) -> ModelCard:
 
 def describe(card: ModelCard) -> str:
     """Say in a line what a model is for."""
-    kind = "a probe on " if card.probe else ""
+    kind = "a probe on " if card.probe else f"{card.members} x " if card.members > 1 else ""
     return f"{kind}{card.architecture} at {card.image_size} px for {first_few(card.classes)}"
 
 
@@ -109,7 +111,12 @@ def load_network(path: Path) -> "tuple[nn.Module, ModelCard]":
 def _build(card: ModelCard) -> "nn.Module":
     """Build what a model file describes, with fresh weights."""
     if card.probe is None:
-        return build(card.architecture, len(card.classes))
+        networks = [build(card.architecture, len(card.classes)) for _ in range(card.members)]
+        if card.members == 1:
+            return networks[0]
+        from resnext.models.ensemble import Ensemble
+
+        return Ensemble(networks)
     from resnext.models.probe import Probe
 
     return Probe(find_architecture(card.architecture), card.probe, len(card.classes))

@@ -111,16 +111,18 @@ def _count_lines(drawn: pd.DataFrame) -> list[str]:
     """Lay out images (groups) by class and split, and how many of each are originals."""
     splits = [split for split in SPLITS if (drawn["split"] == split).any()]
     used = drawn[drawn["split"].isin(splits)]
+    inside = {split: used["split"] == split for split in splits}
+    inside |= {"in a fold": used["fold"].notna()} if "fold" in used else {}
     by_class = list(used.groupby("label"))
     kinds = [(printable(str(label)), rows) for label, rows in by_class[:SHOWN_CLASSES]]
     if more := len(by_class) - len(kinds):
         kinds.append((f"and {more} more", used[:0]))
     kinds += [("all", used), ("originals", used[used["copy"].fillna(0) == 0])]
-    table = [["images (groups)", *splits]]
+    table = [["images (groups)", *inside]]
     for name, rows in kinds:
-        mine = (rows.loc[rows["split"] == split, "group"] for split in splits)
+        mine = (rows.loc[part[rows.index], "group"] for part in inside.values())
         cells = (f"{len(groups):,} ({groups.nunique():,})" for groups in mine)
-        table.append([name, *(cells if len(rows) else [""] * len(splits))])
+        table.append([name, *(cells if len(rows) else [""] * len(inside))])
     wide = [max(map(display_width, column)) for column in zip(*table, strict=True)]
     return [
         (

@@ -16,7 +16,7 @@ from __future__ import annotations
 
 from collections import Counter
 from collections.abc import Mapping
-from typing import NamedTuple
+from typing import NamedTuple, TypeAlias
 
 import numpy as np
 import pandas as pd
@@ -35,6 +35,9 @@ NOT_GIVEN = "not in the given split"
 GIVEN_UNUSED = "unused in the given split"
 SCRIPT_SHARES = (80.0, 0.0, 20.0)  # percent; what a plain random split takes
 MOST_NAMED = 5  # classes whose largest group an error names
+
+Folds: TypeAlias = list[pd.DataFrame]
+"""The split of each fold, each of which tests other images."""
 
 
 def draw(
@@ -71,6 +74,14 @@ def draw(
     drawn = images.assign(split=splits, reason=reasons)[SPLIT_COLUMNS]
     _require_every_split(drawn, settings, kept=earlier is not None)
     return drawn
+
+
+def fold_of(folds: Folds) -> pd.Series[int]:
+    """Say in which fold, from 1 on, each image is tested; NA for one that is in none."""
+    found = pd.Series(pd.NA, folds[0].index, dtype="Int64")
+    for number, drawn in enumerate(folds, start=1):
+        found[drawn["split"] == "test"] = number
+    return found
 
 
 # ---------------------------------------------------------------- given and random
@@ -194,8 +205,10 @@ def _place(
 ) -> dict[str, str]:
     """Place the units of the counted originals, into folds first where one is asked for."""
     if settings.fold is None:
-        _require_enough(images, counted["unit"], len(settings.splits), settings, source)
-        return place(counted, _shares(settings, SPLITS), settings.seed, fixed)
+        needed = settings.folds or len(settings.splits)
+        _require_enough(images, counted["unit"], needed, settings, source)
+        splits = ("train", "val") if settings.folds else SPLITS
+        return place(counted, _shares(settings, splits), settings.seed, fixed)
     fold, folds = settings.fold
     _require_enough(images, counted["unit"], folds, settings, source)
     equal = {str(number): 1 / folds for number in range(1, folds + 1)}

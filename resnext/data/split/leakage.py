@@ -6,7 +6,7 @@ a split and for the plain random one that a script would draw. It draws no split
 
 from __future__ import annotations
 
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
 from functools import cache
 from pathlib import Path
 from typing import Any, TypeAlias
@@ -49,8 +49,19 @@ def count_leaks(
     crossing = pd.DataFrame({kind: crosses(here, there, kind) for kind in KINDS})
     crossing["any"] = crossing.any(axis=1)
     counts = {str(kind): int(count) for kind, count in crossing.sum().items()}
-    return {f"{held_out}_pictures": len(here)} | {
-        kind: {"count": count, "share": count / len(here) if len(here) else None}
+    return _with_shares(f"{held_out}_pictures", len(here), counts)
+
+
+def add_leaks(counted: Sequence[dict[str, Any]]) -> dict[str, Any]:
+    """Add up what `count_leaks` gave for several splits, which test other images."""
+    total, *kinds = counted[0]
+    counts = {kind: sum(each[kind]["count"] for each in counted) for kind in kinds}
+    return _with_shares(total, sum(each[total] for each in counted), counts)
+
+
+def _with_shares(name: str, total: int, counts: Mapping[str, int]) -> dict[str, Any]:
+    return {name: total} | {
+        kind: {"count": count, "share": count / total if total else None}
         for kind, count in counts.items()
     }
 
@@ -71,30 +82,32 @@ def report_leakage(
     found: NearDuplicates,
     near: NearDuplicates,
     settings: SplitSettings,
-    drawn: pd.DataFrame,
+    drawn: Sequence[pd.DataFrame],
     random: pd.DataFrame,
 ) -> dict[str, Any]:
     """Lay out what leakage.json always holds, but for the warnings.
 
     `near` holds those of the near-duplicates `found` that were joined; what was not may leak too.
+    Of several splits `drawn`, which test an image each once, the counts are sums.
     """
     audited = images.assign(cluster=found.cluster_of(images))
-    has_val, is_searched = (drawn["split"] == "val").any(), settings.near_duplicates != "off"
+    has_val, is_searched = (drawn[0]["split"] == "val").any(), settings.near_duplicates != "off"
 
-    def count(split: pd.DataFrame, *which: str) -> dict[str, Any]:
-        counts = count_leaks(audited, split, *which)
+    def count(splits: Sequence[pd.DataFrame], *which: str) -> dict[str, Any]:
+        counts = add_leaks([count_leaks(audited, split, *which) for split in splits])
         return {kind: n for kind, n in counts.items() if is_searched or kind != "near"}
 
     return {
         "strategy": settings.strategy,
         "fold": "{}/{}".format(*settings.fold) if settings.fold else None,
+        **({"folds": settings.folds} if settings.folds else {}),
         "scheme": _scheme(images, groups),
         "near": _count_pairs(near) if is_searched else {"searched": False},
         "largest_group": _largest_group(images),
         "drawn": count(drawn),
         "drawn_val": count(drawn, "val", "train") if has_val else None,
         "drawn_test_val": count(drawn, "test", "val") if has_val else None,
-        "random": count(random),
+        "random": count([random]),
     }
 
 

@@ -15,6 +15,42 @@ JOINED_FILE = "joined_groups.json"
 """Lies beside a split: the ids of each group that several were joined to, by its name."""
 
 
+class FoldSettings(BaseModel):
+    """Say on how many folds a recipe is tested, and which model is kept then."""
+
+    model_config = ConfigDict(frozen=True)
+
+    folds: int | None = Field(
+        default=None,
+        ge=2,
+        le=100,
+        description=(
+            "K: cross-validation. K networks are trained, each tested on a fold that it has not "
+            "seen, and their answers make one report. Better than one test part below about 100 "
+            "groups"
+        ),
+    )
+    repeats: int = Field(
+        default=1, ge=1, le=100,
+        description="with --folds: how often, each time with other folds and first weights",
+    )  # fmt: skip
+    final: Literal["everything", "ensemble"] = Field(
+        default="everything",
+        description=(
+            "with --folds: the model that is kept: everything (one more network, trained on all "
+            "images), or ensemble (the mean answer of the networks of all folds)"
+        ),
+    )
+
+    @model_validator(mode="after")
+    def _all_are_about_folds(self) -> FoldSettings:
+        for name in ("repeats", "final"):
+            if self.folds is None and getattr(self, name) != type(self).model_fields[name].default:
+                rule, got = "go with `folds`", str(getattr(self, name))
+                raise InputError(name, rule, got, "Add for example --folds 5.")
+        return self
+
+
 class SplitSettings(BaseModel):
     """Say how images are shared out."""
 
@@ -42,6 +78,10 @@ class SplitSettings(BaseModel):
             "over the K folds every original is tested once (of identical ones, one)"
         ),
     )
+    folds: int | None = Field(
+        default=None, ge=2, description="draw K folds besides, and no test part: see FoldSettings"
+    )
+    repeats: int = Field(default=1, ge=1, description="how often folds are drawn")
     group_pattern: str | None = Field(
         default=None,
         description=(
@@ -68,7 +108,20 @@ class SplitSettings(BaseModel):
     @property
     def splits(self) -> list[str]:
         """Name the splits that have a share."""
-        return [split for split, share in zip(SPLITS, self.shares, strict=True) if share > 0]
+        splits = [split for split, share in zip(SPLITS, self.shares, strict=True) if share > 0]
+        return splits if self.folds is None else splits[:-1]
+
+    @property
+    def each_fold(self) -> dict[tuple[int, int], SplitSettings]:
+        """Give how each fold is drawn, by repeat and fold, from 1 on; every repeat draws others."""
+        alone = self.model_copy(update={"folds": None, "repeats": 1})
+        return {
+            (repeat, fold): alone.model_copy(
+                update={"fold": (fold, self.folds), "seed": self.seed + repeat - 1}
+            )
+            for repeat in range(1, self.repeats + 1)
+            for fold in range(1, 1 + (self.folds or 0))
+        }
 
     @field_validator("shares")
     @classmethod
@@ -117,9 +170,10 @@ class SplitSettings(BaseModel):
 
     @model_validator(mode="after")
     def _folds_are_of_units(self) -> SplitSettings:
-        if self.fold is not None and self.strategy not in ("grouped", "stratified"):
+        flag = "folds" if self.folds is not None else "fold"
+        if getattr(self, flag) is not None and self.strategy not in ("grouped", "stratified"):
             raise InputError(
-                "fold",
+                flag,
                 "go with the strategy grouped or stratified",
                 self.strategy,
                 "Leave one of them out.",

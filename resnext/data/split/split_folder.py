@@ -12,7 +12,7 @@ from resnext.data.decoding.levels import Levels
 from resnext.data.manifest.class_folders import folder_warnings
 from resnext.data.manifest.hashing import Hashes
 from resnext.data.split.describe import source_of, warn
-from resnext.data.split.draw import draw, script_split, splits_of_folders
+from resnext.data.split.draw import draw, fold_of, script_split, splits_of_folders
 from resnext.data.split.duplicates import (
     COLUMNS,
     NearDuplicates,
@@ -31,6 +31,9 @@ from resnext.data.split.tables import NO_TABLES, Sources, Tables, read_tables
 class FolderSplit(NamedTuple):
     """Hold a split with what it was drawn by and what leaks.
 
+    `folds` holds the split of each image in each fold: path, split, repeat, fold, the last two from
+    1 on; None without folds.
+
     `pairs` are all near-duplicates found, `cards` the pairs of images that a person should see,
     `joined` the ids of each group that several were joined to.
     """
@@ -40,6 +43,7 @@ class FolderSplit(NamedTuple):
     pairs: pd.DataFrame
     cards: Cards
     joined: dict[str, list[str]]
+    folds: pd.DataFrame | None = None
 
 
 def split_folder(
@@ -73,13 +77,24 @@ def split_folder(
     near = choose_joined(groups, found, settings, before)
     images = join(groups, near, before)
     kept = earlier if sources.earlier else None
-    drawn = draw(images, settings, given=tables.given, earlier=kept, source=source_of(groups))
+    source = source_of(groups)
+    every = {n: draw(images, each, source=source) for n, each in settings.each_fold.items()}
+    folds = [*every.values()][: settings.folds]  # of the first repeat, which is what is described
+    drawn = draw(images, settings, given=tables.given, earlier=kept, source=source)
+    tested = folds[0] if folds else drawn  # whose test part is looked at closely
     random = script_split(images, settings)
-    report = report_leakage(groups, images, found, near, settings, drawn, random)
+    report = report_leakage(groups, images, found, near, settings, folds or [drawn], random)
     report |= _where_there_is(images, drawn, settings, tables)
-    report["warnings"] = warn(groups, images, drawn, near, tables, report)
-    cards = pairs_to_look_at(root, images, near.pairs, drawn, random, levels)
-    return FolderSplit(drawn, report, near.pairs, cards, _joined(images))
+    report["warnings"] = warn(groups, images, tested, near, tables, report)
+    cards = pairs_to_look_at(root, images, near.pairs, tested, random, levels)
+    if not folds:
+        return FolderSplit(drawn, report, near.pairs, cards, _joined(images))
+    drawn = drawn.assign(fold=fold_of(folds))
+    of_folds = pd.concat(
+        each[["path", "split"]].assign(repeat=repeat, fold=fold)
+        for (repeat, fold), each in every.items()
+    )
+    return FolderSplit(drawn, report, near.pairs, cards, _joined(images), of_folds)
 
 
 def join(

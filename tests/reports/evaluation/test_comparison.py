@@ -3,7 +3,8 @@ from collections.abc import Sequence
 import pandas as pd
 import pytest
 
-from reports.evaluation.comparison import compare, pool, verdict
+from reports.evaluation.comparison import compare, verdict
+from reports.evaluation.folds import pool
 
 
 def predictions(answers: str, *, first: int = 0, classes: str = "ab") -> pd.DataFrame:
