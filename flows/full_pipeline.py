@@ -32,10 +32,6 @@ Stop = Literal[
 ]
 
 
-STANDS_FOR = {"ensemble": "train", "pool": "predict"}
-"""The stages of folds, and what `--only` calls them."""
-
-
 @group()
 class RunFlags(MachineFlags):
     """Where and how to compute."""
@@ -71,7 +67,7 @@ if __name__ == "__main__":
 
 from flows.cli import terminal
 from flows.cli.plan import Plan, given_of, name_of, require_positive, resolve
-from flows.training.networks import Prepared, train_networks
+from flows.training.networks import STANDS_FOR, Prepared, train_networks
 from reports.evaluation.settings import EvaluationSettings
 from resnext.contracts.tables import read_manifest
 from resnext.data.demonstration import DemoSettings

@@ -24,6 +24,7 @@ from flows.cli.flags import (
     DecisionFlags,
     DrawFlags,
     EvaluationFlags,
+    FoldFlags,
     ImageFlags,
     MachineFlags,
     ScheduleFlags,
@@ -35,6 +36,7 @@ def main(
     *,
     data: ImageFlags = ImageFlags(),
     split: DrawFlags = DrawFlags(),
+    folds: FoldFlags = FoldFlags(),
     training: TrainingFlags = TrainingFlags(),
     evaluation: EvaluationFlags = EvaluationFlags(),
     decision: DecisionFlags = DecisionFlags(),
@@ -43,13 +45,13 @@ def main(
     config: ConfigFile = None,  # noqa: ARG001 - read by run_command, before the other flags
 ) -> None:
     """Train anew when there is something new; change the champion only for a better model."""
-    flags = (data, split, training, evaluation, decision, run)
+    flags = (data, split, training, evaluation, decision, run, folds)
     plan_retraining(*flags)  # wrong input is said before a server is started
     require_schedule(schedule)
     if not schedule.serve:
         return command.run_flow(retrain, *flags)
     terminal.show_only_our_lines()
-    names = ("data", "split", "training", "evaluation", "decision", "run")
+    names = ("data", "split", "training", "evaluation", "decision", "run", "folds")
     given = (each.model_dump(mode="json", exclude_none=True) for each in flags)
     return serve(retrain, schedule, dict(zip(names, given, strict=True)))
 
@@ -62,9 +64,10 @@ from pydantic import BaseModel
 from flows.cli import terminal
 from flows.cli.plan import Plan, build, given_of, resolve
 from flows.full_pipeline import run_name, stages_after_scan
-from flows.retraining.champion import intact_champion, warn_of_differences
+from flows.retraining.champion import intact_champion, tested_on_folds, warn_of_differences
 from flows.retraining.decision import conclude, decide_on, log_sentence, note_of
 from flows.serving.deployments import require_schedule, serve
+from flows.training.networks import STANDS_FOR
 from reports.evaluation.settings import DecisionSettings
 from resnext.contracts.errors import InputError
 from resnext.contracts.formatting import share_with_interval
@@ -88,7 +91,8 @@ from prefect.states import Completed
 
 log = logging.getLogger("flows.retrain")  # also where this file is the program
 
-DECIDING = ("split", "pack", "train", "predict", "decide")  # stages that a decision follows from
+DECIDING = ("split", "pack", "fold", "train", "ensemble", "predict", "pool", "decide")
+"""Stages that a decision follows from."""
 
 
 @flow(
@@ -101,10 +105,11 @@ def retrain(
     evaluation: EvaluationFlags = EvaluationFlags(),
     decision: DecisionFlags = DecisionFlags(),
     run: MachineFlags = MachineFlags(),
+    folds: FoldFlags = FoldFlags(),
 ) -> State[Any]:
     """Train a challenger if there is something new, and promote it if it is clearly better."""
     with command.flow_outcome() as outcome:
-        plan = plan_retraining(data, split, training, evaluation, decision, run)
+        plan = plan_retraining(data, split, training, evaluation, decision, run, folds)
         add_tags(["retrain", *plan.tags])
         outcome.state = Completed(message=run_retraining(plan, decision, flow_run.id))
     return outcome.state
@@ -153,13 +158,14 @@ def run_retraining(plan: Plan, decision: DecisionFlags, name: str) -> str:
         if champion is not None:
             warn_of_differences(plan, champion, classes)
             note = partial(note_of, plan.store)
+        if champion is not None and not tested_on_folds(plan, champion):
             # No test image of the champion may be in the training of the other.
             table = version_file(plan.store, champion, "split.csv")
             again = f"{plan.command} {shlex.join(['--keep-split', str(table)])}"
             plan = replace(plan, tables=plan.tables.keeping(table), command=again)
         stages = stages_after_scan(plan, runtime, manifest, note)
         parts = _split(stages, champion, alias_flag(plan.store, alias))
-        made = {artifact.stage: artifact for artifact in (manifest, parts, *stages)}
+        made = {STANDS_FOR.get(a.stage, a.stage): a for a in (manifest, parts, *stages)}
         about = About(
             data=plan.data_name,
             architecture=plan.recipe.arch,
@@ -190,7 +196,7 @@ def basis_of(manifest: Artifact, plan: Plan, settings: DecisionSettings) -> str:
     So do the code of the stages behind the decision and the versions of the libraries, as in
     their cache keys: messages don't count, nor does the machine.
     """
-    given = [plan.recipe, plan.split, plan.evaluation, settings]
+    given = [plan.recipe, plan.split, plan.folds, plan.evaluation, settings]
     weights, groups = (each and each.files for each in (plan.weights, plan.tables.groups))
     facts = [manifest.files["manifest.csv"], weights, *(each.model_dump_json() for each in given)]
     facts += [groups] if groups else []

@@ -5,7 +5,7 @@ from typing import Annotated
 
 from reports.evaluation.settings import DecisionSettings
 from resnext.contracts.json_files import write_json
-from resnext.contracts.tables import read_table
+from resnext.contracts.tables import read_manifest, read_table
 from tasks.callbacks.history import call_server
 from tasks.registry.aliases import Alias
 from tasks.registry.versions import Version
@@ -26,11 +26,21 @@ def decide(
     challenger: Annotated[Artifact, Reads("predictions.csv")],
     settings: DecisionSettings,
     use: int,
+    then: Annotated[Artifact | None, Reads("manifest.csv")] = None,
+    now: Annotated[Artifact | None, Reads("manifest.csv")] = None,
 ) -> None:
-    """Write decision.json; `use` counts the decisions on this test part, this one included."""
+    """Write decision.json; `use` counts the decisions on this test part, this one included.
+
+    With the manifests of `then` and `now`, the two are compared on the images that both were
+    tested on, whatever those are called.
+    """
     from reports.evaluation import decision
+    from reports.evaluation.paired import on_common_images
 
     old, new = (read_table(artifact.path("predictions.csv")) for artifact in (champion, challenger))
+    if then is not None and now is not None:
+        manifests = (read_manifest(each.path("manifest.csv")) for each in (then, now))
+        old, new = on_common_images(old, new, *manifests)
     write_json(decision.decide(old, new, settings, use), work.out / DECISION)
 
 

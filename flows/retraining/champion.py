@@ -46,6 +46,11 @@ def intact_champion(store: Path, alias: Alias) -> Version | None:
     return champion
 
 
+def tested_on_folds(plan: Plan, champion: Version) -> bool:
+    """Tell whether the champion, or what challenges it, has no test part of its own."""
+    return plan.folds.folds is not None or "cross-validation: folds" in champion.settings
+
+
 def warn_of_differences(plan: Plan, champion: Version, classes: set[str]) -> None:
     """Say what is other than with the champion: the settings, if it holds any, or the classes."""
     asked = plan.settings_as_text()

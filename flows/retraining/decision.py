@@ -5,7 +5,7 @@ from pathlib import Path
 from typing import Any
 
 from flows.cli.plan import Plan
-from flows.retraining.champion import Champion, prepare_champion
+from flows.retraining.champion import Champion, prepare_champion, tested_on_folds
 from reports.evaluation.settings import DecisionSettings
 from resnext.contracts.formatting import plural
 from resnext.contracts.json_files import read_json
@@ -16,7 +16,7 @@ from tasks.predict import predict
 from tasks.registry.aliases import alias_to_beat, all_aliases, of_alias
 from tasks.registry.promotion import BETTER, versions_of
 from tasks.registry.reused_groups import use_of
-from tasks.registry.versions import Version, version_folder
+from tasks.registry.versions import Version, require_intact, version_file, version_folder
 from tasks.stage.artifact import Artifact, Runtime
 from tasks.stage.runs import MODEL
 
@@ -42,7 +42,8 @@ def decide_on(
     old = prepare_champion(plan, runtime, champion, made["scan"])
     note_drift_since(runtime, old, made)
     use = _use(plan.store, made["scan"], made["split"])
-    found, text = compare(runtime, old, made, settings, use)
+    on_folds = tested_on_folds(plan, champion)
+    found, text = compare(runtime, old, made, settings, use, plan.store if on_folds else None)
     verdict = {"verdict": found["verdict"], "decision": text}
     return verdict | {"against": champion.number, "use": found.get("use")}
 
@@ -82,8 +83,13 @@ def compare(
     made: dict[str, Artifact],
     settings: DecisionSettings,
     use: int,
+    store: Path | None,
 ) -> tuple[dict[str, Any], str]:
-    """Predict the challenger's test part with the champion, and compare the two."""
+    """Compare the two on the challenger's test part, which the champion predicts.
+
+    A model that was tested on folds learnt from all images. Where one of the two was, the answers
+    to held-out images that the `store` keeps of the champion are compared with the challenger's.
+    """
     from reports.evaluation.decision import changed_classes, describe
 
     number, classes = champion.version.number, champion.card.classes
@@ -91,11 +97,17 @@ def compare(
     if set(classes) != set(fresh):
         found = changed_classes(classes, fresh, settings)
         return found, describe(found, number)
-    old = predict(
-        champion.runtime, made["scan"], made["split"], champion.pixels, champion.model,
-        champion.compute,
-    )  # fmt: skip
-    decided = decide(runtime, old, made["predict"], settings, use)
+    if store is None:
+        old = predict(
+            champion.runtime, made["scan"], made["split"], champion.pixels, champion.model,
+            champion.compute,
+        )  # fmt: skip
+        decided = decide(runtime, old, made["predict"], settings, use)
+    else:
+        names = ("predictions.csv", "manifest.csv")
+        require_intact(store, champion.version, list(names))
+        old, then = (Artifact.of_file(version_file(store, champion.version, n)) for n in names)
+        decided = decide(runtime, old, made["predict"], settings, use, then, made["scan"])
     found = read_json(decided.path(DECISION))
     return found, describe(found, number)
 

@@ -16,6 +16,9 @@ from tasks.train import train
 
 log = logging.getLogger(__name__)
 
+STANDS_FOR = {"ensemble": "train", "pool": "predict"}
+"""Stages of folds, by that of one split whose place they take."""
+
 
 @dataclass(frozen=True)
 class Prepared:

@@ -24,6 +24,8 @@ from reports.evaluation.calibration import Calibration, calibrate, calibrated
 from reports.evaluation.intervals import share_interval
 from reports.evaluation.metrics import CLASS_METRICS, METRICS, Estimate, Metric, select
 from reports.evaluation.sample import (
+    FOLD,
+    REPEAT,
     Sample,
     classes_of,
     evaluated,
@@ -66,10 +68,10 @@ def evaluate(
     """
     rows, classes = evaluated(predictions), classes_of(predictions)
     test = read_sample(rows, classes)
-    in_folds = folds.FOLD in predictions
+    in_folds = FOLD in predictions
     fit = folds.cross_fit if in_folds else _fit
     calibration, temperatures, thresholds = fit(predictions, settings)
-    repeats = rows[folds.REPEAT].to_numpy() if in_folds else None
+    repeats = rows[REPEAT].to_numpy() if in_folds else None
     units, draws = per_group(test, repeats), draw(test)
     fitted = temperatures if calibration.fitted_on else None
     roc, precision_recall = curves.discrimination(test, calibration.positive)

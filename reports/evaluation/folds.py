@@ -26,14 +26,19 @@ import pandas as pd
 from reports.arrays import FloatArray
 from reports.evaluation.calibration import Calibration, calibrate
 from reports.evaluation.metrics import select
-from reports.evaluation.sample import classes_of, evaluated, read_sample, weigh
+from reports.evaluation.sample import (
+    FOLD,
+    REPEAT,
+    classes_of,
+    evaluated,
+    read_sample,
+    weigh,
+)
 from reports.evaluation.settings import EvaluationSettings
 from resnext.contracts.errors import InputError
 
 SCORES = select(["accuracy", "balanced_accuracy", "macro_f1", "auroc", "log_loss"])
 """What is given of each fold."""
-FOLD, REPEAT = "fold", "repeat"
-"""Columns of predictions.csv, both counted from 1; a table of one split has neither."""
 
 
 def pool(folds: Sequence[pd.DataFrame]) -> pd.DataFrame:

@@ -28,7 +28,7 @@ from scipy.stats import binomtest
 from reports.arrays import FloatArray
 from reports.evaluation.bootstrap import CELLS, DRAWS, SEED, interval, resample
 from reports.evaluation.metrics import Metric
-from reports.evaluation.sample import Sample, classes_of, evaluated, read_sample, weigh
+from reports.evaluation.sample import REPEAT, Sample, classes_of, evaluated, read_sample, weigh
 from resnext.contracts.errors import InputError
 from resnext.contracts.formatting import first_few
 
@@ -79,6 +79,28 @@ def read_pair(first: pd.DataFrame, other: pd.DataFrame) -> tuple[Sample, Sample]
     if sorted(classes) != sorted(classes_of(two)):
         raise _unlike("hold the same classes", "other columns p_<class>")
     return read_sample(one, classes), read_sample(two, classes)
+
+
+def on_common_images(
+    first: pd.DataFrame, other: pd.DataFrame, then: pd.DataFrame, now: pd.DataFrame
+) -> tuple[pd.DataFrame, pd.DataFrame]:
+    """Cut two predictions.csv to the test images that both hold, of folds in the first repeat.
+
+    An image is known by its bytes, which the manifests `then` of the first and `now` of the other
+    tell; its path, label and group are those of the other.
+    """
+    one, two = (
+        _once(table).merge(manifest[["path", "sha256"]], on="path")
+        for table, manifest in ((first, then), (other, now))
+    )
+    known = ["path", "label", "group"]
+    one = one.drop(columns=known).merge(two[["sha256", *known]], on="sha256")
+    return one, two[two["sha256"].isin(one["sha256"])]
+
+
+def _once(predictions: pd.DataFrame) -> pd.DataFrame:
+    rows = evaluated(predictions)
+    return rows[rows[REPEAT] == 1] if REPEAT in rows else rows
 
 
 def difference(

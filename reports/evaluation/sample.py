@@ -21,6 +21,9 @@ from reports.evaluation.ranking import Ranking, Steps, rank
 from resnext.contracts.errors import InputError
 from resnext.contracts.formatting import first_few
 
+FOLD, REPEAT = "fold", "repeat"
+"""Columns of predictions.csv, both counted from 1; a table of one split has neither."""
+
 
 @dataclass(frozen=True)
 class Sample:

@@ -10,7 +10,7 @@ from pathlib import Path
 import pandas as pd
 
 from resnext.contracts.errors import InputError
-from resnext.contracts.tables import read_manifest, read_table
+from resnext.contracts.tables import read_split_images
 from tasks.registry.versions import Version, all_versions, version_file
 
 DECIDED = ("better", "worse", "undecided", "undefined")
@@ -44,7 +44,7 @@ def _share(store: Path, version: Version, tested: pd.DataFrame) -> float:
 
 
 def _tested(split: Path, manifest: Path) -> pd.DataFrame:
-    """Read the test images of a split: path, group, split, sha256."""
-    table = read_table(split, ["path", "group", "split"], remedy="Split the images again.")
-    images = table.merge(read_manifest(manifest)[["path", "sha256"]], on="path")
-    return images[images["split"] == "test"]
+    """Read the images of a split that were tested, in a fold or not: path, group, sha256."""
+    images = read_split_images(split, manifest)
+    in_folds = images["fold"].notna() if "fold" in images else images["split"] == "test"
+    return images[in_folds]

@@ -485,3 +485,29 @@ def test_the_users_grouped_split_holds_no_copy_out_and_crosses_nowhere(
     assert used.groupby("group")["split"].nunique().max() == 1
     off, largest = missed(drawn, SplitSettings())
     assert off <= largest
+
+
+# ---------------------------------------------------------------- folds
+
+
+def test_with_folds_nothing_is_held_out_of_the_model_that_is_kept() -> None:
+    chosen = SplitSettings(folds=4)
+    drawn = split(msld(10, copies=2), chosen)
+    assert set(drawn["split"]) == {"train", "val", "unused"}
+    originals = drawn[drawn["copy"] == 0]
+    assert set(originals["split"]) == {"train", "val"}
+    assert chosen.splits == ["train", "val"]
+
+
+def test_every_fold_of_every_repeat_is_that_of_its_own_settings() -> None:
+    chosen = SplitSettings(folds=3, repeats=2, seed=7)
+    each = chosen.each_fold
+    assert list(each) == [(1, 1), (1, 2), (1, 3), (2, 1), (2, 2), (2, 3)]
+    assert each[2, 3] == SplitSettings(fold=(3, 3), seed=8)
+
+
+def test_folds_need_groups_enough_of_each_class_and_a_strategy_of_units() -> None:
+    with pytest.raises(InputError, match="hold at least 7 groups for a split into 7 parts"):
+        split(msld(6), SplitSettings(folds=7))
+    with pytest.raises(ValidationError, match="folds must go with the strategy grouped"):
+        SplitSettings(folds=3, strategy="random")

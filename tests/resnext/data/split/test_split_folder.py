@@ -453,3 +453,55 @@ def test_of_all_the_users_pictures_only_one_photograph_is_found_under_two_patien
     apart = patient[patient["path"] != patient["other"]]
     assert set(map(tuple, apart.to_numpy().tolist())) == {("NM110", "NM68")}
     assert len(joined) > 1000
+
+
+# ---------------------------------------------------------------- folds
+
+
+def test_over_the_folds_of_a_repeat_every_original_is_tested_once_and_nothing_leaks(
+    tmp_path: Path,
+) -> None:
+    division = divided(patients(tmp_path, copies=2), folds=4, repeats=2)
+    assert division.folds is not None
+    whole = division.split.set_index("path")
+    originals = whole[whole["copy"] == 0]
+    assert sorted(originals["fold"].unique()) == [1, 2, 3, 4]
+    assert whole.loc[whole["copy"] > 0, "fold"].isna().all()
+    for repeat in (1, 2):
+        mine = division.folds[division.folds["repeat"] == repeat]
+        tested = mine.loc[mine["split"] == "test", "path"]
+        assert sorted(tested) == sorted(originals.index)
+        for number in range(1, 5):
+            of_fold = mine[mine["fold"] == number].set_index("path")["split"]
+            sides = {side: set(whole.loc[of_fold == side, "group"]) for side in ("train", "test")}
+            assert not sides["train"] & sides["test"]
+            if repeat == 1:
+                assert set(of_fold.index[of_fold == "test"]) == {
+                    *originals.index[originals["fold"] == number]
+                }
+    assert division.leakage["folds"] == 4
+    assert division.leakage["drawn"]["test_pictures"] == len(originals)
+    assert division.leakage["drawn"]["any"]["count"] == 0
+
+
+def test_leaks_of_folds_are_added_up(tmp_path: Path) -> None:
+    """Patients with two photographs each, which a stratified division may tear apart."""
+    for number in range(8):
+        for photograph in (1, 2):
+            label = ("Macular", "Pustular")[number % 2]
+            path = tmp_path / label / f"{label[0]}{number:02}_{photograph:02}_00.png"
+            path.parent.mkdir(exist_ok=True)
+            drawn(2 * number + photograph).save(path)
+    division = divided(tmp_path, folds=4, strategy="stratified")
+    each = [divided(tmp_path, fold=(n, 4), strategy="stratified").leakage for n in range(1, 5)]
+    counts = [one["drawn"]["group"]["count"] for one in each]
+    assert sum(counts) > 0
+    found = division.leakage["drawn"]["group"]
+    assert found == {"count": sum(counts), "share": sum(counts) / 16}
+
+
+def test_the_table_of_parts_counts_what_is_tested_in_a_fold(tmp_path: Path) -> None:
+    said = lines(divided(patients(tmp_path), folds=4))
+    heading = next(line for line in said if line.startswith("images (groups)"))
+    assert heading.split()[2:] == ["train", "val", "in", "a", "fold"]
+    assert next(line for line in said if line.startswith("originals")).endswith("16 (16)")
