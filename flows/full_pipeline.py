@@ -185,7 +185,7 @@ def stages_after_scan(
     elif plan.compute.device == "cuda":
         found = micro_batches(runtime, parts, recipe, plan.compute, probe_memory())
         recipe = with_micro_batches(recipe, found)
-    prepared = Prepared(manifest, parts, pixels, features, recipe)
+    prepared = Prepared(manifest, parts, pixels, features, recipe, plan.weights)
     model, predictions, shown = yield from train_networks(plan, runtime, prepared)
     yield (scores := evaluate(runtime, predictions, plan.evaluation))
     with never_amid_imports():  # each of the two imports what it needs

@@ -14,7 +14,7 @@ import runpy
 import sys
 from importlib.util import find_spec
 from pathlib import Path
-from typing import TYPE_CHECKING, Literal
+from typing import TYPE_CHECKING, Any, Literal
 
 from pydantic import BaseModel, Field
 
@@ -159,22 +159,33 @@ def probe_memory() -> int:
     return _ask_driver(ctypes.c_size_t(), "cuDeviceTotalMem_v2") or 0
 
 
+def count_gpus() -> int:
+    """Count the CUDA devices that the driver shows."""
+    return _open_driver()[1]
+
+
 def _ask_driver(
     value: "ctypes.c_int | ctypes.c_size_t", function: str, *arguments: int
 ) -> int | None:
     """Have a function of the CUDA driver fill in a value of its first device; None if it fails."""
+    driver, count = _open_driver()
+    device = ctypes.c_int()
+    failed = count == 0 or (
+        driver.cuDeviceGet(ctypes.byref(device), 0)
+        or getattr(driver, function)(ctypes.byref(value), *arguments, device)
+    )
+    return None if failed else value.value
+
+
+def _open_driver() -> tuple[Any, int]:
+    """Give the CUDA driver, and how many devices it shows: 0 where there is none."""
     try:
         driver = ctypes.CDLL("nvcuda.dll" if sys.platform == "win32" else "libcuda.so.1")
     except OSError:
-        return None
-    count, device = ctypes.c_int(), ctypes.c_int()
-    failed = (
-        driver.cuInit(0)
-        or driver.cuDeviceGetCount(ctypes.byref(count))
-        or driver.cuDeviceGet(ctypes.byref(device), 0)
-        or getattr(driver, function)(ctypes.byref(value), *arguments, device)
-    )
-    return None if failed or count.value == 0 else value.value
+        return None, 0
+    count = ctypes.c_int()
+    failed = driver.cuInit(0) or driver.cuDeviceGetCount(ctypes.byref(count))
+    return driver, 0 if failed else count.value
 
 
 def probe_mps() -> bool:

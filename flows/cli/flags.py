@@ -272,6 +272,11 @@ class MachineFlags(Flags):
         None, ge=0, le=256,
         description="processes that read images (from 0 to 256) [default: as many as cores]",
     )  # fmt: skip
+    jobs: int | None = Field(
+        None, ge=1, le=256,
+        description="networks that are trained side by side, of folds and comparisons (from 1 to "
+        "256); the same bytes whatever it is [default: one a GPU, or as many as the cores bear]",
+    )  # fmt: skip
     deterministic: bool = Field(
         False, description="the same bytes on CUDA too, a little slower [default: off]"
     )

@@ -34,7 +34,7 @@ from resnext.contracts.formatting import first_few
 from resnext.data.manifest.class_folders import class_name, split_folders
 from resnext.data.manifest.settings import ReadingSettings
 from resnext.data.split.settings import JOINED_FILE, FoldSettings, SplitSettings
-from resnext.device import Compute, count_cpus, plan_compute
+from resnext.device import Compute, count_cpus, count_gpus, plan_compute
 from resnext.models.architectures import ARCHITECTURES, HUB, find_architecture, is_named
 from resnext.training.recipe import DEFAULT, Recipe, tagged
 from tasks.stage.artifact import Artifact, Runtime
@@ -44,7 +44,7 @@ M = TypeVar("M", bound=BaseModel)
 Given = Mapping[str, Any]
 """The flags that were given, by name."""
 
-ELSEWHERE = {"predict", "store", "workers", "verify", "only", *DecisionFlags.model_fields}
+ELSEWHERE = {"predict", "store", "workers", "jobs", "verify", "only", *DecisionFlags.model_fields}
 """Flags that change no result of a pipeline run."""
 BEFORE_TRAINING = ("scan", "split", "pack", "embed")
 EXCLUDED = {
@@ -101,6 +101,7 @@ class Plan:
     evaluation: EvaluationSettings
     compute: Compute
     workers: int
+    jobs: int | None
     verify: bool
     command: str
     """Gives the same results, wherever they are kept and however fast."""
@@ -165,6 +166,26 @@ class Plan:
             found["split"]["--no-val"] = _plain(not self.split.carve_val)
         return found
 
+    @property
+    def fold_compute(self) -> Compute:
+        """Say how each of several networks is computed: on a CPU with its share of the threads.
+
+        The share follows from the folds, and not from how many are trained at once, which changes
+        no byte. A probe takes seconds.
+        """
+        if self.compute.device != "cpu" or self.recipe.method == "probe":
+            return self.compute
+        threads = max(1, self.compute.threads // (self.folds.folds or 1))
+        return self.compute.model_copy(update={"threads": threads})
+
+    def side_by_side(self, networks: int) -> int:
+        """Say how many of so many networks are trained at once."""
+        if self.recipe.method == "probe":
+            return 1
+        cores = count_cpus() // self.fold_compute.threads
+        bearable = {"cpu": cores, "cuda": count_gpus()}.get(self.compute.device, 1)
+        return max(1, min(self.jobs or bearable, networks))
+
     def runtime(self, run: Path) -> Runtime:
         """Say where things lie for a run of this plan, and how fast to go."""
         return Runtime(
@@ -225,6 +246,7 @@ def resolve(*flags: BaseModel, program: str = "full_pipeline.py") -> Plan:
             given.get("device", "auto"), recipe.arch, given.get("deterministic", False)
         ),
         workers=count_cpus() if workers is None else max(1, workers),
+        jobs=given.get("jobs"),
         verify=given.get("verify", False),
         command=shlex.join(
             [README_PYTHON, "flows/full_pipeline.py", *arguments_of(*flags, without=ELSEWHERE)]

@@ -47,8 +47,9 @@ class SaveAndStop(Callback):
 
     def __enter__(self) -> Self:
         if threading.current_thread() is threading.main_thread():
-            handlers = {signal.SIGINT: self._interrupt}
-            handlers |= dict.fromkeys(signals_to_end(), self._end)
+            handlers = dict.fromkeys(signals_to_end(), self._end)
+            if signal.getsignal(signal.SIGINT) is not signal.SIG_IGN:
+                handlers[signal.SIGINT] = self._interrupt
             self.before = {each: signal.signal(each, do) for each, do in handlers.items()}
         return self
 

@@ -44,6 +44,7 @@ from prefect.cache_policies import NO_CACHE
 from prefect.client.schemas.objects import State
 from prefect.futures import PrefectFuture, PrefectFutureList
 from prefect.states import Cancelled, Completed, Failed
+from prefect.task_runners import TaskRunner
 
 log = logging.getLogger(__name__)
 
@@ -112,6 +113,15 @@ class Stage(Generic[P]):
         future: PrefectFuture[Artifact] = self.task.submit(runtime, *args, **kwargs)
         return future
 
+    def submit_to(
+        self, runner: TaskRunner[Any], runtime: Runtime, *args: Any
+    ) -> PrefectFuture[Artifact]:
+        """Hand the stage to another task runner, which must be started."""
+        names = list(self.signature.parameters)[1 : len(args) + 1]
+        given = {"runtime": runtime} | dict(zip(names, args, strict=True))
+        future: PrefectFuture[Artifact] = runner.submit(self.task, given)
+        return future
+
     def map(self, runtime: Runtime, *args: Any) -> PrefectFutureList[Artifact]:
         """Submit the stage once for each item of its iterable inputs; a model counts as one."""
         # Prefect would map over the fields of a model
@@ -135,7 +145,7 @@ class Stage(Generic[P]):
 
     def _run(self, runtime: Runtime, *args: Any, **kwargs: Any) -> tuple[Artifact, bool]:
         """Give the artifact, and whether it was there already."""
-        token = current_stage.set(self.name)
+        token = current_stage.set(runtime.label or self.name)
         try:
             artifact, cached = self._find_or_compute(runtime, self._inputs(*args, **kwargs))
             if cached:

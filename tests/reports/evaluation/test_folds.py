@@ -24,13 +24,10 @@ def fold(number: int, *shares: tuple[float, float]) -> pd.DataFrame:
 
 def many(folds: int = 4, repeats: int = 1, groups: int = 22) -> pd.DataFrame:
     """Pooled folds of so many groups each; a repeat tests the same images."""
-    tables = [
-        clustered(CLASSES, groups, seed=number).assign(
-            path=lambda t, n=number: [f"{n}/{path}" for path in t["path"]],
-            group=lambda t, n=number: [f"{n}/{group}" for group in t["group"]],
-        )
-        for number in range(folds)
-    ]
+    tables = [clustered(CLASSES, groups, seed=number) for number in range(folds)]
+    for number, table in enumerate(tables):
+        for name in ("path", "group"):
+            table[name] = [f"{number}/{cell}" for cell in table[name]]
     return pool_folds(tables * repeats, folds)
 
 
