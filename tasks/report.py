@@ -47,6 +47,7 @@ def report(
 
     known = data_and_split(manifest, split)
     confusion = read_confusion(scores.path("confusion.csv"))
+    history = read_table(model.path("history.csv"))
     content = html.ReportContent(
         title=f"Image classification report: {about.data_name}",
         data_name=about.data_name,
@@ -58,11 +59,11 @@ def report(
         calibration=read_json(scores.path("calibration.json")),
         explained=read_json(explained.path("explained.json")),
         confusion=confusion,
-        history=read_table(model.path("history.csv")),
+        history=history,
         figures={plot.name: figures.path(f"{plot.name}.png").read_bytes() for plot in PLOTS},
         command=about.command,
         environment=dict(about.environment),
-        notes=[*notes(known["split"]), *about.notes],
+        notes=[*notes(known["split"], history), *about.notes],
         **known,
     )
     (work.out / "report.html").write_text(html.render_report(content), encoding="utf-8")

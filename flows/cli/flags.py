@@ -40,7 +40,7 @@ Store = Annotated[
 Device = Annotated[
     Literal["auto", "cpu", "cuda", "mps"], Field(description="where to compute [default: auto]")
 ]
-Preset = Literal["default", "seed", "quick", "transfer"]
+Preset = Literal["default", "seed", "quick", "transfer", "finetune"]
 
 PRESETS: Mapping[str, Mapping[str, Any]] = {
     "default": {},
@@ -84,6 +84,21 @@ PRESETS: Mapping[str, Mapping[str, Any]] = {
         "ema_decay": 0.98,
         "augment": "none",
         "keep": "last",
+    },
+    # All of a network with ImageNet's weights, the last layer alone at first: for some thousand
+    # images and a GPU. The rates span a factor of 60 from the last layer to the stem.
+    # Source: Kumar et al. 2022, arXiv:2202.10054 (the last layer first); Dosovitskiy et al. 2020,
+    # arXiv:2010.11929, section 3.1 (it begins at zero); Howard and Ruder 2018,
+    # arXiv:1801.06146 (rates that fall from stage to stage); fastai's `fine_tune` (an epoch for the
+    # last layer; Adam at 1e-3, the stem at a hundredth of it); Liu et al. 2022, arXiv:2201.03545,
+    # appendix A.2 (AdamW, cosine, 30 epochs, averaged weights, label smoothing of 0.1).
+    "finetune": {
+        "weights": "bundled",
+        "fit": "centre",
+        "freeze_epochs": 1,
+        "zero_init_head": True,
+        "layer_decay": 0.6,
+        "ema_decay": 0.999,
     },
 }
 """What the flags of a group that are left empty become, by the flag's name."""
@@ -235,7 +250,8 @@ class TrainingFlags(Flags):
         "default",
         description="values of all settings that you do not give: default (a recipe that learns), "
         "seed (the script that the project began as), quick (minutes on a laptop), transfer "
-        "(a probe on a frozen network with ImageNet's weights, for few images) "
+        "(a probe on a frozen network with ImageNet's weights, for few images), finetune (all of "
+        "such a network, for some thousand images and a GPU) "
         "[default: default]",
     )
 

@@ -35,7 +35,13 @@ from resnext.data.manifest.class_folders import class_name, split_folders
 from resnext.data.manifest.settings import ReadingSettings
 from resnext.data.split.settings import JOINED_FILE, FoldSettings, SplitSettings
 from resnext.device import Compute, count_cpus, count_gpus, plan_compute
-from resnext.models.architectures import ARCHITECTURES, HUB, find_architecture, is_named
+from resnext.models.architectures import (
+    ARCHITECTURES,
+    HUB,
+    describe_weights,
+    find_architecture,
+    is_named,
+)
 from resnext.training.recipe import DEFAULT, Recipe, tagged
 from tasks.stage.artifact import Artifact, Runtime
 from tasks.stage.store import is_altered
@@ -153,7 +159,7 @@ class Plan:
 
     def flags_as_text(self) -> dict[str, dict[str, str]]:
         """Give the settings by flag, as a report shows them, without those that did not count."""
-        idle = {*NOT_FLAGS} | ({"momentum"} if self.recipe.optimizer != "sgd" else set())
+        idle = {*NOT_FLAGS, *(n for n in Recipe.model_fields if not self.recipe.uses(n))}
         found = {
             about: {
                 f"--{flag_name(type(model).__name__, name).replace('_', '-')}": _given(name, value)
@@ -164,6 +170,11 @@ class Plan:
         }
         if self.split.strategy == "given":
             found["split"]["--no-val"] = _plain(not self.split.carve_val)
+        found["training"]["--weights"] = (
+            f"{self.weights.single_path().name}, a file whose licence you must check"
+            if self.weights
+            else describe_weights(self.recipe.arch, self.recipe.weights)
+        )
         return found
 
     @property

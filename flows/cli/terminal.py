@@ -10,7 +10,6 @@ import sys
 from collections.abc import Collection, Mapping, Sequence
 from pathlib import Path
 from typing import TYPE_CHECKING, Any, TextIO
-from urllib.parse import urlsplit
 
 from rich import box
 from rich.console import Console
@@ -127,11 +126,9 @@ def architectures() -> str:
 
 def _weights(record: "Architecture") -> str:
     """Say where a network's ImageNet weights come from, and under which licence."""
-    place = record.imagenet
-    if place is None:
+    if record.imagenet is None:
         return "none"
-    source = f"{urlsplit(place).netloc}" if "://" in place else place
-    return f"{'bundled, or ' if record.bundled else ''}{source} ({record.licence})"
+    return f"{'bundled, or ' if record.bundled else ''}{record.source} ({record.licence})"
 
 
 def show_only_our_lines() -> None:

@@ -8,12 +8,14 @@ from __future__ import annotations
 
 from collections.abc import Callable, Mapping
 from dataclasses import dataclass
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, TypeAlias
 
 import pandas as pd
 
 if TYPE_CHECKING:  # a record is read where nothing is drawn
     from matplotlib.figure import Figure
+
+Tables: TypeAlias = Mapping[str, pd.DataFrame]
 
 
 @dataclass(frozen=True)
@@ -23,7 +25,8 @@ class Plot:
     name: str
     """The stem of its files."""
     title: str
-    caption: str
+    caption: str | Callable[[Tables], str]
+    """What to know of it; a function where that follows from the tables of the report."""
     tables: tuple[str, ...]
     """The files whose contents it is drawn from, in the order of the arguments of `draw`."""
     draw: Callable[..., Figure]
@@ -31,9 +34,15 @@ class Plot:
     """Where it stands in the report, the lowest first."""
     options: tuple[str, ...] = ()
     """The options of the plot stage that `draw` takes by name besides."""
-    alternative: Callable[[Mapping[str, pd.DataFrame]], str] | None = None
+    alternative: Callable[[Tables], str] | None = None
     """Says in words what it shows, from the tables of the report; else its caption does."""
 
-    def describe(self, tables: Mapping[str, pd.DataFrame]) -> str:
+    def explain(self, tables: Tables) -> str:
+        """Give its caption."""
+        return self.caption if isinstance(self.caption, str) else self.caption(tables)
+
+    def describe(self, tables: Tables) -> str:
         """Say in words what it shows, for those who can't see it."""
-        return self.alternative(tables) if self.alternative else f"{self.title}. {self.caption}"
+        if self.alternative:
+            return self.alternative(tables)
+        return f"{self.title}. {self.explain(tables)}"

@@ -15,7 +15,7 @@ import pandas as pd
 from reports.drawing import style
 from reports.drawing.fonts import LATIN_FONT
 from reports.drawing.plot import Plot
-from reports.sections.split import PARTS, validation_name
+from reports.sections.split import PARTS, is_measured, validation_name
 from resnext.contracts.formatting import percent, plural, undefined
 
 if TYPE_CHECKING:
@@ -155,13 +155,26 @@ def describe(tables: Mapping[str, pd.DataFrame]) -> str:
     return f"Learning curves over {plural(len(history), 'epoch')}. At the end: {ends}."
 
 
+def explain(tables: Mapping[str, pd.DataFrame]) -> str:
+    """Say what the lines mean, and how the weights that were kept were chosen, if they were."""
+    if not is_measured(tables["history.csv"]):
+        return (
+            "Accuracy and loss on the training images after each epoch. Nothing was measured on "
+            "others in the meantime, and no epoch was chosen: the last one's weights were kept."
+        )
+    return (
+        "Accuracy and loss after each epoch. Where the training line goes on improving and the "
+        "other does not, the network may be learning the training images by heart, or was trained "
+        "for too few steps. A marked epoch is the one whose weights were kept. The validation part "
+        "chose it, which makes its figures there too good: they are no score. Where no epoch is "
+        "marked, none was chosen: the last one's weights were kept."
+    )
+
+
 PLOT = Plot(
     name="curves",
     title="Learning curves",
-    caption="Accuracy and loss after each epoch. Where the training line goes on improving and the "
-    "other does not, the network may be learning the training images by heart, or was trained for "
-    "too few steps. A marked epoch is the one whose weights were kept. The validation part chose "
-    "it, which makes its figures there too good: they are no score.",
+    caption=explain,
     tables=("history.csv", "split.csv", "timing.csv"),
     draw=plot_training,
     position=7,

@@ -46,7 +46,7 @@ def embed(images: Mapping[str, bytes], tables: Mapping[str, pd.DataFrame]) -> li
     return [
         EmbeddedFigure(
             plot.title,
-            plot.caption,
+            plot.explain(tables),
             data_uri(images[plot.name]),
             plot.describe(tables),
             round(int.from_bytes(images[plot.name][16:20], "big") * CSS_DOTS / DOTS),  # of a PNG

@@ -39,10 +39,12 @@ NO_VALIDATION = (
 )
 CROSSINGS = {
     ("drawn_val", "validation image"): (
-        "train: the best epoch was chosen with images that the network partly knew"
+        "train: an epoch that the validation part chose was chosen with images that the network "
+        "partly knew"
     ),
     ("drawn_test_val", "test image"): (
-        "validation: the best epoch was chosen with images much like those that are tested"
+        "validation: an epoch that was chosen by it, or a probe that was trained on it, has met "
+        "images much like those that are tested"
     ),
 }
 """What relatives between other parts than test and train mean."""
@@ -94,9 +96,15 @@ def validation_name(split: pd.DataFrame) -> str:
     return PARTS["val" if (split["split"] == "val").any() else "test"]
 
 
-def notes(split: pd.DataFrame) -> list[str]:
+def is_measured(history: pd.DataFrame) -> bool:
+    """Tell whether another part than train was measured after an epoch; for a probe none is."""
+    return bool(history[["val_accuracy", "val_loss"]].notna().any(axis=None))
+
+
+def notes(split: pd.DataFrame, history: pd.DataFrame) -> list[str]:
     """Say what a reader of the score must know of the split."""
-    return [] if validation_name(split) == PARTS["val"] else [NO_VALIDATION]
+    by_test = validation_name(split) == PARTS["test"] and is_measured(history)
+    return [NO_VALIDATION] if by_test else []
 
 
 # ---------------------------------------------------------------- what leaks

@@ -11,10 +11,11 @@ Source: timm 1.0.31, `default_cfg` and `feature_info` of its networks.
 """
 
 import difflib
-from collections.abc import Callable, Sequence
+from collections.abc import Callable, Iterable, Sequence
 from dataclasses import dataclass
 from functools import cache
 from typing import TYPE_CHECKING, Any, Literal, TypeAlias
+from urllib.parse import urlsplit
 
 from resnext.contracts.errors import InputError
 
@@ -49,7 +50,10 @@ class Architecture:
     Its output must be (B, C, H, W). None for a network that has no such layer, as transformers.
     """
     stages: tuple[str, ...] = ("layer1", "layer2", "layer3", "layer4")
-    """The layers whose outputs (B, C, H, W) a probe summarises, besides what the head is given."""
+    """The layers whose outputs (B, C, H, W) a probe summarises, besides what the head is given.
+
+    They are in the order of the forward pass. Fine-tuning counts by them.
+    """
     mean: Channels = MEAN
     std: Channels = STD
     """What images in 0..1 are normalised by, channel by channel."""
@@ -81,9 +85,33 @@ class Architecture:
         """Give what images are normalised by."""
         return self.mean, self.std
 
+    @property
+    def source(self) -> str:
+        """Name who publishes its ImageNet weights: a host, or a model on Hugging Face."""
+        return urlsplit(self.imagenet or "").netloc or str(self.imagenet)
+
     def in_head(self, tensor: str) -> bool:
         """Tell whether a tensor, by its name in the state dict, belongs to the last layer."""
         return tensor.startswith(f"{self.head}.")
+
+    @property
+    def head_number(self) -> int:
+        """Give the number of the last layer, where the stages are 1, 2, ... and the stem is 0."""
+        return len(self.stages) + 1
+
+    def stage_numbers(self, modules: Iterable[str]) -> dict[str, int]:
+        """Give the number of the stage of each module, by names in the order of the network.
+
+        What lies between two stages, or behind the last one, counts with the stage before it.
+        """
+        number, found = 0, {}
+        for name in modules:
+            inside = (
+                n for n, each in enumerate(self.stages, 1) if f"{name}.".startswith(f"{each}.")
+            )
+            number = next(inside, number)
+            found[name] = self.head_number if self.in_head(f"{name}.") else number
+        return found
 
 
 TORCHVISION = "https://download.pytorch.org/models/{}.pth"
@@ -285,10 +313,18 @@ def scale_of(name: str, weights: str) -> Scale:
     """Give what images are normalised by: as the named weights were trained, else by the record."""
     if not weights.startswith(HUB):
         return find_architecture(name).scale
+    facts = _facts_of(weights)
+    return (_channels(facts.mean), _channels(facts.std)) if facts else find_architecture(name).scale
+
+
+def _facts_of(weights: str) -> Any:
+    """Give what timm knows of weights by their name; None where it has none of that name."""
     import timm
 
-    facts = timm.get_pretrained_cfg(weights.removeprefix(HUB))
-    return (_channels(facts.mean), _channels(facts.std)) if facts else find_architecture(name).scale
+    try:
+        return timm.get_pretrained_cfg(weights.removeprefix(HUB))
+    except RuntimeError:
+        return None
 
 
 def _channels(values: Sequence[float]) -> Channels:
@@ -308,6 +344,19 @@ def published_weights(name: str, weights: str) -> str:
         remedy = "`arch` list shows which have some. Use another `arch`, or `weights` none."
         raise InputError(f"weights {weights}", "go with a network that has them", name, remedy)
     return place
+
+
+def describe_weights(name: str, weights: str) -> str:
+    """Say where weights that have a name come from, and under which licence."""
+    if weights == "none":
+        return weights
+    record = find_architecture(name)
+    licence = record.licence
+    if weights.startswith(HUB):
+        facts = _facts_of(weights)
+        licence = facts.license if facts else None
+    places = {"bundled": f" (ImageNet, {name})", "imagenet": f" ({record.source})"}
+    return f"{weights}{places.get(weights, '')}, licence {licence or 'not known'}"
 
 
 def build(name: str, num_classes: int) -> "nn.Module":

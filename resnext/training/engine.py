@@ -151,7 +151,7 @@ class Training:
 
     def _epoch(self) -> None:
         progress = self.progress
-        self.step.freeze(progress.epoch < self.recipe.freeze_epochs)
+        self.step.freeze(progress.epoch)
         order = epoch_order(self.train.labels, self.recipe, progress.epoch)
         self.counted_at = time.monotonic()
         for batch in self.batches.run(order, progress.epoch, progress.batch):

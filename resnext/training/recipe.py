@@ -3,6 +3,7 @@
 Imports no torch, so that a command line and a cache key can be made without it.
 """
 
+from collections.abc import Mapping
 from typing import Annotated, Literal
 
 from pydantic import BaseModel, ConfigDict, Field, field_validator, model_validator
@@ -30,6 +31,23 @@ Keep = Literal["best", "last"]
 Metric = Literal["val_accuracy", "val_loss"]
 Sampler = Literal["shuffled", "balanced"]
 ClassWeights = Literal["none", "balanced"]
+
+ONLY_WITH: Mapping[str, tuple[str, tuple[str, ...]]] = {
+    **dict.fromkeys(
+        (
+            "zero_init_residual", "zero_init_head", "head_lr", "layer_decay", "optimizer",
+            "accumulate", "clip_norm", "freeze_epochs", "freeze_stages", "mixup", "cutmix",
+            "augment", "keep", "metric", "patience",
+        ),
+        ("method", ("network",)),
+    ),
+    "views": ("method", ("probe",)),
+    "momentum": ("optimizer", ("sgd",)),
+    "warmup_epochs": ("schedule", ("cosine", "step", "constant")),
+    "step_epochs": ("schedule", ("step",)),
+    "step_factor": ("schedule", ("step",)),
+}  # fmt: skip
+"""Settings that count only with some values of another one, if that one counts."""
 
 
 class Recipe(BaseModel):
@@ -79,10 +97,20 @@ class Recipe(BaseModel):
         description="let every residual block begin as its shortcut, so that a short training from "
         "scratch learns from its first epochs on",
     )
+    zero_init_head: bool = Field(
+        False,
+        description="let the last layer begin at zero, so that its first, random answers do not "
+        "disturb a network that has learnt before",
+    )
     head_lr: float = Field(
         1, gt=0, le=100, allow_inf_nan=False,
-        description="learning rate of the last layer, as a multiple of the others'; below 1 its "
+        description="learning rate of the last layer, as a multiple of --lr; below 1 its "
         "first random weights are that much smaller too, which steadies a short training",
+    )  # fmt: skip
+    layer_decay: float = Field(
+        1, gt=0, le=1,
+        description="factor of the learning rate from one stage of the network to the one below "
+        "it, from the last layer down; 1 for none",
     )  # fmt: skip
     optimizer: Optimizer = Field("adamw", description="optimizer: adamw, adam or sgd")
     momentum: float = Field(0.9, ge=0, lt=1, description="momentum, of sgd only")
@@ -107,6 +135,11 @@ class Recipe(BaseModel):
     freeze_epochs: int = Field(
         0, ge=0, description="epochs at the start in which only the last layer is trained"
     )
+    freeze_stages: int = Field(
+        0, ge=0,
+        description="first stages of the network that keep the weights that they start from, and "
+        "all that lies below them; 0 for none",
+    )  # fmt: skip
     label_smoothing: float = Field(0.1, ge=0, lt=1, description="label smoothing, a share")
     class_weights: ClassWeights = Field(
         "none", description="weight of a class in the loss: none, or balanced (rare ones more)"
@@ -148,6 +181,17 @@ class Recipe(BaseModel):
             )
         return self
 
+    def first_trained(self, epoch: int) -> int:
+        """Give the lowest stage that is trained in an epoch, from 0: the stem is 0."""
+        if epoch < self.freeze_epochs:
+            return find_architecture(self.arch).head_number
+        return self.freeze_stages + 1 if self.freeze_stages else 0
+
+    def uses(self, name: str) -> bool:
+        """Tell whether a setting can change anything beside the others."""
+        other, values = ONLY_WITH.get(name, ("", ()))
+        return not other or (self.uses(other) and getattr(self, other) in values)
+
     @property
     def probe_shape(self) -> ProbeShape:
         """Give what stands on the frozen network."""
@@ -176,6 +220,9 @@ class Recipe(BaseModel):
         if self.zero_init_residual and not record.last_norm:
             rule = "be left out for a network without residual blocks that end in a batch norm"
             raise InputError("zero_init_residual", rule, f"`arch` {self.arch}")
+        if self.freeze_stages > len(record.stages):
+            rule = f"be at most {len(record.stages)}, the stages of {self.arch}"
+            raise InputError("freeze_stages", rule, self.freeze_stages)
         if record.fixed_size and self.image_size != record.input_size:
             rule = f"be {record.input_size}, the only size that {self.arch} takes"
             raise InputError("image_size", rule, self.image_size)

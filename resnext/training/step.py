@@ -45,15 +45,18 @@ def build_optimizer(model: nn.Module, recipe: Recipe, compute: Compute) -> torch
     """Build the recipe's optimizer, fused where the device has that.
 
     Weight decay acts on weights of two dimensions or more, not on biases and batch norms. A group's
-    `share` of the learning rate is less for the last layer where the recipe says so.
+    `share` of the learning rate falls from stage to stage, and is another one for the last layer,
+    where the recipe says so.
 
-    Source: He et al. 2019, arXiv:1812.01187, section 3.1 ("no bias decay").
+    Source: He et al. 2019, arXiv:1812.01187, section 3.1 ("no bias decay"); Howard and Ruder 2018,
+    arXiv:1801.06146, section 3.2 ("discriminative fine-tuning").
     """
-    architecture = find_architecture(recipe.arch)
+    numbers, head = stage_numbers(model, recipe), find_architecture(recipe.arch).head_number
     kinds: dict[tuple[float, float], list[nn.Parameter]] = {}
     for name, parameter in model.named_parameters():
         decay = recipe.weight_decay if parameter.ndim > 1 else 0.0
-        share = recipe.head_lr if architecture.in_head(name) else 1.0
+        below = head - numbers[name.rpartition(".")[0]]
+        share = recipe.layer_decay**below if below else recipe.head_lr
         kinds.setdefault((decay, share), []).append(parameter)
     groups = [
         {"params": parameters, "weight_decay": decay, "share": share}
@@ -64,6 +67,12 @@ def build_optimizer(model: nn.Module, recipe: Recipe, compute: Compute) -> torch
         return torch.optim.SGD(groups, lr=recipe.lr, momentum=recipe.momentum, fused=fused)
     kind = torch.optim.Adam if recipe.optimizer == "adam" else torch.optim.AdamW
     return kind(groups, lr=recipe.lr, fused=fused)
+
+
+def stage_numbers(model: nn.Module, recipe: Recipe) -> dict[str, int]:
+    """Give the number of the stage of each module by its name, as the architecture counts them."""
+    names = (name for name, _ in model.named_modules())
+    return find_architecture(recipe.arch).stage_numbers(names)
 
 
 @torch.no_grad()
@@ -82,7 +91,7 @@ def zero_residual_branches(model: nn.Module, last_norm: str) -> None:
 
 @torch.no_grad()
 def shrink_head(model: nn.Module, recipe: Recipe) -> None:
-    """Make the last layer's first weights smaller by the recipe's share of its rate, if below 1.
+    """Make the last layer's first weights smaller by the recipe's share of its rate, or zero.
 
     The last layer sees thousands of features that are all positive. A step of Adam moves every
     weight by about the rate, whatever the gradient, so that all their products with the features
@@ -90,12 +99,14 @@ def shrink_head(model: nn.Module, recipe: Recipe) -> None:
     fallen. Of a wide last layer, weights and rate must shrink together.
 
     Source: Yang and Hu 2021, arXiv:2011.14522, and Yang et al. 2022, arXiv:2203.03466 (the output
-    layer in the maximal update parametrisation).
+    layer in the maximal update parametrisation); Dosovitskiy et al. 2020, arXiv:2010.11929,
+    section 3.1 (zero).
     """
     architecture = find_architecture(recipe.arch)
+    share = 0.0 if recipe.zero_init_head else min(1.0, recipe.head_lr)
     for name, parameter in model.named_parameters():
         if architecture.in_head(name):
-            parameter.mul_(min(1.0, recipe.head_lr))
+            parameter.mul_(share)
 
 
 def class_weights(labels: npt.NDArray[np.int64], classes: int, recipe: Recipe) -> Tensor | None:
@@ -146,12 +157,17 @@ class Step:
         self._average(step)
         return loss, right
 
-    def freeze(self, frozen: bool) -> None:
-        """Train the last layer alone, the rest as in evaluation; or train everything."""
-        self.model.train(not frozen).requires_grad_(not frozen)
-        if frozen:
-            head = find_architecture(self.recipe.arch).head
-            self.model.get_submodule(head).train().requires_grad_()
+    def freeze(self, epoch: int) -> None:
+        """Train what the recipe trains in an epoch, from 0; keep the rest as in evaluation.
+
+        What is frozen keeps the statistics of its batch norms too.
+        """
+        numbers, first = stage_numbers(self.model, self.recipe), self.recipe.first_trained(epoch)
+        for name, module in reversed([*self.model.named_modules()]):  # from the inside out
+            trained = numbers[name] >= first
+            module.training = trained or any(child.training for child in module.children())
+            for parameter in module.parameters(recurse=False):
+                parameter.requires_grad_(trained)
 
     def _gradients(self, images: Tensor, targets: Tensor) -> tuple[Tensor, Tensor]:
         """Add up the gradients of a batch, computed in micro-batches."""
@@ -249,6 +265,7 @@ def _take_step(recipe: Recipe, classes: int, compute: Compute) -> None:
     with torch.random.fork_rng(devices=[device] if device.type == "cuda" else []):
         model = move_model(build(recipe.arch, classes), compute)
         step = Step(model, recipe, compute, None, classes)
+        step.freeze(recipe.freeze_epochs)
         side = recipe.image_size
         images = torch.zeros(recipe.batch_size, 3, side, side, device=device)
         labels = torch.zeros(recipe.batch_size, dtype=torch.int64, device=device)

@@ -157,7 +157,7 @@ def waiting(root: Path, size: int, arch: str, load: Load) -> None:
     compute = device.plan_compute("cpu", arch, deterministic=False)
     pictures = prepare(root, load.steps * BATCH, size)
     step = Step(build(arch, CLASSES), recipe, compute, None, CLASSES)
-    step.freeze(False)
+    step.freeze(0)
     batches = Batches(pictures.source, pictures.part, compute, recipe)
     waited = spent = 0.0
     before = time.perf_counter()

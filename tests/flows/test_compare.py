@@ -80,7 +80,10 @@ def test_a_file_begins_from_the_preset_and_flags_win_over_it(tmp_path: Path) -> 
         ([], "RECIPES must be at least two of different names, got none."),
         (["default"], "RECIPES must be at least two of different names, got default."),
         (["seed", "seed"], "RECIPES must be at least two of different names, got seed, seed."),
-        (["default", "best"], "RECIPES must be presets (default, seed, quick, transfer), arch"),
+        (
+            ["default", "best"],
+            "RECIPES must be presets (default, seed, quick, transfer, finetune), arch",
+        ),
         (["default", "no.toml"], "RECIPES must be a TOML file, got 'no.toml'."),
         (["default", "seed", "--folds", "1"], "--folds must be at least 2"),
         (["default", "seed", "--fold", "1/5"], "--fold"),

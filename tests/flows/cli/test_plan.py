@@ -28,7 +28,8 @@ CONTRACT = """
     --optimizer --split --shares --group-pattern --seed --split-seed --device --workers --only
     --predict --deterministic --verify --fold --groups --use-split --keep-split --hold-out-copies
     --momentum --weight-decay --schedule --warmup-epochs --step-epochs --step-factor --accumulate
-    --clip-norm --ema-decay --freeze-epochs --label-smoothing --class-weights --sampler --augment
+    --clip-norm --ema-decay --freeze-epochs --freeze-stages --layer-decay
+    --zero-init-head --label-smoothing --class-weights --sampler --augment
     --mixup --cutmix --keep --metric --patience --positive --sensitivity --threshold
 """
 
@@ -86,10 +87,12 @@ def test_the_seed_preset_is_the_script_that_the_project_began_as() -> None:
     seed = plan(training=TrainingFlags(preset="seed"))
     assert seed.recipe.model_dump() == {
         "arch": "resnext38_32x4d", "weights": "none", "image_size": 224, "epochs": 20,
-        "batch_size": 32, "lr": 1e-4, "zero_init_residual": False, "head_lr": 1.0,
+        "batch_size": 32, "lr": 1e-4, "zero_init_residual": False,
+        "zero_init_head": False, "head_lr": 1.0,
         "optimizer": "sgd", "momentum": 0.0, "weight_decay": 0.0, "schedule": "constant",
         "warmup_epochs": 0.0, "step_epochs": 10, "step_factor": 0.1, "accumulate": 1,
-        "clip_norm": 0.0, "ema_decay": 0.0, "freeze_epochs": 0, "class_weights": "none",
+        "clip_norm": 0.0, "ema_decay": 0.0, "freeze_epochs": 0, "freeze_stages": 0,
+        "layer_decay": 1.0, "class_weights": "none",
         "sampler": "shuffled", "mixup": 0.0, "cutmix": 0.0, "metric": "val_loss", "patience": 0,
         "label_smoothing": 0.0, "augment": "none", "keep": "last", "seed": 0, "method": "network",
         "views": "mirror", "fit": "stretch",
@@ -116,6 +119,8 @@ def test_the_default_is_a_recipe_that_learns() -> None:
         ({"preset": "quick", "weights": "bundled"}, ("tf_efficientnet_lite2", 64)),
         ({"weights": "bundled"}, ("tf_efficientnet_lite2", 260)),
         ({"preset": "transfer"}, ("tf_efficientnet_lite2", 260)),
+        ({"preset": "finetune"}, ("tf_efficientnet_lite2", 260)),
+        ({"preset": "finetune", "weights": "imagenet"}, ("resnext50_32x4d", 224)),
         ({"weights": "timm/resnext101_64x4d.tv_in1k"}, ("resnext101_64x4d", 224)),
         ({"arch": "tf_efficientnet_lite1"}, ("tf_efficientnet_lite1", 240)),
         ({"arch": "vit_tiny_patch16_224", "preset": "quick"}, ("vit_tiny_patch16_224", 224)),
@@ -306,6 +311,40 @@ def test_a_report_names_settings_by_their_flags_and_leaves_out_what_did_not_coun
     text = capsys.readouterr().out.split()
     named = {name for facts in (*shown.values(), *seed.values()) for name in facts}
     assert named <= {*text}
+
+
+def test_a_report_lists_for_a_probe_what_counts_for_a_probe_and_views_for_it_alone() -> None:
+    flags = TrainingFlags(preset="transfer", optimizer="sgd", views="d4")
+    shown = resolve(flags).flags_as_text()["training"]
+    assert [*shown] == [
+        "--arch", "--weights", "--method", "--views", "--fit", "--image-size", "--epochs",
+        "--batch-size", "--lr", "--weight-decay", "--schedule", "--warmup-epochs", "--ema-decay",
+        "--label-smoothing", "--class-weights", "--sampler", "--seed",
+    ]  # fmt: skip
+    network = resolve(TrainingFlags(schedule="step")).flags_as_text()["training"]
+    assert "--views" not in network
+    assert {"--step-epochs", "--patience", "--augment", "--freeze-stages"} <= network.keys()
+    assert (
+        "--warmup-epochs"
+        not in resolve(TrainingFlags(schedule="one-cycle")).flags_as_text()["training"]
+    )
+
+
+def test_a_report_says_where_the_weights_come_from_and_under_which_licence(tmp_path: Path) -> None:
+    (tmp_path / "mine.pth").write_bytes(b"weights")
+    for given, said in (
+        ({}, "none"),
+        ({"preset": "transfer"}, "bundled (ImageNet, tf_efficientnet_lite2), licence Apache-2.0"),
+        ({"weights": "imagenet"}, "imagenet (download.pytorch.org), licence BSD-3-Clause"),
+        ({"weights": "timm/resnet50.a1_in1k"}, "timm/resnet50.a1_in1k, licence apache-2.0"),
+        ({"weights": "timm/resnet50.mine"}, "timm/resnet50.mine, licence not known"),
+        (
+            {"weights": str(tmp_path / "mine.pth")},
+            "mine.pth, a file whose licence you must check",
+        ),
+    ):
+        shown = resolve(TrainingFlags.model_validate(given)).flags_as_text()
+        assert shown["training"]["--weights"] == said
 
 
 def test_validation_is_taken_out_of_a_table_too(tmp_path: Path) -> None:

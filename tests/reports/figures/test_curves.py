@@ -7,7 +7,7 @@ import pytest
 from matplotlib.figure import Figure
 
 from reports.drawing.style import save_figure
-from reports.figures.curves import best_epoch, plot_training
+from reports.figures.curves import PLOT, best_epoch, plot_training
 from tests.reports.figures.samples import history, points, texts
 
 
@@ -81,6 +81,23 @@ def test_without_validation_only_the_training_lines_are_drawn() -> None:
     assert best_epoch(table) is None
     assert texts(figure) == ["train", "train"]
     assert all(len(axes.lines) == 1 for axes in figure.axes)
+
+
+def test_the_caption_speaks_of_a_validation_part_that_chose_only_where_something_was_measured() -> (
+    None
+):
+    measured, alone = (
+        PLOT.explain({"history.csv": history(5, measured=each)}) for each in (True, False)
+    )
+    assert "A marked epoch is the one whose weights were kept. The validation part chose it" in (
+        measured
+    )
+    assert measured.endswith(
+        "Where no epoch is marked, none was chosen: the last one's weights were kept."
+    )
+    assert "validation" not in alone
+    assert "other does not" not in alone
+    assert alone.endswith("no epoch was chosen: the last one's weights were kept.")
 
 
 def test_one_epoch_is_drawn_as_points_on_a_whole_epoch(tmp_path: Path) -> None:

@@ -4,6 +4,7 @@ import pandas as pd
 import pytest
 
 from reports.sections import split as section
+from tests.reports.figures.samples import history
 
 COLUMNS = ["path", "label", "group", "copy", "split", "reason"]
 
@@ -132,6 +133,21 @@ def test_a_random_split_is_no_excuse_and_none_is_made_up() -> None:
         assert section.random_verdict(leakage) == ""
 
 
+@pytest.mark.parametrize(
+    ("parts", "measured", "said"),
+    [
+        (("train", "val", "test"), True, False),
+        (("train", "test"), True, True),
+        (("train", "test"), False, False),  # a probe: no curve is named test
+    ],
+)
+def test_curves_that_are_of_the_test_part_are_said_to_be(
+    parts: tuple[str, ...], measured: bool, said: bool
+) -> None:
+    notes = section.notes(pd.DataFrame({"split": parts}), history(3, measured=measured))
+    assert notes == ([section.NO_VALIDATION] if said else [])
+
+
 def test_crossings_of_the_validation_part_and_warnings_are_listed() -> None:
     leakage = {
         "drawn_val": {"val_pictures": 40, "any": counts(3, 40)},
@@ -140,10 +156,10 @@ def test_crossings_of_the_validation_part_and_warnings_are_listed() -> None:
     }
     said = [line.replace("\u00a0", " ") for line in section.cautions(leakage)]
     assert said == [
-        "3 validation images (7.5 %) have relatives in train: the best epoch was chosen with "
-        "images that the network partly knew.",
-        "1 test image (10.0 %) has a relative in validation: the best epoch was chosen with "
-        "images much like those that are tested.",
+        "3 validation images (7.5 %) have relatives in train: an epoch that the validation part "
+        "chose was chosen with images that the network partly knew.",
+        "1 test image (10.0 %) has a relative in validation: an epoch that was chosen by it, or a "
+        "probe that was trained on it, has met images much like those that are tested.",
         "Group 'M01' holds a tenth of the set.",
     ]
     clean = {"drawn_val": {"any": counts(0, 40)}, "warnings": []}

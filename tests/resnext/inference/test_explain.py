@@ -1,5 +1,7 @@
 """Grad-CAM by hand, what is in the border, and which pictures are shown."""
 
+from collections.abc import Callable
+from contextlib import nullcontext
 from typing import Any
 
 import numpy as np
@@ -9,7 +11,9 @@ import torch
 from torch import Tensor, nn
 
 from resnext.inference import explain
-from resnext.models.architectures import ARCHITECTURES, MEAN, STD, build
+from resnext.models.architectures import ARCHITECTURES, MEAN, STD, Architecture, build
+from resnext.models.probe import Probe, heat_layer_of
+from resnext.models.views import ProbeShape
 from resnext.training.batches import Subset
 from tests.resnext.samples import CPU
 
@@ -81,6 +85,88 @@ def test_the_layer_is_the_last_before_the_places_are_averaged_in_every_architect
         )
         network(torch.empty(1, 3, 96, 96))
     assert [(len(shape), *shape[2:]) for shape in seen] == [(4, 3, 3)]
+
+
+@pytest.mark.parametrize("name", ARCHITECTURES)
+def test_behind_the_layer_it_does_not_matter_where_something_is_and_before_it_does(
+    name: str,
+) -> None:
+    """So the layer is the one that says where; of an earlier stage the places matter still."""
+    record = ARCHITECTURES[name]
+    torch.manual_seed(0)
+    network, images = build(name, 2).eval(), torch.randn(1, 3, 96, 96)
+
+    def answer(layer: str | None = None) -> Tensor:
+        def turn(_module: nn.Module, _inputs: object, output: Tensor) -> Tensor:
+            return output.roll((1, 1), dims=(2, 3))
+
+        hook = network.get_submodule(layer).register_forward_hook(turn) if layer else nullcontext()
+        with hook, torch.inference_mode():
+            logits: Tensor = network(images)
+            return logits
+
+    plain = answer()
+    *_, before, _ = record.stages
+    torch.testing.assert_close(answer(record.heat_layer), plain, rtol=1e-4, atol=1e-6)
+    assert (answer(before) - plain).abs().max() > 1e-3 * plain.abs().max()
+
+
+class Spots(nn.Module):
+    """See single bright points alone: bright areas and their edges leave the logit as it is."""
+
+    def __init__(self) -> None:
+        super().__init__()
+        self.layer1 = nn.Conv2d(3, 1, 1, bias=False)
+        contrast = nn.Conv2d(1, 1, 3, padding=1, bias=False)
+        # A corner of an area gives 1 - 3 / 9.
+        self.layer4 = nn.Sequential(contrast, nn.Threshold(0.7, 0))
+        self.fc = nn.Linear(1, 2)
+        surround = torch.full((3, 3), -1 / 9)
+        surround[1, 1] = 1
+        with torch.no_grad():
+            self.layer1.weight.copy_(torch.tensor([1.0, 0, 0])[None, :, None, None])
+            contrast.weight.copy_(surround)
+            self.fc.weight.copy_(torch.tensor([[0.0], [1.0]]))
+            self.fc.bias.zero_()
+
+    def forward(self, x: Tensor) -> Tensor:
+        logits: Tensor = self.fc(self.layer4(self.layer1(x)).mean(dim=(2, 3)))
+        return logits
+
+
+SPOTS = Architecture("spots", lambda _: Spots(), "fc", "layer4", stages=("layer1", "layer4"))
+
+
+def spotting_probe() -> Probe:
+    """Give a probe whose heads look at the mean of layer4 alone."""
+    probe = Probe(SPOTS, ProbeShape(views="d4"), 2, Spots()).eval()
+    with torch.no_grad():
+        for parameter in probe.heads.parameters():
+            parameter.zero_()
+        probe.heads.hidden[:, 1, 0] = 1  # the means of layer1 and layer4 come first
+        probe.heads.out[:, 0, 1] = 1
+    return probe
+
+
+@pytest.mark.parametrize("make", [Spots, spotting_probe])
+def test_the_hottest_cell_is_the_patch_that_alone_drives_the_logit(
+    make: Callable[[], nn.Module],
+) -> None:
+    network = make().eval()
+    image = torch.zeros(1, 3, 12, 12)
+    image[0, 0, :6, :6] = 1  # an area as bright as the spot, which the logit is not driven by
+    without_spot, without_area = image.clone(), torch.zeros_like(image)
+    image[0, 0, 9, 2] = without_area[0, 0, 9, 2] = 1
+    with torch.inference_mode():
+        whole, dark, alone = (network(each)[0, 1] for each in (image, without_spot, without_area))
+    assert whole == alone > dark
+
+    layer = heat_layer_of(network, SPOTS.heat_layer)
+    assert layer is not None
+    cam = explain.grad_cam(network, layer, image, torch.tensor([1]))
+    assert cam[0].nonzero().tolist() == [[9, 2]]
+    wrong = layer.replace("layer4", "layer1")
+    assert explain.grad_cam(network, wrong, image, torch.tensor([1]))[0, 3, 3] > 0
 
 
 RED_AND_BLUE: list[list[float]] = [[1, 0, 0], [0, 0, 1]]

@@ -21,6 +21,15 @@ def test_a_record_says_where_its_last_layers_are(name: str) -> None:
     assert isinstance(network.get_submodule(record.heat_layer), torch.nn.Module)
 
 
+def test_what_lies_between_two_stages_counts_with_the_one_before_it() -> None:
+    names = ("", "conv1", "layer1", "layer1.0.conv", "between", "layer2", "layer3", "layer4")
+    record = find_architecture("resnext50_32x4d")
+    numbers = record.stage_numbers([*names, "layer4.1", "norm", "fc"])
+    assert [*numbers.values()] == [0, 0, 1, 1, 1, 2, 3, 4, 4, 4, 5]
+    transformer = find_architecture("vit_tiny_patch16_224").stage_numbers(["", "blocks", "head"])
+    assert [*transformer.values()] == [0, 0, 1], "its body is one"
+
+
 def test_an_unknown_name_is_answered_with_the_names_and_the_closest() -> None:
     with pytest.raises(InputError) as caught:
         build("ResNeXt50", 2)

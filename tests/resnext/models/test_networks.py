@@ -17,11 +17,12 @@ from resnext.models.architectures import LISTED, Architecture, build, find_archi
 from resnext.models.model_file import load_network
 from resnext.training import engine
 from resnext.training import train as training
-from resnext.training.batches import Subset, Subsets
+from resnext.training.batches import Batch, Subset, Subsets
 from resnext.training.callback import Callback
 from resnext.training.checkpoints import Checkpoints
 from resnext.training.engine import Training
 from resnext.training.recipe import Recipe
+from resnext.training.step import Step
 from tests.resnext.samples import CPU
 
 SIDE = 32
@@ -82,6 +83,7 @@ def test_it_freezes_trains_stops_and_goes_on_saves_and_loads(name: str, tmp_path
     recipe = Recipe(
         arch=name, image_size=SIDE, epochs=2, batch_size=4, freeze_epochs=1, optimizer="sgd",
         momentum=0, augment="none", keep="last", lr=0.01, warmup_epochs=0, schedule="constant",
+        layer_decay=0.9,
     )  # fmt: skip
     first, stop = started(recipe, tmp_path / "checkpoints", last=1)
     before = {key: each.clone() for key, each in first.model.state_dict().items()}
@@ -112,6 +114,45 @@ def test_it_freezes_trains_stops_and_goes_on_saves_and_loads(name: str, tmp_path
     maps = explain.heat_maps(network, record.heat_layer, Noise(), SUBSETS.test, CPU, card.scale)
     assert maps.maps.shape == (2, SIDE, SIDE)
     assert maps.cells == 1
+
+
+@pytest.mark.training
+@pytest.mark.parametrize("name", EVERY)
+def test_its_rates_fall_from_the_last_layer_to_the_stem_and_frozen_stages_stay_as_they_are(
+    name: str,
+) -> None:
+    record = find_architecture(name)
+    count = len(record.stages)
+    recipe = Recipe(
+        arch=name, image_size=SIDE, optimizer="sgd", momentum=0, layer_decay=0.5, head_lr=3,
+        weight_decay=0.1, freeze_stages=count - 1,
+    )  # fmt: skip
+    model, _ = training.start_model(recipe, SUBSETS.classes, CPU, None)
+    before = {key: each.clone() for key, each in model.state_dict().items()}
+    step = Step(model, recipe, CPU, None, 2)
+
+    groups = [(p, group["share"]) for group in step.optimizer.param_groups for p in group["params"]]
+    names = {parameter: key for key, parameter in model.named_parameters()}
+    assert sorted(names[parameter] for parameter, _ in groups) == sorted(names.values())
+    shares = {names[parameter]: share for parameter, share in groups}
+    assert {key for key, share in shares.items() if share == 3} == {*filter(record.in_head, shares)}
+    body = [shares[key] for key in names.values() if not record.in_head(key)]
+    assert body == sorted(body), "in the order of the network"
+    assert sorted({*body}) == [0.5**below for below in range(count + 1, 0, -1)]
+    for number, stage in enumerate(record.stages):
+        rates = {share for key, share in shares.items() if key.startswith(f"{stage}.")}
+        assert rates == {0.5 ** (count - number)}
+
+    step.freeze(0)
+    images = torch.randn(4, 3, SIDE, SIDE, generator=torch.Generator().manual_seed(0))
+    step(Batch(images, torch.tensor([0, 1, 0, 1])), 0.01, 0)
+    trained = {key for key, share in shares.items() if share >= 0.5}
+    assert {key for key, each in model.named_parameters() if each.grad is not None} == trained
+    changed = {key for key, each in model.state_dict().items() if not each.equal(before[key])}
+    statistics = before.keys() - shares.keys()
+    assert changed - statistics <= trained
+    norms = {key.rpartition(".")[0] for key in trained}
+    assert changed & statistics == {s for s in statistics if s.rpartition(".")[0] in norms}
 
 
 @pytest.mark.parametrize(

@@ -13,6 +13,7 @@ import shutil
 import signal
 import sys
 import time
+from collections import OrderedDict
 from collections.abc import Callable
 from functools import cache, partial
 from itertools import product
@@ -32,7 +33,7 @@ from tests.resnext.samples import CPU
 
 RECIPE = Recipe(
     image_size=32, epochs=6, batch_size=8, lr=0.01, warmup_epochs=1, ema_decay=0.9, mixup=0.2,
-    augment="full", clip_norm=1.0, accumulate=2,
+    augment="full", clip_norm=1.0, accumulate=2, freeze_epochs=1, freeze_stages=1, layer_decay=0.5,
 )  # fmt: skip
 IMAGES = 24
 
@@ -48,11 +49,15 @@ class Drawn:
 
 
 def network() -> nn.Module:
+    """Give a network with two stages, of which the first is frozen, and a last layer."""
     torch.manual_seed(0)
-    return nn.Sequential(
-        nn.Conv2d(3, 16, 3, stride=2), nn.BatchNorm2d(16), nn.ReLU(), nn.Dropout(0.2),
-        nn.AdaptiveAvgPool2d(1), nn.Flatten(), nn.Linear(16, 2),
-    )  # fmt: skip
+    layers = {
+        "layer1": nn.Sequential(nn.Conv2d(3, 8, 3, stride=2), nn.BatchNorm2d(8), nn.ReLU()),
+        "layer2": nn.Sequential(nn.Conv2d(8, 16, 3), nn.BatchNorm2d(16), nn.ReLU()),
+        "pool": nn.Sequential(nn.Dropout(0.2), nn.AdaptiveAvgPool2d(1), nn.Flatten()),
+        "fc": nn.Linear(16, 2),
+    }
+    return nn.Sequential(OrderedDict(layers))
 
 
 def subset(rows: range) -> Subset:

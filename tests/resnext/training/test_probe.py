@@ -2,6 +2,7 @@
 
 from collections.abc import Sequence
 from pathlib import Path
+from typing import Any
 
 import numpy as np
 import pandas as pd
@@ -38,11 +39,11 @@ def features(count: int, width: int, views: int = 2) -> TrainingSet:
     return TrainingSet(drawn, labels.astype(np.int64), ("A", "B"))
 
 
-def fitted(seed: int = 0, callbacks: tuple[Callback, ...] = ()) -> Fitted:
+def fitted(callbacks: tuple[Callback, ...] = (), **changes: Any) -> Fitted:
     with torch.random.fork_rng():
         torch.manual_seed(1)
         network = build(LITE, 1)
-    recipe = RECIPE.model_copy(update={"seed": seed})
+    recipe = RECIPE.model_copy(update=changes)
     return probe.fit_probe(network, features(40, WIDTH), recipe, CPU, callbacks)
 
 
@@ -55,6 +56,21 @@ def test_a_probe_learns_and_gives_the_same_bytes_again_and_others_for_another_se
     assert same == first.weights.keys()
     assert not first.weights["heads.hidden"].equal(other.weights["heads.hidden"])
     assert first.weights["mean"].equal(other.weights["mean"])
+
+
+def test_what_is_said_not_to_count_for_a_probe_changes_no_byte() -> None:
+    others: dict[str, Any] = {
+        "zero_init_residual": True, "zero_init_head": True, "head_lr": 0.1, "layer_decay": 0.5,
+        "optimizer": "sgd", "momentum": 0.1, "accumulate": 2, "clip_norm": 0.01, "keep": "best",
+        "freeze_epochs": 9, "freeze_stages": 2, "mixup": 0.5, "cutmix": 0.5, "augment": "full",
+        "metric": "val_accuracy", "patience": 1, "step_epochs": 1, "step_factor": 0.5,
+    }  # fmt: skip
+    assert {name for name in Recipe.model_fields if not RECIPE.uses(name)} == others.keys()
+    first, other = fitted(), fitted(**others)
+    assert all(each.equal(other.weights[name]) for name, each in first.weights.items())
+    assert RECIPE.model_copy(update={"schedule": "step"}).uses("step_epochs")
+    late, early = (fitted(schedule="step", step_epochs=epochs) for epochs in (4, 1))
+    assert not late.weights["heads.out"].equal(early.weights["heads.out"])
 
 
 def test_features_are_standardised_and_one_that_never_changes_is_left() -> None:

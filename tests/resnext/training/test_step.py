@@ -127,13 +127,13 @@ class Headed(nn.Module):
 
 def test_only_the_last_layer_is_trained_while_the_rest_is_frozen() -> None:
     model = Headed()
-    step = Step(model, plain(weight_decay=0.1), CPU, None, 3)
+    step = Step(model, plain(weight_decay=0.1, freeze_epochs=1), CPU, None, 3)
     before = {name: t.clone() for name, t in model.state_dict().items()}
-    step.freeze(True)
+    step.freeze(0)
     step(batch(), 0.1, 0)
     changed = {n for n, t in model.state_dict().items() if not torch.equal(t, before[n])}
     assert changed == {"fc.weight", "fc.bias"}
-    step.freeze(False)
+    step.freeze(1)
     step(batch(), 0.1, 1)
     changed = {n for n, t in model.state_dict().items() if not torch.equal(t, before[n])}
     assert changed == set(before)
@@ -177,6 +177,17 @@ def test_a_quiet_last_layer_begins_smaller_and_a_loud_one_does_not_begin_larger(
         for name, parameter in model.named_parameters():
             expected = before[name] * (factor if name.startswith("fc.") else 1)
             assert torch.equal(parameter, expected)
+
+
+def test_a_last_layer_that_begins_at_zero_favours_no_class_and_learns_from_the_first_step_on() -> (
+    None
+):
+    model, before, made = drawn(zero_init_head=True)
+    shrink_head(model, made)
+    assert not model(batch().images).any()
+    assert all(torch.equal(p, before[n]) for n, p in model.named_parameters() if n[:3] != "fc.")
+    Step(model, made, CPU, None, 3)(batch(), 0.1, 0)
+    assert model.get_parameter("fc.weight").any()
 
 
 def test_a_wide_quiet_last_layer_does_not_jump_from_step_to_step() -> None:
