@@ -83,7 +83,7 @@ def render_audit(content: AuditContent) -> str:
     return render("audit.html.j2", content)
 
 
-def render(template: str, content: AuditContent, **more: Any) -> str:
+def render(template: str, content: object, **more: Any) -> str:
     """Fill a template of `pages`; what is no UTF-8 becomes question marks."""
     text = _environment().get_template(template).render(content=content, **more)
     return text.encode("utf-8", errors="replace").decode("utf-8")

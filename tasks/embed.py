@@ -1,9 +1,11 @@
 """Turn images into the features of a frozen network, once for all folds, heads and seeds."""
 
 import logging
+import time
 from typing import TYPE_CHECKING, Annotated
 
 from resnext import device
+from resnext.contracts.tables import write_rate
 from resnext.training.recipe import Recipe
 from tasks.callbacks.terminal import counting
 from tasks.pack import Packed, open_pixels
@@ -19,7 +21,7 @@ BACKBONE = {"arch", "weights", "views", "fit", "image_size", "method"}
 """What features depend on: the fields of a recipe that are in the key."""
 
 
-@stage(run_name="embed {backbone.arch}")
+@stage(run_name="embed {backbone.arch}", clock_files=("embedding_timing.csv",))
 def embed(
     work: Work,
     pixels: Packed,
@@ -28,7 +30,10 @@ def embed(
     compute: device.Compute,
     weights: Annotated[Artifact | None, Reads()] = None,
 ) -> None:
-    """Write features.npy, a row for each line of originals.txt, which is written too."""
+    """Write features.npy, a row for each line of originals.txt, which is written too.
+
+    embedding_timing.csv says how long it took.
+    """
     from resnext.training.probe import embed as write_features
     from resnext.training.probe import load_frozen
 
@@ -37,11 +42,14 @@ def embed(
     log.info("%s at %d px: %s", backbone.arch, backbone.image_size, how)
     contents = split.path("originals.txt").read_text(encoding="utf-8")
     (work.out / "originals.txt").write_text(contents, encoding="utf-8")
+    start, digests = time.perf_counter(), contents.split()
     with counting("image", "embed", shown=work.progress_bar) as progress:
         write_features(
-            network, backbone, open_pixels(pixels), contents.split(), compute,
+            network, backbone, open_pixels(pixels), digests, compute,
             work.out / "features.npy", progress,
         )  # fmt: skip
+    timing = work.out / "embedding_timing.csv"
+    write_rate(timing, len(digests), time.perf_counter() - start)
 
 
 def backbone_of(recipe: Recipe) -> Recipe:

@@ -17,7 +17,7 @@ def pool(
 
     `predictions` holds the folds of the first repeat, then those of the second, and so on.
     """
-    from reports.evaluation.folds import pool_folds
+    from reports.evaluation.folds import pool_repeats
 
     tables = [read_predictions(each.path("predictions.csv")) for each in predictions]
-    write_table(pool_folds(tables, folds), work.out / "predictions.csv")
+    write_table(pool_repeats(tables, folds), work.out / "predictions.csv")

@@ -1,13 +1,14 @@
 """Predict with a trained network: the held-out parts of a split, or new images."""
 
 from collections import Counter
+from functools import partial
 from pathlib import Path
 from typing import Annotated
 
 from reports.prediction import Answer, answer_of
 from resnext.contracts.formatting import plain, plural, printable
 from resnext.contracts.json_files import read_json
-from resnext.contracts.tables import read_table, write_table
+from resnext.contracts.tables import read_table, write_rate, write_table
 from resnext.device import Compute
 from tasks.callbacks.history import call_server
 from tasks.pack import Packed, open_pixels
@@ -21,7 +22,11 @@ from prefect.cache_policies import NO_CACHE
 LISTED = 200  # images, on the page
 
 
-@stage(run_name="predict val and test", registered=("predictions.csv",))
+@stage(
+    run_name="predict val and test",
+    registered=("predictions.csv",),
+    clock_files=("prediction_timing.csv",),
+)
 def predict(
     work: Work,
     manifest: Annotated[Artifact, Reads("manifest.csv")],
@@ -30,7 +35,7 @@ def predict(
     model: Annotated[Artifact, Reads("model.safetensors")],
     compute: Compute,
 ) -> None:
-    """Write predictions.csv."""
+    """Write predictions.csv and prediction_timing.csv."""
     from resnext.inference import predict as predictions
 
     table = predictions.predict_split(
@@ -39,6 +44,7 @@ def predict(
         open_pixels(pixels),
         model.path("model.safetensors"),
         compute,
+        partial(write_rate, work.out / "prediction_timing.csv"),
     )
     write_table(table, work.out / "predictions.csv")
 

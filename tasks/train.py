@@ -1,7 +1,8 @@
 """Train the network on the split's training part, going on where an earlier run was stopped."""
 
 import logging
-from typing import Annotated
+from collections.abc import Sequence
+from typing import TYPE_CHECKING, Annotated
 
 from resnext import device
 from resnext.contracts.formatting import plural
@@ -14,6 +15,9 @@ from tasks.pack import Packed, open_pixels
 from tasks.scan import read_levels
 from tasks.stage.artifact import Artifact, Reads, Work
 from tasks.stage.decorator import stage
+
+if TYPE_CHECKING:
+    from resnext.training.callback import Callback
 
 log = logging.getLogger(__name__)
 
@@ -37,12 +41,27 @@ def train(
 
     `features` are those of the frozen network, for a probe alone.
     """
+    train_once(work, manifest, split, pixels, recipe, compute, weights, features)
+
+
+def train_once(
+    work: Work,
+    manifest: Artifact,
+    split: Artifact,
+    pixels: Artifact,
+    recipe: Recipe,
+    compute: device.Compute,
+    weights: Artifact | None,
+    features: Artifact | None,
+    more: Sequence["Callback"] = (),
+) -> None:
+    """Train as the stage does, followed by more callbacks."""
     from resnext.training import train as training
     from resnext.training.checkpoints import Checkpoints
     from resnext.training.engine import Training
 
     if features is not None:
-        return _train_probe(work, manifest, split, recipe, compute, weights, features)
+        return _train_probe(work, manifest, split, recipe, compute, weights, features, more)
     packed = open_pixels(pixels)
     tables = manifest.path("manifest.csv"), split.path("split.csv")
     subsets = training.read_subsets(*tables, packed)
@@ -54,7 +73,7 @@ def train(
     callbacks = callbacks_of(TrainingSetup(work, recipe, validates=len(subsets.val) > 0))
     with SaveAndStop() as stop:
         result = Training(
-            model, packed, subsets, recipe, compute, callbacks=[*callbacks, stop],
+            model, packed, subsets, recipe, compute, callbacks=[*callbacks, *more, stop],
             checkpoints=Checkpoints(work.scratch, say),
         ).fit()  # fmt: skip
     levels = read_levels(manifest)
@@ -69,6 +88,7 @@ def _train_probe(
     compute: device.Compute,
     weights: Artifact | None,
     features: Artifact,
+    more: Sequence["Callback"],
 ) -> None:
     """Train the heads of a probe on features that are there."""
     from resnext.training import probe
@@ -81,6 +101,6 @@ def _train_probe(
     log.info("%s; %s", device.describe(compute), plural(len(given.labels), "training image"))
     callbacks = callbacks_of(TrainingSetup(work, recipe, validates=False))
     with SaveAndStop() as stop:
-        result = probe.fit_probe(network, given, recipe, compute, [*callbacks, stop])
+        result = probe.fit_probe(network, given, recipe, compute, [*callbacks, *more, stop])
     (work.out / "summary.txt").write_text(probe.describe(given, recipe), encoding="utf-8")
     training.write_result(result, given.classes, recipe, work.out, read_levels(manifest))

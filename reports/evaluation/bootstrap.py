@@ -16,7 +16,8 @@ adds up absolute values, so that chance makes it greater, in the sample and once
 Percentiles covered the true error in 0 to 12 % of simulations, the pivotal interval in 85 to 94 %.
 
 n is the number of groups that the score is about: of the average precision of a class, those
-that hold it.
+that hold it. Of a mean over K folds groups are drawn within each fold: the factor is then that of
+n / K groups, and Student's t has n - K degrees of freedom.
 
 A draw that lacks a class of the sample would give its means over the classes another meaning. It
 is drawn again, up to 20 times; where that does not help, such a score is undefined in it.
@@ -98,19 +99,22 @@ def resample(
     return {name: np.concatenate([part[name] for part in parts]) for name in parts[0]}
 
 
-def interval(draws: FloatArray, value: float, groups: int, *, pivotal: bool = False) -> Interval:
+def interval(
+    draws: FloatArray, value: float, groups: int, *, pivotal: bool = False, folds: int = 1
+) -> Interval:
     """Give the interval of a score from its draws (B,).
 
     NaN where the score is undefined, where more than half of the draws are (the others are left
-    out), where it is about fewer than 2 groups, and where all draws are alike.
+    out), where it is about fewer groups than one more than folds, and where all draws are alike.
 
     Args:
         draws: The score in each draw.
         value: The score itself.
         groups: How many groups it is about.
         pivotal: Turn the draws about the value, and keep the interval from 0 on and around it.
+        folds: In how many folds they were drawn, each on its own.
     """
-    found = percentiles(draws, groups)
+    found = percentiles(draws, groups, folds)
     if math.isnan(value) or found is None or np.nanmax(draws) - np.nanmin(draws) <= 1e-12:
         return UNDEFINED
     low, high = map(float, found)
@@ -119,26 +123,28 @@ def interval(draws: FloatArray, value: float, groups: int, *, pivotal: bool = Fa
     return low, high
 
 
-def percentiles(draws: FloatArray, groups: int) -> tuple[FloatArray, FloatArray] | None:
+def percentiles(
+    draws: FloatArray, groups: int, folds: int = 1
+) -> tuple[FloatArray, FloatArray] | None:
     """Give the percentiles that the interval of draws (B, ...) lies between, each (...).
 
-    Draws with NaN are left out; None where these are most, and with fewer than 2 groups.
+    Draws with NaN are left out; None where these are most, and with no more groups than folds.
     """
     known = draws[~np.isnan(draws).reshape(len(draws), -1).any(axis=1)]
-    if groups < 2 or not len(known) or 2 * len(known) < len(draws):
+    if groups <= folds or not len(known) or 2 * len(known) < len(draws):
         return None
-    tail = tail_of(groups)
+    tail = tail_of(groups, folds)
     low, high = np.quantile(known, [tail, 1 - tail], axis=0)
     return low, high
 
 
 @lru_cache(maxsize=1024)
-def tail_of(groups: int) -> float:
-    """Give the share of the draws that lies below the interval of so many groups (at least 2)."""
+def tail_of(groups: int, folds: int = 1) -> float:
+    """Give the share of the draws that lies below the interval of so many groups, above folds."""
     from scipy.special import ndtr, stdtrit
 
-    student = stdtrit(groups - 1, (1 + LEVEL) / 2)
-    return float(ndtr(-student * math.sqrt(groups / (groups - 1))))
+    freedom = groups - folds
+    return float(ndtr(-stdtrit(freedom, (1 + LEVEL) / 2) * math.sqrt(groups / freedom)))
 
 
 def _counts(drawn: IntArray) -> FloatArray:

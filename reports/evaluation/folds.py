@@ -42,7 +42,7 @@ SCORES = select(["accuracy", "balanced_accuracy", "macro_f1", "auroc", "log_loss
 
 
 def pool(folds: Sequence[pd.DataFrame]) -> pd.DataFrame:
-    """Put the test parts of several folds' predictions.csv together.
+    """Put the test parts of several folds' predictions.csv together; `fold` numbers them from 1.
 
     Raises:
         InputError: an image is tested twice, or the folds have different classes.
@@ -54,7 +54,8 @@ def pool(folds: Sequence[pd.DataFrame]) -> pd.DataFrame:
             "different columns p_<class>",
             "Give every class images of more groups than there are folds, or fewer `folds`.",
         )
-    pooled = pd.concat([evaluated(fold) for fold in folds], ignore_index=True)
+    tested = [evaluated(fold).assign(**{FOLD: n}) for n, fold in enumerate(folds, start=1)]
+    pooled = pd.concat(tested, ignore_index=True)
     twice = pooled.loc[pooled["path"].duplicated(), "path"]
     if len(twice):
         got = f"'{twice.iloc[0]}' twice ({len(twice)} such in all)"
@@ -62,20 +63,16 @@ def pool(folds: Sequence[pd.DataFrame]) -> pd.DataFrame:
     return pooled
 
 
-def pool_folds(predictions: Sequence[pd.DataFrame], folds: int) -> pd.DataFrame:
-    """Put together the test parts of predictions.csv of all folds of all repeats, in their order.
+def pool_repeats(predictions: Sequence[pd.DataFrame], folds: int) -> pd.DataFrame:
+    """Pool the folds of each repeat, and put the repeats together; `repeat` numbers them from 1.
 
     Raises:
-        InputError: an image is tested twice in a repeat, or the folds have different classes.
+        InputError: see `pool`.
     """
-    numbered = [
-        table.assign(**{REPEAT: number // folds + 1, FOLD: number % folds + 1})
-        for number, table in enumerate(predictions)
-    ]
-    repeats = range(0, len(numbered), folds)
-    return pd.concat([pool(numbered[start : start + folds]) for start in repeats]).reset_index(
-        drop=True
-    )
+    starts = range(0, len(predictions), folds)
+    pooled = (pool(predictions[start : start + folds]) for start in starts)
+    numbered = [table.assign(**{REPEAT: n}) for n, table in enumerate(pooled, start=1)]
+    return pd.concat(numbered, ignore_index=True)
 
 
 def cross_fit(

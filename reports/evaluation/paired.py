@@ -18,12 +18,12 @@ Source: Besag & Clifford 1991, https://doi.org/10.1093/biomet/78.2.301 (stopping
 from __future__ import annotations
 
 import math
+from collections.abc import Sequence
 from dataclasses import replace
 from typing import NamedTuple
 
 import numpy as np
 import pandas as pd
-from scipy.stats import binomtest
 
 from reports.arrays import FloatArray
 from reports.evaluation.bootstrap import CELLS, DRAWS, SEED, interval, resample
@@ -33,6 +33,8 @@ from resnext.contracts.errors import InputError
 from resnext.contracts.formatting import first_few
 
 LEAST_SWAPS, MOST_SWAPS = 2_000, 200_000
+SWAPS = 20_000
+"""So many random swaps a p value is made from."""
 SWAPS_BELOW = 20
 """So many random swaps at least reach a lead that luck gives just as often as allowed."""
 AT_ONCE = 1_000
@@ -64,7 +66,10 @@ def read_pair(first: pd.DataFrame, other: pd.DataFrame) -> tuple[Sample, Sample]
     Raises:
         InputError: the images, their labels, groups or classes differ.
     """
-    one, two = (evaluated(table).sort_values("path", ignore_index=True) for table in (first, other))
+    one, two = (
+        evaluated(table).sort_values("path", ignore_index=True, kind="stable")
+        for table in (first, other)
+    )
     differing = sorted(set(one["path"]) ^ set(two["path"]))
     if differing or len(one) != len(two):
         got = f"{len(one)} and {len(two)}, {len(differing)} of them in one table only"
@@ -131,6 +136,8 @@ def sign_test(first: Sample, other: Sample) -> Signs:
 
     A group counts once, however many images it holds; groups answered equally well say nothing.
     """
+    from scipy.stats import binomtest
+
     gained = np.bincount(first.groups, weights=1.0 * other.right - first.right)
     better, worse = int((gained > 0).sum()), int((gained < 0).sum())
     p = float(binomtest(better, better + worse).pvalue) if better + worse else 1.0
@@ -146,6 +153,42 @@ def luck(
     (0..1) the number is rough. It is never less than about 1 in MOST_SWAPS, and NaN where the
     metric is undefined.
     """
+    swaps = min(MOST_SWAPS, max(LEAST_SWAPS, math.ceil(SWAPS_BELOW / allowed)))
+    return _luck(first, other, metric, swaps, 2 * allowed * swaps, seed)
+
+
+def p_value(first: Sample, other: Sample, metric: Metric, *, seed: int = SEED) -> float:
+    """Give how often luck alone gives as great a difference, either way, 0..1.
+
+    It is twice the chance of the lead that the better one has, and at most 1. Swapping every group
+    turns a lead about, so that leads are as likely either way and the two-sided test is the same.
+    It is never less than 2 in 20,001, and NaN where the metric is undefined.
+    """
+    better, worse = first, other
+    if (metric.compute(weigh(other)) > metric.compute(weigh(first))).all():
+        better, worse = other, first
+    return min(1.0, 2 * _luck(worse, better, metric, SWAPS, math.inf, seed))
+
+
+def holm(values: Sequence[float]) -> list[float]:
+    """Adjust p values for being several; those that are NaN stay so and count for nothing.
+
+    The smallest of m is taken times m, the next times m - 1, and so on; none becomes smaller than
+    the one before it, or greater than 1.
+    Source: Holm 1979, https://www.jstor.org/stable/4615733
+    """
+    known = sorted((value, place) for place, value in enumerate(values) if not math.isnan(value))
+    adjusted, least = [math.nan] * len(values), 0.0
+    for number, (value, place) in enumerate(known):
+        least = max(least, min(1.0, value * (len(known) - number)))
+        adjusted[place] = least
+    return adjusted
+
+
+def _luck(
+    first: Sample, other: Sample, metric: Metric, swaps: int, enough: float, seed: int
+) -> float:
+    """Swap answers so many times, or until the lead was reached more than `enough` times."""
     of_first, of_other = weigh(first), weigh(other)
     moved = _answers(other) - _answers(first)
     moved = moved[:, moved.any(axis=(0, 2))]  # swapping equal answers changes nothing
@@ -162,10 +205,9 @@ def luck(
     if math.isnan(lead):
         return math.nan
     random = np.random.default_rng(seed)
-    swaps = min(MOST_SWAPS, max(LEAST_SWAPS, math.ceil(SWAPS_BELOW / allowed)))
     step = max(1, min(AT_ONCE, CELLS // max(1, groups)))
     reached = done = 0
-    while done < swaps and reached <= 2 * allowed * swaps:  # else luck is clearly above it
+    while done < swaps and reached <= enough:
         rows = min(step, swaps - done)
         swapped = random.integers(2, size=(rows, groups), dtype=np.int8).astype(np.float64)
         reached += int((leads(swapped) >= lead - TINY).sum())

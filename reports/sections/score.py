@@ -115,7 +115,7 @@ def class_rows(per_class: pd.DataFrame) -> list[dict[str, Any]]:
         {
             "name": row["class"],
             "support": row["support"],
-            "cells": [_cell(row, metric) for metric in metrics],
+            "cells": [cell(row, metric) for metric in metrics],
         }
         for row in per_class.to_dict("records")
     ]
@@ -280,7 +280,7 @@ def _meaning(metric: Metric, metrics: Metrics) -> str:
     return metric.meaning + "".join(beside)
 
 
-def _cell(row: Mapping[Any, Any], metric: Metric) -> dict[str, str]:
+def cell(row: Mapping[Any, Any], metric: Metric) -> dict[str, str]:
     """Write a cell: its interval in whole percent, or with two decimals; both in one line too."""
     value, text, short = row[metric.name], metric.write(row[metric.name]), ""
     bounds = defined((row.get(f"{metric.name}_low"), row.get(f"{metric.name}_high")))

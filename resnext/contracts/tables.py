@@ -64,6 +64,13 @@ def write_table(table: pd.DataFrame, path: Path | BinaryIO) -> None:
         _write_rows(path, [rows.iloc[:, place].tolist() for place in range(rows.shape[1])])
 
 
+def write_rate(path: Path, images: int, seconds: float) -> None:
+    """Write how many images took how many seconds, and how many that is a second."""
+    rate = images / seconds if seconds else math.nan
+    row = {"images": images, "seconds": seconds, "images_per_second": rate}
+    write_table(pd.DataFrame([row]), path)
+
+
 def read_table(path: Path, columns: Sequence[str] = (), *, remedy: str = "") -> pd.DataFrame:
     """Read a table from a file; see `parse_table`.
 

@@ -1,7 +1,8 @@
 """Predictions as tables: val and test part of a split, or a folder of new images."""
 
 import math
-from collections.abc import Sequence
+import time
+from collections.abc import Callable, Sequence
 from pathlib import Path
 from typing import Any, TypeGuard
 
@@ -25,11 +26,17 @@ COLDEST, HOTTEST = 0.1, 10.0  # temperatures that a calibration can have
 
 
 def predict_split(
-    manifest: Path, split: Path, pixels: PackedPixels, model: Path, compute: Compute
+    manifest: Path,
+    split: Path,
+    pixels: PackedPixels,
+    model: Path,
+    compute: Compute,
+    timed: Callable[[int, float], None] | None = None,
 ) -> pd.DataFrame:
     """Predict the val and test part of a split: the table predictions.csv.
 
-    A part that the network was trained on is left out.
+    A part that the network was trained on is left out. `timed` is told how many images were
+    predicted and in how many seconds, loading the network not counted.
 
     Raises:
         InputError: the model was trained on other classes.
@@ -42,7 +49,7 @@ def predict_split(
         rule = f"be those of the model ({', '.join(classes)})"
         remedy = "Train a model on these images."
         raise InputError("The classes", rule, first_few(unknown), remedy)
-    return _predict_rows(rows, pixels, model, compute)
+    return _predict_rows(rows, pixels, model, compute, timed)
 
 
 def predict_new(
@@ -58,14 +65,21 @@ def predict_new(
 
 
 def _predict_rows(
-    rows: pd.DataFrame, pixels: PackedPixels, model: Path, compute: Compute
+    rows: pd.DataFrame,
+    pixels: PackedPixels,
+    model: Path,
+    compute: Compute,
+    timed: Callable[[int, float], None] | None = None,
 ) -> pd.DataFrame:
     device.apply(compute)
     network, card = load_network(model)
     rows = rows.reset_index(drop=True)
     subset = subset_of(rows, pixels, card.classes)
     columns = rows[["path", "label", "group", "split"]]
+    start = time.perf_counter()
     logs = engine.predict(network, pixels, subset, compute, scale=card.scale)
+    if timed is not None:
+        timed(len(rows), time.perf_counter() - start)
     return pd.concat([columns, prediction_columns(logs, card.classes)], axis=1)
 
 

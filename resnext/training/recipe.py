@@ -4,7 +4,7 @@ Imports no torch, so that a command line and a cache key can be made without it.
 """
 
 from collections.abc import Mapping
-from typing import Annotated, Literal
+from typing import Annotated, Any, Literal
 
 from pydantic import BaseModel, ConfigDict, Field, field_validator, model_validator
 
@@ -202,6 +202,12 @@ class Recipe(BaseModel):
         """Name the parts of the split to train on; nothing of a probe is chosen by val."""
         return ("train", "val") if self.method == "probe" else ("train",)
 
+    @property
+    def searched(self) -> tuple[str, ...]:
+        """Name the settings that a search tries other values of."""
+        own = ("epochs", "label_smoothing") if self.method == "probe" else ("augment", "head_lr")
+        return ("lr", "weight_decay", *own)
+
     @model_validator(mode="after")
     def _a_probe_has_weights(self) -> "Recipe":
         if self.method == "probe" and self.weights == "none":
@@ -232,6 +238,15 @@ class Recipe(BaseModel):
     @classmethod
     def _known(cls, name: str) -> str:
         return find_architecture(name).name
+
+
+def with_settings(recipe: Recipe, settings: Mapping[str, Any]) -> Recipe:
+    """Give the recipe with other settings, checked.
+
+    Raises:
+        pydantic.ValidationError: a value is out of bounds.
+    """
+    return Recipe.model_validate(recipe.model_dump() | dict(settings))
 
 
 def tagged(weights: str) -> str:

@@ -10,6 +10,7 @@ from flows import compare
 from flows.cli import run as command
 from flows.cli.flags import DrawFlags, ImageFlags, MachineFlags, TrainingFlags
 from flows.compare import CompareFlags, Contestants, contestant_flags, plan_all
+from resnext.contracts.tables import read_table
 from tests.conftest import REPOSITORY, make_tree
 
 TINY = ["--image-size", "32", "--epochs", "1", "--batch-size", "8", "--device", "cpu"]
@@ -17,11 +18,15 @@ TINY += ["--arch", "resnext38_32x4d"]
 
 
 def plans(
-    store: Path, *recipes: str, split: DrawFlags = DrawFlags(), **training: object
+    store: Path,
+    *recipes: str,
+    compared: CompareFlags = CompareFlags(folds=3),
+    split: DrawFlags = DrawFlags(),
+    **training: object,
 ) -> Contestants:
     return plan_all(
         recipes,
-        CompareFlags(folds=3),
+        compared,
         ImageFlags(),
         split,
         TrainingFlags.model_validate(training),
@@ -39,8 +44,8 @@ def complaint(words: list[str], capsys: pytest.CaptureFixture[str]) -> str:
 
 def test_every_recipe_is_planned_for_the_same_grouped_folds(tmp_path: Path) -> None:
     found = plans(tmp_path, "default", "seed", image_size=64)
-    assert list(found) == ["default", "seed"]
-    default, seed = found.values()
+    assert list(found) == ["default", "seed", "transfer"]
+    default, seed, _ = found.values()
     for one, other in zip(default, seed, strict=True):
         assert one.split.fold == other.split.fold
         assert one.split.strategy == other.split.strategy == "grouped"
@@ -49,6 +54,46 @@ def test_every_recipe_is_planned_for_the_same_grouped_folds(tmp_path: Path) -> N
     assert {plan.recipe.optimizer for plan in default} == {"adamw"}
     assert {plan.recipe.optimizer for plan in seed} == {"sgd"}
     assert {plan.recipe.image_size for plan in (*default, *seed)} == {64}
+
+
+def test_the_frozen_probe_is_compared_too_with_settings_of_its_own(tmp_path: Path) -> None:
+    found = plans(tmp_path, "quick", image_size=32, epochs=1, lr=0.5, seed=7)
+    (probe, *_), quick = found["transfer"], found["quick"][0]
+    own = plans(tmp_path, "default", "transfer", seed=7)["transfer"][0]
+    assert probe.recipe == own.recipe
+    assert (quick.recipe.image_size, quick.recipe.epochs, quick.recipe.seed) == (32, 1, 7)
+    assert (probe.recipe.method, probe.recipe.epochs, probe.recipe.seed) == ("probe", 30, 7)
+    assert [plan.split for plan in found["transfer"]] == [plan.split for plan in found["quick"]]
+
+
+def test_a_probe_that_is_named_or_unwanted_is_not_added(tmp_path: Path) -> None:
+    assert list(plans(tmp_path, "transfer", "quick")) == ["transfer", "quick"]
+    (tmp_path / "same.toml").write_text('preset = "transfer"\n')
+    assert list(plans(tmp_path, "quick", str(tmp_path / "same.toml"))) == ["quick", "same"]
+    without = CompareFlags(folds=2, no_probe=True)
+    assert list(plans(tmp_path, "quick", "seed", compared=without)) == ["quick", "seed"]
+
+
+def test_each_fold_is_trained_with_several_seeds_that_follow_the_recipes_own(
+    tmp_path: Path,
+) -> None:
+    (tmp_path / "mine.toml").write_text("seed = 4\n")
+    several = CompareFlags(folds=2, seeds=2)
+    found = plans(tmp_path, str(tmp_path / "mine.toml"), "quick", compared=several)
+    planned = [(plan.recipe.seed, plan.split.fold) for plan in found["mine"]]
+    assert planned == [(4, (1, 2)), (4, (2, 2)), (5, (1, 2)), (5, (2, 2))]
+    assert [plan.recipe.seed for plan in found["quick"]] == [0, 0, 1, 1]
+    alone = plans(tmp_path, str(tmp_path / "mine.toml"), "quick", compared=CompareFlags(folds=2))
+    assert alone["mine"] == found["mine"][:2], "what one seed trained is not trained again"
+
+
+def test_a_random_split_is_planned_beside_the_folds(tmp_path: Path) -> None:
+    both = CompareFlags(folds=2, splits="random,grouped")
+    found = plans(tmp_path, "default", "seed", compared=both)
+    for each in found.values():
+        assert [plan.split.strategy for plan in each] == ["grouped", "grouped", "random"]
+        assert each[-1].split.fold is None
+        assert each[-1].split.shares[2] == 20
 
 
 def test_an_architecture_begins_from_the_preset() -> None:
@@ -77,9 +122,18 @@ def test_a_file_begins_from_the_preset_and_flags_win_over_it(tmp_path: Path) -> 
 @pytest.mark.parametrize(
     ("words", "expected"),
     [
-        ([], "RECIPES must be at least two of different names, got none."),
-        (["default"], "RECIPES must be at least two of different names, got default."),
-        (["seed", "seed"], "RECIPES must be at least two of different names, got seed, seed."),
+        ([], "RECIPES must be at least one, each of another name, got none."),
+        (["default", "--no-probe"], "RECIPES must be at least two, each of another name, got def"),
+        (["seed", "seed"], "RECIPES must be at least one, each of another name, got seed, seed."),
+        (["transfer"], "RECIPES must be something besides the frozen probe, got transfer."),
+        (["default", "--seeds", "0"], "--seeds must be at least 1"),
+        (["default", "--seeds", "2", "--seed", "4294967295"], "--seed must be less than 429496"),
+        (["default", "--trials", "-1"], "--trials must be at least 0"),
+        (["default", "--splits", "random"], "splits"),
+        (
+            ["default", "--splits", "random,grouped", "--split", "stratified"],
+            "--split must be grouped to compare on folds, got stratified",
+        ),
         (
             ["default", "best"],
             "RECIPES must be presets (default, seed, quick, transfer, finetune), arch",
@@ -125,27 +179,34 @@ def test_recipes_are_compared_on_all_pictures_and_cached(
     data = make_tree(tmp_path / "pictures", patients=8)
     fast = tmp_path / "fast.toml"
     fast.write_text("lr = 0.05\nwarmup-epochs = 0\n")
-    words = ["default", str(fast), "--folds", "2", "--data", str(data)]
-    words += ["--store", str(tmp_path / "store"), *TINY]
 
-    def run() -> "subprocess.CompletedProcess[str]":
+    def run(*words: str) -> "subprocess.CompletedProcess[str]":
+        program = str(REPOSITORY / "flows" / "compare.py")
+        common = ["--folds", "2", "--data", str(data), "--store", str(tmp_path / "store"), *TINY]
         return subprocess.run(
-            [sys.executable, "-W", "error", str(REPOSITORY / "flows" / "compare.py"), *words],
+            [sys.executable, "-W", "error", program, *words, *common],
             capture_output=True, text=True, check=True, timeout=300,
             env=os.environ | {"PREFECT_API_URL": prefect_server, "PYTHONPATH": str(REPOSITORY)},
         )  # fmt: skip
 
-    first, again = run(), run()
-    assert "fast, fold 2 of 2" in first.stderr
+    first, again = run("default"), run("default")
+    assert "default, fold 2 of 2" in first.stderr
     assert "train     cached" not in first.stderr
     assert again.stderr.count("train     cached") == 4
     assert "compare   cached" in again.stderr
+    assert "show      cached" in again.stderr
+    more = run("default", str(fast), "--splits", "random,grouped")
+    assert more.stderr.count("train     cached") == 4, "only what is new is trained"
+    assert more.stderr.count("train     done") == 2 + 3
 
-    (folder, _) = sorted((tmp_path / "store" / "runs").glob("*/"))
-    table = pd.read_csv(folder / "comparison.csv")
-    assert table["recipe"].tolist() == ["default", "fast"]
+    folder, _, last = sorted((tmp_path / "store" / "runs").glob("*/"))
+    table = read_table(folder / "comparison.csv")
+    assert table["recipe"].tolist() == ["default", "transfer"]
     assert table["n"].tolist() == [16, 16], "each photograph once, no copy of it"
     assert table["groups"].tolist() == [16, 16]
+    assert table["parameters"].tolist() == [17_006_402, 5_769_482]
+    assert (table[["multiply_adds", "minutes", "images_per_second"]] > 0).all(axis=None)
+    assert "random_accuracy" not in table
     tested = [
         set(pd.read_csv(fold / "predictions.csv").query("split == 'test'")["path"])
         for fold in sorted((folder / "folds").glob("default-*"))
@@ -153,3 +214,24 @@ def test_recipes_are_compared_on_all_pictures_and_cached(
     assert len(tested) == 2
     assert not tested[0] & tested[1]
     assert f"Comparison: {folder / 'comparison.csv'}" in first.stdout
+    assert f"Page: {folder / 'comparison.html'}" in first.stdout
+    assert_page(last, more.stdout)
+
+
+def assert_page(folder: Path, said: str) -> None:
+    """The page, the table and the terminal say the same."""
+    table = read_table(folder / "comparison.csv")
+    assert table["recipe"].tolist() == ["default", "fast", "transfer"]
+    assert table["random_n"].tolist() == [7] * 3, "a fifth of the images with their copies"
+    page = (folder / "comparison.html").read_text(encoding="utf-8")
+    for row in table.to_dict("records"):
+        random, unseen = (f"{100 * row[name]:.1f} %" for name in ("random_accuracy", "accuracy"))
+        line = f"{row['recipe']}: a random split says {random}, unseen groups {unseen}."
+        assert line in page
+        assert line in said
+    assert "data:image/png;base64," in page
+    assert "It keeps its own settings" in page
+    assert {"comparison.png", "comparison.svg"} <= {each.name for each in folder.iterdir()}
+    assert {each.name for each in (folder / "folds").glob("fast-*")} == {
+        *("fast-1", "fast-2", "fast-random"),
+    }

@@ -28,6 +28,7 @@ FILES = {
     *("split.csv", "leakage.json", "near.csv", "division.txt", "pairs.json", "joined_groups.json"),
     "originals.txt",
     *("pixels.npy", "pixels.txt", "model.safetensors", "history.csv", "timing.csv", "summary.txt"),
+    "prediction_timing.csv",
     *("predictions.csv", "calibration.json", "per_class.csv", "confusion.csv", "metrics.json"),
     *("roc.csv", "precision_recall.csv", "reliability.csv", "confidences.csv", "explained.json"),
     *(f"{stem}.{kind}" for stem in FIGURES for kind in ("png", "svg")),
@@ -146,6 +147,7 @@ def test_the_tables_have_the_columns_that_scripts_rely_on(project: Project) -> N
         "split.csv": "path label group copy split reason",
         "history.csv": "epoch lr train_loss train_accuracy val_loss val_accuracy",
         "timing.csv": "epoch seconds images_per_second finished_at",
+        "prediction_timing.csv": "images seconds images_per_second",
         "predictions.csv": "path label group split predicted confidence p_Blue p_Red status error",
         "per_class.csv": "class support precision precision_low precision_high recall recall_low "
         "recall_high specificity specificity_low specificity_high f1 f1_low f1_high auroc "

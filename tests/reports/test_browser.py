@@ -12,6 +12,7 @@ from playwright.sync_api import Browser, Page, sync_playwright
 from reports import html
 from resnext.contracts.tables import confusion_table
 from tests.reports.sections.test_images import RIGHT, entry, known
+from tests.reports.test_comparison import write_page
 from tests.reports.test_html import EVIL, MANIFEST, METRICS, PAIR, content, scores
 
 CHROMIUM = shutil.which("chromium")
@@ -87,6 +88,23 @@ def test_hostile_names_do_nothing_and_nothing_sticks_out(
     assert seen.page.evaluate("document.documentElement.scrollWidth") <= width
     assert seen.page.evaluate(STICKING_OUT) == []
     assert EVIL in seen.page.inner_text("h1")
+    seen.page.close()
+
+
+@pytest.mark.parametrize("scheme", ["light", "dark"])
+@pytest.mark.parametrize("width", [390, 1100])
+def test_the_page_of_a_comparison_opens_offline_and_nothing_sticks_out(
+    browser: Browser, tmp_path: Path, width: int, scheme: str
+) -> None:
+    file = write_page(tmp_path, "default", EVIL, *(f"a network of name {n}" for n in range(9)))
+    seen = Seen(browser, file, width, scheme)
+    assert seen.said == []
+    assert [url for url in seen.asked if not url.startswith("data:")] == [file.as_uri()]
+    assert seen.page.evaluate("document.documentElement.scrollWidth") <= width
+    assert seen.page.evaluate(STICKING_OUT) == []
+    seen.page.get_by_role("button", name="Adjusted p").click()
+    names = seen.page.locator(".sortable tbody th").all_inner_texts()
+    assert names[-1] == "default", "it has no p value"
     seen.page.close()
 
 

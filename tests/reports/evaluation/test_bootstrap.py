@@ -1,4 +1,5 @@
 import math
+from statistics import NormalDist
 
 import numpy as np
 import pytest
@@ -89,3 +90,9 @@ def test_a_pivotal_interval_is_turned_about_the_value_and_not_below_0() -> None:
     assert low == pytest.approx(2 * 0.2 - 0.395, abs=1e-3)
     assert high == pytest.approx(0.2)
     assert interval(draws, 0.1, 1000, pivotal=True)[0] == 0
+
+
+def test_folds_take_degrees_of_freedom_and_the_factor_is_that_of_a_folds_groups() -> None:
+    # 20 groups in 2 folds: Student's t with 18 degrees is 2.10092, times sqrt(10 / 9)
+    assert tail_of(20, 2) == pytest.approx(NormalDist().cdf(-2.10092 * math.sqrt(10 / 9)), abs=1e-6)
+    assert math.isnan(interval(np.linspace(0, 1, 9), 0.5, 2, folds=2)[0]), "a group a fold"

@@ -1,9 +1,17 @@
+import math
 from collections.abc import Sequence
 
+import numpy as np
 import pandas as pd
 import pytest
 
-from reports.evaluation.comparison import compare, verdict
+from reports.evaluation.comparison import (
+    compare,
+    fold_mean,
+    pool_seeds,
+    random_verdict,
+    verdict,
+)
 from reports.evaluation.folds import pool
 
 
@@ -94,3 +102,86 @@ def test_one_group_and_classes_of_one_group_each_say_nothing() -> None:
 
 def test_every_further_recipe_is_compared_with_the_first() -> None:
     assert [line[0] for line in verdict(compared("ab" * 9, "ba" * 9, "aa" * 9))] == ["y", "z"]
+
+
+def ranked(shares: dict[str, list[float]], *, first: int = 0) -> pd.DataFrame:
+    """A row a probability of b, the pictures of each class in turn, each of its own patient."""
+    pairs = [(name, share) for name, each in shares.items() for share in each]
+    table = predictions("".join("ab"[share > 0.5] for _, share in pairs), first=first)
+    found = [share for _, share in pairs]
+    return table.assign(
+        label=[name for name, _ in pairs], p_b=found, p_a=[1 - share for share in found]
+    )
+
+
+def test_the_auroc_is_the_mean_of_the_folds_own_and_the_pooled_one_stands_beside_it() -> None:
+    # 3 of 4 pairs are in order in the first fold, all 4 in the second, whose scale is another.
+    one = ranked({"a": [0.6, 0.8], "b": [0.7, 0.9]})
+    two = ranked({"a": [0.1, 0.2], "b": [0.3, 0.4]}, first=4)
+    table = compare({"x": pool([one, two])})
+    assert table["auroc_mean_of_folds"].tolist() == [(0.75 + 1) / 2]
+    # of 16 pairs 7 are in order within a fold; of those across, b of fold 1 above a of fold 2: 4
+    assert table["auroc_pooled"].tolist() == [11 / 16]
+
+
+def test_a_fold_that_holds_one_class_is_left_out_of_the_mean_auroc() -> None:
+    one = ranked({"a": [0.6, 0.8], "b": [0.7, 0.9]})
+    two = ranked({"a": [0.1, 0.2]}, first=4)
+    assert fold_mean(pool_seeds([pool([one, two])])).value == 0.75
+    assert math.isnan(fold_mean(pool_seeds([pool([two])])).value)
+
+
+def test_groups_are_drawn_within_the_folds() -> None:
+    # Within each fold every draw ranks perfectly, though the folds' scales do not overlap.
+    one = ranked({"a": [0.6, 0.7, 0.6], "b": [0.8, 0.9, 0.8]})
+    two = ranked({"a": [0.1, 0.2, 0.1], "b": [0.3, 0.4, 0.3]}, first=6)
+    found = fold_mean(pool_seeds([pool([one, two])]))
+    assert (found.groups, found.folds) == (12, 2)
+    assert np.nanmin(found.draws) == np.nanmax(found.draws) == 1.0
+
+
+def test_differences_of_the_mean_auroc_are_those_of_the_same_draws() -> None:
+    one = ranked({"a": [0.1, 0.4, 0.6], "b": [0.5, 0.7, 0.9]})
+    table = compare({"x": pool([one]), "y": pool([one])})
+    assert table["auroc_mean_of_folds_difference"].tolist()[1:] == [0.0]
+    assert math.isnan(table["auroc_mean_of_folds_difference_low"][1]), "alike in every draw"
+
+
+def test_seeds_are_pooled_with_the_group_as_the_unit() -> None:
+    right, wrong = predictions("ab" * 10), predictions("ba" * 10)
+    table = compare({"x": pool_seeds([pool([right]), pool([wrong])])})
+    row = table.iloc[0]
+    assert row[["n", "groups", "seeds"]].tolist() == [20, 20, 2]
+    assert row["balanced_accuracy"] == 0.5
+    assert row["seed_spread"] == pytest.approx(np.std([1, 0], ddof=1))
+    one = compare({"x": pool([right])}).iloc[0]
+    assert math.isnan(one["seed_spread"])
+    twice = compare({"x": pool_seeds([pool([right]), pool([right])])}).iloc[0]
+    assert twice["accuracy_low"] == one["accuracy_low"], "a second look at a patient adds none"
+
+
+def test_p_values_are_adjusted_for_the_number_of_recipes() -> None:
+    table = compared("ab" * 20, "ab" * 17 + "ba" * 3, "ab" * 20)
+    worse, same = table["p"][1:]
+    # luck gives all 6 differing groups to one recipe in 1 of 32 cases, either way
+    assert worse == pytest.approx(1 / 32, abs=0.004)
+    assert same == 1.0
+    assert table["p_holm"].tolist()[1:] == [2 * worse, 1.0]
+
+
+def test_what_several_recipes_may_owe_to_luck_is_not_told_apart() -> None:
+    table = compared("ab" * 20, "ab" * 17 + "ba" * 3)
+    assert verdict(table)[0].startswith("y is worse than x: balanced accuracy -15.0 points (95 %:")
+    (line,) = verdict(table.assign(p_holm=0.09))
+    assert line.startswith("y is not told apart from x: ")
+    assert "; adjusted p 0.090)" in line
+
+
+def test_a_random_split_is_said_beside_the_folds() -> None:
+    tested = {"x": predictions("ab" * 4 + "ba" * 1)}
+    random = {"x": predictions("ab" * 10).assign(split=["val"] * 10 + ["test"] * 10)}
+    table = compare(tested, random)
+    assert table[["random_n", "random_accuracy"]].to_numpy().tolist() == [[10, 1.0]]
+    said = "x: a random split says 100.0 %, unseen groups 80.0 %."
+    assert random_verdict(table) == [said]
+    assert random_verdict(compare(tested)) == []

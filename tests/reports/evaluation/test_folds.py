@@ -5,7 +5,7 @@ import pandas as pd
 import pytest
 
 from reports.evaluation.evaluate import evaluate
-from reports.evaluation.folds import cross_fit, pool_folds, summarise_folds
+from reports.evaluation.folds import cross_fit, pool_repeats, summarise_folds
 from reports.evaluation.sample import per_group, read_sample
 from reports.evaluation.settings import EvaluationSettings
 from resnext.contracts.errors import InputError
@@ -28,20 +28,20 @@ def many(folds: int = 4, repeats: int = 1, groups: int = 22) -> pd.DataFrame:
     for number, table in enumerate(tables):
         for name in ("path", "group"):
             table[name] = [f"{number}/{cell}" for cell in table[name]]
-    return pool_folds(tables * repeats, folds)
+    return pool_repeats(tables * repeats, folds)
 
 
 def test_folds_are_put_together_with_their_numbers_and_no_image_counts_twice_in_a_repeat() -> None:
     one, two = fold(1, RIGHT, WRONG), fold(2, RIGHT)
-    pooled = pool_folds([one, two, two, one], 2)
+    pooled = pool_repeats([one, two, two, one], 2)
     assert pooled["repeat"].tolist() == [1, 1, 1, 2, 2, 2]
     assert pooled["fold"].tolist() == [1, 1, 2, 1, 2, 2]
     with pytest.raises(InputError, match="Folds must test each image once"):
-        pool_folds([one, one], 2)
+        pool_repeats([one, one], 2)
 
 
 def test_scores_of_folds_their_mean_and_deviation_by_hand() -> None:
-    pooled = pool_folds([fold(1, RIGHT, WRONG), fold(2, RIGHT, RIGHT)], 2)
+    pooled = pool_repeats([fold(1, RIGHT, WRONG), fold(2, RIGHT, RIGHT)], 2)
     found = summarise_folds(pooled)
     assert (found["folds"], found["repeats"], found["predictions"]) == (2, 1, 4)
     assert [row["accuracy"] for row in found["each"]] == [0.5, 1.0]

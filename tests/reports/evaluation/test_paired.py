@@ -158,3 +158,27 @@ def test_models_that_answer_alike_have_no_signs() -> None:
     shuffled = table.sample(frac=1, random_state=np.random.RandomState(1))
     assert sign_test(table, shuffled) == Signs(0, 0, 1.0)
     assert sign_test(table.iloc[:0], table.iloc[:0]) == Signs(0, 0, 1.0)
+
+
+def test_holm_takes_the_smallest_of_m_times_m_and_lets_none_fall_below_the_one_before() -> None:
+    assert paired.holm([0.01, 0.04, 0.03, 0.005]) == pytest.approx([0.03, 0.06, 0.06, 0.02])
+    assert paired.holm([0.9, 0.8]) == [1.0, 1.0]
+    assert paired.holm([0.04]) == [0.04]
+
+
+def test_what_has_no_p_value_counts_for_nothing() -> None:
+    first, *others = paired.holm([math.nan, 0.01, 0.04])
+    assert math.isnan(first)
+    assert others == pytest.approx([0.02, 0.04])
+
+
+def test_a_p_value_is_that_of_a_difference_either_way() -> None:
+    a, b = pair()
+    (metric,) = select(["accuracy"])
+    # one group differs, and luck gives it to either model
+    assert paired.p_value(*read_pair(a, b), metric) == 1.0
+    one, other = clustered(CLASSES, 40, seed=1), clustered(CLASSES, 40, seed=1)
+    other.loc[other.index < 60, "predicted"] = other["label"]
+    forth, back = (paired.p_value(*read_pair(*two), metric) for two in ((one, other), (other, one)))
+    assert forth == pytest.approx(back, abs=0.01)
+    assert forth < 0.01

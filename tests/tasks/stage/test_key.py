@@ -223,6 +223,7 @@ def test_text_anywhere_else_counts(package: Path, text: str) -> None:
 
 
 STAGES = "scan split pack train predict evaluate explain plot audit report decide drift compare"
+STAGES += " size"
 
 
 class Reworded(ast.NodeTransformer):

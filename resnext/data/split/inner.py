@@ -1,0 +1,55 @@
+"""Split the training part of a split once more, so that settings can be chosen inside it.
+
+Whole groups are placed, by class, whatever strategy the split itself has. What that split tests on
+takes part in nothing.
+"""
+
+from __future__ import annotations
+
+import pandas as pd
+
+from resnext.contracts.errors import InputError
+from resnext.contracts.formatting import first_few
+from resnext.contracts.tables import SPLIT_COLUMNS
+from resnext.data.split.draw import COPY_HELD_OUT, place
+from resnext.data.split.settings import UNUSED
+
+SCORED = 0.25
+"""The share of the training part that settings are scored on."""
+HELD_OUT = "tested on by the split around it"
+
+
+def split_inside(split: pd.DataFrame, seed: int) -> pd.DataFrame:
+    """Part the train and val images of a split into train, val and test; the others are unused.
+
+    Where the split has a val part, the inner one has one of the same share. Val and test hold
+    originals alone.
+
+    Raises:
+        InputError: a class has fewer groups than there are parts.
+    """
+    inside = split["split"].isin(("train", "val"))
+    images = split[inside].assign(unit=split["group"].where(split["group"] != "", split["path"]))
+    counted = images[images["copy"].fillna(0) == 0]
+    val = float((counted["split"] == "val").mean())
+    shares = {"train": (1 - SCORED) * (1 - val), "val": (1 - SCORED) * val, "test": SCORED}
+    _require_groups(images, counted, sum(share > 0 for share in shares.values()))
+    placed = images["unit"].map(place(counted, shares, seed)).fillna("train")
+    copies = (placed != "train") & (images["copy"].fillna(0) > 0)
+    parts = placed.mask(copies, UNUSED).reindex(split.index).fillna(UNUSED)
+    why = copies.map({True: COPY_HELD_OUT, False: ""}).reindex(split.index)
+    reasons = why.fillna(split["reason"].where(split["split"] != "test", HELD_OUT))
+    return split.assign(split=parts, reason=reasons)[SPLIT_COLUMNS]
+
+
+def _require_groups(images: pd.DataFrame, counted: pd.DataFrame, needed: int) -> None:
+    groups = counted.groupby("label")["unit"].nunique()
+    groups = groups.reindex(sorted(images["label"].unique()), fill_value=0)
+    few = groups[groups < needed]
+    if len(few):
+        raise InputError(
+            "trials",
+            f"go with at least {needed} groups of each class in the training part of a fold",
+            first_few(f"{count} in {label!r}" for label, count in few.items()),
+            "Leave it out, or add images.",
+        )

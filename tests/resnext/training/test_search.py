@@ -1,0 +1,86 @@
+"""A search begins with the recipe, learns, ends hopeless trials early, and outlives a kill."""
+
+from pathlib import Path
+
+import pytest
+
+from resnext.contracts.errors import TrainingError
+from resnext.training.callback import Callback
+from resnext.training.checkpoints import EpochRow
+from resnext.training.recipe import Recipe
+from resnext.training.search import search
+
+PROBE = Recipe(arch="tf_efficientnet_lite2", weights="bundled", method="probe", weight_decay=0.07)
+
+
+class KilledError(Exception):
+    """The process is gone."""
+
+
+class Scorer:
+    """Scores a recipe by how near its rate is to another one; dies at one of its trainings."""
+
+    def __init__(self, dies_at: int = -1) -> None:
+        self.tried: list[Recipe] = []
+        self.dies_at = dies_at
+
+    def __call__(self, recipe: Recipe, _follow: Callback) -> float:
+        if len(self.tried) == self.dies_at:
+            self.dies_at = -1
+            raise KilledError
+        self.tried.append(recipe)
+        return -abs(recipe.lr - 5e-3)
+
+
+def row(epoch: int, val_loss: float | None) -> EpochRow:
+    return EpochRow(epoch, 0.1, 1.0, 0.5, val_loss, 0.5, 1.0, 1.0, "")
+
+
+@pytest.mark.parametrize("recipe", [Recipe(), Recipe(weight_decay=0.0, head_lr=0.01), PROBE])
+def test_the_recipe_itself_is_tried_first_and_nothing_worse_is_chosen(
+    recipe: Recipe, tmp_path: Path
+) -> None:
+    score = Scorer()
+    found = search(recipe, 7, tmp_path / "study.db", score)
+    assert score.tried[0] == recipe
+    assert len(score.tried) == len(found["trials"]) == 7
+    assert found["score"] == max(each["score"] for each in found["trials"])
+    assert found["score"] >= found["trials"][0]["score"]
+    assert set(found["settings"]) == set(recipe.searched)
+    for each in score.tried:
+        kept = {name: value for name, value in each if name not in recipe.searched}
+        assert kept == {name: value for name, value in recipe if name not in recipe.searched}
+
+
+def test_a_search_that_was_killed_goes_on_as_if_it_had_not_been(tmp_path: Path) -> None:
+    whole, parted = Scorer(), Scorer(dies_at=4)
+    expected = search(Recipe(), 8, tmp_path / "a b?%.db", whole)
+    with pytest.raises(KilledError):
+        search(Recipe(), 8, tmp_path / "other.db", parted)
+    assert search(Recipe(), 8, tmp_path / "other.db", parted) == expected
+    assert parted.tried == whole.tried
+
+
+def test_a_finished_search_tries_nothing_more(tmp_path: Path) -> None:
+    first, again = Scorer(), Scorer()
+    found = search(Recipe(), 3, tmp_path / "study.db", first)
+    assert search(Recipe(), 3, tmp_path / "study.db", again) == found
+    assert again.tried == []
+
+
+def test_a_hopeless_trial_ends_early_and_a_diverged_one_is_given_up(tmp_path: Path) -> None:
+    tried: list[int] = []
+
+    def score(_recipe: Recipe, follow: Callback) -> float:
+        tried.append(1)
+        follow.on_epoch(row(1, None))  # nothing was measured
+        if len(tried) == 2:
+            raise TrainingError("the loss is not finite")
+        follow.on_epoch(row(1, 1.0 if len(tried) < 8 else 9.0))
+        return 0.5 if len(tried) < 8 else 1.0
+
+    found = search(Recipe(), 8, tmp_path / "study.db", score)
+    assert [each["ended"] for each in found["trials"]] == [
+        *("scored", "pruned", "scored", "scored", "scored", "scored", "scored", "pruned")
+    ]
+    assert found["score"] == 0.5
