@@ -9,54 +9,12 @@ too, with its own settings.
 
 import logging
 import sys
-from collections.abc import Iterator
+from collections.abc import Mapping, Sequence
 from dataclasses import replace
-from pathlib import Path
-from typing import Any, Literal, NamedTuple, get_args
-
-from pydantic import Field
+from typing import Any, NamedTuple
 
 from flows.cli import run as command
-from flows.cli.flags import (
-    DrawFlags,
-    Flags,
-    ImageFlags,
-    MachineFlags,
-    Preset,
-    SplitFlags,
-    TrainingFlags,
-    group,
-)
-
-
-@group()
-class CompareFlags(Flags):
-    """What is compared, and on what."""
-
-    folds: int = Field(
-        5, ge=2, le=100, description="folds, each tested on once (from 2 to 100) [default: 5]"
-    )
-    seeds: int = Field(
-        1, ge=1, le=100,
-        description="trainings of each fold, by --seed and the seeds after it (from 1 to 100) "
-        "[default: 1]",
-    )  # fmt: skip
-    splits: Literal["grouped", "random,grouped", "grouped,random"] = Field(
-        "grouped",
-        description="grouped: the folds alone; random,grouped: one plain random split of all "
-        "images besides, to see what it would have said of the same network [default: grouped]",
-    )
-    trials: int = Field(
-        0, ge=0, le=10_000,
-        description="settings to try for each fold of each recipe, inside its training part: --lr, "
-        "--weight-decay, --augment and --head-lr, or of a probe --epochs and --label-smoothing "
-        "instead of the last two. The best are trained with (from 0 to 10000) [default: 0]",
-    )  # fmt: skip
-    no_probe: bool = Field(
-        False,
-        description="leave out the frozen probe (preset transfer), which else is compared too with "
-        "its own settings: of the flags of training only --seed counts for it [default: off]",
-    )
+from flows.cli.flags import CompareFlags, DrawFlags, ImageFlags, MachineFlags, TrainingFlags
 
 
 def main(
@@ -84,13 +42,20 @@ if __name__ == "__main__":
 
 from flows.cli import terminal
 from flows.cli.command_line import command_line
-from flows.cli.plan import Plan, build_recipe, given_of, resolve
+from flows.cli.plan import Plan
 from flows.full_pipeline import about, pipeline_stages, with_images
+from flows.training.contestants import PROBE, PROBE_NOTE, Contestants, plan_all
+from flows.training.side_by_side import (
+    Network,
+    Prepared,
+    apart,
+    share_of,
+    side_by_side,
+    train_and_test,
+)
 from reports.sections.comparison import short_rows
-from resnext.contracts.errors import InputError
 from resnext.contracts.json_files import read_json
 from resnext.contracts.tables import read_table
-from resnext.models.architectures import ARCHITECTURES, is_architecture, is_named
 from resnext.training.recipe import with_settings
 from tasks.callbacks.history import add_tags
 from tasks.compare import (
@@ -114,30 +79,25 @@ from prefect.states import Completed
 log = logging.getLogger("flows.compare")  # also where this file is the program
 
 
-PROBE = "transfer"
-"""The preset, and the row, of the frozen probe."""
-PROBE_NOTE = (
-    f"{PROBE} is the frozen probe, which stands in every comparison: small heads on a network that "
-    "has learnt from ImageNet. It keeps its own settings, such as image size and epochs, whatever "
-    "flags are given; only --seed counts for it."
-)
-
-Contestants = dict[str, tuple[Plan, ...]]
-"""What is planned of each recipe: of each seed the folds, and a random split if that was asked."""
-
-
-class Tested(NamedTuple):
-    """Hold what came out of one training, and where the run keeps it."""
+class Training(NamedTuple):
+    """A training that is prepared, and the seed by which its settings are searched."""
 
     runtime: Runtime
+    prepared: Prepared
+    seed: int
+
+
+class Outcome(NamedTuple):
+    """Hold what came out of one training."""
+
+    network: Network
     settings: str
     """What a search chose, in words; nothing without one."""
     model: Artifact
     predictions: Artifact
-    features: Artifact | None
 
 
-Outcomes = dict[str, list[Tested]]
+Outcomes = dict[str, list[Outcome]]
 """What came out of each plan of each recipe."""
 
 
@@ -168,124 +128,6 @@ def compare_recipes(
     return outcome.state
 
 
-def plan_all(
-    recipes: tuple[str, ...],
-    compared: CompareFlags,
-    data: ImageFlags,
-    split: DrawFlags,
-    training: TrainingFlags,
-    run: MachineFlags,
-) -> Contestants:
-    """Plan every fold of every recipe.
-
-    Raises:
-        InputError: there are too few, two have one name or are the same, or one can't be planned.
-        pydantic.ValidationError: a value is out of bounds.
-    """
-    contestants = name_all(recipes, compared, training)
-    splits = splits_of(compared, split)
-    plans: Contestants = {}
-    seen: dict[tuple[Any, ...], str] = {}
-    for name, own in contestants.items():
-        found = tuple(resolve(data, each, own, run) for each in splits)
-        settings = (found[0].recipe, found[0].weights and found[0].weights.key, found[0].split)
-        if settings in seen and name == PROBE:
-            continue  # it has another name
-        if settings in seen:
-            got = f"the same settings for {seen[settings]} and {name}"
-            remedy = "Flags win over recipes: leave out those that are to be compared."
-            raise InputError("RECIPES", "differ", got, remedy)
-        seen[settings] = name
-        plans[name] = tuple(each for n in range(compared.seeds) for each in seeded(found, n))
-    if len(plans) < 2:
-        remedy = "It is compared with itself: name another recipe."
-        raise InputError(
-            "RECIPES", "be something besides the frozen probe", ", ".join(plans), remedy
-        )
-    return plans
-
-
-def name_all(
-    recipes: tuple[str, ...], compared: CompareFlags, training: TrainingFlags
-) -> dict[str, TrainingFlags]:
-    """Give the flags of each recipe by its name; the probe comes last, if nothing is called so.
-
-    Raises:
-        InputError: there are too few, two have one name, or one is nothing that can be trained.
-    """
-    named = {name_of(recipe): recipe for recipe in recipes}
-    least = 2 if compared.no_probe else 1
-    if len(named) < least or len(named) < len(recipes):
-        rule = f"be at least {'two' if compared.no_probe else 'one'}, each of another name"
-        remedy = "Name presets, architectures or TOML files, as in: default seed"
-        raise InputError("RECIPES", rule, ", ".join(recipes) or "none", remedy)
-    found = {
-        name: TrainingFlags(**contestant_flags(each, training)) for name, each in named.items()
-    }
-    if PROBE not in found and not compared.no_probe:
-        seed = {name: value for name, value in given_of(training).items() if name == "seed"}
-        found[PROBE] = TrainingFlags(preset=PROBE, **seed)
-    return found
-
-
-def splits_of(compared: CompareFlags, split: DrawFlags) -> list[SplitFlags]:
-    """Give the splits to train on: the folds, then the random one if it was asked for.
-
-    Raises:
-        InputError: the images are not to be split into groups.
-    """
-    parts = {"split": "grouped"} | given_of(split)
-    random = compared.splits != "grouped"
-    if parts["split"] in ("random", "given") or (random and parts["split"] != "grouped"):
-        rule = "be grouped" if random else "be grouped or stratified"
-        remedy = "Leave it out."
-        raise InputError("split", f"{rule} to compare on folds", parts["split"], remedy)
-    folds = range(1, compared.folds + 1)
-    found = [SplitFlags(**parts, fold=f"{fold}/{compared.folds}") for fold in folds]
-    return found + [SplitFlags(**parts | {"split": "random"})] * random
-
-
-def seeded(plans: tuple[Plan, ...], number: int) -> Iterator[Plan]:
-    """Give the plans with the seed so many after their own."""
-    for plan in plans:
-        seed = plan.recipe.seed + number
-        yield replace(plan, recipe=with_settings(plan.recipe, {"seed": seed}))
-
-
-def name_of(recipe: str) -> str:
-    """Call a recipe as it is written, a file by its name alone."""
-    return Path(recipe).stem if recipe.endswith(".toml") else recipe
-
-
-def contestant_flags(recipe: str, common: TrainingFlags) -> dict[str, Any]:
-    """Give the training flags of one recipe; what is common to all wins.
-
-    Raises:
-        InputError: it is no preset, no architecture and no TOML file of training settings.
-    """
-    asked = {name: value for name, value in given_of(common).items() if name != "preset"}
-    if recipe in get_args(Preset):
-        return {"preset": recipe} | asked
-    if not recipe.endswith(".toml") and is_architecture(recipe):
-        if "arch" in asked:
-            rule = "be left out where architectures are compared"
-            raise InputError("arch", rule, asked["arch"], f"It would win over {recipe}.")
-        return {"preset": common.preset, "arch": recipe} | asked
-    if not recipe.endswith(".toml"):
-        rule = (
-            f"be presets ({', '.join(get_args(Preset))}), architectures "
-            f"({', '.join(ARCHITECTURES)} or another of timm) or TOML files"
-        )
-        raise InputError("RECIPES", rule, f"'{recipe}'", "Check the name.")
-    table = command.read_toml(Path(recipe), "RECIPES")
-    own = {name.replace("-", "_"): value for name, value in table.items()}
-    TrainingFlags.model_validate(own, strict=True)  # where true is no number
-    settings = {"preset": common.preset} | own
-    file = not is_named(settings.get("weights", "none"))
-    build_recipe(settings | ({"weights": "file"} if file else {}), settings["preset"])
-    return settings | asked
-
-
 def run_comparison(plans: Contestants, asked: str, name: str, trials: int = 0) -> str:
     """Train, test and compare; say in a line how it came out.
 
@@ -312,26 +154,56 @@ def run_comparison(plans: Contestants, asked: str, name: str, trials: int = 0) -
 
 
 def train_all(plans: Contestants, runtime: Runtime, trials: int) -> Outcomes:
-    """Train and predict everything that is planned, recipe by recipe."""
-    return {
-        recipe: [held_out(recipe, plan, each[0].recipe.seed, runtime, trials) for plan in each]
+    """Train and test everything that is planned, side by side where the machine bears it."""
+    trainings = [
+        prepare(recipe, plan, each[0].recipe.seed, runtime)
         for recipe, each in plans.items()
-    }
+        for plan in each
+    ]
+    jobs = next(iter(plans.values()))[0].jobs
+    settings = search_all(trainings, trials, jobs) if trials else [{} for _ in trainings]
+    networks = [
+        Network(each.runtime, with_recipe(each.prepared, chosen))
+        for each, chosen in zip(trainings, settings, strict=True)
+    ]
+    tested = iter(train_and_test(networks, jobs))
+    rows = zip(networks, settings, tested, strict=True)
+    outcomes = iter([Outcome(network, as_flags(chosen), *made) for network, chosen, made in rows])
+    return {recipe: [next(outcomes) for _ in each] for recipe, each in plans.items()}
 
 
-def held_out(recipe: str, plan: Plan, seed: int, runtime: Runtime, trials: int) -> Tested:
-    """Train on one fold and predict what it holds out; its files get a folder of their own.
+def prepare(recipe: str, plan: Plan, seed: int, runtime: Runtime) -> Training:
+    """Run the stages before a training; its files get a folder of their own.
 
     `seed` is the first of the recipe's seeds, by which settings are searched for all of them.
     """
-    folder = Path(str(runtime.run)) / "folds" / place_of(recipe, plan, seed)
-    folder.mkdir(parents=True)
-    log.info("%s", described(recipe, plan))
-    own = runtime.model_copy(update={"run": folder})
-    settings = search_inside(plan, seed, own, trials) if trials else {}
-    best = replace(plan, recipe=with_settings(plan.recipe, settings))
-    found = stages_until("predict", best, own)
-    return Tested(own, as_flags(settings), found["train"], found["predict"], found.get("embed"))
+    name = place_of(recipe, plan, seed)
+    own = apart(runtime, name, name)
+    found = stages_until("embed" if plan.recipe.method == "probe" else "pack", plan, own)
+    folds = plan.split.fold[1] if plan.split.fold else 1
+    prepared = Prepared(
+        found["scan"], found["split"], found["pack"], found.get("embed"),
+        plan.recipe, plan.weights, share_of(plan.compute, folds),
+    )  # fmt: skip
+    return Training(own, prepared, seed)
+
+
+def search_all(
+    trainings: Sequence[Training], trials: int, jobs: int | None
+) -> list[dict[str, Any]]:
+    """Give the best settings of so many for each, tried inside its own training part."""
+    with side_by_side(len(trainings), trainings[0].prepared.compute, jobs) as submit:
+        searches = []
+        for own, given, seed in trainings:
+            inner = replace(given, split=split_inside(own, given.split, seed))
+            *tables, compute, weights, features = with_recipe(inner, {"seed": seed}).training
+            searches.append(submit(search, own, *tables, compute, trials, weights, features))
+        return [dict(read_json(each.result().path(SEARCH))["settings"]) for each in searches]
+
+
+def with_recipe(prepared: Prepared, settings: Mapping[str, Any]) -> Prepared:
+    """Give what a network is trained with, with some settings of its recipe changed."""
+    return replace(prepared, recipe=with_settings(prepared.recipe, settings))
 
 
 def stages_until(last: str, plan: Plan, runtime: Runtime) -> dict[str, Artifact]:
@@ -342,17 +214,6 @@ def stages_until(last: str, plan: Plan, runtime: Runtime) -> dict[str, Artifact]
         if artifact.stage == last:
             break
     return found
-
-
-def search_inside(plan: Plan, seed: int, runtime: Runtime, trials: int) -> dict[str, Any]:
-    """Give the best settings of so many that are tried inside the training part of a plan."""
-    last = "embed" if plan.recipe.method == "probe" else "pack"
-    found = stages_until(last, plan, runtime)
-    inner = split_inside(runtime, found["split"], seed)
-    first = with_settings(plan.recipe, {"seed": seed})
-    given = (found["scan"], inner, found["pack"], first, plan.compute, trials, plan.weights)
-    best = read_json(search(runtime, *given, found.get("embed")).path(SEARCH))
-    return dict(best["settings"])
 
 
 def place_of(recipe: str, plan: Plan, seed: int) -> str:
@@ -376,7 +237,7 @@ def as_flags(settings: dict[str, Any]) -> str:
     return ", ".join(f"--{name} {value}" for name, value in shown.items())
 
 
-def of_folds(plans: Contestants, tested: Outcomes, yes: bool = True) -> tuple[Tested, ...]:
+def of_folds(plans: Contestants, tested: Outcomes, yes: bool = True) -> tuple[Outcome, ...]:
     """Give what came out of the folds in one row, or what of random splits."""
     pairs = (pair for name in plans for pair in zip(plans[name], tested[name], strict=True))
     return tuple(each for plan, each in pairs if (plan.split.fold is not None) == yes)
@@ -399,10 +260,10 @@ def show(
     return show_comparison(
         runtime,
         scores,
-        tuple(size(each.runtime, each.model) for each in firsts),
+        tuple(size(each.network.runtime, each.model) for each in firsts),
         tuple(each.model for each in every),
         tuple(each.predictions for each in every),
-        tuple(each.features for each in firsts),
+        tuple(each.network.prepared.features for each in firsts),
         about_all(plans, tested, asked),
     )
 

@@ -67,7 +67,8 @@ if __name__ == "__main__":
 
 from flows.cli import terminal
 from flows.cli.plan import Plan, given_of, name_of, require_positive, resolve
-from flows.training.networks import STANDS_FOR, Prepared, train_networks
+from flows.training.networks import STANDS_FOR, train_networks
+from flows.training.side_by_side import Prepared
 from reports.evaluation.settings import EvaluationSettings
 from resnext.contracts.tables import read_manifest
 from resnext.data.demonstration import DemoSettings
@@ -185,7 +186,7 @@ def stages_after_scan(
     elif plan.compute.device == "cuda":
         found = micro_batches(runtime, parts, recipe, plan.compute, probe_memory())
         recipe = with_micro_batches(recipe, found)
-    prepared = Prepared(manifest, parts, pixels, features, recipe, plan.weights)
+    prepared = Prepared(manifest, parts, pixels, features, recipe, plan.weights, plan.compute)
     model, predictions, shown = yield from train_networks(plan, runtime, prepared)
     yield (scores := evaluate(runtime, predictions, plan.evaluation))
     with never_amid_imports():  # each of the two imports what it needs

@@ -300,6 +300,36 @@ class MachineFlags(Flags):
 
 
 @group()
+class CompareFlags(Flags):
+    """What is compared, and on what."""
+
+    folds: int = Field(
+        5, ge=2, le=100, description="folds, each tested on once (from 2 to 100) [default: 5]"
+    )
+    seeds: int = Field(
+        1, ge=1, le=100,
+        description="trainings of each fold, by --seed and the seeds after it (from 1 to 100) "
+        "[default: 1]",
+    )  # fmt: skip
+    splits: Literal["grouped", "random,grouped", "grouped,random"] = Field(
+        "grouped",
+        description="grouped: the folds alone; random,grouped: one plain random split of all "
+        "images besides, to see what it would have said of the same network [default: grouped]",
+    )
+    trials: int = Field(
+        0, ge=0, le=10_000,
+        description="settings to try for each fold of each recipe, inside its training part: --lr, "
+        "--weight-decay, --augment and --head-lr, or of a probe --epochs and --label-smoothing "
+        "instead of the last two. The best are trained with (from 0 to 10000) [default: 0]",
+    )  # fmt: skip
+    no_probe: bool = Field(
+        False,
+        description="leave out the frozen probe (preset transfer), which else is compared too with "
+        "its own settings: of the flags of training only --seed counts for it [default: off]",
+    )
+
+
+@group()
 class ScheduleFlags(Flags):
     """When to do it again."""
 

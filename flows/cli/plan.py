@@ -34,7 +34,7 @@ from resnext.contracts.formatting import first_few
 from resnext.data.manifest.class_folders import class_name, split_folders
 from resnext.data.manifest.settings import ReadingSettings
 from resnext.data.split.settings import JOINED_FILE, FoldSettings, SplitSettings
-from resnext.device import Compute, count_cpus, count_gpus, plan_compute
+from resnext.device import Compute, count_cpus, plan_compute
 from resnext.models.architectures import (
     ARCHITECTURES,
     HUB,
@@ -176,26 +176,6 @@ class Plan:
             else describe_weights(self.recipe.arch, self.recipe.weights)
         )
         return found
-
-    @property
-    def fold_compute(self) -> Compute:
-        """Say how each of several networks is computed: on a CPU with its share of the threads.
-
-        The share follows from the folds, and not from how many are trained at once, which changes
-        no byte. A probe takes seconds.
-        """
-        if self.compute.device != "cpu" or self.recipe.method == "probe":
-            return self.compute
-        threads = max(1, self.compute.threads // (self.folds.folds or 1))
-        return self.compute.model_copy(update={"threads": threads})
-
-    def side_by_side(self, networks: int) -> int:
-        """Say how many of so many networks are trained at once."""
-        if self.recipe.method == "probe":
-            return 1
-        cores = count_cpus() // self.fold_compute.threads
-        bearable = {"cpu": cores, "cuda": count_gpus()}.get(self.compute.device, 1)
-        return max(1, min(self.jobs or bearable, networks))
 
     def runtime(self, run: Path) -> Runtime:
         """Say where things lie for a run of this plan, and how fast to go."""

@@ -47,7 +47,7 @@ class Lines(logging.Handler):
         if getattr(record, "plain", False):
             return write(record.getMessage(), sys.stdout)
         warning = "" if record.levelno < logging.WARNING else f"{record.levelname}: "
-        name = current_stage.get().partition("-")[0][:NAME_WIDTH]
+        name = current_stage.get()
         for line in record.getMessage().split("\n"):
             write(f"{warning}{line}", sys.stderr, name=f"{name:<{NAME_WIDTH}} ")
         return None

@@ -1,23 +1,144 @@
-"""Stages side by side, each in one of several processes, none of which outlives the program.
+"""Networks trained side by side, a process each, and no process that outlives the program.
 
 Source: https://docs.prefect.io/v3/concepts/task-runners (Prefect's runner, which spawns them)
 """
 
+import logging
 import multiprocessing
 import os
 import signal
 import threading
 import time
-from collections.abc import Iterator
+from collections.abc import Callable, Iterator, Sequence
 from contextlib import contextmanager
+from dataclasses import dataclass
+from typing import Any, NamedTuple, TypeAlias
 
 from flows.cli import terminal
+from resnext.device import Compute, count_cpus, count_gpus
+from resnext.training.recipe import Recipe
+from tasks.predict import predict
+from tasks.stage.artifact import Artifact, Runtime
+from tasks.stage.decorator import Stage
+from tasks.train import train
 
 from prefect import context
+from prefect.futures import PrefectFuture
 from prefect.settings import PREFECT_API_URL
 from prefect.task_runners import ProcessPoolTaskRunner
 
+log = logging.getLogger(__name__)
+
 POLL_EVERY = 0.5  # seconds
+
+
+class Done(NamedTuple):
+    """Stand for a future where a stage was run at once."""
+
+    artifact: Artifact
+
+    def result(self) -> Artifact:
+        """Give what the stage made."""
+        return self.artifact
+
+
+Future: TypeAlias = PrefectFuture[Artifact] | Done
+Submit: TypeAlias = Callable[..., Future]
+"""Takes a stage, its runtime and its inputs, which may be futures."""
+
+
+@dataclass(frozen=True)
+class Prepared:
+    """What a network is trained with."""
+
+    manifest: Artifact
+    split: Artifact
+    pixels: Artifact
+    features: Artifact | None
+    """Those of the frozen network, for a probe alone."""
+    recipe: Recipe
+    weights: Artifact | None
+    compute: Compute
+
+    @property
+    def training(self) -> tuple[Any, ...]:
+        """Give what `train` takes."""
+        given = (self.manifest, self.split, self.pixels, self.recipe, self.compute)
+        return (*given, self.weights, self.features)
+
+    def testing(self, model: Future | Artifact) -> tuple[Any, ...]:
+        """Give what `predict` takes; the model may be one that is still being trained."""
+        return (self.manifest, self.split, self.pixels, model, self.compute)
+
+
+class Network(NamedTuple):
+    """One of several networks that are to be trained, and where its files go."""
+
+    runtime: Runtime
+    prepared: Prepared
+
+
+class Tested(NamedTuple):
+    """A model with its answers to images that it was not trained on."""
+
+    model: Artifact
+    predictions: Artifact
+
+
+def train_and_test(networks: Sequence[Network], jobs: int | None = None) -> list[Tested]:
+    """Train and test networks, so many at once: by default as many as the machine bears."""
+    with side_by_side(len(networks), networks[0].prepared.compute, jobs) as submit:
+        futures = []
+        for own, given in networks:
+            model = submit(train, own, *given.training)
+            futures.append((model, submit(predict, own, *given.testing(model))))
+        return [Tested(model.result(), answers.result()) for model, answers in futures]
+
+
+def apart(runtime: Runtime, name: str, label: str) -> Runtime:
+    """Give a network a folder of its own in that of the run; `label` begins its lines."""
+    folder = runtime.run and runtime.run / "folds" / name
+    if folder:
+        folder.mkdir(parents=True)
+    return runtime.model_copy(update={"run": folder, "label": label, "script_lines": False})
+
+
+def share_of(compute: Compute, folds: int) -> Compute:
+    """Say how a network of one of so many folds is computed: on a CPU by its share of the threads.
+
+    The share follows from the folds, and not from how many are trained at once, so that this
+    changes no byte.
+    """
+    if compute.device != "cpu":
+        return compute
+    return compute.model_copy(update={"threads": max(1, compute.threads // folds)})
+
+
+def bearable(compute: Compute) -> int:
+    """Say how many networks the machine bears at once: one a GPU, or as many as have threads."""
+    counts = {"cpu": count_cpus() // compute.threads, "cuda": count_gpus()}
+    return max(1, counts.get(compute.device, 1))
+
+
+@contextmanager
+def side_by_side(count: int, compute: Compute, jobs: int | None = None) -> Iterator[Submit]:
+    """Run stages in so many processes, or one after the other here where one is enough."""
+    jobs = max(1, min(jobs or bearable(compute), count))
+    if jobs == 1:
+        yield _run_at_once
+        return
+    log.info("%d networks, %d side by side", count, jobs)
+    with processes(jobs, count_gpus() if compute.device == "cuda" else 0) as runner:
+
+        def submit(stage: Stage[Any], runtime: Runtime, *inputs: Any) -> Future:
+            alone = runtime.model_copy(update={"progress_bar": False})
+            return stage.submit_to(runner, alone, *inputs)
+
+        yield submit
+
+
+def _run_at_once(stage: Stage[Any], runtime: Runtime, *inputs: Any) -> Future:
+    return Done(stage(runtime, *(each.artifact if type(each) is Done else each for each in inputs)))
 
 
 @contextmanager

@@ -25,7 +25,7 @@ import pandas as pd
 
 from reports.arrays import FloatArray
 from reports.evaluation.calibration import Calibration, calibrate
-from reports.evaluation.metrics import select
+from reports.evaluation.metrics import OF_FOLDS
 from reports.evaluation.sample import (
     FOLD,
     REPEAT,
@@ -36,9 +36,6 @@ from reports.evaluation.sample import (
 )
 from reports.evaluation.settings import EvaluationSettings
 from resnext.contracts.errors import InputError
-
-SCORES = select(["accuracy", "balanced_accuracy", "macro_f1", "auroc", "log_loss"])
-"""What is given of each fold."""
 
 
 def pool(folds: Sequence[pd.DataFrame]) -> pd.DataFrame:
@@ -125,10 +122,10 @@ def _scores(rows: pd.DataFrame, by: list[str]) -> pd.DataFrame:
         found.append(
             {name: int(rows[name].iloc[index[0]]) for name in by}
             | {"n": len(sample), "groups": sample.group_count}
-            | {metric.name: float(metric.compute(counted)[0]) for metric in SCORES}
+            | {metric.name: float(metric.compute(counted)[0]) for metric in OF_FOLDS}
         )
     return pd.DataFrame(found)
 
 
 def _by_score(values: pd.Series[Any]) -> dict[str, float]:
-    return {metric.name: float(values[metric.name]) for metric in SCORES}
+    return {metric.name: float(values[metric.name]) for metric in OF_FOLDS}

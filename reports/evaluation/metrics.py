@@ -389,3 +389,7 @@ METRICS: list[Metric] = [
 def select(names: Collection[str]) -> list[Metric]:
     """Give the metrics of these names, in the order of the list."""
     return [metric for metric in METRICS if metric.name in names]
+
+
+OF_FOLDS = select(["accuracy", "balanced_accuracy", "macro_f1", "auroc", "log_loss"])
+"""What is given of each fold of a cross-validation."""

@@ -8,12 +8,10 @@ from __future__ import annotations
 from collections.abc import Mapping
 from typing import Any
 
-from reports.evaluation.folds import SCORES
-from reports.evaluation.metrics import METRICS
+from reports.evaluation.metrics import OF_FOLDS
 from resnext.contracts.formatting import decimal, percent, undefined
 
 Metrics = Mapping[str, Any]
-TITLES = {metric.name: metric for metric in METRICS}
 
 
 def asked(metrics: Metrics, data_name: str) -> str:
@@ -34,7 +32,7 @@ def asked(metrics: Metrics, data_name: str) -> str:
 
 def columns() -> list[str]:
     """Name the scores in the table of folds."""
-    return [TITLES[metric.name].title for metric in SCORES]
+    return [metric.title for metric in OF_FOLDS]
 
 
 def rows(metrics: Metrics) -> list[dict[str, Any]]:
@@ -104,4 +102,4 @@ def _times(found: Mapping[str, Any]) -> str:
 
 
 def _cells(row: Mapping[str, Any]) -> list[str]:
-    return [TITLES[metric.name].write(row[metric.name]) for metric in SCORES]
+    return [metric.write(row[metric.name]) for metric in OF_FOLDS]

@@ -52,6 +52,7 @@ P = ParamSpec("P")
 
 RETRIES = 2
 RETRY_DELAY = 1.0  # seconds
+SHOWN = 9  # characters of a stage's name in its lines
 # Trying again doesn't help where the disk or a quota is full or a file is gone.
 LASTING = frozenset(
     {errno.ENOSPC, errno.EDQUOT, errno.EFBIG, errno.ENOENT, errno.EROFS, errno.ENAMETOOLONG}
@@ -83,6 +84,11 @@ class StageRecord:
 
 
 stage = StageRecord
+
+
+def shown_name(stage: str) -> str:
+    """Give what lines of a stage begin with: its first word, cut to a column."""
+    return stage.partition("-")[0][:SHOWN]
 
 
 class Stage(Generic[P]):
@@ -145,7 +151,7 @@ class Stage(Generic[P]):
 
     def _run(self, runtime: Runtime, *args: Any, **kwargs: Any) -> tuple[Artifact, bool]:
         """Give the artifact, and whether it was there already."""
-        token = current_stage.set(runtime.label or self.name)
+        token = current_stage.set(runtime.label or shown_name(self.name))
         try:
             artifact, cached = self._find_or_compute(runtime, self._inputs(*args, **kwargs))
             if cached:

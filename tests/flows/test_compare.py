@@ -8,8 +8,8 @@ import pytest
 
 from flows import compare
 from flows.cli import run as command
-from flows.cli.flags import DrawFlags, ImageFlags, MachineFlags, TrainingFlags
-from flows.compare import CompareFlags, Contestants, contestant_flags, plan_all
+from flows.cli.flags import CompareFlags, DrawFlags, ImageFlags, MachineFlags, TrainingFlags
+from flows.training.contestants import Contestants, contestant_flags, name_of, plan_all
 from resnext.contracts.tables import read_table
 from tests.conftest import REPOSITORY, make_tree
 
@@ -116,7 +116,7 @@ def test_a_file_begins_from_the_preset_and_flags_win_over_it(tmp_path: Path) -> 
     file.write_text('lr = 0.5\nbatch-size = 4\noptimizer = "adam"\n')
     flags = contestant_flags(str(file), TrainingFlags(lr=0.1))
     assert flags == {"preset": "default", "lr": 0.1, "batch_size": 4, "optimizer": "adam"}
-    assert compare.name_of(str(file)) == "mine"
+    assert name_of(str(file)) == "mine"
 
 
 @pytest.mark.parametrize(

@@ -12,8 +12,7 @@ from pydantic import BaseModel, ValidationError
 from flows.cli import flags as groups
 from flows.cli import run as command
 from flows.cli.command_line import arguments_of, command_line, interpreter
-from flows.cli.flags import DecisionFlags, EvaluationFlags, SplitFlags, TrainingFlags
-from flows.compare import CompareFlags
+from flows.cli.flags import CompareFlags, DecisionFlags, EvaluationFlags, SplitFlags, TrainingFlags
 from flows.full_pipeline import RunFlags
 
 ODD = "it's -50 % $HOME"

@@ -7,7 +7,7 @@ from typing import Any
 import pytest
 
 from flows.cli import terminal
-from tasks.stage.decorator import current_stage
+from tasks.stage.decorator import current_stage, shown_name
 
 KNOWN = {"n": 60, "accuracy": 0.75, "majority_accuracy": 0.556, "balanced_accuracy": 0.71}
 
@@ -53,7 +53,7 @@ def test_lines_stand_in_one_column_whatever_the_stage_and_no_word_is_broken(
 ) -> None:
     monkeypatch.setattr("sys.stderr", screen)
     text = "the files are in /a/folder/with/a/long/name/that/has/no/blank and nowhere else"
-    token = current_stage.set(stage)
+    token = current_stage.set(shown_name(stage))
     terminal.Lines().emit(record(text))
     current_stage.reset(token)
     lines = screen.getvalue().splitlines()
