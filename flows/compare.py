@@ -178,14 +178,15 @@ def prepare(recipe: str, plan: Plan, seed: int, runtime: Runtime) -> Training:
     `seed` is the first of the recipe's seeds, by which settings are searched for all of them.
     """
     name = place_of(recipe, plan, seed)
-    own = apart(runtime, name, name)
+    log.info("%s", described(recipe, plan))
+    own = apart(runtime, name)
     found = stages_until("embed" if plan.recipe.method == "probe" else "pack", plan, own)
     folds = plan.split.fold[1] if plan.split.fold else 1
     prepared = Prepared(
         found["scan"], found["split"], found["pack"], found.get("embed"),
         plan.recipe, plan.weights, share_of(plan.compute, folds),
     )  # fmt: skip
-    return Training(own, prepared, seed)
+    return Training(own.model_copy(update={"label": name}), prepared, seed)
 
 
 def search_all(

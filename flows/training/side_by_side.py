@@ -95,7 +95,7 @@ def train_and_test(networks: Sequence[Network], jobs: int | None = None) -> list
         return [Tested(model.result(), answers.result()) for model, answers in futures]
 
 
-def apart(runtime: Runtime, name: str, label: str) -> Runtime:
+def apart(runtime: Runtime, name: str, label: str = "") -> Runtime:
     """Give a network a folder of its own in that of the run; `label` begins its lines."""
     folder = runtime.run and runtime.run / "folds" / name
     if folder:
