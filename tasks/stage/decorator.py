@@ -151,7 +151,7 @@ class Stage(Generic[P]):
 
     def _run(self, runtime: Runtime, *args: Any, **kwargs: Any) -> tuple[Artifact, bool]:
         """Give the artifact, and whether it was there already."""
-        token = current_stage.set(runtime.label or shown_name(self.name))
+        token = current_stage.set(f"{runtime.label} {shown_name(self.name)}".lstrip())
         try:
             artifact, cached = self._find_or_compute(runtime, self._inputs(*args, **kwargs))
             if cached:
