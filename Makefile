@@ -17,8 +17,8 @@ unexport PYTHONDONTWRITEBYTECODE
 .PHONY: run test quick short check lint types docs ui bench oldest newest
 
 run: $(VENV)/run.stamp
-	@echo "Training on the synthetic demonstration set (about two minutes on two cores) ..."
-	@$(BIN)/python flows/full_pipeline.py --preset quick
+	@echo "Training on the synthetic demonstration set (about three minutes on two cores) ..."
+	@$(BIN)/python flows/full_pipeline.py --preset quick --with-probe
 	@echo
 	@echo "That was the demonstration. For your own images, in one folder per class,"
 	@echo "begin with an audit, which trains nothing:"

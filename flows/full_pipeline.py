@@ -7,8 +7,9 @@ output as a cached artifact, so that what did not change is not computed again. 
 flags.
 """
 
+import logging
 import sys
-from collections.abc import Callable, Iterator
+from collections.abc import Callable, Generator, Iterator
 from dataclasses import replace
 from importlib.metadata import version
 from typing import Any, Literal
@@ -37,6 +38,11 @@ class RunFlags(MachineFlags):
     """Where and how to compute."""
 
     only: Stop | None = Field(None, description="stop after this stage [default: none]")
+    with_probe: bool = Field(
+        False,
+        description="train a frozen probe (preset transfer, one view) on the same split besides, "
+        "and say what it scores [default: off]",
+    )
 
 
 def main(
@@ -66,14 +72,22 @@ if __name__ == "__main__":
     command.answer_help(main, name="full_pipeline.py")
 
 from flows.cli import terminal
-from flows.cli.plan import Plan, given_of, name_of, require_positive, resolve
+from flows.cli.plan import (
+    Plan,
+    build_recipe,
+    given_of,
+    name_of,
+    require_positive,
+    resolve,
+)
 from flows.training.networks import STANDS_FOR, train_networks
-from flows.training.side_by_side import Prepared
+from flows.training.side_by_side import Prepared, apart, result_of
 from reports.evaluation.settings import EvaluationSettings
+from resnext.contracts.json_files import read_json
 from resnext.contracts.tables import read_manifest
 from resnext.data.demonstration import DemoSettings
 from resnext.data.split.settings import FoldSettings
-from resnext.device import describe, probe_memory
+from resnext.device import describe, plan_compute, probe_memory
 from resnext.models.model_file import read_card
 from tasks.audit import audit
 from tasks.callbacks.history import add_tags
@@ -98,6 +112,8 @@ from prefect import flow
 from prefect.client.schemas.objects import State
 from prefect.runtime import flow_run
 from prefect.states import Completed
+
+log = logging.getLogger("flows.full_pipeline")  # also where this file is the program
 
 
 @flow(name="full-pipeline", flow_run_name=lambda: run_name(), persist_result=False, retries=0)
@@ -177,18 +193,14 @@ def stages_after_scan(
     if note is not None:
         plan = replace(plan, notes=(*plan.notes, note(manifest, parts)))
     yield parts
-    recipe = plan.recipe
-    yield (pixels := pack(runtime, manifest, recipe.image_size, fit=recipe.fit))
-    features = None
-    if recipe.method == "probe":
-        backbone = backbone_of(recipe)
-        yield (features := embed(runtime, pixels, parts, backbone, plan.compute, plan.weights))
-    elif plan.compute.device == "cuda":
-        found = micro_batches(runtime, parts, recipe, plan.compute, probe_memory())
-        recipe = with_micro_batches(recipe, found)
-    prepared = Prepared(manifest, parts, pixels, features, recipe, plan.weights, plan.compute)
+    prepared = yield from prepare(plan, runtime, manifest, parts)
+    pixels, recipe = prepared.pixels, prepared.recipe
     model, predictions, shown = yield from train_networks(plan, runtime, prepared)
     yield (scores := evaluate(runtime, predictions, plan.evaluation))
+    if plan.with_probe and plan.only != "evaluate":
+        said = score_of_probe(plan, runtime, manifest, parts)
+        log.info(said, extra={"plain": True})
+        plan = replace(plan, notes=(*plan.notes, said))
     with never_amid_imports():  # each of the two imports what it needs
         explaining = explain.submit(runtime, manifest, pixels, *shown, plan.compute)
         try:  # neither needs the other: plot runs beside it
@@ -205,6 +217,34 @@ def stages_after_scan(
     if plan.predict is not None:
         new = runtime.model_copy(update={"data": plan.predict})
         yield from _predict_new(new, model, plan, scores, (manifest, parts, predictions))
+
+
+def prepare(
+    plan: Plan, runtime: Runtime, manifest: Artifact, parts: Artifact
+) -> Generator[Artifact, None, Prepared]:
+    """Run the stages between split and training."""
+    recipe, features = plan.recipe, None
+    yield (pixels := pack(runtime, manifest, recipe.image_size, fit=recipe.fit))
+    if recipe.method == "probe":
+        backbone = backbone_of(recipe)
+        yield (features := embed(runtime, pixels, parts, backbone, plan.compute, plan.weights))
+    elif plan.compute.device == "cuda":
+        found = micro_batches(runtime, parts, recipe, plan.compute, probe_memory())
+        recipe = with_micro_batches(recipe, found)
+    return Prepared(manifest, parts, pixels, features, recipe, plan.weights, plan.compute)
+
+
+def score_of_probe(plan: Plan, runtime: Runtime, manifest: Artifact, parts: Artifact) -> str:
+    """Train and test a frozen probe on the same split; say in a sentence what it scores."""
+    recipe = build_recipe({"views": "identity", "seed": plan.recipe.seed}, "transfer")
+    device = plan.compute.device, recipe.arch, plan.compute.deterministic
+    probe = replace(plan, recipe=recipe, weights=None, compute=plan_compute(*device))
+    own = apart(runtime, "probe", "probe")
+    prepared = result_of(prepare(probe, own, manifest, parts))
+    networks = result_of(train_networks(probe, own, prepared))
+    scores = evaluate(own, networks.predictions, plan.evaluation)
+    line = terminal.score_line(read_json(scores.path("metrics.json")))
+    return f"A frozen probe ({recipe.arch}) on the same split: {line}"
 
 
 def _predict_new(

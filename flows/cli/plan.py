@@ -97,6 +97,7 @@ class Plan:
     predict: Path | None
     store: Path
     only: str | None
+    with_probe: bool
     preset: Preset
     reading: ReadingSettings
     split: SplitSettings
@@ -225,6 +226,7 @@ def resolve(*flags: BaseModel, program: str = "full_pipeline.py") -> Plan:
         predict=_images_to_predict(given.get("predict")),
         store=store,
         only=given.get("only"),
+        with_probe=given.get("with_probe", False),
         preset=preset,
         reading=build(ReadingSettings, given),
         split=split,

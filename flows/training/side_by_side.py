@@ -9,10 +9,10 @@ import os
 import signal
 import threading
 import time
-from collections.abc import Callable, Iterator, Sequence
+from collections.abc import Callable, Generator, Iterator, Sequence
 from contextlib import contextmanager
 from dataclasses import dataclass
-from typing import Any, NamedTuple, TypeAlias
+from typing import Any, NamedTuple, TypeAlias, TypeVar, cast
 
 from flows.cli import terminal
 from resnext.device import Compute, count_cpus, count_gpus
@@ -28,6 +28,8 @@ from prefect.settings import PREFECT_API_URL
 from prefect.task_runners import ProcessPoolTaskRunner
 
 log = logging.getLogger(__name__)
+
+T = TypeVar("T")
 
 POLL_EVERY = 0.5  # seconds
 
@@ -93,6 +95,15 @@ def train_and_test(networks: Sequence[Network], jobs: int | None = None) -> list
             model = submit(train, own, *given.training)
             futures.append((model, submit(predict, own, *given.testing(model))))
         return [Tested(model.result(), answers.result()) for model, answers in futures]
+
+
+def result_of(stages: Generator[Artifact, None, T]) -> T:
+    """Run stages to their end, and give what they return."""
+    while True:
+        try:
+            next(stages)
+        except StopIteration as end:
+            return cast("T", end.value)
 
 
 def apart(runtime: Runtime, name: str, label: str = "") -> Runtime:

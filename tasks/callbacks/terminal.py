@@ -68,7 +68,8 @@ class Terminal(Display):
 
     def on_epoch(self, row: "EpochRow") -> None:
         """Say how an epoch went, where nobody else does."""
-        if self.training.work.epoch_lines and not self.training.as_script:
+        seconds = self.training.recipe.method == "probe"  # is all that it takes
+        if not seconds and not self.training.as_script:
             say(describe_epoch(row, self.training))
 
     def on_end(self, result: str | None) -> None:

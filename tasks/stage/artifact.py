@@ -94,7 +94,6 @@ class Runtime(BaseModel):
     log_interval: int = Field(default=10, ge=1, description="steps between two progress updates")
     verify: bool = Field(default=False, description="hash every cached file again, big ones too")
     label: str = Field(default="", description="what log lines begin with, before the stage")
-    epoch_lines: bool = Field(default=True, description="say how each epoch of a training went")
     progress_bar: bool = Field(default=False, description="draw a moving bar on standard error")
     script_lines: bool = Field(
         default=False, description="print epochs as the script did that the project began as"

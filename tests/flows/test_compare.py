@@ -191,13 +191,13 @@ def test_recipes_are_compared_on_all_pictures_and_cached(
 
     first, again = run("default"), run("default")
     assert "default, fold 2 of 2" in first.stderr
-    assert "train     cached" not in first.stderr
+    assert "train cached" not in first.stderr
     assert again.stderr.count("train cached") == 4
     assert "compare   cached" in again.stderr
     assert "show      cached" in again.stderr
     more = run("default", str(fast), "--splits", "random,grouped")
     assert more.stderr.count("train cached") == 4, "only what is new is trained"
-    assert more.stderr.count("train     done") == 2 + 3
+    assert more.stderr.count("train done") == 2 + 3
 
     folder, _, last = sorted((tmp_path / "store" / "runs").glob("*/"))
     table = read_table(folder / "comparison.csv")
