@@ -9,7 +9,7 @@ too, with its own settings.
 
 import logging
 import sys
-from collections.abc import Mapping, Sequence
+from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import replace
 from typing import Any, NamedTuple
 
@@ -54,6 +54,7 @@ from flows.training.side_by_side import (
     train_and_test,
 )
 from reports.sections.comparison import short_rows
+from resnext.contracts.formatting import plural
 from resnext.contracts.json_files import read_json
 from resnext.contracts.tables import read_table
 from resnext.training.recipe import with_settings
@@ -290,8 +291,24 @@ def about_all(plans: Contestants, tested: Outcomes, asked: str) -> AboutComparis
             if found.settings
         ),
         environment=about(first).environment,
-        notes=(PROBE_NOTE,) if PROBE in plans and plans[PROBE][0].preset == PROBE else (),
+        notes=(*_of_threads(first), *_of_probe(plans)),
     )
+
+
+def _of_threads(plan: Plan) -> Iterator[str]:
+    """Say by how many threads a training was computed, where it is not by all of them."""
+    share = share_of(plan.compute, plan.split.fold[1] if plan.split.fold else 1).threads
+    if share < plan.compute.threads:
+        yield (
+            f"Each training and prediction was computed by {plural(share, 'thread')} of "
+            f"{plan.compute.threads}, so that several ran side by side. Minutes are those of each, "
+            "added up."
+        )
+
+
+def _of_probe(plans: Contestants) -> Iterator[str]:
+    if PROBE in plans and plans[PROBE][0].preset == PROBE:
+        yield PROBE_NOTE
 
 
 if __name__ == "__main__":
