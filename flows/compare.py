@@ -180,7 +180,7 @@ def prepare(recipe: str, plan: Plan, seed: int, runtime: Runtime) -> Training:
     """
     name = place_of(recipe, plan, seed)
     log.info("%s", described(recipe, plan))
-    own = apart(runtime, name)
+    own = apart(runtime, f"folds/{name}")
     found = stages_until("embed" if plan.recipe.method == "probe" else "pack", plan, own)
     folds = plan.split.fold[1] if plan.split.fold else 1
     prepared = Prepared(

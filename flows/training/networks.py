@@ -64,7 +64,7 @@ def _of_fold(plan: Plan, runtime: Runtime, prepared: Prepared, repeat: int, numb
     """Prepare the network of one fold; its files get a folder of their own."""
     repeated = plan.folds.repeats > 1
     label = f"fold {repeat}.{number}" if repeated else f"fold {number}"
-    own = apart(runtime, f"{repeat}-{number}", label)
+    own = apart(runtime, f"folds/{repeat}-{number}", label)
     recipe = with_settings(prepared.recipe, {"seed": prepared.recipe.seed + repeat - 1})
     compute = share_of(plan.compute, plan.folds.folds or 1)
     split = fold(own, prepared.split, repeat, number)

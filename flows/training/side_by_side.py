@@ -108,7 +108,7 @@ def result_of(stages: Generator[Artifact, None, T]) -> T:
 
 def apart(runtime: Runtime, name: str, label: str = "") -> Runtime:
     """Give a network a folder of its own in that of the run; `label` begins its lines."""
-    folder = runtime.run and runtime.run / "folds" / name
+    folder = runtime.run and runtime.run / name
     if folder:
         folder.mkdir(parents=True)
     return runtime.model_copy(update={"run": folder, "label": label, "script_lines": False})

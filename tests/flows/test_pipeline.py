@@ -15,6 +15,7 @@ import pandas as pd
 import pytest
 from PIL import Image
 
+from resnext.contracts.tables import read_table
 from tasks.stage.runs import run_record, runs
 
 REPOSITORY = Path(__file__).resolve().parents[2]
@@ -387,6 +388,21 @@ def test_another_positive_class_evaluates_anew_and_trains_nothing(project: Proje
     metrics = json.loads((project.store / "latest" / "metrics.json").read_text())
     assert metrics["operating_point"]["positive"] == "Blue"
     project.run()
+
+
+def test_a_frozen_probe_is_tested_on_the_same_split_where_it_is_asked_for(
+    project: Project,
+) -> None:
+    said = project.run("--with-probe")
+    assert "train" not in computed(said), "the network is that of before"
+    latest = project.store / "latest"
+    (line,) = re.findall(r"^A frozen probe \(tf_efficientnet_lite2\) .*$", said, re.MULTILINE)
+    metrics = json.loads((latest / "probe" / "metrics.json").read_text())
+    assert f": {100 * metrics['accuracy']:.1f} % of {metrics['n']} test images right" in line
+    assert "A frozen probe (tf_efficientnet_lite2) on" in (latest / "report.html").read_text()
+    own, probe = (read_table(folder / "predictions.csv") for folder in (latest, latest / "probe"))
+    tested = [set(each.loc[each["split"] == "test", "path"]) for each in (own, probe)]
+    assert tested[0] == tested[1]
 
 
 def test_only_stops_after_a_stage_and_latest_stays_at_the_newest_whole_run(
