@@ -3,8 +3,8 @@
 $ python flows/full_pipeline.py --data FOLDER
 
 The stages are scan, split, pack, train, predict, evaluate, explain, plot and report. Each keeps its
-output as a cached artifact, so that what did not change is not computed again. `--help` names the
-flags.
+output as a cached artifact, so that what did not change is not computed again. With `--preset auto`
+a stage `plan` chooses settings after the split. `--help` names the flags.
 """
 
 import logging
@@ -18,6 +18,7 @@ from pydantic import Field
 
 from flows.cli import run as command
 from flows.cli.flags import (
+    AUTO,
     ConfigFile,
     DataFlags,
     EvaluationFlags,
@@ -29,8 +30,9 @@ from flows.cli.flags import (
 )
 
 Stop = Literal[
-    "scan", "split", "pack", "embed", "train", "predict", "evaluate", "explain", "plot", "report"
-]
+    "scan", "split", "plan", "pack", "embed", "train", "predict", "evaluate", "explain", "plot",
+    "report",
+]  # fmt: skip
 
 
 @group()
@@ -80,6 +82,7 @@ from flows.cli.plan import (
     require_positive,
     resolve,
 )
+from flows.training.auto import decided
 from flows.training.networks import STANDS_FOR, train_networks
 from flows.training.side_by_side import Prepared, apart, result_of
 from reports.evaluation.settings import EvaluationSettings
@@ -170,6 +173,8 @@ def with_images(runtime: Runtime) -> Runtime:
 def pipeline_stages(plan: Plan, runtime: Runtime) -> Iterator[Artifact]:
     """Run the stages, giving the artifacts in their order; plot runs beside explain."""
     yield (manifest := scan(runtime, plan.reading))
+    if plan.preset == AUTO and plan.only != "split":
+        plan = yield from decided(plan, runtime, manifest)
     yield from stages_after_scan(plan, runtime, manifest)
 
 

@@ -62,7 +62,7 @@ if __name__ == "__main__":
 from pydantic import BaseModel
 
 from flows.cli import terminal
-from flows.cli.plan import Plan, build, given_of, resolve
+from flows.cli.plan import Plan, build, given_of, require_no_auto, resolve
 from flows.full_pipeline import run_name, stages_after_scan
 from flows.retraining.champion import intact_champion, tested_on_folds, warn_of_differences
 from flows.retraining.decision import conclude, decide_on, log_sentence, note_of
@@ -122,6 +122,7 @@ def plan_retraining(*flags: BaseModel) -> Plan:
         InputError: it can't be planned, or asks for a split that can't be kept.
         pydantic.ValidationError: a value is out of bounds.
     """
+    require_no_auto(*flags, program="retrain.py")
     plan = resolve(*flags, program="retrain.py")
     if plan.split.strategy not in ("grouped", "stratified"):
         rule = "be grouped or stratified to retrain"

@@ -40,7 +40,9 @@ Store = Annotated[
 Device = Annotated[
     Literal["auto", "cpu", "cuda", "mps"], Field(description="where to compute [default: auto]")
 ]
-Preset = Literal["default", "seed", "quick", "transfer", "finetune"]
+Preset = Literal["default", "seed", "quick", "transfer", "finetune", "auto"]
+AUTO = "auto"
+"""The preset whose values follow from the images: `flows.training.auto` chooses another one."""
 
 PRESETS: Mapping[str, Mapping[str, Any]] = {
     "default": {},
@@ -102,6 +104,12 @@ PRESETS: Mapping[str, Mapping[str, Any]] = {
     },
 }
 """What the flags of a group that are left empty become, by the flag's name."""
+
+
+def preset_values(preset: str) -> Mapping[str, Any]:
+    """Give the values of a preset; of `auto`, those that hold until the images were looked at."""
+    return PRESETS["transfer" if preset == AUTO else preset]
+
 
 FLAG_NAMES: Mapping[tuple[str, str], str] = {
     ("SplitSettings", "strategy"): "split",
@@ -251,8 +259,9 @@ class TrainingFlags(Flags):
         description="values of all settings that you do not give: default (a recipe that learns), "
         "seed (the script that the project began as), quick (minutes on a laptop), transfer "
         "(a probe on a frozen network with ImageNet's weights, for few images), finetune (all of "
-        "such a network, for some thousand images and a GPU) "
-        "[default: default]",
+        "such a network, for some thousand images and a GPU), auto (chooses between these two, and "
+        "folds, class weights and more, by what is in the folder, and says why: the one to take "
+        "first with images of your own) [default: default]",
     )
 
 

@@ -13,6 +13,7 @@ from pydantic import BaseModel
 
 from flows.cli.command_line import README_PYTHON, arguments_of, command_line
 from flows.cli.flags import (
+    AUTO,
     NOT_FLAGS,
     PRESETS,
     REPOSITORY,
@@ -21,6 +22,7 @@ from flows.cli.flags import (
     DecisionFlags,
     Preset,
     flag_name,
+    preset_values,
 )
 from flows.cli.terminal import is_terminal
 from reports.evaluation.settings import (
@@ -52,7 +54,7 @@ Given = Mapping[str, Any]
 
 ELSEWHERE = {"predict", "store", "workers", "jobs", "verify", "only", *DecisionFlags.model_fields}
 """Flags that change no result of a pipeline run."""
-BEFORE_TRAINING = ("scan", "split", "pack", "embed")
+BEFORE_TRAINING = ("scan", "split", "plan", "pack", "embed")
 EXCLUDED = {
     "use_split": ("keep_split", "fold", "folds", "shares", "split"),
     "keep_split": ("fold", "folds"),
@@ -114,6 +116,8 @@ class Plan:
     """Gives the same results, wherever they are kept and however fast."""
     asked: str
     """Asks for the same again, every flag included."""
+    flags: tuple[BaseModel, ...] = ()
+    """Those that it was made of."""
     notes: tuple[str, ...] = ()
     """What a reader of the report should know besides."""
 
@@ -214,6 +218,9 @@ def resolve(*flags: BaseModel, program: str = "full_pipeline.py") -> Plan:
     if given.get("only") == "embed" and recipe.method != "probe":
         remedy = "Only a probe has this stage. Name another one, or give `preset` transfer."
         raise InputError("only", "go with `method` probe", "embed", remedy)
+    if given.get("only") == "plan" and preset != AUTO:
+        remedy = "Only it plans what to do by the images."
+        raise InputError("only", f"go with `preset` {AUTO}", "plan", remedy)
     store = store_folder(given.get("store"))
     inside = images is not None and store.resolve().is_relative_to(images)
     remedy = "Its folder would be taken for a class. Name another one."
@@ -221,6 +228,7 @@ def resolve(*flags: BaseModel, program: str = "full_pipeline.py") -> Plan:
     # A class may be written as its folder is on any system.
     positive = {"positive": class_name(given["positive"])} if given.get("positive") else {}
     workers = given.get("workers")
+    without = ELSEWHERE | ({"preset"} if preset == AUTO else set())  # the chosen one is added
     return Plan(
         data=images,
         predict=_images_to_predict(given.get("predict")),
@@ -242,9 +250,10 @@ def resolve(*flags: BaseModel, program: str = "full_pipeline.py") -> Plan:
         jobs=given.get("jobs"),
         verify=given.get("verify", False),
         command=shlex.join(
-            [README_PYTHON, "flows/full_pipeline.py", *arguments_of(*flags, without=ELSEWHERE)]
+            [README_PYTHON, "flows/full_pipeline.py", *arguments_of(*flags, without=without)]
         ),
         asked=command_line(program, *flags),
+        flags=flags,
     )
 
 
@@ -253,9 +262,23 @@ def given_of(*flags: BaseModel) -> dict[str, Any]:
     return {name: value for each in flags for name, value in each if value is not None}
 
 
+def require_no_auto(*flags: BaseModel, program: str) -> None:
+    """Check that a program which does not look at the images first is not asked to choose by them.
+
+    Raises:
+        InputError: it is.
+    """
+    if any(getattr(each, "preset", "") == AUTO for each in flags):
+        remedy = (
+            f"{program} chooses nothing by the images. Run full_pipeline.py --preset {AUTO} --only "
+            "plan, and paste the flags of the command in its plan.json."
+        )
+        raise InputError("preset", f"be {', '.join(PRESETS)} here", AUTO, remedy)
+
+
 def build(settings: type[M], given: Given, preset: str = "default") -> M:
     """Fill a settings model: a flag wins over the preset, the preset over the model's default."""
-    chosen = {**PRESETS[preset], **given}
+    chosen = {**preset_values(preset), **given}
     flags = {name: flag_name(settings.__name__, name) for name in settings.model_fields}
     return settings(
         **{name: _numbers(flag, chosen[flag]) for name, flag in flags.items() if flag in chosen}
@@ -268,7 +291,7 @@ def build_recipe(given: Given, preset: str = "default") -> Recipe:
     Weights that are for one network choose it, where none was named. A network is given images of
     its usual size.
     """
-    preferred = {**PRESETS[preset], **given}
+    preferred = {**preset_values(preset), **given}
     weights = preferred.get("weights", "none")
     if "arch" not in given:
         given = {"arch": _arch_for(weights, preferred.get("arch", DEFAULT.name)), **given}
@@ -345,7 +368,7 @@ def existing_store(path: Path | None) -> Path:
 def name_of(*flags: BaseModel) -> str:
     """Name a run by its images and its network, before anything is checked."""
     given = given_of(*flags)
-    folder, preset = _asked_folder(given), PRESETS[given.get("preset", "default")]
+    folder, preset = _asked_folder(given), preset_values(given.get("preset", "default"))
     weights = given.get("weights", preset.get("weights", "none"))
     arch = given.get("arch") or _arch_for(weights, preset.get("arch", DEFAULT.name))
     return f"{folder.resolve().name if folder else SYNTHETIC}, {arch}"
@@ -362,7 +385,7 @@ def _split_settings(given: Given, preset: str, images: Path | None) -> SplitSett
             raise InputError(flag, f"not go with `{other}`", "both", "Leave one out.")
     parts = split_folders(images) if images is not None else []
     against = {"split", "fold", "folds", "keep_split"} | ({"shares"} if len(parts) > 2 else set())
-    chooses = given.keys() & against or "split" in PRESETS[preset]
+    chooses = given.keys() & against or "split" in preset_values(preset)
     if "use_split" in given or (parts and not chooses):
         given = {**given, "split": "given"}
     settings = build(SplitSettings, given, preset)

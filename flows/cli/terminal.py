@@ -30,6 +30,7 @@ log = logging.getLogger(__name__)
 HIDDEN = tuple(
     f"prefect.{name}" for name in ("engine", "flow_runs", "task_runs", "events", "_internal")
 )
+PAGES = ("plan.html", "report.html", "audit.html")
 NAME_WIDTH = 9  # columns for a stage's name
 UNLIMITED = 10_000  # columns, where no terminal breaks lines
 
@@ -165,7 +166,7 @@ def log_images(plan: "Plan") -> None:
         log.info(
             "No --data given: using a SYNTHETIC demonstration set that this program draws.\n"
             "Its scores say nothing about real images. For your own, in class folders:\n"
-            "    %s flows/full_pipeline.py --data FOLDER",
+            "    %s flows/full_pipeline.py --data FOLDER --preset auto",
             interpreter(),
         )
     else:
@@ -176,7 +177,7 @@ def conclusion(run: Path, plan: "Plan") -> str:
     """Show the per-class table and where the report is; give the score in a line."""
     folder = plan.store / LATEST if plan.only is None else run  # latest names whole runs alone
     metrics = run_metrics(run)
-    made = {name: folder / name for name in ("report.html", "audit.html") if (run / name).exists()}
+    made = {name: folder / name for name in PAGES if (run / name).exists()}
     text = f"stopped after {plan.only}"
     if metrics:
         from reports.sections.folds import in_a_line
@@ -197,6 +198,14 @@ def conclusion(run: Path, plan: "Plan") -> str:
     for name, path in made.items():
         log.info("%s: %s", Path(name).stem.capitalize(), path, extra={"plain": True})
     return f"{plan.name}: {text}"
+
+
+def show_plan(found: Mapping[str, Any]) -> None:
+    """Tabulate what plan.json holds: what was chosen, and why."""
+    from reports.sections.plan import expected, short_rows
+
+    rows = table(short_rows(found["decisions"]))
+    log.info("\n%s\n\n%s\n", rows, expected(found["expected"]), extra={"plain": True})
 
 
 def score_line(metrics: Mapping[str, Any]) -> str:

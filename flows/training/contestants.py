@@ -6,6 +6,7 @@ from pathlib import Path
 from typing import Any, get_args
 
 from flows.cli.flags import (
+    PRESETS,
     CompareFlags,
     DrawFlags,
     ImageFlags,
@@ -14,7 +15,7 @@ from flows.cli.flags import (
     SplitFlags,
     TrainingFlags,
 )
-from flows.cli.plan import Plan, build_recipe, given_of, resolve
+from flows.cli.plan import Plan, build_recipe, given_of, require_no_auto, resolve
 from flows.cli.run import read_toml
 from resnext.contracts.errors import InputError
 from resnext.models.architectures import ARCHITECTURES, is_architecture, is_named
@@ -47,6 +48,7 @@ def plan_all(
         pydantic.ValidationError: a value is out of bounds.
     """
     contestants = name_all(recipes, compared, training)
+    require_no_auto(*contestants.values(), program="compare.py")
     splits = splits_of(compared, split)
     plans: Contestants = {}
     seen: dict[tuple[Any, ...], str] = {}
@@ -137,7 +139,7 @@ def contestant_flags(recipe: str, common: TrainingFlags) -> dict[str, Any]:
         return {"preset": common.preset, "arch": recipe} | asked
     if not recipe.endswith(".toml"):
         rule = (
-            f"be presets ({', '.join(get_args(Preset))}), architectures "
+            f"be presets ({', '.join(PRESETS)}), architectures "
             f"({', '.join(ARCHITECTURES)} or another of timm) or TOML files"
         )
         raise InputError("RECIPES", rule, f"'{recipe}'", "Check the name.")

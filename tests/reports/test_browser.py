@@ -14,6 +14,7 @@ from resnext.contracts.tables import confusion_table
 from tests.reports.sections.test_images import RIGHT, entry, known
 from tests.reports.test_comparison import write_page
 from tests.reports.test_html import EVIL, MANIFEST, METRICS, PAIR, content, scores
+from tests.reports.test_plan import write_page as write_plan
 
 CHROMIUM = shutil.which("chromium")
 HOSTILE = "a\"b'c\nd<img src=x onerror=alert(1)>=1+1.jpg"
@@ -105,6 +106,20 @@ def test_the_page_of_a_comparison_opens_offline_and_nothing_sticks_out(
     seen.page.get_by_role("button", name="Adjusted p").click()
     names = seen.page.locator(".sortable tbody th").all_inner_texts()
     assert names[-1] == "default", "it has no p value"
+    seen.page.close()
+
+
+@pytest.mark.parametrize("scheme", ["light", "dark"])
+@pytest.mark.parametrize("width", [390, 1100])
+def test_the_page_of_a_plan_opens_offline_and_nothing_sticks_out(
+    browser: Browser, tmp_path: Path, width: int, scheme: str
+) -> None:
+    file = write_plan(tmp_path, {EVIL * 5: 9, "b": 90}, name=EVIL * 5)
+    seen = Seen(browser, file, width, scheme)
+    assert seen.said == []
+    assert [url for url in seen.asked if not url.startswith("data:")] == [file.as_uri()]
+    assert seen.page.evaluate("document.documentElement.scrollWidth") <= width
+    assert seen.page.evaluate(STICKING_OUT) == []
     seen.page.close()
 
 

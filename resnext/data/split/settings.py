@@ -26,8 +26,8 @@ class FoldSettings(BaseModel):
         le=100,
         description=(
             "K: cross-validation. K networks are trained, each tested on a fold that it has not "
-            "seen, and their answers make one report. Better than one test part below about 100 "
-            "groups"
+            "seen, and their answers make one report. Better than one test part below some "
+            "hundred groups"
         ),
     )
     repeats: int = Field(

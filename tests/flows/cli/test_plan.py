@@ -120,6 +120,7 @@ def test_the_default_is_a_recipe_that_learns() -> None:
         ({"weights": "bundled"}, ("tf_efficientnet_lite2", 260)),
         ({"preset": "transfer"}, ("tf_efficientnet_lite2", 260)),
         ({"preset": "finetune"}, ("tf_efficientnet_lite2", 260)),
+        ({"preset": "auto"}, ("tf_efficientnet_lite2", 260)),
         ({"preset": "finetune", "weights": "imagenet"}, ("resnext50_32x4d", 224)),
         ({"weights": "timm/resnext101_64x4d.tv_in1k"}, ("resnext101_64x4d", 224)),
         ({"arch": "tf_efficientnet_lite1"}, ("tf_efficientnet_lite1", 240)),
