@@ -1,4 +1,4 @@
-"""Set the defaults that must hold before Prefect is imported; what the environment says wins.
+"""Set the defaults that must hold before Prefect and torch are imported; the environment wins.
 
 `flows` imports this package first, and every module imports Prefect after the project's own (see
 `sections` in pyproject.toml). No stage's key counts this file.
@@ -16,6 +16,9 @@ DEFAULTS = {
     "PREFECT_LOGGING_EXTRA_LOGGERS": ",".join(LOGGERS),
     "PREFECT_LOGGING_TO_API_WHEN_MISSING_FLOW": "ignore",  # lines before and after a run
     "PREFECT_LOGGING_INTERNAL_LEVEL": "CRITICAL",  # else each event that a lost server missed
+    # torch's threads that wait soon give their core away: else training beside another busy program
+    # is up to ten times slower (docs/benchmarks.md, "Beside another program")
+    "GOMP_SPINCOUNT": "1000",
     "PREFECT_SERVER_EPHEMERAL_STARTUP_TIMEOUT_SECONDS": "120",  # the first start makes a database
 }
 for _name, _value in DEFAULTS.items():
