@@ -10,7 +10,7 @@ for new images come from all predictions.
 
 An AUROC over pooled folds compares probabilities of networks that were trained apart, which costs
 a little where their scales differ; the mean over folds does not, and has fewer pairs in each.
-Source: Airola et al. 2011, https://doi.org/10.1016/j.csda.2010.11.023 (pooling against averaging)
+Source: Airola et al. 2011, https://doi.org/10.1016/j.csda.2010.11.018 (pooling against averaging)
 Source: Zadrozny & Elkan 2001, https://dl.acm.org/doi/10.5555/645530.655658 (calibrating on held-out
 folds)
 """
