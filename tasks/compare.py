@@ -57,12 +57,12 @@ def compare(
     seed, and so on; `random` holds what the seeds of each recipe say on a random split, if known.
     """
     from reports.evaluation import comparison
-    from reports.evaluation.folds import pool
+    from reports.evaluation.folds import pool_repeats
 
     tables, others = (_read(each, "predictions.csv") for each in (predictions, random))
-    folds = [pool(each) for each in _parts(tables, seeds * len(recipes))]
-    pooled = map(comparison.pool_seeds, _parts(folds, len(recipes)))
-    drawn = map(comparison.pool_seeds, _parts(others, len(recipes) if others else 0))
+    folds = len(tables) // (seeds * len(recipes))
+    pooled = [pool_repeats(each, folds) for each in _parts(tables, len(recipes))]
+    drawn = [pool_repeats(each, 1) for each in _parts(others, len(recipes) if others else 0)]
     table = comparison.compare(
         dict(zip(recipes, pooled, strict=True)), dict(zip(recipes, drawn, strict=False))
     )

@@ -28,7 +28,15 @@ from reports.evaluation.bootstrap import UNDEFINED, Interval, interval, resample
 from reports.evaluation.evaluate import summarise
 from reports.evaluation.metrics import select
 from reports.evaluation.paired import Difference, difference, holm, p_value, read_pair
-from reports.evaluation.sample import Sample, classes_of, evaluated, read_sample, weigh
+from reports.evaluation.sample import (
+    FOLD,
+    REPEAT,
+    Sample,
+    classes_of,
+    evaluated,
+    read_sample,
+    weigh,
+)
 from reports.evaluation.settings import ComparedBy
 from resnext.contracts.formatting import percent
 
@@ -71,12 +79,6 @@ class FoldMean(NamedTuple):
     def bounds(self) -> Interval:
         """Give its interval."""
         return interval(self.draws, self.value, self.groups, folds=self.folds)
-
-
-def pool_seeds(seeds: Sequence[pd.DataFrame]) -> pd.DataFrame:
-    """Put what was pooled of each seed together; `seed` numbers them from 1."""
-    numbered = (table.assign(seed=number) for number, table in enumerate(seeds, start=1))
-    return pd.concat(numbered, ignore_index=True)
 
 
 def compare(
@@ -138,9 +140,9 @@ def fold_mean(table: pd.DataFrame) -> FoldMean:
     Equal tables of images give the same draws, so that two recipes' can be subtracted.
     """
     values, drawn, groups = [], [], 0
-    folds = table.sort_values("path", kind="stable").groupby("fold")
+    folds = table.sort_values("path", kind="stable").groupby(FOLD)
     for number, (_, fold) in enumerate(folds):
-        samples = [read_sample(rows, classes_of(rows)) for _, rows in fold.groupby("seed")]
+        samples = [read_sample(rows, classes_of(rows)) for _, rows in fold.groupby(REPEAT)]
 
         def mean(
             weights: FloatArray | None = None, samples: list[Sample] = samples
@@ -159,14 +161,14 @@ def fold_mean(table: pd.DataFrame) -> FoldMean:
 
 
 def _numbered(table: pd.DataFrame) -> pd.DataFrame:
-    """Number fold and seed of a table that comes from one of each."""
-    return table.assign(**{name: 1 for name in ("fold", "seed") if name not in table})
+    """Number fold and seed (`repeat`) of a table that comes from one of each."""
+    return table.assign(**{name: 1 for name in (FOLD, REPEAT) if name not in table})
 
 
 def _row(name: str, table: pd.DataFrame, of_folds: FoldMean) -> dict[str, Any]:
     sample = read_sample(table, classes_of(table))
     row: dict[str, Any] = {"recipe": name, "n": table["path"].nunique()}
-    row |= {"groups": sample.group_count, "seeds": table["seed"].nunique()}
+    row |= {"groups": sample.group_count, "seeds": table[REPEAT].nunique()}
     found = _scores(sample)
     found |= {FOLD_AUROC.name: of_folds.value, f"{FOLD_AUROC.name}_ci95": of_folds.bounds}
     row |= _columns(found, [each.name for each in COMPARED])
@@ -195,7 +197,7 @@ def _columns(found: Mapping[str, Any], names: Sequence[str], prefix: str = "") -
 
 def _spread(table: pd.DataFrame) -> float:
     """Give the standard deviation of the seeds' balanced accuracies; NaN of one seed."""
-    values = [score_of(rows) for _, rows in table.groupby("seed")]
+    values = [score_of(rows) for _, rows in table.groupby(REPEAT)]
     return float(np.std(values, ddof=1)) if len(values) > 1 else math.nan
 
 

@@ -8,11 +8,10 @@ import pytest
 from reports.evaluation.comparison import (
     compare,
     fold_mean,
-    pool_seeds,
     random_verdict,
     verdict,
 )
-from reports.evaluation.folds import pool
+from reports.evaluation.folds import pool, pool_repeats
 
 
 def predictions(answers: str, *, first: int = 0, classes: str = "ab") -> pd.DataFrame:
@@ -127,15 +126,15 @@ def test_the_auroc_is_the_mean_of_the_folds_own_and_the_pooled_one_stands_beside
 def test_a_fold_that_holds_one_class_is_left_out_of_the_mean_auroc() -> None:
     one = ranked({"a": [0.6, 0.8], "b": [0.7, 0.9]})
     two = ranked({"a": [0.1, 0.2]}, first=4)
-    assert fold_mean(pool_seeds([pool([one, two])])).value == 0.75
-    assert math.isnan(fold_mean(pool_seeds([pool([two])])).value)
+    assert fold_mean(pool_repeats([one, two], 2)).value == 0.75
+    assert math.isnan(fold_mean(pool_repeats([two], 1)).value)
 
 
 def test_groups_are_drawn_within_the_folds() -> None:
     # Within each fold every draw ranks perfectly, though the folds' scales do not overlap.
     one = ranked({"a": [0.6, 0.7, 0.6], "b": [0.8, 0.9, 0.8]})
     two = ranked({"a": [0.1, 0.2, 0.1], "b": [0.3, 0.4, 0.3]}, first=6)
-    found = fold_mean(pool_seeds([pool([one, two])]))
+    found = fold_mean(pool_repeats([one, two], 2))
     assert (found.groups, found.folds) == (12, 2)
     assert np.nanmin(found.draws) == np.nanmax(found.draws) == 1.0
 
@@ -149,14 +148,14 @@ def test_differences_of_the_mean_auroc_are_those_of_the_same_draws() -> None:
 
 def test_seeds_are_pooled_with_the_group_as_the_unit() -> None:
     right, wrong = predictions("ab" * 10), predictions("ba" * 10)
-    table = compare({"x": pool_seeds([pool([right]), pool([wrong])])})
+    table = compare({"x": pool_repeats([right, wrong], 1)})
     row = table.iloc[0]
     assert row[["n", "groups", "seeds"]].tolist() == [20, 20, 2]
     assert row["balanced_accuracy"] == 0.5
     assert row["seed_spread"] == pytest.approx(np.std([1, 0], ddof=1))
     one = compare({"x": pool([right])}).iloc[0]
     assert math.isnan(one["seed_spread"])
-    twice = compare({"x": pool_seeds([pool([right]), pool([right])])}).iloc[0]
+    twice = compare({"x": pool_repeats([right, right], 1)}).iloc[0]
     assert twice["accuracy_low"] == one["accuracy_low"], "a second look at a patient adds none"
 
 
