@@ -194,12 +194,14 @@ def search_all(
     trainings: Sequence[Training], trials: int, jobs: int | None
 ) -> list[dict[str, Any]]:
     """Give the best settings of so many for each, tried inside its own training part."""
-    with side_by_side(len(trainings), trainings[0].prepared.compute, jobs) as submit:
-        searches = []
-        for own, given, seed in trainings:
-            inner = replace(given, split=split_inside(own, given.split, seed))
-            *tables, compute, weights, features = with_recipe(inner, {"seed": seed}).training
-            searches.append(submit(search, own, *tables, compute, trials, weights, features))
+    asked = []
+    for own, given, seed in trainings:
+        inner = replace(given, split=split_inside(own, given.split, seed))
+        *tables, compute, weights, features = with_recipe(inner, {"seed": seed}).training
+        asked.append((own, *tables, compute, trials, weights, features))
+    new = sum(not search.is_cached(*each) for each in asked)
+    with side_by_side(new, trainings[0].prepared.compute, jobs) as submit:
+        searches = [submit(search, *each) for each in asked]
         return [dict(read_json(each.result().path(SEARCH))["settings"]) for each in searches]
 
 

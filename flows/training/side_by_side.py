@@ -89,7 +89,8 @@ class Tested(NamedTuple):
 
 def train_and_test(networks: Sequence[Network], jobs: int | None = None) -> list[Tested]:
     """Train and test networks, so many at once: by default as many as the machine bears."""
-    with side_by_side(len(networks), networks[0].prepared.compute, jobs) as submit:
+    new = sum(not train.is_cached(own, *given.training) for own, given in networks)
+    with side_by_side(new, networks[0].prepared.compute, jobs) as submit:
         futures = []
         for own, given in networks:
             model = submit(train, own, *given.training)
@@ -133,7 +134,7 @@ def bearable(compute: Compute) -> int:
 
 @contextmanager
 def side_by_side(count: int, compute: Compute, jobs: int | None = None) -> Iterator[Submit]:
-    """Run stages in so many processes, or one after the other here where one is enough."""
+    """Run stages in processes, `count` of which take long; one after the other for a single one."""
     jobs = max(1, min(jobs or bearable(compute), count))
     if jobs == 1:
         yield _run_at_once

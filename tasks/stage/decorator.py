@@ -149,6 +149,10 @@ class Stage(Generic[P]):
         """Give the cache key for these inputs."""
         return cache_key(self.name, self.function.__module__, self._inputs(*args, **kwargs))[0]
 
+    def is_cached(self, runtime: Runtime, *args: P.args, **kwargs: P.kwargs) -> bool:
+        """Tell whether there is a result for these inputs; that it is damaged is found by a run."""
+        return (runtime.store / self.name / self.key(*args, **kwargs)).is_dir()
+
     def _run(self, runtime: Runtime, *args: Any, **kwargs: Any) -> tuple[Artifact, bool]:
         """Give the artifact, and whether it was there already."""
         token = current_stage.set(f"{runtime.label} {shown_name(self.name)}".lstrip())
