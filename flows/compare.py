@@ -43,12 +43,13 @@ if __name__ == "__main__":
 from flows.cli import terminal
 from flows.cli.command_line import command_line
 from flows.cli.plan import Plan
-from flows.full_pipeline import about, pipeline_stages, with_images
+from flows.full_pipeline import about, prepare, with_images
 from flows.training.contestants import PROBE, PROBE_NOTE, Contestants, plan_all
 from flows.training.side_by_side import (
     Network,
     Prepared,
     apart,
+    result_of,
     share_of,
     side_by_side,
     train_and_test,
@@ -67,8 +68,10 @@ from tasks.compare import (
     publish_comparison,
     show_comparison,
 )
+from tasks.scan import scan
 from tasks.search import SEARCH, search, split_inside
 from tasks.size import size
+from tasks.split import split
 from tasks.stage.artifact import Artifact, Runtime
 from tasks.stage.runs import open_run
 
@@ -157,7 +160,7 @@ def run_comparison(plans: Contestants, asked: str, name: str, trials: int = 0) -
 def train_all(plans: Contestants, runtime: Runtime, trials: int) -> Outcomes:
     """Train and test everything that is planned, side by side where the machine bears it."""
     trainings = [
-        prepare(recipe, plan, each[0].recipe.seed, runtime)
+        prepare_one(recipe, plan, each[0].recipe.seed, runtime)
         for recipe, each in plans.items()
         for plan in each
     ]
@@ -173,7 +176,7 @@ def train_all(plans: Contestants, runtime: Runtime, trials: int) -> Outcomes:
     return {recipe: [next(outcomes) for _ in each] for recipe, each in plans.items()}
 
 
-def prepare(recipe: str, plan: Plan, seed: int, runtime: Runtime) -> Training:
+def prepare_one(recipe: str, plan: Plan, seed: int, runtime: Runtime) -> Training:
     """Run the stages before a training; its files get a folder of their own.
 
     `seed` is the first of the recipe's seeds, by which settings are searched for all of them.
@@ -181,12 +184,11 @@ def prepare(recipe: str, plan: Plan, seed: int, runtime: Runtime) -> Training:
     name = place_of(recipe, plan, seed)
     log.info("%s", described(recipe, plan))
     own = apart(runtime, f"folds/{name}")
-    found = stages_until("embed" if plan.recipe.method == "probe" else "pack", plan, own)
-    folds = plan.split.fold[1] if plan.split.fold else 1
-    prepared = Prepared(
-        found["scan"], found["split"], found["pack"], found.get("embed"),
-        plan.recipe, plan.weights, share_of(plan.compute, folds),
-    )  # fmt: skip
+    manifest = scan(own, plan.reading)
+    parts = split(own, manifest, plan.split, *plan.tables)
+    prepared = result_of(prepare(plan, own, manifest, parts))
+    share = share_of(plan.compute, plan.split.fold[1] if plan.split.fold else 1)
+    prepared = replace(prepared, compute=share)
     return Training(own.model_copy(update={"label": name}), prepared, seed)
 
 
@@ -208,16 +210,6 @@ def search_all(
 def with_recipe(prepared: Prepared, settings: Mapping[str, Any]) -> Prepared:
     """Give what a network is trained with, with some settings of its recipe changed."""
     return replace(prepared, recipe=with_settings(prepared.recipe, settings))
-
-
-def stages_until(last: str, plan: Plan, runtime: Runtime) -> dict[str, Artifact]:
-    """Run the stages until this one has ended; give what came out, by stage."""
-    found: dict[str, Artifact] = {}
-    for artifact in pipeline_stages(plan, runtime):
-        found[artifact.stage] = artifact
-        if artifact.stage == last:
-            break
-    return found
 
 
 def place_of(recipe: str, plan: Plan, seed: int) -> str:
