@@ -9,7 +9,7 @@ too, with its own settings.
 
 import logging
 import sys
-from collections.abc import Iterator, Mapping, Sequence
+from collections.abc import Iterator, Sequence
 from dataclasses import replace
 from typing import Any, NamedTuple
 
@@ -45,9 +45,9 @@ from flows.cli.command_line import command_line
 from flows.cli.plan import Plan
 from flows.full_pipeline import about, prepare, with_images
 from flows.training.contestants import PROBE, PROBE_NOTE, Contestants, plan_all
+from flows.training.networks import of_fold
 from flows.training.side_by_side import (
     Network,
-    Prepared,
     apart,
     result_of,
     share_of,
@@ -58,7 +58,6 @@ from reports.sections.comparison import short_rows
 from resnext.contracts.formatting import plural
 from resnext.contracts.json_files import read_json
 from resnext.contracts.tables import read_table
-from resnext.training.recipe import with_settings
 from tasks.callbacks.history import add_tags
 from tasks.compare import (
     COMPARISON,
@@ -84,25 +83,25 @@ log = logging.getLogger("flows.compare")  # also where this file is the program
 
 
 class Training(NamedTuple):
-    """A training that is prepared, and the seed by which its settings are searched."""
+    """One training of a recipe on a fold or a random split."""
 
-    runtime: Runtime
-    prepared: Prepared
+    name: str
+    """What people read."""
+    on_folds: bool
+    """Whether it was tested on a fold, and not on a random split."""
     seed: int
+    """The first of the recipe's seeds, by which settings are searched for all of them."""
+    network: Network
 
 
 class Outcome(NamedTuple):
     """Hold what came out of one training."""
 
-    network: Network
+    training: Training
     settings: str
     """What a search chose, in words; nothing without one."""
     model: Artifact
     predictions: Artifact
-
-
-Outcomes = dict[str, list[Outcome]]
-"""What came out of each plan of each recipe."""
 
 
 @flow(name="compare", flow_run_name="compare {recipes}", persist_result=False, retries=0)
@@ -127,12 +126,12 @@ def compare_recipes(
     with command.flow_outcome() as outcome:
         plans = plan_all(recipes, compared, data, split, training, run)
         asked = command_line("compare.py", compared, data, split, training, run, positional=recipes)
-        said = run_comparison(plans, asked, flow_run.id, compared.trials)
+        said = run_comparison(plans, asked, flow_run.id, compared)
         outcome.state = Completed(message=said)
     return outcome.state
 
 
-def run_comparison(plans: Contestants, asked: str, name: str, trials: int = 0) -> str:
+def run_comparison(plans: Contestants, asked: str, name: str, compared: CompareFlags) -> str:
     """Train, test and compare; say in a line how it came out.
 
     Raises:
@@ -140,14 +139,17 @@ def run_comparison(plans: Contestants, asked: str, name: str, trials: int = 0) -
     """
     first, names = next(iter(plans.values()))[0], tuple(plans)
     add_tags(["compare", first.data_name])
-    networks = dict.fromkeys(folds[0].recipe.arch for folds in plans.values())
+    networks = dict.fromkeys(planned[0].recipe.arch for planned in plans.values())
     facts = {"command": asked, "data": first.data_name, "network": ", ".join(networks)}
     with open_run(first.store, name, facts) as run:
         terminal.log_images(first)
         runtime = with_images(first.runtime(run).model_copy(update={"script_lines": False}))
-        tested = train_all(plans, runtime, trials)
-        scores = compare_all(runtime, plans, tested)
-        shown = show(runtime, scores, plans, tested, asked)
+        tested = train_all(plans, runtime, compared)
+        folds = [each for each in tested if each.training.on_folds]
+        answers = tuple(each.predictions for each in folds)
+        random = tuple(each.predictions for each in tested if not each.training.on_folds)
+        scores = compare(runtime, names, answers, compared.seeds, random)
+        shown = show(runtime, scores, folds, about_all(plans, tested, asked))
         publish_comparison(f"{first.data_name}: {', '.join(names)}", shown)
     rows = terminal.table(short_rows(read_table(shown.path(COMPARISON))), names=1)
     text = scores.path("comparison.txt").read_text(encoding="utf-8")
@@ -157,71 +159,66 @@ def run_comparison(plans: Contestants, asked: str, name: str, trials: int = 0) -
     return f"{first.data_name}: {text.splitlines()[0]}"
 
 
-def train_all(plans: Contestants, runtime: Runtime, trials: int) -> Outcomes:
+def train_all(plans: Contestants, runtime: Runtime, compared: CompareFlags) -> list[Outcome]:
     """Train and test everything that is planned, side by side where the machine bears it."""
     trainings = [
-        prepare_one(recipe, plan, each[0].recipe.seed, runtime)
-        for recipe, each in plans.items()
-        for plan in each
+        training
+        for recipe, planned in plans.items()
+        for plan in planned
+        for training in trainings_of(recipe, plan, runtime, compared.seeds)
     ]
     jobs = next(iter(plans.values()))[0].jobs
-    settings = search_all(trainings, trials, jobs) if trials else [{} for _ in trainings]
+    chosen = search_all(trainings, compared.trials, jobs)
     networks = [
-        Network(each.runtime, with_recipe(each.prepared, chosen))
-        for each, chosen in zip(trainings, settings, strict=True)
+        each.network._replace(prepared=each.network.prepared.with_recipe(settings))
+        for each, settings in zip(trainings, chosen, strict=True)
     ]
-    tested = iter(train_and_test(networks, jobs))
-    rows = zip(networks, settings, tested, strict=True)
-    outcomes = iter([Outcome(network, as_flags(chosen), *made) for network, chosen, made in rows])
-    return {recipe: [next(outcomes) for _ in each] for recipe, each in plans.items()}
+    tested = train_and_test(networks, jobs)
+    return [
+        Outcome(training._replace(network=network), as_flags(settings), *made)
+        for training, network, settings, made in zip(
+            trainings, networks, chosen, tested, strict=True
+        )
+    ]
 
 
-def prepare_one(recipe: str, plan: Plan, seed: int, runtime: Runtime) -> Training:
-    """Run the stages before a training; its files get a folder of their own.
+def trainings_of(recipe: str, plan: Plan, runtime: Runtime, seeds: int) -> Iterator[Training]:
+    """Run the stages before training, and give each training; its files get a folder of their own.
 
-    `seed` is the first of the recipe's seeds, by which settings are searched for all of them.
+    The first seed is not named.
     """
-    name = place_of(recipe, plan, seed)
-    log.info("%s", described(recipe, plan))
-    own = apart(runtime, f"folds/{name}")
+    first, folds = plan.recipe.seed, plan.folds.folds
+    log.info("%s, %s", recipe, f"{folds} folds" if folds else "random split")
+    own = apart(runtime, f"prepared/{recipe}" + ("" if folds else "-random"))
     manifest = scan(own, plan.reading)
     parts = split(own, manifest, plan.split, *plan.tables)
     prepared = result_of(prepare(plan, own, manifest, parts))
-    share = share_of(plan.compute, plan.split.fold[1] if plan.split.fold else 1)
-    prepared = replace(prepared, compute=share)
-    return Training(own.model_copy(update={"label": name}), prepared, seed)
+    for seed in range(first, first + seeds):
+        seeded, suffix = prepared.with_recipe({"seed": seed}), f"-seed{seed}" * (seed != first)
+        for number in range(1, (folds or 1) + 1):
+            name = f"{recipe}-{number if folds else 'random'}{suffix}"
+            place = apart(runtime, f"folds/{name}", name)
+            network = of_fold(place, seeded, folds, 1, number) if folds else Network(place, seeded)
+            where = f"fold {number} of {folds}" if folds else "random split"
+            yield Training(f"{recipe}, {where}, seed {seed}", bool(folds), first, network)
 
 
 def search_all(
     trainings: Sequence[Training], trials: int, jobs: int | None
 ) -> list[dict[str, Any]]:
     """Give the best settings of so many for each, tried inside its own training part."""
+    if not trials:
+        return [{} for _ in trainings]
     asked = []
-    for own, given, seed in trainings:
-        inner = replace(given, split=split_inside(own, given.split, seed))
-        *tables, compute, weights, features = with_recipe(inner, {"seed": seed}).training
+    for each in trainings:
+        own, given = each.network
+        inner = replace(given, split=split_inside(own, given.split, each.seed))
+        *tables, compute, weights, features = inner.with_recipe({"seed": each.seed}).training
         asked.append((own, *tables, compute, trials, weights, features))
     new = sum(not search.is_cached(*each) for each in asked)
-    with side_by_side(new, trainings[0].prepared.compute, jobs) as submit:
+    with side_by_side(new, trainings[0].network.prepared.compute, jobs) as submit:
         searches = [submit(search, *each) for each in asked]
         return [dict(read_json(each.result().path(SEARCH))["settings"]) for each in searches]
-
-
-def with_recipe(prepared: Prepared, settings: Mapping[str, Any]) -> Prepared:
-    """Give what a network is trained with, with some settings of its recipe changed."""
-    return replace(prepared, recipe=with_settings(prepared.recipe, settings))
-
-
-def place_of(recipe: str, plan: Plan, seed: int) -> str:
-    """Name the folder of one training; with one seed alone it is not named."""
-    number = plan.split.fold[0] if plan.split.fold else "random"
-    return f"{recipe}-{number}" + (f"-seed{plan.recipe.seed}" if plan.recipe.seed != seed else "")
-
-
-def described(recipe: str, plan: Plan) -> str:
-    """Name one training for people."""
-    where = "fold {} of {}".format(*plan.split.fold) if plan.split.fold else "random split"
-    return f"{recipe}, {where}, seed {plan.recipe.seed}"
 
 
 def as_flags(settings: dict[str, Any]) -> str:
@@ -233,38 +230,23 @@ def as_flags(settings: dict[str, Any]) -> str:
     return ", ".join(f"--{name} {value}" for name, value in shown.items())
 
 
-def of_folds(plans: Contestants, tested: Outcomes, yes: bool = True) -> tuple[Outcome, ...]:
-    """Give what came out of the folds in one row, or what of random splits."""
-    pairs = (pair for name in plans for pair in zip(plans[name], tested[name], strict=True))
-    return tuple(each for plan, each in pairs if (plan.split.fold is not None) == yes)
-
-
-def compare_all(runtime: Runtime, plans: Contestants, tested: Outcomes) -> Artifact:
-    """Compare the recipes by the answers to the folds, and say what a random split says."""
-    folds, random = (
-        tuple(each.predictions for each in of_folds(plans, tested, yes)) for yes in (True, False)
-    )
-    seeds = len({plan.recipe.seed for plan in next(iter(plans.values()))})
-    return compare(runtime, tuple(plans), folds, seeds, random)
-
-
 def show(
-    runtime: Runtime, scores: Artifact, plans: Contestants, tested: Outcomes, asked: str
+    runtime: Runtime, scores: Artifact, folds: Sequence[Outcome], about: AboutComparison
 ) -> Artifact:
     """Put scores and costs into a table, a figure and a page."""
-    every, firsts = of_folds(plans, tested), [found[0] for found in tested.values()]
+    firsts = folds[:: len(folds) // len(about.recipes)]
     return show_comparison(
         runtime,
         scores,
-        tuple(size(each.network.runtime, each.model) for each in firsts),
-        tuple(each.model for each in every),
-        tuple(each.predictions for each in every),
-        tuple(each.network.prepared.features for each in firsts),
-        about_all(plans, tested, asked),
+        tuple(size(each.training.network.runtime, each.model) for each in firsts),
+        tuple(each.model for each in folds),
+        tuple(each.predictions for each in folds),
+        tuple(each.training.network.prepared.features for each in firsts),
+        about,
     )
 
 
-def about_all(plans: Contestants, tested: Outcomes, asked: str) -> AboutComparison:
+def about_all(plans: Contestants, tested: Sequence[Outcome], asked: str) -> AboutComparison:
     """Gather the facts of a comparison for its page."""
     first = next(iter(plans.values()))[0]
     recipes = {name: each[0].flags_as_text()["training"] for name, each in plans.items()}
@@ -278,12 +260,7 @@ def about_all(plans: Contestants, tested: Outcomes, asked: str) -> AboutComparis
             (name, tuple((flag, each.get(flag, "")) for flag in settings))
             for name, each in recipes.items()
         ),
-        chosen=tuple(
-            (described(name, plan), found.settings)
-            for name, each in plans.items()
-            for plan, found in zip(each, tested[name], strict=True)
-            if found.settings
-        ),
+        chosen=tuple((each.training.name, each.settings) for each in tested if each.settings),
         environment=about(first).environment,
         notes=(*_of_threads(first), *_of_probe(plans)),
     )
@@ -291,7 +268,7 @@ def about_all(plans: Contestants, tested: Outcomes, asked: str) -> AboutComparis
 
 def _of_threads(plan: Plan) -> Iterator[str]:
     """Say by how many threads a training was computed, where it is not by all of them."""
-    share = share_of(plan.compute, plan.split.fold[1] if plan.split.fold else 1).threads
+    share = share_of(plan.compute, plan.folds.folds or 1).threads
     if share < plan.compute.threads:
         yield (
             f"Each training and prediction was computed by {plural(share, 'thread')} of "

@@ -1,7 +1,5 @@
-"""What a comparison trains: each recipe on each fold with each seed, and the frozen probe."""
+"""What a comparison trains: each recipe on the folds, on a random split too, and the probe."""
 
-from collections.abc import Iterator
-from dataclasses import replace
 from pathlib import Path
 from typing import Any, get_args
 
@@ -9,10 +7,10 @@ from flows.cli.flags import (
     PRESETS,
     CompareFlags,
     DrawFlags,
+    FoldFlags,
     ImageFlags,
     MachineFlags,
     Preset,
-    SplitFlags,
     TrainingFlags,
 )
 from flows.cli.plan import Plan, build_recipe, given_of, require_no_auto, resolve
@@ -30,7 +28,7 @@ PROBE_NOTE = (
 )
 
 Contestants = dict[str, tuple[Plan, ...]]
-"""What is planned of each recipe: of each seed the folds, and a random split if that was asked."""
+"""What is planned of each recipe: the folds, and a random split if that was asked."""
 
 
 def plan_all(
@@ -41,7 +39,7 @@ def plan_all(
     training: TrainingFlags,
     run: MachineFlags,
 ) -> Contestants:
-    """Plan every fold of every recipe.
+    """Plan the trainings of every recipe with its first seed.
 
     Raises:
         InputError: there are too few, two have one name or are the same, or one can't be planned.
@@ -53,7 +51,8 @@ def plan_all(
     plans: Contestants = {}
     seen: dict[tuple[Any, ...], str] = {}
     for name, own in contestants.items():
-        found = tuple(resolve(data, each, own, run) for each in splits)
+        found = tuple(resolve(data, *each, own, run) for each in splits)
+        with_settings(found[0].recipe, {"seed": found[0].recipe.seed + compared.seeds - 1})
         settings = (found[0].recipe, found[0].weights and found[0].weights.key, found[0].split)
         if settings in seen and name == PROBE:
             continue  # it has another name
@@ -62,7 +61,7 @@ def plan_all(
             remedy = "Flags win over recipes: leave out those that are to be compared."
             raise InputError("RECIPES", "differ", got, remedy)
         seen[settings] = name
-        plans[name] = tuple(each for n in range(compared.seeds) for each in seeded(found, n))
+        plans[name] = found
     if len(plans) < 2:
         remedy = "It is compared with itself: name another recipe."
         raise InputError(
@@ -94,7 +93,7 @@ def name_all(
     return found
 
 
-def splits_of(compared: CompareFlags, split: DrawFlags) -> list[SplitFlags]:
+def splits_of(compared: CompareFlags, split: DrawFlags) -> list[tuple[DrawFlags, FoldFlags]]:
     """Give the splits to train on: the folds, then the random one if it was asked for.
 
     Raises:
@@ -106,16 +105,8 @@ def splits_of(compared: CompareFlags, split: DrawFlags) -> list[SplitFlags]:
         rule = "be grouped" if random else "be grouped or stratified"
         remedy = "Leave it out."
         raise InputError("split", f"{rule} to compare on folds", parts["split"], remedy)
-    folds = range(1, compared.folds + 1)
-    found = [SplitFlags(**parts, fold=f"{fold}/{compared.folds}") for fold in folds]
-    return found + [SplitFlags(**parts | {"split": "random"})] * random
-
-
-def seeded(plans: tuple[Plan, ...], number: int) -> Iterator[Plan]:
-    """Give the plans with the seed so many after their own."""
-    for plan in plans:
-        seed = plan.recipe.seed + number
-        yield replace(plan, recipe=with_settings(plan.recipe, {"seed": seed}))
+    found = [(DrawFlags(**parts), FoldFlags(folds=compared.folds))]
+    return found + [(DrawFlags(**parts | {"split": "random"}), FoldFlags())] * random
 
 
 def name_of(recipe: str) -> str:

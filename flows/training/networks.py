@@ -1,7 +1,7 @@
 """Train the networks of a plan: one on one split, or one for each fold and then the one to keep."""
 
 import logging
-from collections.abc import Generator
+from collections.abc import Generator, Iterator
 from dataclasses import replace
 from typing import NamedTuple
 
@@ -14,7 +14,6 @@ from flows.training.side_by_side import (
     share_of,
     train_and_test,
 )
-from resnext.training.recipe import with_settings
 from tasks.ensemble import ensemble
 from tasks.fold import fold
 from tasks.pool import pool
@@ -47,8 +46,7 @@ def train_networks(
         yield (model := train(runtime, *prepared.training))
         yield (predictions := predict(runtime, *prepared.testing(model)))
         return Networks(model, predictions, Tested(model, predictions))
-    folds = [_of_fold(plan, runtime, prepared, *each) for each in plan.split.each_fold]
-    tested = train_and_test(folds, plan.jobs)
+    tested = train_and_test([*_of_plan(plan, runtime, prepared)], plan.jobs)
     if plan.folds.final == "ensemble":
         model = ensemble(runtime, tuple(each.model for each in tested))
     else:
@@ -60,13 +58,17 @@ def train_networks(
     return Networks(model, pooled, tested[0])
 
 
-def _of_fold(plan: Plan, runtime: Runtime, prepared: Prepared, repeat: int, number: int) -> Network:
-    """Prepare the network of one fold; its files get a folder of their own."""
-    repeated = plan.folds.repeats > 1
-    label = f"fold {repeat}.{number}" if repeated else f"fold {number}"
-    own = apart(runtime, f"folds/{repeat}-{number}", label)
-    recipe = with_settings(prepared.recipe, {"seed": prepared.recipe.seed + repeat - 1})
-    compute = share_of(plan.compute, plan.folds.folds or 1)
-    split = fold(own, prepared.split, repeat, number)
-    of_fold = replace(prepared, split=split, recipe=recipe, compute=compute)
-    return Network(own, of_fold)
+def of_fold(runtime: Runtime, prepared: Prepared, folds: int, repeat: int, number: int) -> Network:
+    """Give the network of one fold, which is computed by its share of the machine."""
+    split = fold(runtime, prepared.split, repeat, number)
+    compute = share_of(prepared.compute, folds)
+    return Network(runtime, replace(prepared, split=split, compute=compute))
+
+
+def _of_plan(plan: Plan, runtime: Runtime, prepared: Prepared) -> Iterator[Network]:
+    """Prepare the network of each fold; its files get a folder of their own."""
+    for repeat, number in plan.split.each_fold:
+        label = f"fold {repeat}.{number}" if plan.folds.repeats > 1 else f"fold {number}"
+        own = apart(runtime, f"folds/{repeat}-{number}", label)
+        seeded = prepared.with_recipe({"seed": prepared.recipe.seed + repeat - 1})
+        yield of_fold(own, seeded, plan.folds.folds or 1, repeat, number)

@@ -9,14 +9,14 @@ import os
 import signal
 import threading
 import time
-from collections.abc import Callable, Generator, Iterator, Sequence
+from collections.abc import Callable, Generator, Iterator, Mapping, Sequence
 from contextlib import contextmanager
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from typing import Any, NamedTuple, TypeAlias, TypeVar, cast
 
 from flows.cli import terminal
 from resnext.device import Compute, count_cpus, count_gpus
-from resnext.training.recipe import Recipe
+from resnext.training.recipe import Recipe, with_settings
 from tasks.predict import predict
 from tasks.stage.artifact import Artifact, Runtime
 from tasks.stage.decorator import Stage
@@ -61,6 +61,10 @@ class Prepared:
     recipe: Recipe
     weights: Artifact | None
     compute: Compute
+
+    def with_recipe(self, settings: Mapping[str, Any]) -> "Prepared":
+        """Give the same with some settings of the recipe changed."""
+        return replace(self, recipe=with_settings(self.recipe, settings))
 
     @property
     def training(self) -> tuple[Any, ...]:

@@ -1,7 +1,9 @@
 import os
 import subprocess
 import sys
+from collections.abc import Callable
 from pathlib import Path
+from typing import Any
 
 import pandas as pd
 import pytest
@@ -9,8 +11,11 @@ import pytest
 from flows import compare
 from flows.cli import run as command
 from flows.cli.flags import CompareFlags, DrawFlags, ImageFlags, MachineFlags, TrainingFlags
+from flows.cli.plan import Plan
 from flows.training.contestants import Contestants, contestant_flags, name_of, plan_all
+from flows.training.side_by_side import Network, Prepared
 from resnext.contracts.tables import read_table
+from tasks.stage.artifact import Artifact, Runtime
 from tests.conftest import REPOSITORY, make_tree
 
 TINY = ["--image-size", "32", "--epochs", "1", "--batch-size", "8", "--device", "cpu"]
@@ -45,25 +50,23 @@ def complaint(words: list[str], capsys: pytest.CaptureFixture[str]) -> str:
 def test_every_recipe_is_planned_for_the_same_grouped_folds(tmp_path: Path) -> None:
     found = plans(tmp_path, "default", "seed", image_size=64)
     assert list(found) == ["default", "seed", "transfer"]
-    default, seed, _ = found.values()
-    for one, other in zip(default, seed, strict=True):
-        assert one.split.fold == other.split.fold
-        assert one.split.strategy == other.split.strategy == "grouped"
-        assert one.split.seed == other.split.seed
-    assert [plan.split.fold for plan in default] == [(1, 3), (2, 3), (3, 3)]
-    assert {plan.recipe.optimizer for plan in default} == {"adamw"}
-    assert {plan.recipe.optimizer for plan in seed} == {"sgd"}
-    assert {plan.recipe.image_size for plan in (*default, *seed)} == {64}
+    (default,), (seed,), (probe,) = found.values()
+    for one in (default, seed, probe):
+        assert (one.split.strategy, one.split.folds, one.split.repeats) == ("grouped", 3, 1)
+        assert one.split.seed == default.split.seed
+        assert list(one.split.each_fold) == [(1, 1), (1, 2), (1, 3)]
+    assert (default.recipe.optimizer, seed.recipe.optimizer) == ("adamw", "sgd")
+    assert default.recipe.image_size == seed.recipe.image_size == 64
 
 
 def test_the_frozen_probe_is_compared_too_with_settings_of_its_own(tmp_path: Path) -> None:
     found = plans(tmp_path, "quick", image_size=32, epochs=1, lr=0.5, seed=7)
-    (probe, *_), quick = found["transfer"], found["quick"][0]
+    (probe,), (quick,) = found["transfer"], found["quick"]
     own = plans(tmp_path, "default", "transfer", seed=7)["transfer"][0]
     assert probe.recipe == own.recipe
     assert (quick.recipe.image_size, quick.recipe.epochs, quick.recipe.seed) == (32, 1, 7)
     assert (probe.recipe.method, probe.recipe.epochs, probe.recipe.seed) == ("probe", 30, 7)
-    assert [plan.split for plan in found["transfer"]] == [plan.split for plan in found["quick"]]
+    assert probe.split == quick.split
 
 
 def test_a_probe_that_is_named_or_unwanted_is_not_added(tmp_path: Path) -> None:
@@ -74,26 +77,53 @@ def test_a_probe_that_is_named_or_unwanted_is_not_added(tmp_path: Path) -> None:
     assert list(plans(tmp_path, "quick", "seed", compared=without)) == ["quick", "seed"]
 
 
-def test_each_fold_is_trained_with_several_seeds_that_follow_the_recipes_own(
-    tmp_path: Path,
+def test_seeds_follow_the_recipes_own_and_each_is_trained_on_each_fold(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
+    """The stages before training run once for all of them."""
+    nothing = Artifact(stage="none", key="", folder=tmp_path, files={})
+    calls: list[str] = []
+
+    def once(name: str, made: Callable[..., Any]) -> None:
+        def counted(*given: object) -> Any:
+            calls.append(name)
+            return made(*given)
+
+        monkeypatch.setattr(compare, name, counted)
+
+    def prepared(plan: Plan, *_: object) -> Prepared:
+        return Prepared(nothing, nothing, nothing, None, plan.recipe, None, plan.compute)
+
+    once("scan", lambda *_: nothing)
+    once("split", lambda *_: nothing)
+    once("prepare", prepared)
+    monkeypatch.setattr(compare, "result_of", lambda made: made)
+    monkeypatch.setattr(compare, "of_fold", lambda runtime, made, *_: Network(runtime, made))
     (tmp_path / "mine.toml").write_text("seed = 4\n")
-    several = CompareFlags(folds=2, seeds=2)
-    found = plans(tmp_path, str(tmp_path / "mine.toml"), "quick", compared=several)
-    planned = [(plan.recipe.seed, plan.split.fold) for plan in found["mine"]]
-    assert planned == [(4, (1, 2)), (4, (2, 2)), (5, (1, 2)), (5, (2, 2))]
-    assert [plan.recipe.seed for plan in found["quick"]] == [0, 0, 1, 1]
-    alone = plans(tmp_path, str(tmp_path / "mine.toml"), "quick", compared=CompareFlags(folds=2))
-    assert alone["mine"] == found["mine"][:2], "what one seed trained is not trained again"
+    several = CompareFlags(folds=2, seeds=2, splits="random,grouped")
+    found = plans(tmp_path, str(tmp_path / "mine.toml"), compared=several)["mine"]
+    runtime = Runtime(store=tmp_path)
+    folds, random = (list(compare.trainings_of("mine", plan, runtime, 2)) for plan in found)
+    assert calls == ["scan", "split", "prepare"] * 2
+    assert [each.network.prepared.recipe.seed for each in folds] == [4, 4, 5, 5]
+    assert [each.network.runtime.label for each in folds] == [
+        "mine-1", "mine-2", "mine-1-seed5", "mine-2-seed5",
+    ]  # fmt: skip
+    assert [each.name for each in random] == [
+        "mine, random split, seed 4", "mine, random split, seed 5",
+    ]  # fmt: skip
+    assert {each.seed for each in (*folds, *random)} == {4}, "by which settings are searched"
+    assert [each.on_folds for each in (*folds, *random)] == [True] * 4 + [False] * 2
 
 
 def test_a_random_split_is_planned_beside_the_folds(tmp_path: Path) -> None:
     both = CompareFlags(folds=2, splits="random,grouped")
     found = plans(tmp_path, "default", "seed", compared=both)
-    for each in found.values():
-        assert [plan.split.strategy for plan in each] == ["grouped", "grouped", "random"]
-        assert each[-1].split.fold is None
-        assert each[-1].split.shares[2] == 20
+    for folds, random in found.values():
+        assert (folds.split.strategy, folds.split.folds) == ("grouped", 2)
+        assert (random.split.strategy, random.split.folds) == ("random", None)
+        assert random.split.shares[2] == 20
+        assert folds.recipe == random.recipe
 
 
 def test_an_architecture_begins_from_the_preset() -> None:
@@ -190,7 +220,7 @@ def test_recipes_are_compared_on_all_pictures_and_cached(
         )  # fmt: skip
 
     first, again = run("default"), run("default")
-    assert "default, fold 2 of 2" in first.stderr
+    assert "default, 2 folds" in first.stderr
     assert "train cached" not in first.stderr
     assert again.stderr.count("train cached") == 4
     assert "compare   cached" in again.stderr
