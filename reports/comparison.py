@@ -67,7 +67,7 @@ def with_costs(
         embeddings: What embedding_timing.csv holds of each probe.
     """
     once = [0.0 if each is None else float(each["seconds"].sum()) for each in embeddings]
-    seconds = [sum(float(each["seconds"].iloc[-1]) for each in tables) for tables in times]
+    seconds = [sum(float(each["seconds"].sum()) for each in tables) for tables in times]
     predicted = [pd.concat(tables)[["images", "seconds"]].sum() for tables in rates]
     return scores.assign(
         parameters=[size["parameters"] for size in sizes],

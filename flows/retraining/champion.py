@@ -62,7 +62,7 @@ def warn_of_differences(plan: Plan, champion: Version, classes: set[str]) -> Non
     if changed:
         log.warning(
             "These settings are not version %d's: %s. To train as then, give the same flags again",
-            champion.number, first_few(changed, most=SHOWN),
+            champion.number, first_few(dict.fromkeys(changed), most=SHOWN),
         )  # fmt: skip
     if classes != {*champion.classes}:
         log.warning(

@@ -84,6 +84,9 @@ def name_all(
         rule = f"be at least {'two' if compared.no_probe else 'one'}, each of another name"
         remedy = "Name presets, architectures or TOML files, as in: default seed"
         raise InputError("RECIPES", rule, ", ".join(recipes) or "none", remedy)
+    if named.get(PROBE, PROBE) != PROBE:
+        rule, remedy = f"not be a file called {PROBE}", "The frozen probe has that name. Rename it."
+        raise InputError("RECIPES", rule, named[PROBE], remedy)
     found = {
         name: TrainingFlags(**contestant_flags(each, training)) for name, each in named.items()
     }

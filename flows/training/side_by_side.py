@@ -10,11 +10,13 @@ import signal
 import threading
 import time
 from collections.abc import Callable, Generator, Iterator, Mapping, Sequence
+from concurrent.futures import BrokenExecutor
 from contextlib import contextmanager
 from dataclasses import dataclass, replace
 from typing import Any, NamedTuple, TypeAlias, TypeVar, cast
 
 from flows.cli import terminal
+from resnext.contracts.errors import TrainingError
 from resnext.device import Compute, count_cpus, count_gpus
 from resnext.training.recipe import Recipe, with_settings
 from tasks.predict import predict
@@ -168,10 +170,26 @@ def processes(jobs: int, gpus: int = 0) -> Iterator[ProcessPoolTaskRunner]:
     with _settings_for_all(), runner:
         try:
             yield runner
-        except BaseException:
-            for child in multiprocessing.active_children():
-                child.terminate()
+        except BaseException as error:
+            _end_children()
+            if isinstance(error, BrokenExecutor):
+                raise TrainingError(
+                    "A process that trained was ended by the system, perhaps for want of memory. "
+                    "Give fewer --jobs. Finished stages are kept, and the newest checkpoints."
+                ) from error
             raise
+
+
+def _end_children() -> None:
+    """Ask all processes to end until they have.
+
+    A training that is asked saves first, and waits for the next one: then it is asked again.
+    """
+    children = multiprocessing.active_children()
+    while any(child.is_alive() for child in children):
+        for child in children:
+            child.terminate()
+        time.sleep(POLL_EVERY)
 
 
 @contextmanager

@@ -251,7 +251,7 @@ def _sentence(row: dict[Any, Any], first: str) -> str:
         f"{row['recipe']} is {better if better and clear else 'not told apart from'} {first}: "
         f"balanced accuracy {signed}{100 * value:.1f} points "
         f"(95 %: {100 * low:.1f} to {100 * high:.1f}; adjusted p {chance(row['p_holm'])}); "
-        f"{percent(row['balanced_accuracy'], ' ')} of {row['groups']:.0f} groups."
+        f"{percent(row['balanced_accuracy'], ' ')} on images of {row['groups']:.0f} groups."
     )
 
 

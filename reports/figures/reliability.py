@@ -44,7 +44,10 @@ def plot_reliability(reliability: pd.DataFrame, calibration: Mapping[str, Any]) 
         figure = style.new_figure(style.WIDTH, 5.5)
         panels = figure.subplots(2, 2, gridspec_kw={"height_ratios": [4.6, 1]})
         temperature, reason = calibration["temperature"], calibration.get("reason")
-        titles = {"before": "As predicted", "after": f"After temperature {temperature:.2f}"}
+        in_folds = calibration.get("fitted_on") == "folds"
+        calibrated = "After the other folds' temperatures" if in_folds else None
+        after = calibrated or f"After temperature {temperature:.2f}"
+        titles = {"before": "As predicted", "after": after}
         for (upper, lower), (when, title) in zip(panels.T, titles.items(), strict=True):
             rows = filled[filled["when"] == when]
             if rows.empty:

@@ -94,6 +94,7 @@ def in_a_line(metrics: Metrics) -> str:
     )
     if found["repeats"] > 1:
         text += f" ({100 * found['deviation_of_repeats']['balanced_accuracy']:.1f} of the repeats)"
+        text += ". Counts of images are sums over the repeats"
     return text
 
 

@@ -15,7 +15,6 @@ Decisions = Sequence[Mapping[str, Any]]
 
 WORDS: Mapping[str, tuple[str, tuple[str, str] | None]] = {
     "folds": ("How it is tested", ("fold", "folds")),
-    "repeats": ("How often", ("time", "times")),
     "preset": ("What is trained", None),
     "class_weights": ("Weights of classes", None),
     "image_size": ("Size of images", ("px", "px")),

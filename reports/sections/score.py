@@ -223,7 +223,10 @@ def _calibration(calibration: Mapping[str, Any] | None) -> str:
         )
     in_folds = calibration["fitted_on"] == "folds"
     noun, part = ("answer", "held-out folds") if in_folds else ("image", "validation part")
-    own = " The figures here take, for each answer, one that was fitted on the other folds."
+    own = (
+        " The operating point and the calibrated reliability diagram take, for each answer, one "
+        "that was fitted on the other folds. All other figures take the answers as they are."
+    )
     return (
         f"Probabilities of new images are calibrated by the temperature "
         f"{calibration['temperature']:.2f}, fitted on {plural(calibration['n'], noun)} of the "

@@ -35,16 +35,16 @@ class Estimate(NamedTuple):
 
 def estimate(facts: Facts, decided: Mapping[str, Value]) -> Estimate:
     """Estimate the minutes of a run, at least 1, by what was decided for it."""
-    folds, repeats = (int(decided.get(name) or 0) for name in ("folds", "repeats"))
-    networks = 1 + folds * repeats
+    folds, repeats = int(decided["folds"] or 0), int(facts.asked.get("repeats") or 1)
+    networks = folds * repeats + (facts.asked.get("final") != "ensemble")
     gpu = facts.device == "cuda"
     where = "a large GPU. A smaller one takes longer" if gpu else plural(facts.cores, "core")
     if decided["preset"] == "transfer":
         views = facts.originals * len(TURNS[decided["views"]])  # type: ignore[index]
         side = int(decided["image_size"] or facts.network_size)
         rate = IMAGES_A_GPU if gpu else PIXELS_A_CORE * facts.cores / side**2
-        again = max(1, repeats)  # held-out images are seen again, of folds all of them
-        seconds = (1 + again) * views / rate + networks * HEADS_OF_AN_IMAGE * facts.originals
+        views *= 1 + repeats  # held-out images are seen again, of folds all of them
+        seconds = views / rate + networks * HEADS_OF_AN_IMAGE * facts.originals
         work = f"{plural(views, 'view')} of {facts.originals:,} originals"
     else:
         epochs = int(facts.asked.get("epochs") or EPOCHS)

@@ -31,7 +31,6 @@ FROZEN_OR_NOT = f"{KORNBLITH}; the border is a rule of thumb"
 WEIGHTING = "Buda et al. 2018, https://arxiv.org/abs/1710.05381; the border is a rule of thumb"
 TRIED = "docs/training.md: the recipe of the preset"
 VIEWS = "docs/benchmarks.md: what a frozen network is worth"
-REPEATS = "docs/evaluation.md: cross-validation"
 
 
 @dataclass(frozen=True)
@@ -129,14 +128,6 @@ RULES: tuple[Rule, ...] = (
         "test on a fifth of them. Five folds would train six networks in place of one.",
         source=SMALL_TEST,
     ),
-    Rule(
-        "repeats", "there are folds",
-        holds=lambda facts: facts.chosen["folds"] is not None,
-        value=1,
-        reason="The folds are drawn once. --repeats 3 would show how much the score moves with "
-        "other folds and first weights, in three times the time.",
-        source=REPEATS,
-    ),
     # ------------------------------------------------------------ what is trained
     Rule(
         "preset", "you ask for `--method network` and `--weights none`",
@@ -217,7 +208,7 @@ RULES: tuple[Rule, ...] = (
         and facts.as_they_are < facts.network_size,
         value=Fact("as_they_are", f"the shorter side of the images, at least {SMALLEST}"),
         reason="The shorter side of the images has {side} pixels in the median. Enlarged to the "
-        "{network_size} of {network}, they would be blurred, and a frozen network is worse then.",
+        "{network_size} of {network}, they would be blurred. That costs time and gains nothing.",
         source="docs/benchmarks.md: small images",
     ),
     Rule(
@@ -256,7 +247,9 @@ RULES: tuple[Rule, ...] = (
 
 DECIDED = tuple(dict.fromkeys(rule.decides for rule in RULES))
 """The flags that are decided, in this order."""
-WATCHED = frozenset({*DECIDED, *ONE_SPLIT, "method", "weights", "sampler", "epochs"}) - {"preset"}
+WATCHED = frozenset(
+    {*DECIDED, *ONE_SPLIT, "method", "weights", "sampler", "epochs", "repeats", "final"}
+) - {"preset"}
 """The user's flags that decide something, or by which the time is estimated."""
 
 

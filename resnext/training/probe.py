@@ -180,7 +180,7 @@ class _HeadTraining:
         self.weights = None if weights is None else weights.to(self.device)
         self.averaged = {name: each.clone() for name, each in self.heads.state_dict().items()}
         self.per_epoch = count_batches(len(given.labels), recipe)
-        self.total, self.step, self.seconds = recipe.epochs * self.per_epoch, 0, 0.0
+        self.total, self.step = recipe.epochs * self.per_epoch, 0
 
     @staticmethod
     def _standardise(probe: Probe, features: Tensor) -> None:
@@ -201,12 +201,11 @@ class _HeadTraining:
                 callback.on_step(self.step, len(rows), loss)
             if any(callback.wants_to_stop() for callback in callbacks):
                 raise KeyboardInterrupt
-        self.seconds += time.monotonic() - began
-        seen = len(self.labels)
+        seconds, seen = time.monotonic() - began, len(self.labels)
         row = EpochRow(
             epoch=number + 1, lr=lr, train_loss=losses / self.per_epoch,
             train_accuracy=right / seen, val_loss=None, val_accuracy=None,
-            seconds=self.seconds, images_per_second=seen * (number + 1) / max(self.seconds, 1e-9),
+            seconds=seconds, images_per_second=seen / max(seconds, 1e-9),
             finished_at=datetime.now(UTC).isoformat(timespec="seconds"),
         )  # fmt: skip
         for callback in callbacks:

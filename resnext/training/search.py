@@ -11,6 +11,7 @@ Source: https://optuna.readthedocs.io (the median rule that stops hopeless trial
 
 from __future__ import annotations
 
+import math
 from collections.abc import Callable
 from pathlib import Path
 from typing import Any
@@ -23,6 +24,9 @@ from resnext.contracts.errors import TrainingError
 from resnext.training.callback import Callback
 from resnext.training.checkpoints import EpochRow
 from resnext.training.recipe import Recipe, with_settings
+
+REPORTED = "reported"
+"""What a killed trial had reported of its epochs already."""
 
 Score = Callable[[Recipe, Callback], float]
 """Trains by a recipe, followed by a callback that may end it, and scores; higher is better."""
@@ -57,7 +61,10 @@ def search(recipe: Recipe, trials: int, study_file: Path, score: Score) -> dict[
         recipe: Where the search begins.
         trials: How many trials there are in all, those of a search that was killed counted.
         study_file: SQLite file that the trials are kept in.
-        score: See `Score`. A training that diverges is given up.
+        score: See `Score`. A training that diverges is given up, and so is a score of NaN.
+
+    Raises:
+        TrainingError: every trial was given up.
     """
     optuna.logging.set_verbosity(optuna.logging.WARNING)
     address = URL.create("sqlite", database=str(study_file)).render_as_string()
@@ -74,6 +81,11 @@ def search(recipe: Recipe, trials: int, study_file: Path, score: Score) -> dict[
                 n_startup_trials=RANDOM_TRIALS, seed=recipe.seed + done
             )
             _try(study, study.ask(), recipe, score)
+        if not study.get_trials(states=[TrialState.COMPLETE]):
+            raise TrainingError(
+                f"At least one of {trials} trials must come to a score, got none: every training "
+                "diverged. Lower --lr, or leave --trials out."
+            )
         best = study.best_trial
         listed = [_facts(trial) for trial in _finished(study)]
         return {"settings": dict(best.params), "score": best.value, "trials": listed}
@@ -109,14 +121,22 @@ def _take_up(study: optuna.Study, recipe: Recipe) -> None:
         study.enqueue_trial({name: getattr(recipe, name) for name in recipe.searched})
     for trial in study.get_trials(states=[TrialState.RUNNING]):
         study.tell(trial.number, state=TrialState.FAIL)
-        study.enqueue_trial(trial.params or trial.system_attrs.get("fixed_params", {}))
+        study.enqueue_trial(
+            trial.params or trial.system_attrs.get("fixed_params", {}),
+            user_attrs={REPORTED: {str(k): v for k, v in trial.intermediate_values.items()}},
+        )
 
 
 def _try(study: optuna.Study, trial: Trial, recipe: Recipe, score: Score) -> None:
     """Make one trial, to its end or until it is given up."""
     tried = with_settings(recipe, suggest(trial, recipe))
+    for epoch, value in trial.user_attrs.get(REPORTED, {}).items():
+        trial.report(value, int(epoch))  # its training goes on behind these epochs
     try:
-        study.tell(trial, score(tried, Pruning(trial)))
+        found = score(tried, Pruning(trial))
+        if math.isnan(found):
+            raise optuna.TrialPruned
+        study.tell(trial, found)
     except (optuna.TrialPruned, TrainingError):
         study.tell(trial, state=TrialState.PRUNED)
 

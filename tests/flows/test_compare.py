@@ -168,6 +168,7 @@ def test_a_file_begins_from_the_preset_and_flags_win_over_it(tmp_path: Path) -> 
             ["default", "best"],
             "RECIPES must be presets (default, seed, quick, transfer, finetune), arch",
         ),
+        (["transfer.toml"], "RECIPES must not be a file called transfer, got transfer.toml."),
         (["default", "no.toml"], "RECIPES must be a TOML file, got 'no.toml'."),
         (["default", "seed", "--folds", "1"], "--folds must be at least 2"),
         (["default", "seed", "--fold", "1/5"], "--fold"),

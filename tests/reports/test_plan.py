@@ -37,9 +37,9 @@ def test_the_page_shows_each_decision_with_its_value_reason_and_source() -> None
     for each in made.decisions:
         assert each["reason"].replace("'", "&#39;") in page
         assert each["source"] in page
-    for text in ("5 folds", "1 time", ">transfer<", "260 px", "full_pipeline.py"):
+    for text in ("5 folds", ">transfer<", "260 px", "full_pipeline.py"):
         assert text in page
-    assert "About 1 minute: 6 trainings, 80 views of 40 originals" in page
+    assert "About 1 minute: 6 trainings, 160 views of 40 originals" in page
 
 
 def test_the_page_says_of_a_flag_that_was_given_that_it_was_asked_for() -> None:

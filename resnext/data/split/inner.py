@@ -38,7 +38,8 @@ def split_inside(split: pd.DataFrame, seed: int) -> pd.DataFrame:
     copies = (placed != "train") & (images["copy"].fillna(0) > 0)
     parts = placed.mask(copies, UNUSED).reindex(split.index).fillna(UNUSED)
     why = copies.map({True: COPY_HELD_OUT, False: ""}).reindex(split.index)
-    reasons = why.fillna(split["reason"].where(split["split"] != "test", HELD_OUT))
+    own = split["reason"] if "reason" in split else pd.Series("", split.index)  # a fold has none
+    reasons = why.fillna(own.where(split["split"] != "test", HELD_OUT))
     return split.assign(split=parts, reason=reasons)[SPLIT_COLUMNS]
 
 

@@ -13,7 +13,7 @@ from tests.resnext.planning.test_rules import VALUES
 
 AUTO = TrainingFlags(preset="auto")
 CHOSEN = {
-    "folds": 5, "repeats": 1, "preset": "transfer", "class_weights": "balanced",
+    "folds": 5, "preset": "transfer", "class_weights": "balanced",
     "image_size": 260, "batch_size": 16, "views": "mirror",
 }  # fmt: skip
 

@@ -13,7 +13,7 @@ import pytest
 
 from tests.conftest import REPOSITORY, make_tree
 
-TINY = ["--image-size", "32", "--batch-size", "8", "--device", "cpu", "--folds", "2"]
+TINY = ["--image-size", "32", "--batch-size", "8", "--device", "cpu"]
 TINY += ["--arch", "resnext38_32x4d", "--only", "predict"]
 LONG = 60  # epochs, of some tenths of a second
 ENDED_AFTER = 30.0  # seconds
@@ -31,8 +31,9 @@ class Program:
         self.images, self.store = images, store
         self.environment = {**os.environ, "PREFECT_API_URL": server}
 
-    def start(self, epochs: int, jobs: int) -> "subprocess.Popen[str]":
+    def start(self, epochs: int, jobs: int, folds: int = 2) -> "subprocess.Popen[str]":
         words = ["--data", str(self.images), "--store", str(self.store), *TINY]
+        words += ["--folds", str(folds)]
         return subprocess.Popen(
             [
                 sys.executable, "-W", "error", str(REPOSITORY / "flows" / "full_pipeline.py"),
@@ -128,3 +129,44 @@ def test_no_process_outlives_its_program_and_trainings_go_on_from_their_checkpoi
         assert {line.split()[1] for line in islice(going_on, 2)} == {"1", "2"}, "of each fold"
         again.send_signal(signal.SIGTERM)
         again.communicate(timeout=120)
+
+
+@pytest.mark.skipif(sys.platform != "linux", reason="processes are read from /proc")
+def test_it_ends_where_one_process_trains_and_another_waits_for_work(
+    images: Path, tmp_path: Path, prefect_server: str
+) -> None:
+    """The one that waits dies with the lock of the queue that the other one then asks for."""
+    program = Program(images, tmp_path / "store", prefect_server)
+    process = program.start(20, jobs=2, folds=3)
+
+    def one_is_left() -> bool:
+        ended = {file.parent for file in program.store.glob("predict/*/predictions.csv")}
+        begun = list(program.store.glob("train/*.scratch/step-*.pt"))
+        return len([each for each in ended if each.suffix != ".partial"]) == 2 and bool(begun)
+
+    wait_until(one_is_left, "no fold trained alone")
+    started = children(process.pid)
+    process.send_signal(signal.SIGINT)
+    _, said = process.communicate(timeout=ENDED_AFTER)
+    assert process.returncode == 1
+    assert "Stopped" in said
+    assert not any(map(alive, started))
+
+
+@pytest.mark.skipif(sys.platform != "linux", reason="processes are read from /proc")
+def test_a_process_that_the_system_ends_is_said_in_a_line(
+    images: Path, tmp_path: Path, prefect_server: str
+) -> None:
+    program = Program(images, tmp_path / "store", prefect_server)
+    process = program.start(LONG, jobs=2)
+    wait_until(lambda: any(program.store.glob("train/*.scratch/step-*.pt")), "no checkpoint")
+    workers = [
+        each
+        for each in children(process.pid)
+        if b"spawn_main" in Path(f"/proc/{each}/cmdline").read_bytes()
+    ]
+    os.kill(workers[0], signal.SIGKILL)
+    _, said = process.communicate(timeout=60)
+    assert process.returncode == 1
+    assert "error: A process that trained was ended by the system" in said
+    assert "Traceback" not in said

@@ -14,7 +14,7 @@ from resnext.training.recipe import Recipe
 from tests.resnext.planning.test_facts import CPU, GPU, facts
 
 FEW = {"class_weights": "none", "image_size": 260, "batch_size": 16, "views": "mirror"}
-FOLDED = {"folds": 5, "repeats": 1}
+FOLDED = {"folds": 5}
 THIRTY = {f"class {number:02}": 20 for number in range(30)}
 
 
@@ -52,7 +52,7 @@ def reasons(*given: Any, **more: Any) -> dict[str, str]:
         ),
         pytest.param(
             {"a": 300, "b": 3}, GPU,
-            {"folds": 3, "repeats": 1, "preset": "transfer"} | FEW | {"class_weights": "balanced"},
+            {"folds": 3, "preset": "transfer"} | FEW | {"class_weights": "balanced"},
             id="a class with three groups",
         ),
     ],
@@ -132,7 +132,7 @@ def test_one_split_that_is_asked_for_stays_one_and_the_page_names_the_flag(
 ) -> None:
     ((name, value),) = asked.items()
     found = chosen({"a": 20, "b": 20}, **asked)
-    assert (found["folds"], "repeats" in found) == (None, False)
+    assert found["folds"] is None
     reason = reasons({"a": 20, "b": 20}, **asked)["folds"]
     assert reason == f"You asked for --{name.replace('_', '-')} {value}."
 
@@ -147,7 +147,6 @@ def test_a_split_that_is_not_of_groups_is_taken_as_it_is(strategy: str) -> None:
 
 VALUES: dict[str, st.SearchStrategy[Any]] = {
     "folds": st.integers(2, 9),
-    "repeats": st.integers(1, 4),
     "class_weights": st.sampled_from(["none", "balanced"]),
     "image_size": st.integers(32, 512),
     "batch_size": st.integers(2, 64),
@@ -177,7 +176,6 @@ def test_every_set_gets_every_setting_with_a_whole_sentence_and_a_source(
     found = decide(counted)
     values = {each.decides: each.value for each in found}
     assert {"folds", "preset", "class_weights", "image_size", "batch_size"} <= values.keys()
-    assert ("repeats" in values) == (values["folds"] is not None)
     assert values["folds"] is None or 2 < int(values["folds"]) <= min(groups.values())
     for each in found:
         assert each.reason.endswith(".")

@@ -61,6 +61,51 @@ def test_a_search_that_was_killed_goes_on_as_if_it_had_not_been(tmp_path: Path) 
     assert parted.tried == whole.tried
 
 
+class Epochs:
+    """Trains four epochs whose losses hang on the rate; goes on where it was killed."""
+
+    def __init__(self, dies_in: tuple[int, int] | None = None) -> None:
+        self.number, self.dies_in, self.done = 0, dies_in, 0
+
+    def __call__(self, recipe: Recipe, follow: Callback) -> float:
+        for epoch in range(self.done + 1, 5):
+            if (self.number, epoch) == self.dies_in:
+                self.dies_in, self.done = None, epoch - 1
+                raise KilledError
+            try:
+                follow.on_epoch(row(epoch, abs(recipe.lr - 2e-3) * 10 ** ((epoch * 7) % 5)))
+            except Exception:
+                self.number, self.done = self.number + 1, 0
+                raise
+        self.number, self.done = self.number + 1, 0
+        return -abs(recipe.lr - 5e-3)
+
+
+@pytest.mark.parametrize("trial", [0, 3, 10])
+def test_a_trial_that_was_killed_amid_its_epochs_is_pruned_by_the_same_losses(
+    trial: int, tmp_path: Path
+) -> None:
+    expected = search(Recipe(), 14, tmp_path / "whole.db", Epochs())
+    assert {each["ended"] for each in expected["trials"]} == {"scored", "pruned"}
+    parted = Epochs(dies_in=(trial, 3))
+    with pytest.raises(KilledError):
+        search(Recipe(), 14, tmp_path / "parted.db", parted)
+    assert search(Recipe(), 14, tmp_path / "parted.db", parted) == expected
+
+
+def test_a_search_in_which_every_training_diverges_says_so(tmp_path: Path) -> None:
+    def score(_recipe: Recipe, _follow: Callback) -> float:
+        scores.append(0.0)
+        if len(scores) == 1:
+            return float("nan")
+        raise TrainingError("the loss is not finite")
+
+    scores: list[float] = []
+    with pytest.raises(TrainingError, match=r"At least one of 3 trials .* Lower --lr"):
+        search(Recipe(), 3, tmp_path / "study.db", score)
+    assert len(scores) == 3
+
+
 def test_a_finished_search_tries_nothing_more(tmp_path: Path) -> None:
     first, again = Scorer(), Scorer()
     found = search(Recipe(), 3, tmp_path / "study.db", first)

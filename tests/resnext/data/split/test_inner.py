@@ -27,6 +27,12 @@ def test_what_the_split_tests_on_takes_no_part() -> None:
     assert (inner.loc[inner["split"] == "unused", "reason"] != "").all()
 
 
+def test_the_split_of_a_fold_which_gives_no_reasons_is_parted_alike() -> None:
+    split = outer()
+    fold = split.drop(columns="reason")
+    pd.testing.assert_series_equal(split_inside(fold, 0)["split"], split_inside(split, 0)["split"])
+
+
 def test_groups_stay_whole_and_only_originals_are_scored() -> None:
     inner = split_inside(outer(), seed=0)
     used = inner[inner["split"] != "unused"]
