@@ -45,6 +45,11 @@ class RunFlags(MachineFlags):
         description="train a frozen probe (preset transfer, one view) on the same split besides, "
         "and say what it scores [default: off]",
     )
+    export: bool = Field(
+        False,
+        description="write model.onnx besides, which predicts without torch: see export.py "
+        "[default: off]",
+    )
 
 
 def main(
@@ -100,6 +105,7 @@ from tasks.drift import drift_of_batch, publish_drift
 from tasks.embed import backbone_of, embed
 from tasks.evaluate import evaluate
 from tasks.explain import explain
+from tasks.export import export
 from tasks.micro_batches import micro_batches, with_micro_batches
 from tasks.pack import pack
 from tasks.plot import plot
@@ -109,7 +115,7 @@ from tasks.report import About, report
 from tasks.scan import scan, scan_images
 from tasks.split import split
 from tasks.stage.artifact import Artifact, Runtime
-from tasks.stage.runs import open_run, point_latest
+from tasks.stage.runs import MODEL, open_run, point_latest
 
 from prefect import flow
 from prefect.client.schemas.objects import State
@@ -219,6 +225,10 @@ def stages_after_scan(
     page = report(runtime, manifest, parts, model, scores, explained, figures, about(plan))
     publish(plan.name, scores, figures, page)
     yield page
+    if plan.export:
+        on_cpu = plan_compute("cpu", recipe.arch, deterministic=False)
+        weights = model.only([MODEL])
+        yield export(runtime, weights, scores, page, pixels, on_cpu, manifest, parts)
     if plan.predict is not None:
         new = runtime.model_copy(update={"data": plan.predict})
         yield from _predict_new(new, model, plan, scores, (manifest, parts, predictions))
@@ -264,7 +274,7 @@ def _predict_new(
     yield (images := scan_images(runtime, plan.reading, levels))
     if runtime.data is not None and not runtime.data.is_dir():
         runtime = runtime.model_copy(update={"data": runtime.data.parent})
-    weights = model.only(["model.safetensors"])
+    weights = model.only([MODEL])
     yield (predicted := predict_images(runtime, images, weights, plan.compute, scores))
     yield (drift := drift_of_batch(runtime, images, predicted, *known))
     publish_drift(drift)

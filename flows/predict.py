@@ -43,11 +43,10 @@ from resnext.models.model_file import read_card
 from tasks.callbacks.history import add_tags
 from tasks.drift import drift_of_batch, publish_drift, tables_beside
 from tasks.predict import answers_of, predict_images, publish_predictions
-from tasks.registry.choose_model import choose_model, log_model
+from tasks.registry.choose_model import choose_model, log_model, unaltered
 from tasks.scan import scan_images
-from tasks.stage.artifact import Artifact, Runtime
+from tasks.stage.artifact import Runtime
 from tasks.stage.runs import open_run
-from tasks.stage.store import is_altered
 
 from prefect import flow
 from prefect.client.schemas.objects import State
@@ -94,10 +93,10 @@ def run_prediction(source: Path, settings: PredictFlags, name: str) -> str:
         return text
     store, source = store_folder(settings.store), full_path(source)
     found = choose_model(settings.model, store, settings.registry)
-    model, card, beside = _unaltered(found, "model"), read_card(found), found.with_name(CALIBRATION)
+    model, card, beside = unaltered(found, "model"), read_card(found), found.with_name(CALIBRATION)
     chosen = settings.model is not None or settings.registry is not None
     log_model(store, found, card, chosen=chosen)
-    calibration = _unaltered(beside, CALIBRATION) if beside.is_file() else None
+    calibration = unaltered(beside, CALIBRATION) if beside.is_file() else None
     if calibration is None:
         log.info("calibrated_ columns repeat p_ (temperature 1): no calibration.json by the model")
     asked = {"command": command_line("predict.py", settings, positional=[str(source)])}
@@ -127,19 +126,6 @@ def _is_empty(source: Path) -> bool:
     """Tell a folder, of any layout, that holds no file but hidden ones and a system's own."""
     listing = list_images(source)
     return not listing.files and not listing.faults
-
-
-def _unaltered(file: Path, what: str) -> Artifact:
-    """Give a file that may lie in a store, as it was written there.
-
-    Raises:
-        InputError: it was altered since.
-    """
-    if is_altered(file):
-        remedy = "Put the file back, or name another model with `model`."
-        got = f"'{file}', which was altered since"
-        raise InputError(what, "be as it was written", got, remedy)
-    return Artifact.of_file(file)
 
 
 if __name__ == "__main__":

@@ -11,6 +11,8 @@ from tasks.audit import Divided, Found, data_and_split
 from tasks.stage.artifact import Artifact, Reads, Work
 from tasks.stage.decorator import stage
 
+CARD = "MODEL_CARD.md"
+
 Facts = tuple[tuple[str, str], ...]
 
 
@@ -28,7 +30,7 @@ class About(BaseModel):
     notes: tuple[str, ...] = ()
 
 
-@stage(run_name="report on {about.data_name}", registered=("report.html",))
+@stage(run_name="report on {about.data_name}", registered=("report.html", CARD))
 def report(
     work: Work,
     manifest: Found,
@@ -68,4 +70,4 @@ def report(
     )
     (work.out / "report.html").write_text(html.render_report(content), encoding="utf-8")
     words = model_card.render_card(content, about.architecture)
-    (work.out / "MODEL_CARD.md").write_text(words, encoding="utf-8", errors="replace")
+    (work.out / CARD).write_text(words, encoding="utf-8", errors="replace")

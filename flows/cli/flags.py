@@ -285,6 +285,10 @@ class DecisionFlags(Flags):
         description="name of a champion of its own, whatever the classes are [default: none, "
         "one champion for each set of classes]",
     )
+    no_export: bool = Field(
+        False, description="register models without model.onnx, which takes half a minute to write "
+        "and to check [default: off]",
+    )  # fmt: skip
 
 
 @group()
@@ -376,6 +380,34 @@ class PredictFlags(Flags):
     )
     store: Store = None
     device: Device = "auto"
+
+
+@group()
+class ExportFlags(Flags):
+    """Which model, and where to."""
+
+    model: FullPath | None = Field(
+        None, description="a model.safetensors [default: the champion, else the newest run's]"
+    )
+    registry: str | None = Field(
+        None,
+        description="whose champion is exported, as of predict.py [default: the champion of the "
+        "newest run's classes]",
+    )
+    data: FullPath | None = Field(
+        None,
+        description="class folders whose images the file is checked with [default: those of the "
+        "model, which the store holds]",
+    )
+    output: FullPath | None = Field(
+        None, description="where to copy the file besides, as model.onnx [default: nowhere]"
+    )
+    hub: FullPath | None = Field(
+        None,
+        description="a new folder to lay out for a model hub: card, weights, exported model, "
+        "configuration, example [default: none]",
+    )
+    store: Store = None
 
 
 ConfigFile = Annotated[

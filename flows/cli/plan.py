@@ -52,7 +52,8 @@ M = TypeVar("M", bound=BaseModel)
 Given = Mapping[str, Any]
 """The flags that were given, by name."""
 
-ELSEWHERE = {"predict", "store", "workers", "jobs", "verify", "only", *DecisionFlags.model_fields}
+ELSEWHERE = {"predict", "store", "workers", "jobs", "verify", "only", "export"}
+ELSEWHERE |= DecisionFlags.model_fields.keys()
 """Flags that change no result of a pipeline run."""
 BEFORE_TRAINING = ("scan", "split", "plan", "pack", "embed")
 EXCLUDED = {
@@ -100,6 +101,7 @@ class Plan:
     store: Path
     only: str | None
     with_probe: bool
+    export: bool
     preset: Preset
     reading: ReadingSettings
     split: SplitSettings
@@ -235,6 +237,7 @@ def resolve(*flags: BaseModel, program: str = "full_pipeline.py") -> Plan:
         store=store,
         only=given.get("only"),
         with_probe=given.get("with_probe", False),
+        export=given.get("export", not given.get("no_export", True)),
         preset=preset,
         reading=build(ReadingSettings, given),
         split=split,

@@ -26,7 +26,7 @@ from pydantic import ValidationError
 from flows.cli import flags
 from flows.serving.address import ServerError
 from flows.serving.signals import end_with_starter
-from resnext.contracts.errors import InputError, TrainingError
+from resnext.contracts.errors import ExportError, InputError, TrainingError
 from tasks.callbacks.interrupts import StoppedError
 
 if TYPE_CHECKING:
@@ -109,7 +109,7 @@ def run_command(
             raise
         code, text = OF_THE_SYSTEM[error.errno]
         return _complain(text.format(error=error), code)
-    except (TrainingError, StoppedError, ServerError) as error:
+    except (ExportError, TrainingError, StoppedError, ServerError) as error:
         return _complain(str(error), FAILED)
     return DONE
 

@@ -25,3 +25,7 @@ class InputError(ValueError):
 
 class TrainingError(RuntimeError):
     """The training can't go on, for a reason that a person can act on."""
+
+
+class ExportError(RuntimeError):
+    """A model can't be exported, or does not answer as it should."""

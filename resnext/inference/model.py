@@ -1,7 +1,8 @@
 """A trained model that answers images: the library's way to predict, in a few lines.
 
 Decoding, the scale of deep images, resizing, normalisation and calibration are inside, so that an
-answer is the one that `flows/predict.py` gives for the same file.
+answer is the one that `flows/predict.py` gives for the same file. torch is imported for a model
+file alone; an exported model does without.
 """
 
 from collections.abc import Mapping, Sequence
@@ -10,20 +11,20 @@ from typing import Any, NamedTuple, TypeAlias, overload
 
 import numpy as np
 from PIL import Image, ImageOps
-from torch import nn
 
 from resnext.contracts.errors import InputError
 from resnext.contracts.threshold import answered_class
 from resnext.data.decoding.decode import decode, to_8_bit, to_rgb
-from resnext.data.pixels import DETAIL, Pixels, Rows, to_square
-from resnext.device import Compute, plan_compute
-from resnext.inference.predict import read_calibration
-from resnext.models.model_file import ModelCard, load_network
-from resnext.training import engine
-from resnext.training.batches import unlabelled
+from resnext.data.pixels import DETAIL, Pixels, to_square
+from resnext.device import count_cpus, plan_compute
+from resnext.inference.calibration import read_calibration, softmax
+from resnext.inference.exported import SUFFIX
+from resnext.inference.predictor import Predictor
+from resnext.models.model_file import ModelCard, read_card
 
 ImageOrPath: TypeAlias = Image.Image | Path | str
 CALIBRATION = "calibration.json"
+BATCH = 32  # images predicted at once
 
 
 class Answer(NamedTuple):
@@ -37,10 +38,9 @@ class Model:
     """Answer which class an image shows; made by `load_model`."""
 
     def __init__(
-        self, network: nn.Module, card: ModelCard, compute: Compute, calibration: Mapping[str, Any]
+        self, predictor: Predictor, card: ModelCard, calibration: Mapping[str, Any]
     ) -> None:
-        self.network, self.card, self.compute = network, card, compute
-        self.calibration = calibration
+        self.predictor, self.card, self.calibration = predictor, card, calibration
 
     @overload
     def predict(self, images: ImageOrPath) -> Answer: ...  # type: ignore[overload-overlap]
@@ -56,55 +56,59 @@ class Model:
         """
         if isinstance(images, Image.Image | Path | str):
             return self.predict([images])[0]
-        classes, source = self.card.classes, _Images(images, self.card)
-        subset = unlabelled(["0"] * len(images), [""] * len(images))
-        logs = engine.predict(self.network, source, subset, self.compute, scale=self.card.scale)
-        shares = (logs / self.calibration.get("temperature", 1.0)).softmax(dim=1).tolist()
+        starts = range(0, len(images), BATCH)
+        return [each for start in starts for each in self._answers(images[start : start + BATCH])]
+
+    def _answers(self, images: Sequence[ImageOrPath]) -> list[Answer]:
+        classes, calibration = self.card.classes, self.calibration
+        logs = self.predictor(np.stack([self._pixels(image) for image in images]))  # (B, C)
+        shares = softmax(logs, calibration.get("temperature", 1.0)).tolist()
         found = [dict(zip(classes, row, strict=True)) for row in shares]
-        best = [classes[number] for number in logs.argmax(dim=1).tolist()] if len(images) else []
+        best = [classes[number] for number in logs.argmax(axis=1).tolist()]
         return [
-            Answer(answered_class(row, likeliest, self.calibration), row)
+            Answer(answered_class(row, likeliest, calibration), row)
             for row, likeliest in zip(found, best, strict=True)
         ]
 
-
-class _Images:
-    """The pixels of images that are decoded when they are asked for."""
-
-    def __init__(self, images: Sequence[ImageOrPath], card: ModelCard) -> None:
-        self.images, self.size = images, card.image_size
-        self.levels, self.fit = card.levels, card.fit
-
-    def take(self, rows: Rows) -> Pixels:
-        """Give the pixels (N, S, S, 3) of some images."""
-        upright = [self._upright(self.images[row]) for row in rows]
-        return np.stack([to_square(to_rgb(image), self.size, self.fit) for image in upright])
+    def _pixels(self, image: ImageOrPath) -> Pixels:
+        """Give the pixels (S, S, 3) that the network sees."""
+        return to_square(to_rgb(self._upright(image)), self.card.image_size, self.card.fit)
 
     def _upright(self, image: ImageOrPath) -> Image.Image:
         """Decode an image, upright and in 8 bits."""
         if isinstance(image, Image.Image):
-            return ImageOps.exif_transpose(to_8_bit(image, self.levels))
+            return ImageOps.exif_transpose(to_8_bit(image, self.card.levels))
         try:
             data = Path(image).read_bytes()
-            return decode(data, self.levels, at_least=DETAIL * self.size).upright
+            return decode(data, self.card.levels, at_least=DETAIL * self.card.image_size).upright
         except Exception as error:  # decoders raise all kinds on damaged bytes
             rule = "be files that can be decoded"
             raise InputError("images", rule, f"'{image}' ({error})") from error
 
 
 def load_model(path: Path | str, device: str = "auto") -> Model:
-    """Load a model file, and the calibration.json beside it where there is one.
+    """Load a model file with the calibration.json beside it, if there is one; or an exported model.
 
     Args:
-        path: A `model.safetensors` that the pipeline wrote.
-        device: auto, cpu, cuda or mps.
+        path: A `model.safetensors` that the pipeline wrote, or an .onnx file that was exported.
+        device: auto, cpu, cuda or mps. An exported model is computed on the CPU.
 
     Raises:
         InputError: it is no such file, the calibration can't be read, or the device isn't there.
     """
     file = Path(path)
-    network, card = load_network(file)
-    compute = plan_compute(device, card.architecture, deterministic=False)
+    if file.suffix == SUFFIX:
+        from resnext.inference.runtimes.onnx_runtime import ExportedModel
+
+        if device not in ("auto", "cpu"):
+            remedy = "Load the model.safetensors instead."
+            raise InputError("device", "be cpu for an exported model", device, remedy)
+        exported = ExportedModel(file, count_cpus())
+        return Model(exported.predict, *exported.facts)
+    card = read_card(file)
     calibration = file.with_name(CALIBRATION)
     known = read_calibration(calibration) if calibration.is_file() else {}
-    return Model(network, card, compute, known)
+    compute = plan_compute(device, card.architecture, deterministic=False)
+    from resnext.inference.runtimes.pytorch import open_network
+
+    return Model(open_network(file, compute), card, known)

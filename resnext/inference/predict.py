@@ -1,28 +1,24 @@
 """Predictions as tables: val and test part of a split, or a folder of new images."""
 
-import math
 import time
 from collections.abc import Callable, Sequence
 from pathlib import Path
-from typing import Any, TypeGuard
 
 import numpy as np
 import pandas as pd
-from torch import Tensor
 
 from resnext import device
 from resnext.contracts.errors import InputError
 from resnext.contracts.formatting import first_few
-from resnext.contracts.json_files import read_json
 from resnext.contracts.tables import read_manifest, read_split_images, read_table
 from resnext.data.pixels import PackedPixels, ScannedImages, scanned_images
 from resnext.device import Compute
+from resnext.inference.calibration import read_calibration, softmax
+from resnext.inference.predictor import FloatArray
 from resnext.models.model_file import load_network, read_card
 from resnext.training import engine
 from resnext.training.batches import unlabelled
 from resnext.training.train import subset_of
-
-COLDEST, HOTTEST = 0.1, 10.0  # temperatures that a calibration can have
 
 
 def predict_split(
@@ -77,7 +73,7 @@ def _predict_rows(
     subset = subset_of(rows, pixels, card.classes)
     columns = rows[["path", "label", "group", "split"]]
     start = time.perf_counter()
-    logs = engine.predict(network, pixels, subset, compute, scale=card.scale)
+    logs = engine.predict(network, pixels, subset, compute, scale=card.scale).numpy()
     if timed is not None:
         timed(len(rows), time.perf_counter() - start)
     return pd.concat([columns, prediction_columns(logs, card.classes)], axis=1)
@@ -110,7 +106,7 @@ def predict_images(
         scanned_images(root, rows), card.image_size, workers, card.levels, card.fit
     )
     subset = unlabelled(rows["sha256"].tolist(), rows["path"].tolist())
-    logs = engine.predict(network, source, subset, compute, scale=card.scale)
+    logs = engine.predict(network, source, subset, compute, scale=card.scale).numpy()
     predicted = prediction_columns(logs, card.classes, temperature=temperature)
     done = pd.concat([rows[["path"]], predicted], axis=1)
     faults = read_table(quarantine).rename(columns={"reason": "error"})
@@ -119,43 +115,8 @@ def predict_images(
     return table.fillna(dict.fromkeys(text, "")).sort_values("path", ignore_index=True)
 
 
-def read_calibration(path: Path) -> dict[str, Any]:
-    """Read a calibration.json: its temperature, and what else stands there.
-
-    Raises:
-        InputError: it holds no temperature that a fit can give, or no rule that can be followed.
-    """
-    try:
-        content = read_json(path)
-    except InputError:
-        content = {}
-    names = ("temperature", "positive", "threshold")
-    temperature, positive, threshold = (content.get(name) for name in names)
-    rules = (
-        (
-            _is_number(temperature) and COLDEST <= temperature <= HOTTEST,
-            f"hold a temperature from {COLDEST:g} to {HOTTEST:g}", temperature,
-        ),
-        (positive is None or isinstance(positive, str), "name a positive class or none", positive),
-        (threshold is None or _is_number(threshold), "hold a threshold or none", threshold),
-    )  # fmt: skip
-    for kept, rule, got in rules:
-        if not kept:
-            remedy = "Run flows/full_pipeline.py again, or move the file away."
-            where = f"File {str(path)!r}. {remedy}"
-            raise InputError("calibration.json", rule, f"{got!r}", where)
-    return content
-
-
-def _is_number(value: object) -> TypeGuard[float]:
-    """Tell a finite number of a JSON file from anything else; True and False are none."""
-    if isinstance(value, bool) or not isinstance(value, int | float):
-        return False
-    return math.isfinite(value)
-
-
 def prediction_columns(
-    logs: Tensor, classes: Sequence[str], *, temperature: float | None = None
+    logs: FloatArray, classes: Sequence[str], *, temperature: float | None = None
 ) -> pd.DataFrame:
     """Turn log-probabilities (N, C) into predicted, confidence, p_<class>, status, error.
 
@@ -163,9 +124,9 @@ def prediction_columns(
     class wins, whatever the temperature.
     """
     logs = logs.reshape(len(logs), len(classes))  # also where there is no image
-    shares = {"p": logs.exp().numpy()}
+    shares = {"p": np.exp(logs)}
     if temperature is not None:
-        shares["calibrated"] = (logs / temperature).softmax(dim=1).numpy()
+        shares["calibrated"] = softmax(logs, temperature)
     best = np.asarray(classes, dtype=object)[shares["p"].argmax(axis=1)]
     table = pd.DataFrame({"predicted": best, "confidence": shares["p"].max(axis=1)})
     for kind, values in shares.items():

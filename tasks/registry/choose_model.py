@@ -15,7 +15,9 @@ from resnext.models.model_file import ModelCard, read_card
 from tasks.registry.aliases import Alias, all_aliases, choose_alias, label_of, quoted_labels
 from tasks.registry.promotion import champion_of
 from tasks.registry.versions import FACTS, NUMBER, find_version, intact_weights
+from tasks.stage.artifact import Artifact
 from tasks.stage.runs import newest_model, run_metrics, run_record
+from tasks.stage.store import is_altered
 
 log = logging.getLogger(__name__)
 
@@ -34,6 +36,19 @@ def choose_model(path: Path | None, store: Path, name: str | None = None) -> Pat
         remedy = "There is no such file. Check the path."
         raise InputError("model", "be a model.safetensors", f"'{found}'", remedy)
     return found.absolute()
+
+
+def unaltered(file: Path, what: str) -> Artifact:
+    """Give a file that may lie in a store, as it was written there.
+
+    Raises:
+        InputError: it was altered since.
+    """
+    if is_altered(file):
+        remedy = "Put the file back, or name another model with `model`."
+        got = f"'{file}', which was altered since"
+        raise InputError(what, "be as it was written", got, remedy)
+    return Artifact.of_file(file)
 
 
 def _champion_model(store: Path, name: str | None) -> Path | None:

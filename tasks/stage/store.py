@@ -99,6 +99,14 @@ def load(store: Path, stage: str, key: str, *, verify: bool = False) -> Artifact
     return _artifact(folder, _record(folder))
 
 
+def stored(file: Path) -> Artifact | None:
+    """Give the artifact that a file, or what a link leads to, belongs to; None if to none."""
+    folder = file.resolve().parent
+    if not (folder / RECORD).is_file():
+        return None
+    return load(folder.parent.parent, folder.parent.name, folder.name)
+
+
 def faults(folder: Path, *, verify: bool = False) -> tuple[list[str], list[str]]:
     """Name the files of a finished folder that are missing, and those that were altered."""
     record = _record(folder)

@@ -20,11 +20,13 @@ import pytest
 import yaml
 from PIL import Image
 
+from resnext.inference.export import export_model
 from tests.conftest import REPOSITORY
 from tests.docs.pages import Block, blocks
 
 CONSOLE, PYTHON = blocks("console"), blocks("python")
 MODEL_IS_NEEDED = "load_model"
+EXPORT_IS_NEEDED = "InferenceSession"
 OTHERS = ("kaggle", "git", "docker")
 """Programs that are not this project's: how they read their flags is not tested here."""
 CODE_ONLY = frozenset({"python", "console", "toml", "yaml", "text", "csv"})
@@ -72,6 +74,9 @@ def test_yaml_names_what_prefect_yaml_names(block: Block) -> None:
 def test_python_runs(block: Block, tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     if MODEL_IS_NEEDED in block.text:
         _put_a_model(tmp_path)
+    if EXPORT_IS_NEEDED in block.text:
+        _put_a_model(tmp_path, 224)
+        export_model(tmp_path / "model.safetensors", {}, tmp_path / "model.onnx", {})
     monkeypatch.chdir(tmp_path)
     names: dict[str, Any] = {"__name__": "page"}
     exec(compile(block.text, str(block), "exec"), names)
@@ -88,19 +93,15 @@ def _call(test: Callable[..., None], place: Path) -> None:
     test(**dict.fromkeys(wanted, place))
 
 
-def _put_a_model(folder: Path) -> None:
+def _put_a_model(folder: Path, size: int = 64) -> None:
     """Write the model.safetensors and picture.jpg that the code of a page opens."""
-    import resnext
-
-    if not hasattr(resnext, MODEL_IS_NEEDED):
-        pytest.skip("resnext.load_model is not there yet")
     from resnext.models.architectures import build
 
     file: Any = importlib.import_module("resnext.models.model_file")
     card = file.ModelCard(
         classes=("benign", "melanoma"),
         architecture="resnext38_32x4d",
-        image_size=64,
+        image_size=size,
         mean=(0.5, 0.5, 0.5),
         std=(0.5, 0.5, 0.5),
     )

@@ -11,7 +11,14 @@ import torch
 from flows import full_pipeline as flow
 from flows import retrain as retraining
 from flows.cli import run as command
-from flows.cli.flags import DataFlags, FoldFlags, ImageFlags, MachineFlags, TrainingFlags
+from flows.cli.flags import (
+    DataFlags,
+    DecisionFlags,
+    FoldFlags,
+    ImageFlags,
+    MachineFlags,
+    TrainingFlags,
+)
 from flows.full_pipeline import RunFlags
 from resnext import load_model
 from resnext.contracts.tables import read_table
@@ -52,6 +59,7 @@ class Place:
             training=TRAINING,
             run=MachineFlags(store=self.store, device="cpu", workers=0),
             folds=FoldFlags(**folds),
+            decision=DecisionFlags(no_export=True),
             return_state=True,
         )
         assert state.is_completed(), state.message

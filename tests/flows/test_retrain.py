@@ -67,7 +67,7 @@ class Place:
         return flow.retrain(
             data=ImageFlags(data=self.data),
             training=training,
-            decision=DecisionFlags(registry=registry),
+            decision=DecisionFlags(registry=registry, no_export=self.count > 0),
             run=MachineFlags(store=self.store, device="cpu", workers=0),
             return_state=True,
         )

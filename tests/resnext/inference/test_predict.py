@@ -12,11 +12,12 @@ from resnext.data.manifest.scan import scan_images
 from resnext.data.pixels import Pixels, PixelSource
 from resnext.device import plan_compute
 from resnext.inference import predict as predictions
-from resnext.inference.predict import prediction_columns, read_calibration
+from resnext.inference.calibration import read_calibration
+from resnext.inference.predict import prediction_columns
 from resnext.models.architectures import MEAN, STD
 from resnext.models.model_file import ModelCard
 
-LOGS = torch.tensor([[0.8, 0.2], [0.5, 0.5]], dtype=torch.float64).log()
+LOGS = np.log([[0.8, 0.2], [0.5, 0.5]])
 
 
 def test_calibrated_probabilities_stand_after_the_raw_ones() -> None:
@@ -33,7 +34,7 @@ def test_calibrated_probabilities_stand_after_the_raw_ones() -> None:
     assert same["calibrated_b"].tolist() == pytest.approx(same["p_b"].tolist())
     raw = prediction_columns(LOGS, ["a", "b"])  # of the val and test part
     assert list(raw) == [name for name in table if "calibrated_" not in str(name)]
-    none = prediction_columns(torch.empty((0, 0), dtype=torch.float64), ["a", "b"], temperature=2)
+    none = prediction_columns(np.empty((0, 0)), ["a", "b"], temperature=2)
     assert list(none) == list(table)
     assert none.empty
 
@@ -82,7 +83,7 @@ def test_new_pictures_are_scaled_as_the_training_pictures_of_the_model_were(
 
     def predict(_: object, source: PixelSource, *__: object, **___: object) -> torch.Tensor:
         seen.append(source.take(np.array([0])))
-        return LOGS[:1]
+        return torch.from_numpy(LOGS[:1])
 
     monkeypatch.setattr(predictions, "load_network", lambda _: (None, card))
     monkeypatch.setattr("resnext.training.engine.predict", predict)

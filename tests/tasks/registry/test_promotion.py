@@ -481,5 +481,5 @@ def test_a_version_keeps_what_the_stages_say() -> None:
     kept = {name for each in all_stages() for name in each.record.registered}
     tables = {"manifest.csv", "split.csv", "predictions.csv", "joined_groups.json"}
     scores = {"calibration.json", "metrics.json"}
-    assert kept == {MODEL, "report.html"} | tables | scores
+    assert kept == {MODEL, "model.onnx", "report.html", "MODEL_CARD.md"} | tables | scores
     assert {*TABLES} <= kept

@@ -1,0 +1,60 @@
+"""Prediction by ONNX Runtime, from an exported model on a CPU."""
+
+from pathlib import Path
+from typing import NamedTuple
+
+import numpy as np
+import onnxruntime
+from onnxruntime.capi.onnxruntime_pybind11_state import (
+    Fail,
+    InvalidArgument,
+    InvalidProtobuf,
+    NoSuchFile,
+)
+
+from resnext.contracts.errors import InputError
+from resnext.data.pixels import Pixels
+from resnext.inference.exported import ANSWERS, IMAGES, LOGS, PROBABILITIES, Facts, read_facts
+from resnext.inference.predictor import FloatArray, Int64Array
+
+ERRORS_ONLY = 3
+
+
+class Output(NamedTuple):
+    """What an exported model gives: see `resnext.inference.exported`."""
+
+    probabilities: FloatArray
+    answers: Int64Array
+    logs: FloatArray
+
+
+class ExportedModel:
+    """An exported model, opened."""
+
+    def __init__(self, path: Path, threads: int) -> None:
+        """Open it, to be computed by so many threads.
+
+        Raises:
+            InputError: it is no file that this project exported.
+        """
+        options = onnxruntime.SessionOptions()
+        options.intra_op_num_threads = threads
+        options.log_severity_level = ERRORS_ONLY
+        try:
+            self.session = onnxruntime.InferenceSession(
+                str(path), options, providers=["CPUExecutionProvider"]
+            )
+        except (Fail, InvalidArgument, InvalidProtobuf, NoSuchFile) as error:
+            rule, remedy = "be an .onnx file that flows/export.py wrote", "Name another file."
+            raise InputError("model", rule, f"'{path}'", remedy) from error
+        metadata = self.session.get_modelmeta().custom_metadata_map
+        self.facts: Facts = read_facts(metadata, path)
+
+    def run(self, pixels: Pixels) -> Output:
+        """Give all outputs for squares of pixels (B, S, S, 3)."""
+        return Output(*self.session.run([PROBABILITIES, ANSWERS, LOGS], {IMAGES: pixels}))
+
+    def predict(self, pixels: Pixels) -> FloatArray:
+        """Give log-probabilities (B, C) before calibration, float64."""
+        (logs,) = self.session.run([LOGS], {IMAGES: pixels})
+        return np.asarray(logs, dtype=np.float64)
