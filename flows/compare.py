@@ -44,7 +44,7 @@ from flows.cli import terminal
 from flows.cli.command_line import command_line
 from flows.cli.plan import Plan
 from flows.full_pipeline import about, prepare, with_images
-from flows.training.contestants import PROBE, PROBE_NOTE, Contestants, plan_all
+from flows.training.contestants import PROBE, PROBE_NOTE, Contestants, name_of, plan_all
 from flows.training.networks import of_fold
 from flows.training.side_by_side import (
     Network,
@@ -104,7 +104,7 @@ class Outcome(NamedTuple):
     predictions: Artifact
 
 
-@flow(name="compare", flow_run_name="compare {recipes}", persist_result=False, retries=0)
+@flow(name="compare", flow_run_name=lambda: run_name(), persist_result=False, retries=0)
 def compare_recipes(
     recipes: tuple[str, ...],
     compared: CompareFlags = CompareFlags(),
@@ -129,6 +129,11 @@ def compare_recipes(
         said = run_comparison(plans, asked, flow_run.id, compared)
         outcome.state = Completed(message=said)
     return outcome.state
+
+
+def run_name() -> str:
+    """Name a flow run by what it compares."""
+    return f"compare {', '.join(map(name_of, flow_run.parameters['recipes']))}"
 
 
 def run_comparison(plans: Contestants, asked: str, name: str, compared: CompareFlags) -> str:

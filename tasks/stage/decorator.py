@@ -224,6 +224,11 @@ class Stage(Generic[P]):
             )
         return value.only(reads[0].files, reads[0].uncounted) if reads[0].files else value
 
+    def _run_name(self, parameters: dict[str, Any]) -> str:
+        """Name a run of the task, in the UI: by its inputs, and by the network that it is about."""
+        name = (self.record.run_name or self.name).format(**parameters)
+        return f"{parameters['runtime'].label} {name}".lstrip()
+
     def _task(self) -> Task[..., Any]:
         def run(*args: Any, **kwargs: Any) -> State[Any] | Artifact:
             try:
@@ -242,7 +247,7 @@ class Stage(Generic[P]):
         run.__doc__ = self.function.__doc__
         return task(
             name=self.name,
-            task_run_name=self.record.run_name or self.name,
+            task_run_name=self._run_name,  # type: ignore[arg-type] # Prefect asks for its own class
             cache_policy=NO_CACHE,
             persist_result=False,
             retries=RETRIES,

@@ -49,6 +49,25 @@ def states(run: str) -> Counter[str]:
 
 
 @pytest.mark.usefixtures("prefect_server")
+def test_a_run_is_named_by_its_inputs_and_by_the_network_that_it_is_about(runtime: Runtime) -> None:
+    runtime.store.mkdir()
+
+    @flow
+    def naming() -> str:
+        write(runtime, "a")
+        write(runtime.model_copy(update={"label": "fold 1"}), "b")
+        return str(flow_run.id)
+
+    this = FlowRunFilter(id=FlowRunFilterId(any_=[naming()]))
+
+    def names() -> set[str]:
+        with get_client(sync_client=True) as client:
+            return {t.name for t in client.read_task_runs(flow_run_filter=this)}
+
+    wait_until(lambda: names() == {"write a", "fold 1 write b"}, "other names")
+
+
+@pytest.mark.usefixtures("prefect_server")
 @pytest.mark.parametrize("runner", RUNNERS)
 def test_stages_that_are_submitted_are_chained_computed_once_and_not_retried_on_wrong_input(
     runner: TaskRunner[Any], runtime: Runtime
