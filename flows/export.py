@@ -35,10 +35,10 @@ from resnext.contracts.formatting import plural
 from resnext.contracts.json_files import read_json, write_json
 from resnext.data.manifest.settings import ReadingSettings
 from resnext.device import count_cpus, plan_compute
-from resnext.inference.exported import example_for
+from resnext.inference.exported import FILE, example_for
 from resnext.models.model_file import ModelCard, read_card
 from tasks.callbacks.history import add_tags
-from tasks.export import EXPORTED, export
+from tasks.export import export
 from tasks.pack import pack
 from tasks.registry.choose_model import choose_model, log_model, unaltered
 from tasks.registry.versions import FACTS, Version, read
@@ -100,11 +100,11 @@ def run_export(settings: ExportFlags, name: str) -> str:
         compute = plan_compute("cpu", card.architecture, deterministic=False)
         made = export(runtime, model, scores, words, pixels, compute, manifest, split)
         checked = read_json(made.path("export.json"))
-        files = [each.single_path() for each in (model, scores) if each] + [made.path(EXPORTED)]
-        shown = run / EXPORTED
+        files = [each.single_path() for each in (model, scores) if each] + [made.path(FILE)]
+        shown = run / FILE
     if settings.output is not None:
         settings.output.parent.mkdir(parents=True, exist_ok=True)
-        shown = Path(shutil.copyfile(made.path(EXPORTED), settings.output))
+        shown = Path(shutil.copyfile(made.path(FILE), settings.output))
     if settings.hub is not None:
         lay_out(settings.hub, files, card, words)
         log.info("Folder for a model hub: %s", settings.hub, extra={"plain": True})

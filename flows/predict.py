@@ -13,6 +13,7 @@ from typing import Any
 
 from flows.cli import run as command
 from flows.cli.flags import PredictFlags, full_path
+from flows.serving import server
 from resnext.contracts.errors import InputError
 
 
@@ -25,13 +26,21 @@ def main(source: Path, /, *, settings: PredictFlags = PredictFlags()) -> None:
     if not source.exists():
         remedy = "Nothing is there. Check the path."
         raise InputError("IMAGE_OR_FOLDER", "be there", f"'{source}'", remedy)
-    if not _is_empty(source):  # wrong input is said before a server is started
-        choose_model(settings.model, store_folder(settings.store), settings.registry)
-    command.run_flow(batch_predict, full_path(source), settings)
+    alone = source.is_file() and not settings.history and not server.may_be_current()
+    if alone:
+        from flows.cli.at_once import answer_at_once
+
+        if answer_at_once(full_path(source), settings):
+            return
+    from flows import predict  # which imports Prefect
+
+    predict.require_model(source, settings)  # wrong input is said before a server is started
+    command.run_flow(predict.batch_predict, full_path(source), settings)
 
 
 if __name__ == "__main__":
     command.answer_help(main, name="predict.py")
+    sys.exit(command.run_command(main, name="predict.py"))
 
 from flows.cli.command_line import command_line
 from flows.cli.plan import build, given_of, store_folder
@@ -53,7 +62,7 @@ from prefect.client.schemas.objects import State
 from prefect.runtime import flow_run
 from prefect.states import Completed
 
-log = logging.getLogger("flows.predict")  # also where this file is the program
+log = logging.getLogger(__name__)
 
 CALIBRATION = "calibration.json"
 RESULT = "batch_predictions.csv"
@@ -87,7 +96,7 @@ def run_prediction(source: Path, settings: PredictFlags, name: str) -> str:
     Raises:
         InputError: there is no such image or model.
     """
-    if _is_empty(source):
+    if is_empty(source):
         text = f"{source.name}: no images"
         log.info(text, extra={"plain": True})
         return text
@@ -122,11 +131,17 @@ def run_prediction(source: Path, settings: PredictFlags, name: str) -> str:
     return f"{source.name}: {text}"
 
 
-def _is_empty(source: Path) -> bool:
+def require_model(source: Path, settings: PredictFlags) -> None:
+    """Check that there is a model, where there is an image to predict.
+
+    Raises:
+        InputError: there is none.
+    """
+    if not is_empty(source):
+        choose_model(settings.model, store_folder(settings.store), settings.registry)
+
+
+def is_empty(source: Path) -> bool:
     """Tell a folder, of any layout, that holds no file but hidden ones and a system's own."""
     listing = list_images(source)
     return not listing.files and not listing.faults
-
-
-if __name__ == "__main__":
-    sys.exit(command.run_command(main, name="predict.py"))

@@ -7,12 +7,13 @@ tables keep the likeliest class in their column `predicted`.
 from __future__ import annotations
 
 from collections.abc import Mapping
-from typing import Any, NamedTuple
-
-import pandas as pd
+from typing import TYPE_CHECKING, Any, NamedTuple
 
 from resnext.contracts.formatting import percent, printable
 from resnext.contracts.threshold import answered_class
+
+if TYPE_CHECKING:  # it takes a while to import, and one image is answered without it
+    import pandas as pd
 
 PREFIX = "calibrated_"
 
@@ -30,7 +31,9 @@ class Answer(NamedTuple):
         return f"{printable(self.name)} {percent(self.probability, ' ')}{self.note}"
 
 
-def answer_of(row: pd.Series[Any], calibration: Mapping[str, Any] | None) -> Answer:
+def answer_of(
+    row: Mapping[str, Any] | pd.Series[Any], calibration: Mapping[str, Any] | None
+) -> Answer:
     """Read the answer off a row of batch_predictions.csv whose status is "ok".
 
     Args:

@@ -7,19 +7,18 @@ from resnext.contracts.formatting import plural
 from resnext.contracts.json_files import read_json, write_json
 from resnext.contracts.tables import read_split_images
 from resnext.device import Compute
+from resnext.inference.exported import FILE
 from tasks.pack import Packed, open_pixels
 from tasks.stage.artifact import Artifact, Reads, Work
 from tasks.stage.decorator import stage
 
 log = logging.getLogger(__name__)
 
-EXPORTED = "model.onnx"
-
 
 @stage(
     run_name="export to ONNX",
     log_first="writing the network as ONNX (some ten seconds)",
-    registered=(EXPORTED,),
+    registered=(FILE,),
 )
 def export(
     work: Work,
@@ -44,7 +43,7 @@ def export(
         rows = read_split_images(split.path("split.csv"), manifest.path("manifest.csv"))
         tested = (rows["split"] == "test") | (rows["fold"].notna() if "fold" in rows else False)
         digests = rows.loc[tested, "sha256"].tolist() or digests
-    weights, file = model.single_path(), work.out / EXPORTED
+    weights, file = model.single_path(), work.out / FILE
     about = {"model_sha256": model.files[weights.name]}
     about |= {"card": card.path("MODEL_CARD.md").read_text(encoding="utf-8")} if card else {}
     export_model(weights, read_json(scores.path("calibration.json")) if scores else {}, file, about)

@@ -380,6 +380,11 @@ class PredictFlags(Flags):
     )
     store: Store = None
     device: Device = "auto"
+    history: bool = Field(
+        False,
+        description="record a single image in the run history too where no Prefect server runs: "
+        "one is started, which takes some seconds [default: off]",
+    )
 
 
 @group()

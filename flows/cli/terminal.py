@@ -19,6 +19,7 @@ from rich.text import Text
 from flows.cli.command_line import interpreter
 from resnext.contracts.formatting import display_width, percent, printable, share_with_interval
 from tasks import LOGGERS
+from tasks.stage.artifact import current_stage
 from tasks.stage.runs import LATEST, run_metrics
 
 if TYPE_CHECKING:
@@ -43,8 +44,6 @@ class Lines(logging.Handler):
 
     def emit(self, record: logging.LogRecord) -> None:
         """Write one record."""
-        from tasks.stage.decorator import current_stage  # it imports Prefect
-
         if getattr(record, "plain", False):
             return write(record.getMessage(), sys.stdout)
         warning = "" if record.levelno < logging.WARNING else f"{record.levelname}: "

@@ -46,6 +46,7 @@ from resnext.contracts.errors import InputError
 
 log = logging.getLogger(__name__)
 
+URL = "PREFECT_API_URL"
 FOLDER = "resnext-pipeline"  # below Prefect's home
 # Homes are shared among machines on Linux; elsewhere a machine's name may change with the network.
 HERE = socket.gethostname() if sys.platform == "linux" else ""
@@ -81,6 +82,19 @@ def current() -> str | None:
     from prefect.settings import PREFECT_API_URL
 
     return PREFECT_API_URL.value() or own_address()
+
+
+def may_be_current() -> bool:
+    """Tell whether a run would use a server that is there, without importing Prefect.
+
+    Only the environment, the profiles and the project's own server are looked at.
+    """
+    home = Path(os.environ.get("PREFECT_HOME") or "~/.prefect").expanduser().absolute()
+    profiles = home / "profiles.toml"
+    with suppress(OSError, UnicodeDecodeError):
+        if URL in os.environ or URL in profiles.read_text(encoding="utf-8"):
+            return True
+    return (home / FOLDER).is_dir() and bool(_recorded(home / FOLDER))
 
 
 def own_address() -> str | None:

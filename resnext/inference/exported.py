@@ -15,7 +15,7 @@ from pydantic import ValidationError
 from resnext.contracts.errors import InputError
 from resnext.models.model_file import METADATA_KEY, ModelCard
 
-SUFFIX = ".onnx"
+FILE, SUFFIX = "model.onnx", ".onnx"
 IMAGES = "images"
 """The input: RGB pixels, uint8 (B, S, S, 3)."""
 PROBABILITIES, ANSWERS, LOGS = "probabilities", "answers", "log_probabilities"

@@ -5,9 +5,13 @@ Nothing here reads or writes a file but `Artifact.of_file`; `tasks.stage.store` 
 
 import hashlib
 from collections.abc import Iterable, Mapping
+from contextvars import ContextVar
 from pathlib import Path
 
 from pydantic import BaseModel, ConfigDict, Field
+
+current_stage: ContextVar[str] = ContextVar("current_stage", default="")
+"""What log lines begin with: the stage that is at work, and the network that it is about."""
 
 
 class Reads:

@@ -14,7 +14,6 @@ import shutil
 import time
 from collections.abc import Callable
 from contextlib import ExitStack
-from contextvars import ContextVar
 from copy import copy
 from dataclasses import dataclass
 from importlib import import_module
@@ -27,7 +26,7 @@ from pydantic import BaseModel
 import tasks
 from resnext.contracts.errors import InputError
 from tasks.callbacks.interrupts import StoppedError
-from tasks.stage.artifact import Artifact, Reads, Runtime, Work
+from tasks.stage.artifact import Artifact, Reads, Runtime, Work, current_stage
 from tasks.stage.key import cache_key, digest_of
 from tasks.stage.runs import asked_of, link
 from tasks.stage.store import (
@@ -57,8 +56,6 @@ SHOWN = 9  # characters of a stage's name in its lines
 LASTING = frozenset(
     {errno.ENOSPC, errno.EDQUOT, errno.EFBIG, errno.ENOENT, errno.EROFS, errno.ENAMETOOLONG}
 )
-
-current_stage: ContextVar[str] = ContextVar("current_stage", default="")
 
 
 @dataclass(frozen=True, kw_only=True)

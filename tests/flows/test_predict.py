@@ -1,5 +1,9 @@
 """A folder of new pictures that is empty on some nights, and what is no empty folder."""
 
+import json
+import os
+import subprocess
+import sys
 from pathlib import Path
 
 import pytest
@@ -8,7 +12,12 @@ from flows import predict
 from flows.cli import run as command
 from flows.cli import terminal
 from flows.cli.flags import PredictFlags
+from flows.serving import server
 from resnext.contracts.errors import InputError
+from resnext.inference.export import export_model
+from tests.conftest import REPOSITORY
+from tests.resnext.data.samples import picture, save
+from tests.resnext.inference.test_export import RULE, model_of
 
 from prefect.client.orchestration import get_client
 from prefect.settings import PREFECT_API_URL, temporary_settings
@@ -55,6 +64,66 @@ def test_a_folder_that_is_missing_is_wrong_input(tmp_path: Path) -> None:
 
 def test_a_folder_with_files_that_can_not_be_read_is_no_empty_one(tmp_path: Path) -> None:
     inbox = left_over(tmp_path / "inbox")
-    assert predict._is_empty(inbox)
+    assert predict.is_empty(inbox)
     (inbox / "cut.jpg").write_bytes(b"\xff\xd8\xff")
-    assert not predict._is_empty(inbox), "a picture may be lost: the run names it and fails"
+    assert not predict.is_empty(inbox), "a picture may be lost: the run names it and fails"
+
+
+@pytest.fixture(scope="module")
+def folder(tmp_path_factory: pytest.TempPathFactory) -> Path:
+    """A model with its calibration, a picture, a file that is none, and no server."""
+    root = tmp_path_factory.mktemp("at once")
+    model_of(root, "resnext38_32x4d")
+    (root / "calibration.json").write_text(json.dumps(RULE))
+    save(root / "a.png", picture(60, 40, seed=1))
+    (root / "b.png").write_text("no picture at all")
+    return root
+
+
+def alone(folder: Path, *words: str) -> "subprocess.CompletedProcess[str]":
+    """Run the program where there is no server, and say what it imported."""
+    environment = {key: value for key, value in os.environ.items() if key != server.URL}
+    code = (
+        "import runpy, sys\ntry: runpy.run_path('flows/predict.py', run_name='__main__')\n"
+        "finally: print([name for name in ('torch', 'prefect') if name in sys.modules])"
+    )
+    words = (*words, "--model", str(folder / "model.safetensors"), "--store", str(folder / "store"))
+    return subprocess.run(
+        [sys.executable, "-W", "error", "-c", code, *words],
+        capture_output=True, text=True, cwd=REPOSITORY, check=True,
+        env=environment | {"PREFECT_HOME": str(folder / "home"), "PYTHONPATH": str(REPOSITORY)},
+    )  # fmt: skip
+
+
+def test_one_image_is_answered_without_prefect_and_with_an_export_without_torch(
+    folder: Path,
+) -> None:
+    first = alone(folder, str(folder / "a.png"))
+    answer, imported = first.stdout.splitlines()
+    assert answer.startswith("a.png: ")
+    assert imported == "['torch']"
+    assert "so the run history has nothing of this. --history starts one" in first.stderr
+    assert not (folder / "store" / "runs").exists()
+    export_model(folder / "model.safetensors", RULE, folder / "model.onnx", {})
+    again = alone(folder, str(folder / "a.png"))
+    assert again.stdout.splitlines() == [answer, "[]"]
+
+
+@pytest.mark.slow
+def test_an_image_that_can_not_be_read_is_left_to_a_run_that_says_why(folder: Path) -> None:
+    said = alone(folder, str(folder / "b.png"))
+    assert "b.png: no prediction: not an image, but text" in said.stdout
+    assert "'prefect'" in said.stdout
+
+
+def test_a_server_is_looked_for_without_prefect(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setenv("PREFECT_HOME", str(tmp_path))
+    monkeypatch.delenv(server.URL, raising=False)
+    assert not server.may_be_current()
+    (tmp_path / "profiles.toml").write_text('[profiles.x]\nPREFECT_API_URL = "http://a"\n')
+    assert server.may_be_current()
+    (tmp_path / "profiles.toml").unlink()
+    monkeypatch.setenv(server.URL, "http://127.0.0.1:1/api")
+    assert server.may_be_current()

@@ -7,7 +7,8 @@ from typing import Any
 import pytest
 
 from flows.cli import terminal
-from tasks.stage.decorator import current_stage, shown_name
+from tasks.stage.artifact import current_stage
+from tasks.stage.decorator import shown_name
 
 KNOWN = {"n": 60, "accuracy": 0.75, "majority_accuracy": 0.556, "balanced_accuracy": 0.71}
 
