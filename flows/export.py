@@ -11,6 +11,7 @@ pushed to a model hub as it is.
 import logging
 import shutil
 import sys
+from collections.abc import Mapping
 from pathlib import Path
 from typing import Any
 
@@ -45,7 +46,7 @@ from tasks.registry.versions import FACTS, Version, read
 from tasks.report import CARD
 from tasks.scan import scan
 from tasks.stage.artifact import Artifact, Runtime
-from tasks.stage.runs import RUNS, open_run
+from tasks.stage.runs import MODEL, RUNS, open_run
 from tasks.stage.store import stored
 
 from prefect import flow
@@ -100,7 +101,8 @@ def run_export(settings: ExportFlags, name: str) -> str:
         compute = plan_compute("cpu", card.architecture, deterministic=False)
         made = export(runtime, model, scores, words, pixels, compute, manifest, split)
         checked = read_json(made.path("export.json"))
-        files = [each.single_path() for each in (model, scores) if each] + [made.path(FILE)]
+        files = {MODEL: model.single_path(), FILE: made.path(FILE)}
+        files |= {CALIBRATION: scores.single_path()} if scores else {}
         shown = run / FILE
     if settings.output is not None:
         settings.output.parent.mkdir(parents=True, exist_ok=True)
@@ -115,7 +117,9 @@ def run_export(settings: ExportFlags, name: str) -> str:
     )
 
 
-def lay_out(folder: Path, files: list[Path], card: ModelCard, words: Artifact | None) -> None:
+def lay_out(
+    folder: Path, files: Mapping[str, Path], card: ModelCard, words: Artifact | None
+) -> None:
     """Put model, calibration, card, configuration and an example into a folder of their own.
 
     Raises:
@@ -125,8 +129,8 @@ def lay_out(folder: Path, files: list[Path], card: ModelCard, words: Artifact | 
         remedy = "Name another one, or empty it."
         raise InputError("hub", "be a new or an empty folder", f"'{folder}'", remedy)
     folder.mkdir(parents=True, exist_ok=True)
-    for file in files:
-        shutil.copyfile(file, folder / file.name)
+    for name, file in files.items():
+        shutil.copyfile(file, folder / name)
     if words is not None:
         shutil.copyfile(words.single_path(), folder / "README.md")
     write_json(card.model_dump(mode="json"), folder / "config.json")

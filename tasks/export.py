@@ -44,8 +44,7 @@ def export(
         tested = (rows["split"] == "test") | (rows["fold"].notna() if "fold" in rows else False)
         digests = rows.loc[tested, "sha256"].tolist() or digests
     weights, file = model.single_path(), work.out / FILE
-    about = {"model_sha256": model.files[weights.name]}
-    about |= {"card": card.path("MODEL_CARD.md").read_text(encoding="utf-8")} if card else {}
+    about = {"card": card.path("MODEL_CARD.md").read_text(encoding="utf-8")} if card else {}
     export_model(weights, read_json(scores.path("calibration.json")) if scores else {}, file, about)
     found = check_export(weights, file, packed, packed.rows(digests), compute)
     log.info(

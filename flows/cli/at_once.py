@@ -1,6 +1,7 @@
 """Answer for one image at once, without Prefect, where no server is there to record it."""
 
 import logging
+from contextlib import suppress
 from pathlib import Path
 
 from flows.cli import terminal
@@ -8,8 +9,9 @@ from flows.cli.flags import PredictFlags
 from flows.cli.plan import store_folder
 from reports.prediction import PREFIX, answer_of
 from resnext.contracts.errors import InputError
+from resnext.device import count_cpus
 from resnext.inference.exported import FILE
-from resnext.inference.model import load_model
+from resnext.inference.model import Model, load_model
 from tasks.registry.choose_model import choose_model, log_model, unaltered
 from tasks.stage.store import is_altered
 
@@ -31,11 +33,7 @@ def answer_at_once(image: Path, settings: PredictFlags) -> bool:
     """
     store = store_folder(settings.store)
     found = choose_model(settings.model, store, settings.registry)
-    exported = found.with_name(FILE)
-    on_cpu = settings.device in ("auto", "cpu")
-    use_exported = on_cpu and exported.is_file() and not is_altered(exported)
-    file = exported if use_exported else unaltered(found, "model").single_path()
-    model = load_model(file, settings.device)
+    model = _load(found, settings.device)
     try:
         answer = model.predict(image)
     except InputError:
@@ -49,3 +47,16 @@ def answer_at_once(image: Path, settings: PredictFlags) -> bool:
     log.info("%s: %s", image.name, shown, extra={"plain": True})
     log.info(UNRECORDED)
     return True
+
+
+def _load(file: Path, device: str) -> Model:
+    """Load the export of a model that lies beside it, as it was written, else the model itself."""
+    known, exported = unaltered(file, "model"), file.with_name(FILE)
+    if device in ("auto", "cpu") and exported.is_file() and not is_altered(exported):
+        from resnext.inference.runtimes.onnx_runtime import ExportedModel
+
+        with suppress(InputError):  # a file of somebody else's
+            opened = ExportedModel(exported, count_cpus())
+            if opened.facts.made_of in known.files.values():
+                return Model(opened.predict, opened.facts.card, opened.facts.calibration)
+    return load_model(file, device)

@@ -6,6 +6,7 @@ as torch does.
 
 from __future__ import annotations
 
+import hashlib
 import math
 from collections.abc import Mapping
 from pathlib import Path
@@ -58,7 +59,7 @@ class Exportable(nn.Module):
     def __init__(self, network: nn.Module, facts: Facts) -> None:
         super().__init__()
         self.network = AllViews(network) if isinstance(network, Probe) else network
-        card, rule = facts
+        card, rule = facts.card, facts.calibration
         self.register_buffer("mean", torch.tensor(card.mean)[:, None, None])
         self.register_buffer("std", torch.tensor(card.std)[:, None, None])
         self.temperature = rule.get("temperature", 1.0)
@@ -107,7 +108,7 @@ def export_model(
         ExportError: the network holds something that ONNX can't express.
     """
     network, card = load_network(model)
-    facts = Facts(card, dict(calibration))
+    facts = Facts(card, dict(calibration), hashlib.sha256(model.read_bytes()).hexdigest())
     example = torch.zeros((2, card.image_size, card.image_size, 3), dtype=torch.uint8)
     try:
         with torch.no_grad():

@@ -21,7 +21,7 @@ IMAGES = "images"
 PROBABILITIES, ANSWERS, LOGS = "probabilities", "answers", "log_probabilities"
 """The outputs: calibrated, float32 (B, C); numbers of the answered classes, int64 (B,); and the
 network's own log-probabilities before calibration, float32 (B, C)."""
-CALIBRATION = "calibration"
+CALIBRATION, MADE_OF = "calibration", "model_sha256"
 EXAMPLE = '''"""Answer which class a picture shows: python example.py PICTURE"""
 
 import json
@@ -54,6 +54,8 @@ class Facts(NamedTuple):
 
     card: ModelCard
     calibration: dict[str, Any]
+    made_of: str
+    """The SHA-256 of its model.safetensors."""
 
 
 def metadata_of(facts: Facts, more: Mapping[str, str]) -> dict[str, str]:
@@ -62,6 +64,7 @@ def metadata_of(facts: Facts, more: Mapping[str, str]) -> dict[str, str]:
     return {
         METADATA_KEY: card.model_dump_json(),
         CALIBRATION: json.dumps(facts.calibration),
+        MADE_OF: facts.made_of,
         "classes": json.dumps(card.classes, ensure_ascii=False),
         "input": f"uint8 (B, {card.image_size}, {card.image_size}, 3): Pillow images, upright "
         f"(ImageOps.exif_transpose), RGB, 8 bits a channel, and then: {resizing_of(card)}",
@@ -87,7 +90,7 @@ def read_facts(metadata: Mapping[str, str], path: Path) -> Facts:
     """
     try:
         card = ModelCard.model_validate_json(metadata[METADATA_KEY])
-        return Facts(card, json.loads(metadata[CALIBRATION]))
+        return Facts(card, json.loads(metadata[CALIBRATION]), metadata[MADE_OF])
     except (KeyError, ValueError, ValidationError) as error:
         rule = "be an .onnx file that flows/export.py wrote"
         raise InputError("model", rule, f"'{path}'", "Name another file.") from error

@@ -104,7 +104,7 @@ def load_model(path: Path | str, device: str = "auto") -> Model:
             remedy = "Load the model.safetensors instead."
             raise InputError("device", "be cpu for an exported model", device, remedy)
         exported = ExportedModel(file, count_cpus())
-        return Model(exported.predict, *exported.facts)
+        return Model(exported.predict, exported.facts.card, exported.facts.calibration)
     card = read_card(file)
     calibration = file.with_name(CALIBRATION)
     known = read_calibration(calibration) if calibration.is_file() else {}

@@ -107,6 +107,8 @@ def test_one_image_is_answered_without_prefect_and_with_an_export_without_torch(
     export_model(folder / "model.safetensors", RULE, folder / "model.onnx", {})
     again = alone(folder, str(folder / "a.png"))
     assert again.stdout.splitlines() == [answer, "[]"]
+    model_of(folder, "resnext38_32x4d", seed=1)  # of which the export is not made
+    assert alone(folder, str(folder / "a.png")).stdout.splitlines()[1] == "['torch']"
 
 
 @pytest.mark.slow
