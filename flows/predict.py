@@ -45,16 +45,18 @@ if __name__ == "__main__":
 from flows.cli.command_line import command_line
 from flows.cli.plan import build, given_of, store_folder
 from flows.cli.terminal import is_terminal
+from resnext.contracts.json_files import write_json
 from resnext.data.manifest.listing import list_images
 from resnext.data.manifest.settings import ReadingSettings
 from resnext.device import count_cpus, plan_compute
+from resnext.inference.exported import SUFFIX, Facts
 from resnext.models.model_file import read_card
 from tasks.callbacks.history import add_tags
 from tasks.drift import drift_of_batch, publish_drift, tables_beside
 from tasks.predict import answers_of, predict_images, publish_predictions
 from tasks.registry.choose_model import choose_model, log_model, unaltered
 from tasks.scan import scan_images
-from tasks.stage.artifact import Runtime
+from tasks.stage.artifact import Artifact, Runtime
 from tasks.stage.runs import open_run
 
 from prefect import flow
@@ -102,11 +104,13 @@ def run_prediction(source: Path, settings: PredictFlags, name: str) -> str:
         return text
     store, source = store_folder(settings.store), full_path(source)
     found = choose_model(settings.model, store, settings.registry)
-    model, card, beside = unaltered(found, "model"), read_card(found), found.with_name(CALIBRATION)
+    model, beside = unaltered(found, "model"), found.with_name(CALIBRATION)
+    exported = _facts(found, settings.device) if found.suffix == SUFFIX else None
+    card = exported.card if exported else read_card(found)
     chosen = settings.model is not None or settings.registry is not None
     log_model(store, found, card, chosen=chosen)
-    calibration = unaltered(beside, CALIBRATION) if beside.is_file() else None
-    if calibration is None:
+    calibration = unaltered(beside, CALIBRATION) if beside.is_file() and not exported else None
+    if calibration is None and not (exported and exported.calibration):
         log.info("calibrated_ columns repeat p_ (temperature 1): no calibration.json by the model")
     asked = {"command": command_line("predict.py", settings, positional=[str(source)])}
     asked |= {"data": str(source), "network": card.architecture}
@@ -115,11 +119,18 @@ def run_prediction(source: Path, settings: PredictFlags, name: str) -> str:
             store=store, run=run, data=source, workers=count_cpus(),
             progress_bar=is_terminal(sys.stderr),
         )  # fmt: skip
+        if exported and exported.calibration:
+            write_json(exported.calibration, run / CALIBRATION)
+            calibration = Artifact.of_file(run / CALIBRATION)
         reading = build(ReadingSettings, given_of(settings))
         images = scan_images(runtime, reading, card.levels)
-        compute = plan_compute(settings.device, card.architecture, deterministic=False)
-        root = source if source.is_dir() else source.parent
-        runtime = runtime.model_copy(update={"data": root, "workers": 1})
+        device = "cpu" if exported else settings.device
+        compute = plan_compute(device, card.architecture, deterministic=False)
+        root, workers = (
+            source if source.is_dir() else source.parent,
+            count_cpus() if exported else 1,
+        )
+        runtime = runtime.model_copy(update={"data": root, "workers": workers})
         predicted = predict_images(runtime, images, model, compute, calibration)
         text = publish_predictions(predicted, run / RESULT, calibration)
         if (tables := tables_beside(found)) is not None:
@@ -129,6 +140,19 @@ def run_prediction(source: Path, settings: PredictFlags, name: str) -> str:
         log.info("%s: %s", path, answer, extra={"plain": True})
     log.info("Predictions (%d): %s", len(answers), run / RESULT, extra={"plain": True})
     return f"{source.name}: {text}"
+
+
+def _facts(file: Path, device: str) -> Facts:
+    """Read what an exported model says of itself.
+
+    Raises:
+        InputError: it was not exported by this project, or another device is asked for.
+    """
+    from resnext.inference.runtimes.onnx_runtime import ExportedModel
+
+    if device not in ("auto", "cpu"):
+        raise InputError("device", "be auto or cpu for an exported model", device, "Leave it out.")
+    return ExportedModel(file, threads=1).facts
 
 
 def require_model(source: Path, settings: PredictFlags) -> None:

@@ -11,6 +11,7 @@ from resnext.contracts.json_files import read_json
 from resnext.contracts.tables import read_table, write_rate, write_table
 from resnext.device import Compute
 from tasks.callbacks.history import call_server
+from tasks.callbacks.terminal import counting
 from tasks.pack import Packed, open_pixels
 from tasks.stage.artifact import Artifact, Reads, Work
 from tasks.stage.decorator import stage
@@ -59,19 +60,22 @@ def predict_images(
 ) -> None:
     """Write batch_predictions.csv.
 
-    `model` holds one file, the weights; `scores` the temperature, which is 1 without them.
+    `model` holds one file, weights or an exported model; `scores` the temperature, which is 1
+    without them.
     """
     from resnext.inference import predict as predictions
 
-    table = predictions.predict_images(
-        work.images,
-        images.path("batch_manifest.csv"),
-        images.path("batch_quarantine.csv"),
-        model.single_path(),
-        compute,
-        calibration=scores.path("calibration.json") if scores else None,
-        workers=work.workers,
-    )
+    with counting("image", "predict", shown=work.progress_bar) as progress:
+        table = predictions.predict_images(
+            work.images,
+            images.path("batch_manifest.csv"),
+            images.path("batch_quarantine.csv"),
+            model.single_path(),
+            compute,
+            calibration=scores.path("calibration.json") if scores else None,
+            workers=work.workers,
+            progress=progress,
+        )
     write_table(table, work.out / "batch_predictions.csv")
 
 

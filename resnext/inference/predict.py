@@ -11,10 +11,12 @@ from resnext import device
 from resnext.contracts.errors import InputError
 from resnext.contracts.formatting import first_few
 from resnext.contracts.tables import read_manifest, read_split_images, read_table
-from resnext.data.pixels import PackedPixels, ScannedImages, scanned_images
+from resnext.data.pixels import PackedPixels, Progress, ScannedImages, scanned_images
 from resnext.device import Compute
 from resnext.inference.calibration import read_calibration, softmax
+from resnext.inference.exported import SUFFIX
 from resnext.inference.predictor import FloatArray
+from resnext.inference.runtimes.onnx_runtime import ExportedModel, predict_files
 from resnext.models.model_file import load_network, read_card
 from resnext.training import engine
 from resnext.training.batches import unlabelled
@@ -88,25 +90,31 @@ def predict_images(
     *,
     calibration: Path | None = None,
     workers: int = 1,
+    progress: Progress | None = None,
 ) -> pd.DataFrame:
     """Predict images without a class: the table batch_predictions.csv.
 
     An image that can't be used gets no prediction, the status "error" and the reason. Beside each
     p_<class> stands calibrated_<class>, at the temperature of calibration.json; the same without.
+    An exported model is computed by so many processes, a model file by torch, for which as many
+    threads decode. `progress` is called with images done and images in all, for the former.
 
     Raises:
         InputError: the model or the calibration can't be read, or an image changed since it was
             scanned.
     """
     temperature = 1.0 if calibration is None else read_calibration(calibration)["temperature"]
-    device.apply(compute)
-    network, card = load_network(model)
     rows = read_manifest(manifest)
-    source = ScannedImages(
-        scanned_images(root, rows), card.image_size, workers, card.levels, card.fit
-    )
-    subset = unlabelled(rows["sha256"].tolist(), rows["path"].tolist())
-    logs = engine.predict(network, source, subset, compute, scale=card.scale).numpy()
+    images = scanned_images(root, rows)
+    if model.suffix == SUFFIX:
+        card = ExportedModel(model, threads=1).facts.card
+        logs = predict_files(model, images, workers, progress)
+    else:
+        device.apply(compute)
+        network, card = load_network(model)
+        source = ScannedImages(images, card.image_size, workers, card.levels, card.fit)
+        subset = unlabelled(rows["sha256"].tolist(), rows["path"].tolist())
+        logs = engine.predict(network, source, subset, compute, scale=card.scale).numpy()
     predicted = prediction_columns(logs, card.classes, temperature=temperature)
     done = pd.concat([rows[["path"]], predicted], axis=1)
     faults = read_table(quarantine).rename(columns={"reason": "error"})

@@ -4,13 +4,17 @@ import json
 from pathlib import Path
 from typing import Any
 
+import pandas as pd
 import pytest
 
 import resnext
 from flows import export as program
+from flows import predict
 from flows.cli import run as command
 from flows.cli import terminal
-from flows.cli.flags import ExportFlags
+from flows.cli.flags import ExportFlags, PredictFlags
+from resnext.contracts.tables import read_table
+from tasks.stage.runs import runs
 from tests.conftest import make_tree
 from tests.flows.test_retrain import Place
 
@@ -80,3 +84,22 @@ def test_a_model_from_elsewhere_is_checked_with_images_that_are_named(
     words = ["--model", str(tmp_path / "none.safetensors"), "--store", str(tmp_path / "store")]
     assert command.run_command(program.main, name="export.py", arguments=words) == 2
     assert "--model must be a model.safetensors" in capsys.readouterr().err
+
+
+def test_a_folder_is_predicted_by_an_exported_model_as_by_the_model(place: Place) -> None:
+    tables = []
+    for name in ("model.safetensors", "model.onnx"):
+        settings = PredictFlags(store=place.store, model=place.store / "registry" / "0001" / name)
+        state: State[Any] = predict.batch_predict(place.data, settings, return_state=True)
+        assert state.is_completed(), state.message
+        tables.append(read_table(runs(place.store)[-1] / "batch_predictions.csv"))
+    one, other = tables
+    assert len(one) == len(list(place.data.glob("*/*.png")))
+    pd.testing.assert_frame_equal(one, other, atol=1e-5)
+    rule = json.loads((runs(place.store)[-1] / "calibration.json").read_text())
+    assert rule == json.loads((place.store / "registry/0001/calibration.json").read_text())
+    refused = PredictFlags(
+        store=place.store, device="cuda", model=place.store / "registry" / "0001" / "model.onnx"
+    )
+    failed: State[Any] = predict.batch_predict(place.data, refused, return_state=True)
+    assert "--device must be auto or cpu for an exported model, got cuda" in str(failed.message)
