@@ -126,10 +126,8 @@ def run_prediction(source: Path, settings: PredictFlags, name: str) -> str:
         images = scan_images(runtime, reading, card.levels)
         device = "cpu" if exported else settings.device
         compute = plan_compute(device, card.architecture, deterministic=False)
-        root, workers = (
-            source if source.is_dir() else source.parent,
-            count_cpus() if exported else 1,
-        )
+        root = source if source.is_dir() else source.parent
+        workers = count_cpus() if exported else 1
         runtime = runtime.model_copy(update={"data": root, "workers": workers})
         predicted = predict_images(runtime, images, model, compute, calibration)
         text = publish_predictions(predicted, run / RESULT, calibration)
