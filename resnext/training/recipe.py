@@ -85,7 +85,8 @@ class Recipe(BaseModel):
     )
     image_size: int = Field(
         DEFAULT.input_size, ge=32, le=1024,
-        description="width and height that the network sees, in pixels",
+        description="width and height that the network sees, in pixels; left out, those that it is "
+        "usually given: 224, and 260 of transfer and finetune",
     )  # fmt: skip
     epochs: int = Field(30, ge=1, le=10_000, description="passes over the training images")
     batch_size: int = Field(32, ge=1, le=4096, description="images a step")

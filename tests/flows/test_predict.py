@@ -80,19 +80,21 @@ def folder(tmp_path_factory: pytest.TempPathFactory) -> Path:
     return root
 
 
-def alone(folder: Path, *words: str) -> "subprocess.CompletedProcess[str]":
+def alone(folder: Path, *words: str, code: int = 0) -> "subprocess.CompletedProcess[str]":
     """Run the program where there is no server, and say what it imported."""
     environment = {key: value for key, value in os.environ.items() if key != server.URL}
-    code = (
+    program = (
         "import runpy, sys\ntry: runpy.run_path('flows/predict.py', run_name='__main__')\n"
         "finally: print([name for name in ('torch', 'prefect') if name in sys.modules])"
     )
     words = (*words, "--model", str(folder / "model.safetensors"), "--store", str(folder / "store"))
-    return subprocess.run(
-        [sys.executable, "-W", "error", "-c", code, *words],
-        capture_output=True, text=True, cwd=REPOSITORY, check=True,
+    done = subprocess.run(
+        [sys.executable, "-W", "error", "-c", program, *words],
+        capture_output=True, text=True, cwd=REPOSITORY,
         env=environment | {"PREFECT_HOME": str(folder / "home"), "PYTHONPATH": str(REPOSITORY)},
     )  # fmt: skip
+    assert done.returncode == code, done.stderr
+    return done
 
 
 def test_one_image_is_answered_without_prefect_and_with_an_export_without_torch(
@@ -113,8 +115,8 @@ def test_one_image_is_answered_without_prefect_and_with_an_export_without_torch(
 
 @pytest.mark.slow
 def test_an_image_that_can_not_be_read_is_left_to_a_run_that_says_why(folder: Path) -> None:
-    said = alone(folder, str(folder / "b.png"))
-    assert "b.png: no prediction: not an image, but text" in said.stdout
+    said = alone(folder, str(folder / "b.png"), code=2)
+    assert "error: source must hold a readable image, got b.png (not an image, but" in said.stderr
     assert "'prefect'" in said.stdout
 
 
