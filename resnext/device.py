@@ -100,7 +100,8 @@ def apply(compute: Compute) -> "torch.device":
         )
         raise InputError("device", "be one that torch can use", f"{compute.device!r}", remedy)
     torch.set_num_threads(compute.threads)
-    torch.use_deterministic_algorithms(compute.deterministic)
+    if torch.are_deterministic_algorithms_enabled() != compute.deterministic:
+        torch.use_deterministic_algorithms(compute.deterministic)  # imports torch.compile: a second
     torch.backends.cudnn.deterministic = compute.deterministic
     torch.backends.cudnn.benchmark = not compute.deterministic
     torch.backends.cuda.matmul.allow_tf32 = False

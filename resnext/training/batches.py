@@ -14,7 +14,6 @@ from typing import NamedTuple, TypeAlias
 
 import numpy as np
 import numpy.typing as npt
-import pandas as pd
 import torch
 from torch import Tensor
 
@@ -103,6 +102,8 @@ def times_before(order: Order) -> Order:
     """Count how often each image of an epoch's batches was met before in that epoch."""
     if not order:
         return []
+    import pandas as pd  # it takes a while, and an image is predicted without it
+
     met = pd.Series(np.concatenate(order))
     times = met.groupby(met).cumcount().to_numpy(np.int64)
     return list(np.split(times, np.cumsum([len(batch) for batch in order])[:-1]))

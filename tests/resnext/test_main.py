@@ -12,12 +12,16 @@ from tests.resnext.data.samples import picture, save
 from tests.resnext.inference.test_export import model_of
 
 HEAVY = ("torch", "torchvision", "pandas", "prefect", "matplotlib", "timm")
+BESIDE_TORCH = ("torchvision", "pandas", "timm", "torch._dynamo")
 
 
 @pytest.fixture(scope="module")
 def folder(tmp_path_factory: pytest.TempPathFactory) -> Path:
     root = tmp_path_factory.mktemp("alone")
+    (root / "own").mkdir()
     export_model(model_of(root, "resnet10t"), {}, root / "model.onnx", {})
+    own = model_of(root / "own", "resnext38_32x4d")
+    own.rename(root / "own.safetensors")
     save(root / "a.png", picture(60, 40, seed=1))
     return root
 
@@ -38,11 +42,21 @@ def test_it_prints_a_line_an_image_whatever_the_model_file(folder: Path) -> None
     assert run(image, "--model", str(folder / "model.safetensors")).stdout == exported[0] + "\n"
 
 
-def test_an_exported_model_needs_none_of_the_heavy_libraries(folder: Path) -> None:
+@pytest.mark.parametrize(
+    ("name", "heavy"),
+    [
+        ("model.onnx", HEAVY),
+        ("own.safetensors", ("torchvision", "pandas", "timm", "torch._dynamo")),
+    ],
+)
+def test_an_answer_needs_none_of_the_heavy_libraries(
+    folder: Path, name: str, heavy: tuple[str, ...]
+) -> None:
+    """Without torch.compile and timm, a network of this project's own is there a second earlier."""
     code = (
         "import sys; from resnext.inference.model import load_model; "
-        f"load_model({str(folder / 'model.onnx')!r}).predict({str(folder / 'a.png')!r}); "
-        f"print([name for name in {HEAVY} if name in sys.modules])"
+        f"load_model({str(folder / name)!r}, 'cpu').predict({str(folder / 'a.png')!r}); "
+        f"print([name for name in {heavy} if name in sys.modules])"
     )
     done = subprocess.run(
         [sys.executable, "-c", code], cwd=REPOSITORY, capture_output=True, text=True, check=True
