@@ -229,7 +229,6 @@ def resolve(*flags: BaseModel, program: str = "full_pipeline.py") -> Plan:
     _require(not inside, "store", "lie outside --data", store, remedy)
     # A class may be written as its folder is on any system.
     positive = {"positive": class_name(given["positive"])} if given.get("positive") else {}
-    workers = given.get("workers")
     without = ELSEWHERE | ({"preset"} if preset == AUTO else set())  # the chosen one is added
     return Plan(
         data=images,
@@ -249,7 +248,7 @@ def resolve(*flags: BaseModel, program: str = "full_pipeline.py") -> Plan:
         compute=plan_compute(
             given.get("device", "auto"), recipe.arch, given.get("deterministic", False)
         ),
-        workers=count_cpus() if workers is None else max(1, workers),
+        workers=max(1, given.get("workers", count_cpus())),
         jobs=given.get("jobs"),
         verify=given.get("verify", False),
         command=shlex.join(

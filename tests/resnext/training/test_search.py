@@ -2,6 +2,7 @@
 
 from pathlib import Path
 
+import optuna
 import pytest
 
 from resnext.contracts.errors import TrainingError
@@ -74,7 +75,7 @@ class Epochs:
                 raise KilledError
             try:
                 follow.on_epoch(row(epoch, abs(recipe.lr - 2e-3) * 10 ** ((epoch * 7) % 5)))
-            except Exception:
+            except optuna.TrialPruned:
                 self.number, self.done = self.number + 1, 0
                 raise
         self.number, self.done = self.number + 1, 0
