@@ -76,9 +76,14 @@ def run_export(settings: ExportFlags, name: str) -> str:
     """Export, and say in a line where the file is and how it was checked.
 
     Raises:
-        InputError: there is no such model, or no images to check it with.
+        InputError: there is no such model, no images to check it with, or something in the folder
+            for a hub already.
         ExportError: the file does not answer as torch does.
     """
+    folder = settings.hub
+    if folder is not None and folder.exists() and (not folder.is_dir() or any(folder.iterdir())):
+        remedy = "Name another one, or empty it."
+        raise InputError("hub", "be a new or an empty folder", f"'{folder}'", remedy)
     store = store_folder(settings.store)
     found = choose_model(settings.model, store, settings.registry)
     card = read_card(found)
@@ -120,14 +125,7 @@ def run_export(settings: ExportFlags, name: str) -> str:
 def lay_out(
     folder: Path, files: Mapping[str, Path], card: ModelCard, words: Artifact | None
 ) -> None:
-    """Put model, calibration, card, configuration and an example into a folder of their own.
-
-    Raises:
-        InputError: there is something in it already.
-    """
-    if folder.exists() and (not folder.is_dir() or any(folder.iterdir())):
-        remedy = "Name another one, or empty it."
-        raise InputError("hub", "be a new or an empty folder", f"'{folder}'", remedy)
+    """Put model, calibration, card, configuration and an example into a folder of their own."""
     folder.mkdir(parents=True, exist_ok=True)
     for name, file in files.items():
         shutil.copyfile(file, folder / name)

@@ -5,7 +5,7 @@ process with as many threads, and the bytes do not hang on how many there are.
 """
 
 from collections.abc import Sequence
-from functools import cache, partial
+from functools import lru_cache, partial
 from pathlib import Path
 from typing import NamedTuple
 
@@ -73,19 +73,20 @@ def predict_files(
 ) -> FloatArray:
     """Give log-probabilities (N, C) of image files, before calibration, by so many processes.
 
+    Without an image there is no C: (0,).
+
     `progress` is called with images done and images in all.
 
     Raises:
         InputError: it is no exported model, or an image changed since it was scanned.
     """
-    classes = ExportedModel(path, threads=1).facts.card.classes
-    work = partial(_predict_some, path)
+    work = partial(_predict_some, path, path.stat().st_mtime_ns)
     found = list(map_chunks(work, list(images), workers, _crashed, progress))
-    return np.array(found, dtype=np.float64).reshape(len(found), len(classes))
+    return np.array(found, dtype=np.float64)
 
 
-def _predict_some(path: Path, images: Sequence[ScannedImage]) -> list[FloatArray]:
-    model = _opened(path)
+def _predict_some(path: Path, changed: int, images: Sequence[ScannedImage]) -> list[FloatArray]:
+    model = _opened(path, changed)
     size, levels, fit = (
         getattr(model.facts.card, name) for name in ("image_size", "levels", "fit")
     )
@@ -96,8 +97,8 @@ def _predict_some(path: Path, images: Sequence[ScannedImage]) -> list[FloatArray
     return found
 
 
-@cache
-def _opened(path: Path) -> ExportedModel:
+@lru_cache(1)
+def _opened(path: Path, changed: int) -> ExportedModel:  # noqa: ARG001 - another time, another file
     """Open a model once in a process."""
     return ExportedModel(path, threads=1)
 
