@@ -183,7 +183,8 @@ def test_a_run_from_the_form_completes_shows_its_artifacts_and_is_cached_the_sec
         for label, value in (("Image Size", 32), ("Epochs", 2), ("Batch Size", 8), ("Workers", 0)):
             fill(page, label, "int", str(value))
         form = page.locator("main, body").first.inner_text()
-        assert "width and height that the network sees, in pixels (from 32 to 1024)" in form
+        assert "width and height that the network sees, in pixels; left out" in form
+        assert "and 260 of transfer and finetune (from 32 to 1024)" in form
         assert "[default: 224; quick: 64]" in form
         page.get_by_role("button", name="Submit").click()
         page.get_by_text("View run").click()
