@@ -12,6 +12,7 @@ import sys
 from collections.abc import Callable, Generator, Iterator
 from dataclasses import replace
 from importlib.metadata import version
+from pathlib import Path
 from typing import Any, Literal
 
 from pydantic import Field
@@ -94,9 +95,10 @@ from reports.evaluation.settings import EvaluationSettings
 from resnext.contracts.json_files import read_json
 from resnext.contracts.tables import read_manifest
 from resnext.data.demonstration import DemoSettings
+from resnext.data.manifest.sources import list_sources
 from resnext.data.split.settings import FoldSettings
 from resnext.device import describe, plan_compute, probe_memory
-from resnext.models.model_file import read_card
+from resnext.inference.calibration import read_calibration
 from tasks.audit import audit
 from tasks.callbacks.history import add_tags
 from tasks.callbacks.interrupts import never_amid_imports
@@ -109,10 +111,10 @@ from tasks.export import export
 from tasks.micro_batches import micro_batches, with_micro_batches
 from tasks.pack import pack
 from tasks.plot import plot
-from tasks.predict import predict_images
+from tasks.predict_images import HowToAnswer, list_files, predict_images
 from tasks.publish import publish
 from tasks.report import About, report
-from tasks.scan import scan, scan_images
+from tasks.scan import scan
 from tasks.split import split
 from tasks.stage.artifact import Artifact, Runtime
 from tasks.stage.runs import MODEL, open_run, point_latest
@@ -230,8 +232,8 @@ def stages_after_scan(
         weights = model.only([MODEL])
         yield export(runtime, weights, scores, page, pixels, on_cpu, manifest, parts)
     if plan.predict is not None:
-        new = runtime.model_copy(update={"data": plan.predict})
-        yield from _predict_new(new, model, plan, scores, (manifest, parts, predictions))
+        known = manifest, parts, predictions
+        yield from _predict_new(runtime, plan.predict, model, plan, scores, known)
 
 
 def prepare(
@@ -264,19 +266,20 @@ def score_of_probe(plan: Plan, runtime: Runtime, manifest: Artifact, parts: Arti
 
 def _predict_new(
     runtime: Runtime,
+    source: Path,
     model: Artifact,
     plan: Plan,
     scores: Artifact,
     known: tuple[Artifact, Artifact, Artifact],
 ) -> Iterator[Artifact]:
-    """Predict the images in runtime.data, and compare them with those of the model."""
-    levels = read_card(model.path("model.safetensors")).levels
-    yield (images := scan_images(runtime, plan.reading, levels))
-    if runtime.data is not None and not runtime.data.is_dir():
-        runtime = runtime.model_copy(update={"data": runtime.data.parent})
-    weights = model.only([MODEL])
-    yield (predicted := predict_images(runtime, images, weights, plan.compute, scores))
-    yield (drift := drift_of_batch(runtime, images, predicted, *known))
+    """Predict new images, and compare them with those of the model."""
+    found = list_sources([source])
+    files = list_files(found, runtime.run or runtime.store)
+    temperature = read_calibration(scores.path("calibration.json"))["temperature"]
+    how = HowToAnswer.of("torch", plan.compute, temperature)
+    new = runtime.model_copy(update={"data": found.root})
+    yield (predicted := predict_images(new, files, model.only([MODEL]), how, plan.reading))
+    yield (drift := drift_of_batch(runtime, predicted, *known))
     publish_drift(drift)
 
 

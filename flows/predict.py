@@ -1,41 +1,59 @@
-"""Predict the class of one image, or of every image in a folder.
+"""Predict the classes of images: files, folders, patterns, and tables of paths.
 
-$ python flows/predict.py IMAGE_OR_FOLDER
+$ python flows/predict.py IMAGE_OR_FOLDER ...
 
 Takes the champion of the newest run's classes, else its model; or that of `--registry NAME`, or
-`--model FILE`. Writes batch_predictions.csv.
+`--model FILE`. Writes batch_predictions.csv, a row a file, and up to 1,000 images predictions.html.
 """
 
 import logging
 import sys
 from pathlib import Path
-from typing import Any
 
 from flows.cli import run as command
 from flows.cli.flags import PredictFlags, full_path
 from flows.serving import server
 from resnext.contracts.errors import InputError
+from resnext.data.manifest.sources import is_pattern, is_table, list_sources
 
 
-def main(source: Path, /, *, settings: PredictFlags = PredictFlags()) -> None:
-    """Print class and probability of one image, or of every image in a folder.
+def main(*sources: Path, settings: PredictFlags = PredictFlags()) -> None:
+    """Print class and probability of one image, or of every image in folders.
 
     Args:
-        source: an image or a folder
+        sources: images, folders, patterns such as "inbox/**/*.jpg", or CSV tables with a column
+            path
     """
-    if not source.exists():
-        remedy = "Nothing is there. Check the path."
-        raise InputError("IMAGE_OR_FOLDER", "be there", f"'{source}'", remedy)
-    alone = source.is_file() and not settings.history and not server.may_be_current()
-    if alone:
+    places = [full_path(source) for source in sources]
+    require_sources(places, settings)
+    one = len(places) == 1 and places[0].is_file() and not is_table(places[0])
+    if one and not (settings.history or settings.output) and not server.may_be_current():
         from flows.cli.at_once import answer_at_once
 
-        if answer_at_once(full_path(source), settings):
+        if answer_at_once(places[0], settings):
             return
     from flows import predict  # which imports Prefect
 
-    predict.require_model(source, settings)  # wrong input is said before a server is started
-    command.run_flow(predict.batch_predict, full_path(source), settings)
+    predict.require_model(places, settings)  # wrong input is said before a server is started
+    command.run_flow(predict.batch_predict, places, settings)
+
+
+def require_sources(sources: list[Path], settings: PredictFlags) -> None:
+    """Check what is named on the command line.
+
+    Raises:
+        InputError: there is nothing to predict, or the table can't be written.
+    """
+    if not sources:
+        raise InputError("IMAGE_OR_FOLDER", "name an image or a folder", "none")
+    for source in sources:
+        if not source.exists() and not is_pattern(source):
+            remedy = "Nothing is there. Check the path."
+            raise InputError("IMAGE_OR_FOLDER", "be there", f"'{source}'", remedy)
+    if settings.output is not None:
+        from reports.answers import require_format
+
+        require_format(settings.output)
 
 
 if __name__ == "__main__":
@@ -44,18 +62,27 @@ if __name__ == "__main__":
 
 from flows.cli.command_line import command_line
 from flows.cli.plan import build, given_of, store_folder
-from flows.cli.terminal import is_terminal
-from resnext.contracts.json_files import write_json
-from resnext.data.manifest.listing import list_images
+from flows.cli.terminal import is_terminal, table
+from reports.answers import write_answers
+from reports.prediction import BatchSummary, summarise
+from reports.sections.batch import class_rows
+from resnext.contracts.formatting import first_few, percent, plural
+from resnext.contracts.tables import iterate_rows
 from resnext.data.manifest.settings import ReadingSettings
-from resnext.device import count_cpus, plan_compute
-from resnext.inference.exported import SUFFIX, Facts
-from resnext.models.model_file import read_card
+from resnext.device import count_cpus, describe
 from tasks.callbacks.history import add_tags
 from tasks.drift import drift_of_batch, publish_drift, tables_beside
-from tasks.predict import answers_of, predict_images, publish_predictions
-from tasks.registry.choose_model import choose_model, log_model, unaltered
-from tasks.scan import scan_images
+from tasks.predict_images import (
+    PREDICTIONS,
+    THUMBNAILS,
+    HowToAnswer,
+    list_files,
+    predict_images,
+)
+from tasks.publish import publish_predictions
+from tasks.registry.answering import Answering, choose_answering
+from tasks.registry.choose_model import choose_model, log_model
+from tasks.show_predictions import PAGE, AboutBatch, show_predictions
 from tasks.stage.artifact import Artifact, Runtime
 from tasks.stage.runs import open_run
 
@@ -66,31 +93,32 @@ from prefect.states import Completed
 
 log = logging.getLogger(__name__)
 
-CALIBRATION = "calibration.json"
-RESULT = "batch_predictions.csv"
 SHOWN = 20  # images, on the terminal
 
 
-@flow(
-    name="batch-predict",
-    flow_run_name="predict {source.name}",
-    persist_result=False,
-    retries=0,
-)
-def batch_predict(source: Path, settings: PredictFlags = PredictFlags()) -> State[Any]:
+def _run_name() -> str:
+    """Name a run by what it predicts."""
+    sources = flow_run.parameters["sources"]
+    more = f" and {len(sources) - 1} more" if len(sources) > 1 else ""
+    return f"predict {Path(sources[0]).name}{more}"
+
+
+@flow(name="batch-predict", flow_run_name=_run_name, persist_result=False, retries=0)
+def batch_predict(sources: list[Path], settings: PredictFlags = PredictFlags()) -> State[None]:
     """Predict images that have no class yet.
 
     Args:
-        source: an image, or a folder of images
+        sources: images, folders, patterns, and CSV tables with a column path
         settings: with which model and where
     """
     with command.flow_outcome() as outcome:
         add_tags(["predict"])
-        outcome.state = Completed(message=run_prediction(source, settings, flow_run.id))
+        places = [full_path(source) for source in sources]
+        outcome.state = Completed(message=run_prediction(places, settings, flow_run.id))
     return outcome.state
 
 
-def run_prediction(source: Path, settings: PredictFlags, name: str) -> str:
+def run_prediction(sources: list[Path], settings: PredictFlags, name: str) -> str:
     """Predict, show the first results and say where they all are.
 
     Nothing is to be done for a folder without a file, as a batch's may be on some nights.
@@ -98,72 +126,92 @@ def run_prediction(source: Path, settings: PredictFlags, name: str) -> str:
     Raises:
         InputError: there is no such image or model.
     """
-    if is_empty(source):
-        text = f"{source.name}: no images"
+    found, what = list_sources(sources), ", ".join(source.name for source in sources[:3])
+    if not found.files:
+        text = f"{what}: no images"
         log.info(text, extra={"plain": True})
         return text
-    store, source = store_folder(settings.store), full_path(source)
-    found = choose_model(settings.model, store, settings.registry)
-    model, beside = unaltered(found, "model"), found.with_name(CALIBRATION)
-    exported = _facts(found, settings.device) if found.suffix == SUFFIX else None
-    card = exported.card if exported else read_card(found)
-    chosen = settings.model is not None or settings.registry is not None
-    log_model(store, found, card, chosen=chosen)
-    calibration = unaltered(beside, CALIBRATION) if beside.is_file() and not exported else None
-    if calibration is None and not (exported and exported.calibration):
-        log.info("calibrated_ columns repeat p_ (temperature 1): no calibration.json by the model")
-    asked = {"command": command_line("predict.py", settings, positional=[str(source)])}
-    asked |= {"data": str(source), "network": card.architecture}
+    store = store_folder(settings.store)
+    file = choose_model(settings.model, store, settings.registry)
+    answering = choose_answering(file, settings.runtime, settings.device)
+    card, chosen = answering.card, settings.model is not None or settings.registry is not None
+    log_model(store, file, card, chosen=chosen)
+    log.info("computed by %s, %s", answering.runtime, describe(answering.compute))
+    asked = {"command": command_line("predict.py", settings, positional=[*map(str, sources)])}
+    asked |= {"data": ", ".join(map(str, sources)), "network": card.architecture}
     with open_run(store, name, asked) as run:
         runtime = Runtime(
-            store=store, run=run, data=source, workers=count_cpus(),
+            store=store, run=run, data=found.root, workers=count_cpus(),
             progress_bar=is_terminal(sys.stderr),
         )  # fmt: skip
-        if exported and exported.calibration:
-            write_json(exported.calibration, run / CALIBRATION)
-            calibration = Artifact.of_file(run / CALIBRATION)
+        how = HowToAnswer.of(answering.runtime, answering.compute, answering.temperature)
         reading = build(ReadingSettings, given_of(settings))
-        images = scan_images(runtime, reading, card.levels)
-        device = "cpu" if exported else settings.device
-        compute = plan_compute(device, card.architecture, deterministic=False)
-        root = source if source.is_dir() else source.parent
-        workers = count_cpus() if exported else 1
-        runtime = runtime.model_copy(update={"data": root, "workers": workers})
-        predicted = predict_images(runtime, images, model, compute, calibration)
-        text = publish_predictions(predicted, run / RESULT, calibration)
-        if (tables := tables_beside(found)) is not None:
-            publish_drift(drift_of_batch(runtime, images, predicted, *tables))
-    answers = answers_of(predicted, calibration)
-    for path, answer in answers[:SHOWN]:
-        log.info("%s: %s", path, answer, extra={"plain": True})
-    log.info("Predictions (%d): %s", len(answers), run / RESULT, extra={"plain": True})
-    return f"{source.name}: {text}"
+        files = list_files(found, run)
+        predicted = predict_images(runtime, files, answering.model, how, reading)
+        text = _show(runtime, predicted, answering, settings, what, asked["command"])
+        if (tables := tables_beside(file)) is not None:
+            publish_drift(drift_of_batch(runtime, predicted, *tables))
+    return f"{what}: {text}"
 
 
-def _facts(file: Path, device: str) -> Facts:
-    """Read what an exported model says of itself.
-
-    Raises:
-        InputError: it was not exported by this project, or another device is asked for.
-    """
-    from resnext.inference.runtimes.onnx_runtime import ExportedModel
-
-    if device not in ("auto", "cpu"):
-        raise InputError("device", "be auto or cpu for an exported model", device, "Leave it out.")
-    return ExportedModel(file, threads=1).facts
-
-
-def require_model(source: Path, settings: PredictFlags) -> None:
+def require_model(sources: list[Path], settings: PredictFlags) -> None:
     """Check that there is a model, where there is an image to predict.
 
     Raises:
         InputError: there is none.
     """
-    if not is_empty(source):
+    if list_sources(sources).files:
         choose_model(settings.model, store_folder(settings.store), settings.registry)
 
 
-def is_empty(source: Path) -> bool:
-    """Tell a folder, of any layout, that holds no file but hidden ones and a system's own."""
-    listing = list_images(source)
-    return not listing.files and not listing.faults
+def _show(
+    runtime: Runtime,
+    predicted: Artifact,
+    answering: Answering,
+    settings: PredictFlags,
+    what: str,
+    asked: str,
+) -> str:
+    """Show the answers on the terminal, on the page of the run and in files; say them in a line."""
+    rule, place = answering.calibration, (runtime.run or runtime.store) / PREDICTIONS
+    summary = summarise(iterate_rows(predicted.path(PREDICTIONS)), rule, settings.top)
+    publish_predictions(summary, place)
+    for path, answer in summary.first[:SHOWN]:
+        log.info("%s: %s", path, answer, extra={"plain": True})
+    made = {f"Predictions ({summary.files:,})": place}
+    if THUMBNAILS in predicted.files:
+        facts = (("Model", str(answering.model.single_path())), *_facts_of(answering))
+        known = {name: rule.get(name) for name in ("temperature", "positive", "threshold")}
+        about = AboutBatch(data_name=what, facts=facts, command=asked, **known)
+        show_predictions(runtime, predicted, about)
+        made["Page"] = place.with_name(PAGE)
+    if settings.output is not None:
+        write_answers(
+            iterate_rows(predicted.path(PREDICTIONS)), settings.output, rule, settings.top
+        )
+        made["Table"] = settings.output
+    if summary.files > 1:
+        log.info("\n%s\n", _table_of(summary), extra={"plain": True})
+    for name, file in made.items():
+        log.info("%s: %s", name, file, extra={"plain": True})
+    return str(summary)
+
+
+def _facts_of(answering: Answering) -> tuple[tuple[str, str], ...]:
+    card = answering.card
+    how = f"{answering.runtime}, {describe(answering.compute)}"
+    network = f"{card.architecture} at {card.image_size} px"
+    return ("Network", network), ("Classes", ", ".join(card.classes)), ("Computed by", how)
+
+
+def _table_of(summary: BatchSummary) -> str:
+    """Tabulate how many images were called what, and name what was odd."""
+    rows = [
+        {"class": name, "images": f"{images:,}", "share": percent(share, " ")}
+        for name, images, share in class_rows(summary)
+    ]
+    lines = [table(rows, names=1)] if rows else []
+    lines += [f"{plural(images, 'image')}: {note}" for note, images in summary.notes.items()]
+    if summary.unread:
+        lines.append(f"{summary.unread:,} could not be read: {first_few(summary.faults, '; ')}")
+    return "\n".join(lines)

@@ -1,4 +1,4 @@
-"""Say what a network answers to a new image: a class with its calibrated probability.
+"""Say what a network answers to new images: classes with calibrated probabilities, and how many.
 
 Where a class is the positive one it is answered from its threshold on, whatever is likeliest. The
 tables keep the likeliest class in their column `predicted`.
@@ -6,16 +6,19 @@ tables keep the likeliest class in their column `predicted`.
 
 from __future__ import annotations
 
-from collections.abc import Mapping
+from collections import Counter
+from collections.abc import Iterable, Mapping
+from dataclasses import dataclass, field
 from typing import TYPE_CHECKING, Any, NamedTuple
 
-from resnext.contracts.formatting import percent, printable
+from resnext.contracts.formatting import percent, plural, printable
 from resnext.contracts.threshold import answered_class
 
 if TYPE_CHECKING:  # it takes a while to import, and one image is answered without it
     import pandas as pd
 
 PREFIX = "calibrated_"
+SHOWN = 200  # images that a summary names
 
 
 class Answer(NamedTuple):
@@ -25,20 +28,25 @@ class Answer(NamedTuple):
     probability: float
     note: str = ""
     """Which class would be likelier, where the threshold decides; else empty."""
+    others: tuple[tuple[str, float], ...] = ()
+    """The next classes with their probabilities, the likeliest first."""
 
     def __str__(self) -> str:
         """Write it for a terminal."""
-        return f"{printable(self.name)} {percent(self.probability, ' ')}{self.note}"
+        ranked = [(self.name, self.probability), *self.others]
+        shown = [f"{printable(name)} {percent(share, ' ')}" for name, share in ranked]
+        return f"{', '.join(shown)}{self.note}"
 
 
 def answer_of(
-    row: Mapping[str, Any] | pd.Series[Any], calibration: Mapping[str, Any] | None
+    row: Mapping[str, Any] | pd.Series[Any], calibration: Mapping[str, Any] | None, top: int = 1
 ) -> Answer:
     """Read the answer off a row of batch_predictions.csv whose status is "ok".
 
     Args:
         row: Its columns `predicted` and `calibrated_<class>` are read.
         calibration: What calibration.json holds; None where there is none.
+        top: How many classes to name.
     """
     shares = {
         str(name).removeprefix(PREFIX): float(share)
@@ -47,9 +55,55 @@ def answer_of(
     }
     likeliest, rule = str(row["predicted"]), calibration or {}
     name = answered_class(shares, likeliest, rule)
+    ranked = sorted((pair for pair in shares.items() if pair[0] != name), key=lambda each: -each[1])
+    others = tuple(ranked[: top - 1])
     if name == likeliest:
-        return Answer(name, shares[name])
+        return Answer(name, shares[name], "", others)
     positive, threshold = rule["positive"], percent(rule["threshold"], " ")
     reason = f"counts from {threshold} on" if name == positive else f"is below {threshold}"
     note = f" ({printable(positive)} {reason}; likeliest: {printable(likeliest)})"
-    return Answer(name, shares[name], note)
+    return Answer(name, shares[name], note, others)
+
+
+@dataclass
+class BatchSummary:
+    """Count what a batch was answered; `first` holds path and answer of the first images."""
+
+    files: int = 0
+    classes: Counter[str] = field(default_factory=Counter)
+    notes: Counter[str] = field(default_factory=Counter)
+    faults: list[str] = field(default_factory=list)
+    """Path and reason of the first files that could not be read."""
+    first: list[tuple[str, str]] = field(default_factory=list)
+
+    @property
+    def unread(self) -> int:
+        """Count the files that could not be read."""
+        return self.files - self.classes.total()
+
+    def __str__(self) -> str:
+        """Say in a line how many images were called what."""
+        said = [f"{printable(name)} {count}" for name, count in sorted(self.classes.items())]
+        said += [f"{self.unread} could not be read"] if self.unread else []
+        return f"{plural(self.files, 'image')}: {', '.join(said)}" if said else "no images"
+
+
+def summarise(
+    rows: Iterable[Mapping[str, str]], calibration: Mapping[str, Any] | None, top: int = 1
+) -> BatchSummary:
+    """Summarise the rows of batch_predictions.csv, of which one is held at a time."""
+    found = BatchSummary()
+    for row in rows:
+        found.files += 1
+        if row["status"] == "ok":
+            answer = answer_of(row, calibration, top)
+            found.classes[answer.name] += 1
+            found.notes.update(filter(None, row["note"].split("; ")))
+            text = str(answer)
+        else:
+            text = f"no prediction: {printable(row['error'])}"
+            if len(found.faults) < SHOWN:
+                found.faults.append(f"{row['path']} ({row['error']})")
+        if len(found.first) < SHOWN:
+            found.first.append((row["path"], text))
+    return found

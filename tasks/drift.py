@@ -91,7 +91,6 @@ def drift_since_training(
 @stage(run_name="drift of the new images")
 def drift_of_batch(
     work: Work,
-    images: Annotated[Artifact, Reads("batch_manifest.csv")],
     batch: Annotated[Artifact, Reads("batch_predictions.csv")],
     known: Known,
     parts: Parts,
@@ -104,13 +103,13 @@ def drift_of_batch(
     """
     from reports import drift
 
-    scanned = read_manifest(images.path("batch_manifest.csv"))
-    seen = scanned["sha256"].isin(read_manifest(known.path("manifest.csv"))["sha256"])
+    answers = read_table(batch.path("batch_predictions.csv"))
+    seen = answers["sha256"].isin(read_manifest(known.path("manifest.csv"))["sha256"])
     found = drift.of_batch(
-        read_table(batch.path("batch_predictions.csv")),
+        answers,
         read_table(held_out.path("predictions.csv")),
         read_table(parts.path("split.csv")),
-        scanned.loc[seen, "path"].tolist(),
+        answers.loc[seen, "path"].tolist(),
     )
     _write(work.out, *found)
 

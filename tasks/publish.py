@@ -9,7 +9,8 @@ from typing import Any
 
 import pandas as pd
 
-from resnext.contracts.formatting import count, plural
+from reports.prediction import BatchSummary
+from resnext.contracts.formatting import count, plain, plural, printable
 from resnext.contracts.json_files import read_json
 from resnext.contracts.tables import read_table
 from tasks.callbacks.history import call_server
@@ -85,3 +86,13 @@ def per_class_rows(per_class: pd.DataFrame) -> list[dict[str, str]]:
         | {name: cell["line"] for name, cell in zip(names, row["cells"], strict=True)}
         for row in class_rows(per_class)
     ]
+
+
+@task(
+    task_run_name="publish the predictions", cache_policy=NO_CACHE, persist_result=False, retries=0
+)
+def publish_predictions(summary: BatchSummary, place: Path) -> None:
+    """Show the first answers on the flow run's page, and say where all of them are."""
+    shown = [{"image": printable(path), "answer": answer} for path, answer in summary.first]
+    text = f"{plain(str(summary))}. All of them: `{place}`"
+    call_server(lambda: create_table_artifact(table=shown, key="predictions", description=text))

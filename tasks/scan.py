@@ -7,7 +7,6 @@ again. What is remembered of them lies beside the results, in a file that no key
 import hashlib
 import io
 import logging
-from collections.abc import Callable
 from pathlib import Path
 
 import numpy as np
@@ -37,7 +36,7 @@ def scan(work: Work, settings: ReadingSettings = ReadingSettings()) -> None:
     contents.txt holds the sha256 of every image, sorted, each once; levels.json how deep images
     are scaled.
     """
-    found = _scan(work, manifest.scan, settings)
+    found = _scan(work, settings)
     write_json(find_levels(found.odd["measured"]).model_dump(), work.out / LEVELS)
     write_table(found.manifest, work.out / "manifest.csv")
     contents = "\n".join(sorted(set(found.manifest["sha256"].tolist())))
@@ -46,39 +45,21 @@ def scan(work: Work, settings: ReadingSettings = ReadingSettings()) -> None:
     write_table(found.quarantine, work.out / "quarantine.csv")
 
 
-@stage(always=True)
-def scan_images(
-    work: Work, settings: ReadingSettings = ReadingSettings(), levels: Levels = Levels()
-) -> None:
-    """Write batch_manifest.csv and batch_quarantine.csv of images that have no class.
-
-    `levels` are those of the model that is to answer: how deep images will be scaled is said.
-    """
-    found = _scan(work, manifest.scan_images, settings, levels)
-    write_table(found.manifest, work.out / "batch_manifest.csv")
-    write_table(found.quarantine, work.out / "batch_quarantine.csv")
-
-
 def read_levels(scanned: Artifact) -> Levels:
     """Read how deep images are scaled."""
     return Levels.model_validate_json(scanned.path(LEVELS).read_text(encoding="utf-8"))
 
 
-def _scan(
-    work: Work,
-    how: Callable[..., manifest.Scan],
-    settings: ReadingSettings,
-    levels: Levels | None = None,
-) -> manifest.Scan:
+def _scan(work: Work, settings: ReadingSettings) -> manifest.Scan:
     memory = work.store / "scan" / f"{digest_of(str(work.data))}.memory.csv"
     remembered = None if work.verify else _recall(memory)
     with counting("image", "scan", shown=work.progress_bar) as progress:
-        found = how(
+        found = manifest.scan(
             work.images, settings, workers=work.workers, remembered=remembered, progress=progress
         )
     if found.opened or remembered is None or len(found.memory) < len(remembered):
         _remember(found.memory, memory)
-    log.info("\n".join(describe_scan(found, levels)))
+    log.info("\n".join(describe_scan(found)))
     for warning in found.warnings:
         log.warning(warning)
     return found

@@ -15,6 +15,7 @@ from pydantic import AfterValidator, BaseModel, ConfigDict, Field, FiniteFloat, 
 from reports.evaluation.settings import DecisionSettings, EvaluationSettings
 from resnext.data.manifest.settings import ReadingSettings
 from resnext.data.split.settings import FoldSettings, SplitSettings
+from resnext.inference.predictor import RuntimeName
 from resnext.training.recipe import Recipe
 
 T = TypeVar("T", bound=BaseModel)
@@ -382,6 +383,19 @@ class PredictFlags(Flags):
     )
     store: Store = None
     device: Device = "auto"
+    runtime: RuntimeName | None = Field(
+        None,
+        description="what computes: torch, or for an exported model onnx or openvino [default: on "
+        "a CPU onnx where model.onnx lies beside the model, else torch]",
+    )
+    output: FullPath | None = Field(
+        None,
+        description="where to write the table besides: a .csv, .parquet or .jsonl file [default: "
+        "nowhere]",
+    )
+    top: int = Field(
+        1, ge=1, description="classes to name for each image, the likeliest first [default: 1]"
+    )
     history: bool = Field(
         False,
         description="record a single image in the run history too where no Prefect server runs: "

@@ -44,7 +44,7 @@ def deployments() -> list[dict[str, Any]]:
 def folder_of(deployment: Mapping[str, Any]) -> Path:
     """Give the folder of images that a deployment is about; the repository without one."""
     parameters = deployment.get("parameters", {})
-    folder = parameters.get("source") or parameters.get("data", {}).get("data", ".")
+    (folder,) = parameters.get("sources") or [parameters.get("data", {}).get("data", ".")]
     return REPOSITORY / str(folder)
 
 

@@ -17,7 +17,7 @@ from __future__ import annotations
 import csv
 import math
 import re
-from collections.abc import Callable, Collection, Sequence
+from collections.abc import Callable, Collection, Iterator, Sequence
 from io import StringIO
 from pathlib import Path
 from typing import Any, BinaryIO
@@ -38,6 +38,7 @@ TEXT_COLUMNS = frozenset(
         *("path", "label", "group", "split", "reason", "sha256", "phash", "mode", "format"),
         *("predicted", "status", "error", "class", "recipe", "when", "finished_at"),
         *("other", "other_label", "verdict", "hashes", "measured", "cut", "reader"),
+        *("note", "thumbnail"),
     }
 )
 """The columns that hold text; every other column holds numbers, see `_text_columns`."""
@@ -134,9 +135,14 @@ def read_split_images(split: Path, manifest: Path) -> pd.DataFrame:
 
 def read_rows(path: Path) -> list[dict[str, str]]:
     """Read a table for people: the cells of each row as text, by their headings."""
+    return list(iterate_rows(path))
+
+
+def iterate_rows(path: Path) -> Iterator[dict[str, str]]:
+    """Read a table row by row, as `read_rows` does, without holding it."""
     with path.open(encoding="utf-8", newline="") as file:
-        rows = list(csv.DictReader(file))
-    return [{name: unguarded(cell) for name, cell in row.items()} for row in rows]
+        for row in csv.DictReader(file):
+            yield {name: unguarded(cell) for name, cell in row.items()}
 
 
 def read_confusion(path: Path) -> pd.DataFrame:

@@ -1,4 +1,4 @@
-"""Images as the network sees them: squares of uint8 pixels, from a packed file or as they lie.
+"""Images as the network sees them: squares of uint8 pixels, packed into a file.
 
 Every image is turned upright, made RGB and resized to a square. Stretched, as in the script that
 the project began as, nothing is cut off, so that a lesion at the edge is kept. Cropped to its
@@ -12,7 +12,6 @@ from __future__ import annotations
 import shutil
 from collections import deque
 from collections.abc import Callable, Sequence
-from concurrent.futures import ThreadPoolExecutor
 from functools import partial
 from pathlib import Path
 from typing import TYPE_CHECKING, NamedTuple, Protocol, TypeAlias
@@ -85,32 +84,6 @@ def centre_square(image: Image.Image) -> Image.Image:
     side = min(image.size)
     left, top = ((length - side) // 2 for length in image.size)
     return image.crop((left, top, left + side, top + side))
-
-
-class ScannedImages:
-    """Pixels of images that are decoded when they are asked for."""
-
-    def __init__(
-        self,
-        images: Sequence[ScannedImage],
-        size: int,
-        workers: int = 1,
-        levels: Levels = Levels(),
-        fit: Fit = "stretch",
-    ) -> None:
-        self.images, self.size, self.workers = list(images), size, max(1, workers)
-        self.levels, self.fit = levels, fit
-
-    def take(self, rows: Rows) -> Pixels:
-        """Give the pixels (N, S, S, 3) of some rows.
-
-        Raises:
-            InputError: an image changed since it was scanned.
-        """
-        wanted = [self.images[row] for row in rows]
-        read = partial(to_pixels, size=self.size, levels=self.levels, fit=self.fit)
-        with ThreadPoolExecutor(self.workers) as pool:
-            return np.stack(list(pool.map(read, wanted)))
 
 
 class PackedPixels:

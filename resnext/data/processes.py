@@ -21,7 +21,7 @@ from typing import Any, TypeVar
 Item = TypeVar("Item")
 Result = TypeVar("Result")
 
-CHUNK = 32  # items that `map_chunks` hands to a process at a time
+CHUNK = 32  # items that `map_chunks` hands to a process at a time, if nothing else is said
 AHEAD = 2  # chunks handed out for each process: none waits, and few are done again after a crash
 _turn: AbstractContextManager[Any] = threading.Lock()  # in a worker, one that all workers share
 
@@ -37,13 +37,15 @@ def map_chunks(
     workers: int,
     crashed: Callable[[Item], Result],
     progress: Callable[[int, int], None] | None = None,
+    chunk: int | None = None,
 ) -> Iterator[Result]:
-    """Do work on items, some at a time, and yield its results, in order.
+    """Do work on items, a chunk at a time, and yield its results, in order.
 
     One worker works here, several in processes, as in `map_apart`. `progress` is called with items
     done and items in all.
     """
-    chunks = [items[start : start + CHUNK] for start in range(0, len(items), CHUNK)]
+    size = chunk or CHUNK
+    chunks = [items[start : start + size] for start in range(0, len(items), size)]
     apart = workers > 1 and len(chunks) > 1
     done = 0
     for results in map_apart(work, chunks, workers, crashed) if apart else map(work, chunks):

@@ -50,12 +50,13 @@ image = image.resize(({size}, {size}), Image.Resampling.BICUBIC)""",
 
 
 class Facts(NamedTuple):
-    """What an exported model says of itself."""
+    """What a model says of itself."""
 
     card: ModelCard
     calibration: dict[str, Any]
-    made_of: str
-    """The SHA-256 of its model.safetensors."""
+    """What calibration.json holds; empty without one."""
+    made_of: str = ""
+    """Of an exported model, the SHA-256 of its model.safetensors."""
 
 
 def metadata_of(facts: Facts, more: Mapping[str, str]) -> dict[str, str]:

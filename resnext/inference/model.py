@@ -16,10 +16,10 @@ from resnext.contracts.errors import InputError
 from resnext.contracts.threshold import answered_class
 from resnext.data.decoding.decode import decode, to_8_bit, to_rgb
 from resnext.data.pixels import DETAIL, Pixels, to_square
-from resnext.device import count_cpus, plan_compute
+from resnext.device import plan_compute
 from resnext.inference.calibration import read_calibration, softmax
-from resnext.inference.exported import SUFFIX
-from resnext.inference.predictor import Predictor
+from resnext.inference.exported import SUFFIX, Facts
+from resnext.inference.predictor import Predictor, RuntimeName, open_predictor
 from resnext.models.model_file import ModelCard, read_card
 
 ImageOrPath: TypeAlias = Image.Image | Path | str
@@ -97,18 +97,24 @@ def load_model(path: Path | str, device: str = "auto") -> Model:
         InputError: it is no such file, the calibration can't be read, or the device isn't there.
     """
     file = Path(path)
+    if file.suffix == SUFFIX and device not in ("auto", "cpu"):
+        remedy = "Load the model.safetensors instead."
+        raise InputError("device", "be cpu for an exported model", device, remedy)
+    facts = read_facts(file)
+    runtime: RuntimeName = "onnx" if file.suffix == SUFFIX else "torch"
+    compute = plan_compute("cpu" if runtime == "onnx" else device, facts.card.architecture, False)
+    return Model(open_predictor(file, runtime, compute), facts.card, facts.calibration)
+
+
+def read_facts(file: Path) -> Facts:
+    """Read what a model file says of itself, with the calibration.json beside it; or an export's.
+
+    Raises:
+        InputError: it is no such file, or the calibration can't be read.
+    """
     if file.suffix == SUFFIX:
         from resnext.inference.runtimes.onnx_runtime import ExportedModel
 
-        if device not in ("auto", "cpu"):
-            remedy = "Load the model.safetensors instead."
-            raise InputError("device", "be cpu for an exported model", device, remedy)
-        exported = ExportedModel(file, count_cpus())
-        return Model(exported.predict, exported.facts.card, exported.facts.calibration)
-    card = read_card(file)
+        return ExportedModel(file, threads=1).facts
     calibration = file.with_name(CALIBRATION)
-    known = read_calibration(calibration) if calibration.is_file() else {}
-    compute = plan_compute(device, card.architecture, deterministic=False)
-    from resnext.inference.runtimes.pytorch import open_network
-
-    return Model(open_network(file, compute), card, known)
+    return Facts(read_card(file), read_calibration(calibration) if calibration.is_file() else {})

@@ -49,12 +49,6 @@ class Subset:
         return len(self.rows)
 
 
-def unlabelled(digests: Sequence[str], paths: Sequence[str]) -> Subset:
-    """Hold all images of a source, whose classes are not known."""
-    count = len(paths)
-    return Subset(np.arange(count), np.zeros(count, dtype=np.int64), digests, paths)
-
-
 class Subsets(NamedTuple):
     """The images of a split, and the class names in the order of their numbers."""
 

@@ -104,25 +104,32 @@ def counting(unit: str, name: str, *, shown: bool) -> Iterator[Callable[[int, in
 
         def move(done: int, total: int) -> None:
             if not bars:
-                bars.append(stack.enter_context(_bar(total, unit, name, shown=shown)))
+                bars.append(stack.enter_context(_bar(total, unit, name, shown=shown, counted=done)))
             bars[0].update(done - bars[0].n)
 
         yield move
 
 
-def _bar(total: int, unit: str, name: str, *, shown: bool) -> "tqdm[NoReturn]":
-    """Make a progress bar on standard error; an invisible one where nobody looks."""
+def _bar(
+    total: int, unit: str, name: str, *, shown: bool, counted: int | None = None
+) -> "tqdm[NoReturn]":
+    """Make a progress bar on standard error; an invisible one where nobody looks.
+
+    Where things are counted, it begins at so many of them, and shows how many a second there are.
+    """
     sized = not sys.stderr.isatty() or os.get_terminal_size(sys.stderr.fileno()).columns > 0
     return tqdm(
         total=total,
-        unit=unit if total == 1 else f"{unit}s",
+        initial=counted or 0,
+        unit=f" {unit}" if total == 1 else f" {unit}s",
         desc=f"{name:<9}",
         disable=not shown,
         leave=False,
         ncols=None if sized else 80,  # tqdm draws nothing on a terminal that has no size
         nrows=None if sized else 24,
         dynamic_ncols=sized,
-        bar_format="{desc} {percentage:3.0f}% |{bar}| {n_fmt}/{total_fmt} {unit}, "
+        bar_format="{desc} {percentage:3.0f}% |{bar}| {n_fmt}/{total_fmt}{unit}, "
+        f"{'' if counted is None else '{rate_noinv_fmt}, '}"
         "{remaining} left{postfix}",
         file=sys.stderr,
     )

@@ -1,7 +1,8 @@
 """`@stage`: make a function that writes files into a cached, checked, locked pipeline stage.
 
 The function takes a `Work` first (the runtime, and the folder `out` to write into), then the
-inputs that its key counts; each input artifact names the files that it `Reads`. Called, the
+inputs that its key counts; each input artifact names the files that it `Reads`. Where it returns
+False, what it wrote is kept, but not found again under these inputs. Called, the
 stage runs as a Prefect task and gives an `Artifact`, whose state is "Cached" where nothing was
 computed. `.submit()`, `.map()` and `.with_options()` are those of its task, so that stages run side
 by side under any task runner; key, lock and checked hit lie within. `.fn()` does without Prefect.
@@ -19,7 +20,7 @@ from dataclasses import dataclass
 from importlib import import_module
 from pathlib import Path
 from pkgutil import iter_modules
-from typing import Any, Concatenate, Generic, ParamSpec, Self, get_args
+from typing import Any, Concatenate, Generic, ParamSpec, Self, TypeAlias, get_args
 
 from pydantic import BaseModel
 
@@ -48,6 +49,7 @@ from prefect.task_runners import TaskRunner
 log = logging.getLogger(__name__)
 
 P = ParamSpec("P")
+Function: TypeAlias = Callable[Concatenate[Work, P], bool | None]
 
 RETRIES = 2
 RETRY_DELAY = 1.0  # seconds
@@ -75,7 +77,7 @@ class StageRecord:
     log_first: str = ""
     """What is said before it is computed, where it says nothing itself for a while."""
 
-    def __call__(self, function: Callable[Concatenate[Work, P], None]) -> "Stage[P]":
+    def __call__(self, function: Function[P]) -> "Stage[P]":
         """Make a function a stage."""
         return Stage(function, self)
 
@@ -91,7 +93,9 @@ def shown_name(stage: str) -> str:
 class Stage(Generic[P]):
     """A pipeline stage, see the module."""
 
-    def __init__(self, function: Callable[Concatenate[Work, P], None], record: StageRecord) -> None:
+    def __init__(
+        self, function: Callable[Concatenate[Work, P], bool | None], record: StageRecord
+    ) -> None:
         self.function, self.record = function, record
         self.name = function.__name__.replace("_", "-")
         self.signature = inspect.signature(function, eval_str=True)
@@ -177,8 +181,8 @@ class Stage(Generic[P]):
             scratch = scratch_folder(store, name, work_key)
             if artifact is None:
                 partial = begin(store, name, work_key, ingredients, asked_of(runtime.run))
-                facts = self._compute(runtime, inputs, partial, scratch)
-                if always:
+                facts, lasting = self._compute(runtime, inputs, partial, scratch)
+                if always or not lasting:
                     key = digest_of([ingredients, {n: each["sha256"] for n, each in facts.items()}])
                     locks.enter_context(locked(store, name, key))
                     artifact = load(store, name, key, verify=runtime.verify)
@@ -191,14 +195,15 @@ class Stage(Generic[P]):
 
     def _compute(
         self, runtime: Runtime, inputs: dict[str, object], partial: Path, scratch: Path
-    ) -> dict[str, dict[str, Any]]:
+    ) -> tuple[dict[str, dict[str, Any]], bool]:
+        """Give what is known of the files, and whether the same inputs would give them again."""
         start = time.monotonic()
         if self.record.log_first:
             log.info(self.record.log_first)
         work = Work(**dict(runtime), out=partial, scratch=scratch)
-        self.function(work, **inputs)  # type: ignore[arg-type, call-arg]
+        lasting = self.function(work, **inputs)  # type: ignore[arg-type, call-arg]
         log.info("done in %.1f s", time.monotonic() - start)
-        return facts_of(partial, self.record.clock_files)
+        return facts_of(partial, self.record.clock_files), lasting is not False
 
     def _inputs(self, *args: Any, **kwargs: Any) -> dict[str, object]:
         """Bind the inputs by name, each artifact cut down to the files that are read of it."""

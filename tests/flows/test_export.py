@@ -4,6 +4,7 @@ import json
 from pathlib import Path
 from typing import Any
 
+import numpy as np
 import pandas as pd
 import pytest
 
@@ -88,18 +89,28 @@ def test_a_model_from_elsewhere_is_checked_with_images_that_are_named(
 
 def test_a_folder_is_predicted_by_an_exported_model_as_by_the_model(place: Place) -> None:
     tables = []
-    for name in ("model.safetensors", "model.onnx"):
-        settings = PredictFlags(store=place.store, model=place.store / "registry" / "0001" / name)
-        state: State[Any] = predict.batch_predict(place.data, settings, return_state=True)
+    version, plain = place.store / "registry" / "0001", PredictFlags(store=place.store)
+    asked: list[dict[str, Any]] = [
+        {"model": version / "model.safetensors", "runtime": "torch"},
+        {"model": version / "model.onnx"},
+        {"model": version / "model.safetensors"},  # beside which its export lies
+    ]
+    for each in asked:
+        settings = plain.model_copy(update=each)
+        state: State[Any] = predict.batch_predict([place.data], settings, return_state=True)
         assert state.is_completed(), state.message
         tables.append(read_table(runs(place.store)[-1] / "batch_predictions.csv"))
-    one, other = tables
-    assert len(one) == len(list(place.data.glob("*/*.png")))
-    pd.testing.assert_frame_equal(one, other, atol=1e-5)
-    rule = json.loads((runs(place.store)[-1] / "calibration.json").read_text())
-    assert rule == json.loads((place.store / "registry/0001/calibration.json").read_text())
-    refused = PredictFlags(
-        store=place.store, device="cuda", model=place.store / "registry" / "0001" / "model.onnx"
-    )
-    failed: State[Any] = predict.batch_predict(place.data, refused, return_state=True)
-    assert "--device must be auto or cpu for an exported model, got cuda" in str(failed.message)
+    by_torch, exported, beside = tables
+    assert len(by_torch) == len(list(place.data.glob("*/*.png")))
+    pd.testing.assert_frame_equal(by_torch, exported, atol=1e-5)
+    pd.testing.assert_frame_equal(exported, beside, check_exact=True)
+    rule = json.loads((version / "calibration.json").read_text())
+    same = np.allclose(by_torch["calibrated_Blue"], by_torch["p_Blue"])
+    assert same == (rule["temperature"] == 1)
+    for wrong, said in (
+        ({"device": "cuda"}, "--device must be auto or cpu for an exported model, got cuda"),
+        ({"runtime": "torch"}, "--runtime must be onnx or openvino for an exported model"),
+    ):
+        refused = plain.model_copy(update={"model": version / "model.onnx", **wrong})
+        failed: State[Any] = predict.batch_predict([place.data], refused, return_state=True)
+        assert said in str(failed.message)

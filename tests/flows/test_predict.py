@@ -54,19 +54,29 @@ def test_an_empty_folder_is_done_with_no_pictures_and_needs_no_model(
     assert run.state.message == "inbox: no images"
 
 
-def test_a_folder_that_is_missing_is_wrong_input(tmp_path: Path) -> None:
+def test_a_folder_that_is_missing_is_wrong_input(
+    tmp_path: Path, capsys: pytest.CaptureFixture[str]
+) -> None:
     settings = PredictFlags(store=tmp_path / "store")
     with pytest.raises(InputError, match=r"source must name an image or a folder.*Check the path"):
-        predict.run_prediction(tmp_path / "inbox", settings, "a run")
-    words = [str(tmp_path / "inbox"), "--store", str(tmp_path / "store")]
-    assert command.run_command(predict.main, name="predict.py", arguments=words) == 2
+        predict.run_prediction([tmp_path / "inbox"], settings, "a run")
+    for words in ([str(tmp_path / "inbox")], []):
+        words += ["--store", str(tmp_path / "store")]
+        assert command.run_command(predict.main, name="predict.py", arguments=words) == 2
+    said = capsys.readouterr().err.splitlines()
+    assert said[0].startswith(f"error: IMAGE_OR_FOLDER must be there, got '{tmp_path / 'inbox'}'")
+    assert said[1] == "error: IMAGE_OR_FOLDER must name an image or a folder, got none."
 
 
-def test_a_folder_with_files_that_can_not_be_read_is_no_empty_one(tmp_path: Path) -> None:
-    inbox = left_over(tmp_path / "inbox")
-    assert predict.is_empty(inbox)
-    (inbox / "cut.jpg").write_bytes(b"\xff\xd8\xff")
-    assert not predict.is_empty(inbox), "a picture may be lost: the run names it and fails"
+def test_a_table_that_can_not_be_written_is_said_first(
+    tmp_path: Path, capsys: pytest.CaptureFixture[str]
+) -> None:
+    for name in ("a.xlsx", "nowhere/a.csv"):
+        words = [str(tmp_path), "--output", str(tmp_path / name)]
+        assert command.run_command(predict.main, name="predict.py", arguments=words) == 2
+    first, second = capsys.readouterr().err.splitlines()
+    assert first == "error: --output must end in .csv, .parquet or .jsonl, got 'a.xlsx'."
+    assert second.startswith("error: --output must lie in a folder that is there, got")
 
 
 @pytest.fixture(scope="module")

@@ -61,8 +61,7 @@ def batch_of(
     folder = place.store.parent
     return drift.drift_of_batch.fn(
         place,
-        manifest(folder, {path: path for path in new["path"]}, "batch_manifest.csv"),
-        written(new, folder, "batch_predictions.csv"),
+        written(new.assign(sha256=new["path"]), folder, "batch_predictions.csv"),
         manifest(folder / "model", known),
         split(folder / "model", {"t.png": ("g", "train")}),
         written(held_out, folder / "model", "predictions.csv"),

@@ -6,10 +6,16 @@ from PIL import Image
 
 from resnext.contracts.tables import read_manifest
 from resnext.data.decoding.levels import Levels
-from resnext.data.pixels import ScannedImages, scanned_images
+from resnext.data.manifest.settings import ReadingSettings
+from resnext.device import plan_compute
+from resnext.inference import batch
+from resnext.inference.batch import Job
+from resnext.models.architectures import MEAN, STD
+from resnext.models.model_file import ModelCard
 from tasks.pack import open_pixels, pack
 from tasks.scan import read_levels, scan
 from tasks.stage.artifact import Runtime
+from tests.resnext.inference.test_batch import files_of
 
 
 def test_a_picture_that_is_renamed_or_relabelled_is_not_decoded_again(
@@ -100,10 +106,16 @@ def test_an_image_to_predict_has_the_pixels_that_it_had_in_training(
     scanned = scan.fn(here)
     packed = open_pixels(pack.fn(here, scanned, 32))
     table = read_manifest(scanned.path("manifest.csv"))
-    files = scanned_images(tmp_path / "deep", table)
-    alone = ScannedImages(files, 32, levels=read_levels(scanned))
-    rows = packed.rows(table["sha256"].tolist())
-    assert np.array_equal(alone.take(np.arange(len(files))), packed.take(rows))
+    card = ModelCard(
+        classes=("a", "b"), architecture="resnext38_32x4d", image_size=32, mean=MEAN, std=STD,
+        levels=read_levels(scanned),
+    )  # fmt: skip
+    compute = plan_compute("cpu", "", deterministic=False)
+    job = Job(tmp_path, card, "torch", compute, ReadingSettings(), False)
+    files = files_of(tmp_path / "deep")
+    assert [file.path for file in files] == table["path"].tolist()
+    seen = [each.pixels for each in batch._read_some(job, files)]
+    assert np.array_equal(np.array(seen), packed.take(packed.rows(table["sha256"].tolist())))
     assert pack.fn(here, scanned, 32).key == pack.fn(here, scanned, 32, None, "stretch").key
     assert pack.fn(here, scanned, 32).key != pack.fn(here, scanned, 32, fit="centre").key
 

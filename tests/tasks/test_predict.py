@@ -6,8 +6,9 @@ from pathlib import Path
 import pandas as pd
 import pytest
 
-from tasks.predict import publish_predictions
-from tasks.stage.artifact import Artifact
+from reports.prediction import summarise
+from resnext.contracts.tables import read_rows
+from tasks.publish import publish_predictions
 
 
 @pytest.mark.usefixtures("prefect_server")
@@ -21,14 +22,15 @@ def test_the_page_lists_the_answers_and_says_how_many_were_called_what(tmp_path:
     rows += [("c.png", "B", "0.2", "0.8", "ok", ""), ("<b>.png", "", "", "", "error", "no picture")]
     columns = ["path", "predicted", "calibrated_A", "calibrated_B", "status", "error"]
     table = tmp_path / "batch_predictions.csv"
-    pd.DataFrame(rows, columns=columns).to_csv(table, index=False)
-    found = Artifact.of_file(table)
+    pd.DataFrame(rows, columns=columns).assign(note="").to_csv(table, index=False)
+    summary = summarise(read_rows(table), None)
 
     @flow
-    def run() -> str:
-        return publish_predictions(found, table)
+    def run() -> None:
+        publish_predictions(summary, table)
 
-    assert run() == "4 images: A 1, B 2, 1 could not be read"
+    run()
+    assert str(summary) == "4 images: A 1, B 2, 1 could not be read"
     with get_client(sync_client=True) as client:
         lists = client.read_artifacts(artifact_filter=of_key("predictions"))
     ours = [each for each in lists if str(table) in str(each.description)]

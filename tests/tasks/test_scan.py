@@ -12,7 +12,7 @@ from resnext.data.decoding.levels import Levels
 from resnext.data.manifest import reading
 from resnext.data.manifest.settings import ReadingSettings
 from resnext.data.split.settings import SplitSettings
-from tasks.scan import read_levels, scan, scan_images
+from tasks.scan import read_levels, scan
 from tasks.split import split
 from tasks.stage.artifact import Runtime
 
@@ -84,10 +84,6 @@ def test_verify_reads_every_picture_again(
     assert read.call_count == 24
 
 
-def test_new_pictures_have_files_of_their_own_names(runtime: Runtime) -> None:
-    assert set(scan_images.fn(runtime).files) == {"batch_manifest.csv", "batch_quarantine.csv"}
-
-
 def deepen(tree: Path, white: int = 4095) -> None:
     """Write all pictures anew, in 16-bit grey."""
     for number, path in enumerate(sorted(tree.rglob("*.png"))):
@@ -109,15 +105,6 @@ def test_the_scan_leaves_how_deep_images_are_scaled(
     caplog.clear()
     assert scan.fn(runtime) == deep  # known from before, and said again
     assert "24 images of 16 bits are scaled by 4095" in caplog.text
-
-
-def test_of_new_pictures_it_is_said_that_the_model_decides(
-    runtime: Runtime, tree: Path, caplog: pytest.LogCaptureFixture
-) -> None:
-    caplog.set_level(logging.INFO)
-    deepen(tree, white=60_000)
-    scan_images.fn(runtime, ReadingSettings(), Levels(uint16=(0, 4095)))
-    assert "scaled by 4095, as those that the model was made with" in caplog.text
 
 
 def test_what_is_admitted_is_part_of_the_key_of_a_scan(runtime: Runtime) -> None:

@@ -82,9 +82,9 @@ CHANGED = ("other bytes", "It changed while the pipeline ran. Run it again.")
 class Decoded:
     """Hold a decoded image, upright and in 8 bits, and what its file says.
 
-    Width and height are as stored. `measured` notes the values of a deep image (`deep.note`); it
-    is empty for others, and where levels are given. `rows_there` is the share (0..1) of its rows
-    that a JPEG without its end has; None for a whole image.
+    Width and height are as stored. `measured` notes the values of a deep image (`deep.note`), with
+    levels those that are made black and white; it is empty for others. `rows_there` is the share
+    (0..1) of its rows that a JPEG without its end has; None for a whole image.
     """
 
     upright: Image.Image

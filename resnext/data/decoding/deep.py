@@ -54,9 +54,10 @@ class Deep(NamedTuple):
 
 
 def in_8_bits(deep: Deep, levels: Levels | None) -> tuple[Image.Image, str]:
-    """Scale a deep image by the levels; without them by what it holds, which is noted then."""
+    """Scale a deep image by the levels, without them by what it holds; either is noted."""
     if levels is not None:
-        return scaled(deep, levels.of(deep.kind)), ""
+        limits = levels.of(deep.kind)
+        return scaled(deep, limits), note(deep.kind, limits)
     held = measure(deep.values, deep.kind, deep.nodata)
     return scaled(deep, fit_range(deep.kind, [held])), note(deep.kind, held)
 

@@ -53,31 +53,35 @@ def find_levels(measured: Iterable[str]) -> Levels:
     return Levels(**{kind: fit_range(kind, ranges) for kind, ranges in found.items()})
 
 
-def describe_levels(measured: Iterable[str], known: Levels | None = None) -> list[str]:
-    """Say for each kind of deep image how it is scaled, in a line.
-
-    `known` are the levels of the model that is to answer; without it the set's own count.
-    """
+def describe_levels(measured: Iterable[str]) -> list[str]:
+    """Say for each kind of deep image of a set how it is scaled, in a line."""
     texts = [text for text in measured if text]
-    levels = find_levels(texts) if known is None else known
+    levels = find_levels(texts)
     counts = Counter(read_note(text)[0] for text in texts)
     return [
         f"{plural(counts[kind], f'image of {noun} is', f'images of {noun} are')} scaled "
-        f"{_how(kind, levels, known is not None)}"
+        f"{_how(kind, levels)}"
         for kind, noun in NAMES.items()
         if kind in counts
     ]
 
 
-def _how(kind: str, levels: Levels, of_model: bool) -> str:
-    low, high = levels.of(kind)
-    how = f"by {high:.10g}" if low == 0 else f"from {low:.10g} to {high:.10g}"
-    if of_model and getattr(levels, kind) is None:
-        return f"{how}, the usual way: the model was made without such images"
-    if of_model:
-        return f"{how}, as those that the model was made with"
-    if (low, high) == DEFAULT[kind]:
-        return how
-    return (
-        f"{how}, the {'depth that the set uses' if kind == SIXTEEN else 'range that the set has'}"
-    )
+def how_scaled(measured: str, levels: Levels) -> str:
+    """Say how one deep image is scaled by the levels of the model that answers it."""
+    kind, _ = read_note(measured)
+    usual = "the usual way: the model was made without such images"
+    why = usual if getattr(levels, kind) is None else "as those that the model was made with"
+    return f"{NAMES[kind]}, scaled {_by(levels.of(kind))}, {why}"
+
+
+def _how(kind: str, levels: Levels) -> str:
+    limits = levels.of(kind)
+    if limits == DEFAULT[kind]:
+        return _by(limits)
+    what = "depth that the set uses" if kind == SIXTEEN else "range that the set has"
+    return f"{_by(limits)}, the {what}"
+
+
+def _by(limits: Range) -> str:
+    low, high = limits
+    return f"by {high:.10g}" if low == 0 else f"from {low:.10g} to {high:.10g}"

@@ -8,26 +8,28 @@ from collections.abc import Iterable
 import pandas as pd
 
 from resnext.contracts.formatting import first_few, plural
-from resnext.data.decoding.levels import Levels, describe_levels
+from resnext.data.decoding.levels import describe_levels
 from resnext.data.manifest.listing import Listing
 from resnext.data.manifest.scan import Scan, name_faults
 
 SHOWN = 20  # classes that are named
 
 
-def describe_scan(found: Scan, levels: Levels | None = None) -> list[str]:
-    """Say in a few lines what was found; labels may be empty.
-
-    `levels` are those of the model that is to answer, if one is.
-    """
-    manifest, listing, faults = found.manifest, found.listing, found.quarantine
+def describe_scan(found: Scan) -> list[str]:
+    """Say in a few lines what was found in class folders."""
+    manifest, faults = found.manifest, found.quarantine
     lines = [plural(len(manifest), "image")]
-    if (manifest["label"] != "").any():
-        lines[0] += _classes(manifest["label"].value_counts().sort_index())
+    lines[0] += _classes(manifest["label"].value_counts().sort_index())
     lines.append("; ".join(fact for fact in _facts(manifest) if fact))
-    lines += _odd(found.odd, levels)
+    lines += _odd(found.odd)
     if len(faults):
         lines.append(f"{len(faults):,} quarantined: {name_faults(faults)}")
+    return lines + describe_listing(found.listing)
+
+
+def describe_listing(listing: Listing) -> list[str]:
+    """Say what was left out of a folder, and what lies elsewhere."""
+    lines = []
     if listing.left_out:
         entries = plural(listing.left_out, "hidden or system entry", "hidden or system entries")
         lines.append(f"{entries} left out")
@@ -67,9 +69,9 @@ def _counted(values: Iterable[str]) -> str:
     return ", ".join(f"{value} {count:,}" for value, count in counts)
 
 
-def _odd(odd: pd.DataFrame, levels: Levels | None) -> list[str]:
+def _odd(odd: pd.DataFrame) -> list[str]:
     """Say what is done with deep images, with files of several pages and with cut JPEGs."""
-    lines = describe_levels(odd["measured"].tolist(), levels)
+    lines = describe_levels(odd["measured"].tolist())
     if several := int((odd["pages"] > 1).sum()):
         files = plural(several, "file holds", "files hold")
         lines.append(f"{files} several pages or frames: the first is used")

@@ -15,7 +15,7 @@ import zlib
 from collections.abc import Callable, Sequence
 from functools import partial
 from pathlib import Path
-from typing import NamedTuple
+from typing import NamedTuple, TypeVar
 
 import PIL
 from PIL import UnidentifiedImageError, features
@@ -24,6 +24,7 @@ from resnext.data.decoding.decode import (
     BIG,
     BOMBS,
     MOST_PIXELS,
+    Decoded,
     TooManyPixelsError,
     count_pages,
     decode,
@@ -38,6 +39,7 @@ LEAST_ROWS = 0.25  # share of its rows that a JPEG without its end must have to 
 SEVERAL = frozenset({"TIFF", "GIF", "WEBP", "AVIF", "MPO", "PNG"})  # formats of pages or frames
 
 Progress = Callable[[int, int], None]
+Seen = TypeVar("Seen")
 
 
 class Reading(NamedTuple):
@@ -81,10 +83,10 @@ def read_files(
     `max_pixels`, are read at last, one after the other in a process of their own.
     """
     workers = workers if size >= WORTH_A_POOL else 1
-    readings = list(map_chunks(_read_some, paths, workers, _crashed, progress))
+    readings = list(map_chunks(_read_some, paths, workers, crashed, progress))
     big = [row for row, reading in enumerate(readings) if 0 < reading.pixels <= max_pixels]
     read_big = partial(_read_some, max_pixels=MOST_PIXELS)
-    again = map_apart(read_big, [[paths[row]] for row in big], 1, _crashed)
+    again = map_apart(read_big, [[paths[row]] for row in big], 1, crashed)
     for row, (reading,) in zip(big, again, strict=True):
         readings[row] = reading
     return readings
@@ -96,7 +98,14 @@ def _read_some(paths: Sequence[str], max_pixels: int = BIG) -> list[Reading]:
         return [_read(path, max_pixels) for path in paths]
 
 
-def _crashed(_: str) -> Reading:
+def _read(path: str, max_pixels: int) -> Reading:
+    """Read one file, and hash what it shows."""
+    decoding = partial(decode, max_pixels=max_pixels, mend=True)
+    reading, hashes = read_image(path, decoding, lambda image: hash_image(image.upright))
+    return reading._replace(hashes=hashes or "")
+
+
+def crashed(_: str) -> Reading:
     """Say that reading a file ended its process; with more memory it may not."""
     return Reading(reason="its decoder crashed or ran out of memory", lasting=False)
 
@@ -104,46 +113,84 @@ def _crashed(_: str) -> Reading:
 # ---------------------------------------------------------------- one image
 
 
-def _read(path: str, max_pixels: int) -> Reading:
-    """Read one file once: hash its bytes and decode it from memory, if it is not too large."""
+def read_image(
+    path: str, decoding: Callable[[bytes], Decoded], look: Callable[[Decoded], Seen]
+) -> tuple[Reading, Seen | None]:
+    """Read one file once: what it says, and what `look` makes of the image, where there is one.
+
+    `hashes` stays empty. Called within `quiet`.
+    """
     try:
         data = Path(path).read_bytes()
     except OSError as error:
-        return Reading(reason=f"can't be opened: {error.strerror}", lasting=False)
+        return Reading(reason=f"can't be opened: {error.strerror}", lasting=False), None
     if not data:
-        return Reading(reason="empty file")
+        return Reading(reason="empty file"), None
     try:
-        return _decode(data, max_pixels)
+        decoded = _sound(data, decoding)
+        return _noted(data, decoded), look(decoded)
     except TooManyPixelsError as error:
-        return Reading(width=error.args[0], height=error.args[1])
-    except BOMBS as error:
-        size = _line(error).partition(" exceeds")[0]
-        reason = f"{size} exceeds limit of {MOST_PIXELS} pixels, the most that --max-pixels admits"
-        return Reading(reason=f"decompression bomb: {reason}")
-    except UnidentifiedImageError:
-        return Reading(reason=why_unopened(data))
+        return Reading(width=error.args[0], height=error.args[1]), None
     except MemoryError:
-        return Reading(reason="does not fit into memory", lasting=False)
-    except ValueError as error:
-        return Reading(reason=what_else(data) or f"can't be used: {_line(error)}")
+        return Reading(reason="does not fit into memory", lasting=False), None
     except Exception as error:  # decoders raise all kinds on damaged bytes; none may end the scan
-        return Reading(reason=what_else(data) or f"truncated or damaged: {_line(error)}")
+        return Reading(reason=_why_unusable(data, error)), None
 
 
-def _decode(data: bytes, max_pixels: int) -> Reading:
-    """Decode an image and note what it is."""
-    image = decode(data, max_pixels=max_pixels, mend=True)
+def _sound(data: bytes, decoding: Callable[[bytes], Decoded]) -> Decoded:
+    """Decode an image, of which enough must be there."""
+    image = decoding(data)
     if image.format == "PNG":
         _check_pixels(data)
     rows = image.rows_there
     if rows is not None and rows < LEAST_ROWS:
         raise OSError(f"image file is truncated, only {100 * rows:.0f} % of its rows are there")
-    digest, hashes = hashlib.sha256(data).hexdigest(), hash_image(image.upright)
-    cut = "" if rows is None else f"{100 * rows:.0f}"
-    pages = count_pages(data) if image.format in SEVERAL else 1
-    mode, kind, orientation = image.mode, image.format, image.orientation
-    found = (digest, hashes, image.width, image.height, mode, kind, orientation)
-    return Reading(*found, image.measured, cut, pages)
+    return image
+
+
+def _noted(data: bytes, image: Decoded) -> Reading:
+    """Note what an image is."""
+    return Reading(
+        hashlib.sha256(data).hexdigest(),
+        width=image.width,
+        height=image.height,
+        mode=image.mode,
+        format=image.format,
+        orientation=image.orientation,
+        measured=image.measured,
+        cut="" if image.rows_there is None else f"{100 * image.rows_there:.0f}",
+        pages=count_pages(data) if image.format in SEVERAL else 1,
+    )
+
+
+def _why_unusable(data: bytes, error: Exception) -> str:
+    """Say why bytes could not be decoded."""
+    if isinstance(error, BOMBS):
+        size = _line(error).partition(" exceeds")[0]
+        limit = f"{MOST_PIXELS} pixels, the most that --max-pixels admits"
+        return f"decompression bomb: {size} exceeds limit of {limit}"
+    if isinstance(error, UnidentifiedImageError):
+        return why_unopened(data)
+    what = "can't be used" if isinstance(error, ValueError) else "truncated or damaged"
+    return what_else(data) or f"{what}: {_line(error)}"
+
+
+def why_refused(reading: Reading, keep_truncated: bool, most: int) -> str:
+    """Say why an image can't be used, empty where it can; this alone follows the settings."""
+    pixels = reading.width * reading.height
+    if reading.reason:
+        return reading.reason
+    if pixels > most:
+        return (
+            f"decompression bomb: Image size ({pixels} pixels) exceeds limit of {most} pixels; "
+            f"'--max-pixels {pixels}' admits it, if it is a sound image"
+        )
+    if reading.cut and not keep_truncated:
+        return (
+            f"truncated or damaged: image file is truncated, {reading.cut} % of its rows are "
+            "there; '--truncated keep' uses it, grey where it ends"
+        )
+    return ""
 
 
 def _check_pixels(data: bytes) -> None:

@@ -19,8 +19,15 @@ from resnext.contracts.tables import MANIFEST_COLUMNS, TEXT_COLUMNS
 from resnext.data.decoding.decode import admitted_pixels
 from resnext.data.manifest.class_folders import class_name, folder_warnings, list_classes
 from resnext.data.manifest.hashing import Hashes, parse_hashes
-from resnext.data.manifest.listing import FILE_COLUMNS, Listing, list_images
-from resnext.data.manifest.reading import READ_COLUMNS, READER, Progress, Reading, read_files
+from resnext.data.manifest.listing import FILE_COLUMNS, Listing
+from resnext.data.manifest.reading import (
+    READ_COLUMNS,
+    READER,
+    Progress,
+    Reading,
+    read_files,
+    why_refused,
+)
 from resnext.data.manifest.settings import ReadingSettings
 
 ODD_COLUMNS = ["measured", "cut", "pages"]
@@ -70,30 +77,10 @@ def scan(
     found = _read_listing(listing, settings, workers, remembered, progress)
     folders = [path.rpartition("/")[0] for path in found.manifest["path"].tolist()]
     labels = {name: class_name(name.split("/")[listing.depth - 1]) for name in sorted(set(folders))}
-    _require_images("data", root, found)
+    _require_images(root, found)
     found.manifest["label"] = pd.Series([labels[name] for name in folders], dtype="str")
     _require_two_classes(root, found, set(labels.values()))
     return replace(found, warnings=tuple(folder_warnings(labels)))
-
-
-def scan_images(
-    source: Path,
-    settings: ReadingSettings = ReadingSettings(),
-    *,
-    workers: int = 1,
-    remembered: pd.DataFrame | None = None,
-    progress: Progress | None = None,
-) -> Scan:
-    """Scan images without classes, a folder of any layout or one file: the label is empty.
-
-    Paths are relative to the folder, or to the folder that holds the one file.
-
-    Raises:
-        InputError: source does not exist or holds no readable image.
-    """
-    found = _read_listing(list_images(source), settings, workers, remembered, progress)
-    _require_images("source", source, found)
-    return found
 
 
 # ---------------------------------------------------------------- reading, from memory first
@@ -151,20 +138,9 @@ def _recall(files: pd.DataFrame, remembered: pd.DataFrame | None) -> pd.DataFram
 def _judge(table: pd.DataFrame, keep_truncated: bool, most: int) -> pd.Series[str]:
     """Say why each image can't be used, empty where it can; this alone follows the settings."""
     reasons = table["reason"].copy()
-    pixels = _pixels(table)
-    large = pixels[(pixels > most) & (reasons == "")]
-    reasons.loc[large.index] = [
-        f"decompression bomb: Image size ({number} pixels) exceeds limit of {most} pixels; "
-        f"'--max-pixels {number}' admits it, if it is a sound image"
-        for number in large
-    ]
-    cut = table["cut"][(table["cut"] != "") & (reasons == "")]
-    if not keep_truncated:
-        reasons.loc[cut.index] = [
-            f"truncated or damaged: image file is truncated, {share} % of its rows are there; "
-            "'--truncated keep' uses it, grey where it ends"
-            for share in cut
-        ]
+    odd = table[(reasons == "") & ((_pixels(table) > most) | (table["cut"] != ""))]
+    readings = (Reading(*row) for row in odd[READ_COLUMNS].itertuples(index=False))
+    reasons.loc[odd.index] = [why_refused(each, keep_truncated, most) for each in readings]
     return reasons
 
 
@@ -181,12 +157,12 @@ def _typed(table: pd.DataFrame) -> pd.DataFrame:
 # ---------------------------------------------------------------- what a scan needs
 
 
-def _require_images(argument: str, root: Path, found: Scan) -> None:
+def _require_images(root: Path, found: Scan) -> None:
     """Raise an InputError where no image could be read."""
     if found.manifest.empty:
         got = name_faults(found.quarantine) or "no file at all"
         remedy = f"{str(root)!r}. Add images, or give another path."
-        raise InputError(argument, "hold a readable image", got, remedy)
+        raise InputError("data", "hold a readable image", got, remedy)
 
 
 def _require_two_classes(root: Path, found: Scan, labels: set[str]) -> None:

@@ -1,11 +1,5 @@
-"""Prediction by ONNX Runtime, from an exported model on a CPU.
+"""Prediction by ONNX Runtime, from an exported model on a CPU."""
 
-Files are decoded and predicted by several processes, each by one thread. That is faster than one
-process with as many threads, and the bytes do not hang on how many there are.
-"""
-
-from collections.abc import Sequence
-from functools import lru_cache, partial
 from pathlib import Path
 from typing import NamedTuple
 
@@ -19,13 +13,12 @@ from onnxruntime.capi.onnxruntime_pybind11_state import (
 )
 
 from resnext.contracts.errors import InputError
-from resnext.data.pixels import Pixels, Progress, ScannedImage, to_pixels
-from resnext.data.processes import map_chunks
+from resnext.data.pixels import Pixels
+from resnext.device import Compute
 from resnext.inference.exported import ANSWERS, IMAGES, LOGS, PROBABILITIES, Facts, read_facts
-from resnext.inference.predictor import FloatArray, Int64Array
+from resnext.inference.predictor import FloatArray, Int64Array, Predictor
 
 ERRORS_ONLY = 3
-AT_ONCE = 4  # images that a process of one thread computes together
 
 
 class Output(NamedTuple):
@@ -68,41 +61,10 @@ class ExportedModel:
         return np.asarray(logs, dtype=np.float64)
 
 
-def predict_files(
-    path: Path, images: Sequence[ScannedImage], workers: int, progress: Progress | None = None
-) -> FloatArray:
-    """Give log-probabilities (N, C) of image files, before calibration, by so many processes.
-
-    Without an image there is no C: (0,).
-
-    `progress` is called with images done and images in all.
+def open_exported(path: Path, compute: Compute) -> Predictor:
+    """Open an exported model, to be computed as it is said.
 
     Raises:
-        InputError: it is no exported model, or an image changed since it was scanned.
+        InputError: it is no file that this project exported.
     """
-    work = partial(_predict_some, path, path.stat().st_mtime_ns)
-    found = list(map_chunks(work, list(images), workers, _crashed, progress))
-    return np.array(found, dtype=np.float64)
-
-
-def _predict_some(path: Path, changed: int, images: Sequence[ScannedImage]) -> list[FloatArray]:
-    model = _opened(path, changed)
-    size, levels, fit = (
-        getattr(model.facts.card, name) for name in ("image_size", "levels", "fit")
-    )
-    found: list[FloatArray] = []
-    for start in range(0, len(images), AT_ONCE):
-        some = images[start : start + AT_ONCE]
-        found += [*model.predict(np.stack([to_pixels(each, size, levels, fit) for each in some]))]
-    return found
-
-
-@lru_cache(1)
-def _opened(path: Path, changed: int) -> ExportedModel:  # noqa: ARG001 - another time, another file
-    """Open a model once in a process."""
-    return ExportedModel(path, threads=1)
-
-
-def _crashed(image: ScannedImage) -> FloatArray:
-    got, remedy = "a crash of its decoder, or too little memory", "Remove it, and run again."
-    raise InputError(f"Image '{image.path}'", "be decodable", got, remedy)
+    return ExportedModel(path, compute.threads).predict

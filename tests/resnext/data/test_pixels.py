@@ -15,7 +15,6 @@ from resnext.data import processes
 from resnext.data.pixels import (
     PackedPixels,
     ScannedImage,
-    ScannedImages,
     pack,
     to_pixels,
     to_square,
@@ -59,6 +58,10 @@ def test_a_picture_that_changed_since_the_scan_is_refused(tmp_path: Path) -> Non
     drawn(picture.path, seed=1)
     with pytest.raises(InputError, match="must be as it was scanned, got other bytes"):
         to_pixels(picture, 32)
+    picture.path.unlink()
+    with pytest.raises(InputError, match=r"^Image '.*a.png' must be .* got nothing") as caught:
+        to_pixels(picture, 32)
+    assert "\n" not in str(caught.value)
 
 
 def test_packed_pixels_are_those_of_the_files(pictures: list[ScannedImage], tmp_path: Path) -> None:
@@ -66,7 +69,8 @@ def test_packed_pixels_are_those_of_the_files(pictures: list[ScannedImage], tmp_
     packed = PackedPixels(tmp_path / "pixels.npy", [picture.sha256 for picture in pictures])
     rows = packed.rows([pictures[3].sha256, pictures[0].sha256])
     assert rows.tolist() == [3, 0]
-    assert np.array_equal(packed.take(rows), ScannedImages(pictures, 32).take(rows))
+    alone = np.stack([to_pixels(pictures[row], 32) for row in rows])
+    assert np.array_equal(packed.take(rows), alone)
     assert packed.size == 32
     with pytest.raises(KeyError):
         packed.rows(["0" * 64])  # that was not packed

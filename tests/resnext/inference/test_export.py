@@ -9,19 +9,15 @@ from typing import Any
 import numpy as np
 import onnx
 import onnxruntime
-import pandas as pd
 import pytest
 import torch
 from PIL import Image
 
 import resnext
 from resnext.contracts.errors import ExportError, InputError
-from resnext.contracts.tables import write_table
-from resnext.data.manifest.scan import scan_images
 from resnext.device import plan_compute
 from resnext.inference.export import Agreement, check_export, export_model
 from resnext.inference.exported import example_for
-from resnext.inference.predict import predict_images
 from resnext.models.architectures import build, find_architecture
 from resnext.models.ensemble import Ensemble
 from resnext.models.model_file import ModelCard, save_model
@@ -166,37 +162,3 @@ def test_a_network_of_each_family_is_exported(
     assert checked(model, tmp_path / "model.onnx").difference < 1e-4
     copies = 2 if "members" in facts else 1
     assert (tmp_path / "model.onnx").stat().st_size < 1.6 * model.stat().st_size * copies
-
-
-@pytest.fixture(scope="module")
-def images(tmp_path_factory: pytest.TempPathFactory) -> Path:
-    """More images than a process is given at a time, and a file that is none."""
-    root = tmp_path_factory.mktemp("many")
-    for number in range(40):
-        save(root / f"{number:02}.png", picture(60, 40, seed=number))
-    (root / "15 none.png").write_text("no picture at all")
-    return root
-
-
-def test_a_folder_gets_the_rows_that_torch_gives_whatever_the_number_of_processes(
-    folder: Path, images: Path
-) -> None:
-    found = scan_images(images)
-    write_table(found.manifest, folder / "manifest.csv")
-    write_table(found.quarantine, folder / "quarantine.csv")
-    compute = plan_compute("cpu", "resnext38_32x4d", deterministic=False)
-
-    def table(name: str, workers: int, done: list[tuple[int, int]]) -> pd.DataFrame:
-        return predict_images(
-            images, folder / "manifest.csv", folder / "quarantine.csv", folder / name, compute,
-            calibration=folder / "calibration.json", workers=workers,
-            progress=lambda *now: done.append(now),
-        )  # fmt: skip
-
-    done: list[tuple[int, int]] = []
-    torch_rows, alone = table("model.safetensors", 1, []), table("model.onnx", 1, done)
-    assert done == [(32, 40), (40, 40)]
-    pd.testing.assert_frame_equal(table("model.onnx", 2, []), alone)
-    assert len(alone) == 41
-    assert alone["status"].value_counts().to_dict() == {"ok": 40, "error": 1}
-    pd.testing.assert_frame_equal(alone, torch_rows, atol=1e-5)

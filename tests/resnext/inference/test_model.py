@@ -15,16 +15,13 @@ from PIL import Image
 import resnext
 from reports.model_card import render_card
 from resnext.contracts.errors import InputError
-from resnext.contracts.tables import write_table
 from resnext.data.decoding.levels import Levels
-from resnext.data.manifest.scan import scan_images
-from resnext.device import plan_compute
 from resnext.inference.model import Model
-from resnext.inference.predict import predict_images
 from resnext.models.architectures import MEAN, STD, build
 from resnext.models.model_file import ModelCard, save_model
 from tests.reports.test_html import content
 from tests.resnext.data.samples import picture, save
+from tests.resnext.inference.test_batch import predicted
 
 CLASSES = ("no", "yes")
 REPOSITORY = Path(__file__).resolve().parents[3]
@@ -63,14 +60,7 @@ def model(folder: Path) -> Model:
 @pytest.fixture(scope="module")
 def table(folder: Path) -> pd.DataFrame:
     """What a batch's table says of the images."""
-    found = scan_images(folder / "images")
-    write_table(found.manifest, folder / "manifest.csv")
-    write_table(found.quarantine, folder / "quarantine.csv")
-    compute = plan_compute("cpu", "resnext38_32x4d", deterministic=False)
-    return predict_images(
-        folder / "images", folder / "manifest.csv", folder / "quarantine.csv",
-        folder / "model.safetensors", compute, calibration=folder / "calibration.json",
-    )  # fmt: skip
+    return predicted(folder / "images", folder / "model.safetensors", temperature=2.5)
 
 
 def test_an_answer_is_the_one_of_the_batchs_table(folder: Path, table: pd.DataFrame) -> None:

@@ -301,7 +301,7 @@ def test_a_text_that_is_written_to_a_file_changes_the_keys_of_its_stages(tmp_pat
     code = copy_of_the_code(tmp_path)
     before = keys_of_stages(code)
     for name, text, other in (
-        ("resnext/inference/predict.py", 'status="ok"', 'status="good"'),
+        ("resnext/inference/tables.py", 'status="ok"', 'status="good"'),
         (
             "resnext/data/decoding/decode.py",
             "It was removed while",
@@ -313,8 +313,8 @@ def test_a_text_that_is_written_to_a_file_changes_the_keys_of_its_stages(tmp_pat
         path.write_text(path.read_text().replace(text, other))
     after = keys_of_stages(code)
     assert (
-        after["predict"]["resnext.inference.predict"]
-        != before["predict"]["resnext.inference.predict"]
+        after["predict"]["resnext.inference.tables"]
+        != before["predict"]["resnext.inference.tables"]
     )
     assert (
         after["explain"]["resnext.data.decoding.decode"]

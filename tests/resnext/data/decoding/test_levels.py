@@ -5,7 +5,7 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from resnext.data.decoding.deep import FLOAT, SIXTEEN, WHOLE, note
-from resnext.data.decoding.levels import Levels, describe_levels, find_levels
+from resnext.data.decoding.levels import Levels, describe_levels, find_levels, how_scaled
 
 
 def found(*ranges: tuple[str, float, float]) -> Levels:
@@ -73,9 +73,10 @@ def test_a_line_says_how_each_kind_is_scaled() -> None:
 
 
 def test_for_new_images_it_says_that_the_model_decides() -> None:
-    notes = [note(SIXTEEN, (0, 60_000)), note(FLOAT, (0, 7))]
-    assert describe_levels(notes, Levels(uint16=(0, 4095))) == [
-        "1 image of 16 bits is scaled by 4095, as those that the model was made with",
-        "1 image of floating-point numbers is scaled by 1, the usual way: the model was made "
-        "without such images",
-    ]
+    levels = Levels(uint16=(0, 4095))
+    assert how_scaled(note(SIXTEEN, (0, 60_000)), levels) == (
+        "16 bits, scaled by 4095, as those that the model was made with"
+    )
+    assert how_scaled(note(FLOAT, (0, 7)), levels) == (
+        "floating-point numbers, scaled by 1, the usual way: the model was made without such images"
+    )

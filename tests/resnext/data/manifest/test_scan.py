@@ -9,11 +9,10 @@ import pandas as pd
 import pytest
 from PIL import Image
 
-from resnext.contracts.errors import InputError
 from resnext.contracts.tables import MANIFEST_COLUMNS, read_table, write_table
 from resnext.data.manifest import reading
 from resnext.data.manifest.describe import describe_scan
-from resnext.data.manifest.scan import scan, scan_images
+from resnext.data.manifest.scan import scan
 from tests.resnext.data.samples import (
     jpeg_cut,
     message,
@@ -146,41 +145,6 @@ def test_classes_that_lie_a_folder_too_deep_are_named_with_what_helps(tmp_path: 
         for label in "ab":
             (root / part / label).symlink_to(tmp_path / part / label)
     assert scan(root).manifest["label"].tolist() == ["a", "b", "a", "b"]
-
-
-# ---------------------------------------------------------------- pictures to predict
-
-
-def test_pictures_of_any_layout_have_no_label(tree: Path) -> None:
-    save(tree / "loose.png")
-    (tree / "note.txt").write_text("hello")
-    found = scan_images(tree)
-    assert found.manifest["path"].tolist() == [
-        "cat/1.png",
-        "cat/2.png",
-        "dog/1.png",
-        "dog/2.png",
-        "loose.png",
-    ]
-    assert set(found.manifest["label"]) == {""}
-    assert "not an image" in reasons(found)["note.txt"]
-    assert scan_images(tree, remembered=found.memory).opened == 0
-
-
-def test_one_picture_is_a_scan_of_its_own(tree: Path) -> None:
-    found = scan_images(tree / "cat" / "1.png")
-    assert found.manifest["path"].tolist() == ["1.png"]
-    assert describe_scan(found) == ["1 image", "PNG 1; 40 x 30 px"]
-
-
-def test_pictures_that_are_not_there_are_said(tmp_path: Path) -> None:
-    with pytest.raises(InputError, match="Nothing is there"):
-        scan_images(tmp_path / "nowhere")
-    with pytest.raises(InputError, match="got no file at all"):
-        scan_images(tmp_path)
-    (tmp_path / "bad.jpg").write_text("hello")
-    with pytest.raises(InputError, match=r"got bad\.jpg \(not an image"):
-        scan_images(tmp_path / "bad.jpg")
 
 
 # ---------------------------------------------------------------- words, and the real thing

@@ -1,0 +1,124 @@
+"""List the files that are to be predicted: folders, images, patterns, and tables of paths.
+
+A row a file, in the order of the sources: within a folder sorted by path, within a table as it
+stands there. A file that is named twice is listed once. Paths are relative to the folder that all
+sources lie in; those of a single table are what it says itself.
+"""
+
+from __future__ import annotations
+
+import os
+from collections.abc import Iterator, Sequence
+from glob import glob, has_magic
+from pathlib import Path
+from typing import NamedTuple
+
+from resnext.data.manifest.listing import BAD_NAME, Listing, list_images, shown
+
+TABLES = frozenset({".csv", ".tsv"})
+ARGUMENT = "source"
+
+
+class ListedFile(NamedTuple):
+    """One file: what tells that it changed, or the reason why it can't be opened."""
+
+    path: str
+    size: int
+    mtime_ns: int
+    inode: int
+    reason: str = ""
+
+
+class Sources(NamedTuple):
+    """What lies in the sources: the folder that paths are relative to, the files, and notes."""
+
+    root: Path
+    files: list[ListedFile]
+    listings: list[Listing]
+    notes: list[str]
+
+
+def list_sources(sources: Sequence[Path]) -> Sources:
+    """List what is to be predicted.
+
+    Raises:
+        InputError: a source doesn't exist, or is a table that can't be read.
+    """
+    found = Sources(common_folder(sources), [], [], [])
+    rows: dict[str, ListedFile] = {}
+    for source in sources:
+        for row in _rows_of(source, found):
+            rows.setdefault(row.path, row)
+    found.files.extend(rows.values())
+    return found
+
+
+def common_folder(sources: Sequence[Path]) -> Path:
+    """Give the folder that all sources lie in: of a single folder, itself."""
+    return Path(os.path.commonpath([_folder_of(source) for source in sources]))
+
+
+def is_table(source: Path) -> bool:
+    """Tell a table of paths by its name."""
+    return source.suffix.lower() in TABLES and source.is_file()
+
+
+def is_pattern(source: Path) -> bool:
+    """Tell a pattern such as `inbox/**/*.jpg`, which names no file itself."""
+    return has_magic(str(source)) and not source.exists()
+
+
+def _folder_of(source: Path) -> Path:
+    if is_pattern(source):
+        steps = source.parts
+        magic = next(place for place, step in enumerate(steps) if has_magic(step))
+        return Path(*steps[:magic])
+    return source if source.is_dir() else source.parent
+
+
+def _rows_of(source: Path, found: Sources) -> Iterator[ListedFile]:
+    if is_table(source):
+        yield from _rows_of_table(source, found)
+    elif is_pattern(source):
+        for match in sorted(glob(str(source), recursive=True)):  # noqa: PTH207 - it is absolute
+            yield from _rows_of(Path(match), found)
+    else:
+        listing = list_images(source)
+        found.listings.append(listing)
+        before = os.path.relpath(_folder_of(source), found.root)
+        rows = [ListedFile(*each) for each in listing.files]
+        rows += [_fault(path, reason) for path, reason in listing.faults.items()]
+        for row in sorted(rows):
+            yield row._replace(path=_joined(before, row.path))
+
+
+def _rows_of_table(source: Path, found: Sources) -> Iterator[ListedFile]:
+    from resnext.data.user_tables import IMAGE, read_user_table  # pandas takes a while to import
+
+    table = read_user_table(source, ARGUMENT, [IMAGE], "Name the images in a column `path`.")
+    found.notes.extend(table.notes)
+    before = os.path.relpath(source.parent, found.root)
+    for cell in table.rows[IMAGE.name]:
+        path = _joined(before, cell)
+        if BAD_NAME.search(cell) or not cell:
+            yield _fault(shown(path), "its name is empty, not UTF-8 or holds a control character")
+            continue
+        yield _row_of_file(found.root / path, path)
+
+
+def _row_of_file(file: Path, path: str) -> ListedFile:
+    """Look at one file that a table names."""
+    if not file.is_file():
+        return _fault(path, "a folder, no image" if file.is_dir() else "no such file")
+    listing = list_images(file)
+    for _, size, mtime_ns, inode in listing.files:
+        return ListedFile(path, size, mtime_ns, inode)
+    return _fault(path, *listing.faults.values())
+
+
+def _fault(path: str, reason: str) -> ListedFile:
+    return ListedFile(path, 0, 0, 0, reason)
+
+
+def _joined(before: str, path: str) -> str:
+    return path if before == "." else os.path.normpath(os.path.join(before, path))  # noqa: PTH118

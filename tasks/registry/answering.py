@@ -1,0 +1,86 @@
+"""How a model answers: by which runtime, from which file, with which calibration."""
+
+import logging
+from collections.abc import Mapping
+from contextlib import suppress
+from pathlib import Path
+from typing import Any, NamedTuple
+
+from resnext.contracts.errors import InputError
+from resnext.device import Compute, plan_compute
+from resnext.inference.exported import FILE, SUFFIX
+from resnext.inference.model import CALIBRATION, read_facts
+from resnext.inference.predictor import RuntimeName
+from resnext.models.model_file import ModelCard, read_card
+from tasks.registry.choose_model import unaltered
+from tasks.stage.artifact import Artifact
+from tasks.stage.store import is_altered
+
+log = logging.getLogger(__name__)
+
+
+class Answering(NamedTuple):
+    """A model that is ready to answer: its one file, and how that is computed."""
+
+    model: Artifact
+    runtime: RuntimeName
+    compute: Compute
+    card: ModelCard
+    calibration: Mapping[str, Any]
+    """Empty where there is none."""
+
+    @property
+    def temperature(self) -> float:
+        """Give the temperature of the calibration, 1 without one."""
+        return float(self.calibration.get("temperature", 1.0))
+
+
+def choose_answering(file: Path, runtime: RuntimeName | None, device: str) -> Answering:
+    """Choose how a model answers: on a CPU by the export that lies beside it, if there is one.
+
+    `runtime` is the user's choice, None without one.
+
+    Raises:
+        InputError: the model was altered, it has no export that the runtime takes, or the device
+            is not there.
+    """
+    model = unaltered(file, "model")
+    if file.suffix == SUFFIX:
+        return _exported(model, runtime, device)
+    card = read_card(file)
+    compute = plan_compute(device, card.architecture, deterministic=False)
+    if runtime != "torch" and compute.device == "cpu":
+        exported = _export_beside(file, [*model.files.values()])
+        if exported is not None:
+            return _exported(exported, runtime, "cpu")
+    if runtime not in (None, "torch"):
+        rule, got = f"have an exported model beside it for {runtime}", f"'{file}' without {FILE}"
+        remedy = "Make one by flows/export.py, or leave the flag out."
+        raise InputError("runtime", rule, got, remedy)
+    beside = file.with_name(CALIBRATION)
+    if beside.is_file():
+        unaltered(beside, CALIBRATION)
+    else:
+        log.info("calibrated_ columns repeat p_ (temperature 1): no %s by the model", CALIBRATION)
+    return Answering(model, "torch", compute, *read_facts(file)[:2])
+
+
+def _exported(model: Artifact, runtime: RuntimeName | None, device: str) -> Answering:
+    if device not in ("auto", "cpu"):
+        raise InputError("device", "be auto or cpu for an exported model", device, "Leave it out.")
+    if runtime == "torch":
+        remedy = "Name its model.safetensors, or leave the flag out."
+        raise InputError("runtime", "be onnx or openvino for an exported model", runtime, remedy)
+    facts = read_facts(model.single_path())
+    compute = plan_compute("cpu", facts.card.architecture, deterministic=False)
+    return Answering(model, runtime or "onnx", compute, facts.card, facts.calibration)
+
+
+def _export_beside(file: Path, digests: list[str]) -> Artifact | None:
+    """Give the export that lies beside a model, where it was made of that one and not altered."""
+    beside = file.with_name(FILE)
+    if not beside.is_file() or is_altered(beside):
+        return None
+    with suppress(InputError):  # a file of somebody else's
+        return Artifact.of_file(beside) if read_facts(beside).made_of in digests else None
+    return None

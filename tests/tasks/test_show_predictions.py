@@ -1,0 +1,41 @@
+"""The page of a batch shows every file with its answer, and asks the network for nothing."""
+
+from pathlib import Path
+
+import pandas as pd
+
+from resnext.contracts.tables import write_table
+from tasks.show_predictions import PAGE, AboutBatch, show_predictions
+from tasks.stage.artifact import Artifact, Runtime
+
+THUMB = "data:image/jpeg;base64,AAAA"
+
+
+def test_the_page_shows_every_file_with_its_answer(tmp_path: Path) -> None:
+    shares = {"calibrated_A": [0.2, None, 0.9], "calibrated_B": [0.8, None, 0.1]}
+    rows = pd.DataFrame({
+        "path": ["a.png", "<b>.png", "c.png"], "predicted": ["B", "", "A"], **shares,
+        "status": ["ok", "error", "ok"], "error": ["", "empty <file>", ""],
+        "note": ["", "", "truncated: what is missing is grey"],
+    })  # fmt: skip
+    write_table(rows, tmp_path / "batch_predictions.csv")
+    small = pd.DataFrame({"path": rows["path"], "thumbnail": [THUMB, "", "https://evil.example/x"]})
+    write_table(small, tmp_path / "batch_thumbnails.csv")
+    one = Artifact.of_file(tmp_path / "batch_predictions.csv")
+    both = one.model_copy(update={"files": {**one.files, "batch_thumbnails.csv": "2"}})
+    about = AboutBatch(
+        data_name="inbox", temperature=1.25, positive=None, threshold=None,
+        facts=(("Network", "resnext50_32x4d at 224 px"),), command="predict.py inbox",
+    )  # fmt: skip
+    made = show_predictions.fn(Runtime(store=tmp_path / "store"), both, about)
+    page = made.path(PAGE).read_text(encoding="utf-8")
+    assert "3 files of" in page
+    assert "of which 1 could not be read" in page
+    assert "Probabilities are calibrated (temperature 1.25)." in page
+    assert page.count(THUMB) == 1
+    assert "evil.example" not in page
+    assert "&lt;b&gt;.png" in page
+    assert "empty &lt;file&gt;" in page
+    assert 'data-rank="0.8"' in page
+    assert "1 image: truncated: what is missing is grey" in page
+    assert "resnext50_32x4d at 224 px" in page
