@@ -103,7 +103,7 @@ def run_export(settings: ExportFlags, name: str) -> str:
         else:
             manifest = scan(runtime, ReadingSettings())
             pixels = pack(runtime, manifest, card.image_size, card.levels, card.fit)
-        compute = plan_compute("cpu", card.architecture, deterministic=False)
+        compute = plan_compute("cpu")
         made = export(runtime, model, scores, words, pixels, compute, manifest, split)
         checked = read_json(made.path("export.json"))
         files = {MODEL: model.single_path(), FILE: made.path(FILE)}

@@ -89,6 +89,7 @@ from flows.cli.plan import (
     resolve,
 )
 from flows.training.auto import decided
+from flows.training.measured import measured_compute, with_compute
 from flows.training.networks import STANDS_FOR, train_networks
 from flows.training.side_by_side import Prepared, apart, result_of
 from reports.evaluation.settings import EvaluationSettings
@@ -99,6 +100,7 @@ from resnext.data.manifest.sources import list_sources
 from resnext.data.split.settings import FoldSettings
 from resnext.device import describe, plan_compute, probe_memory
 from resnext.inference.calibration import read_calibration
+from resnext.inference.predictor import Execution
 from tasks.audit import audit
 from tasks.callbacks.history import add_tags
 from tasks.callbacks.interrupts import never_amid_imports
@@ -111,7 +113,7 @@ from tasks.export import export
 from tasks.micro_batches import micro_batches, with_micro_batches
 from tasks.pack import pack
 from tasks.plot import plot
-from tasks.predict_images import HowToAnswer, list_files, predict_images
+from tasks.predict_images import list_files, predict_images
 from tasks.publish import publish
 from tasks.report import About, report
 from tasks.scan import scan
@@ -208,6 +210,7 @@ def stages_after_scan(
     yield parts
     prepared = yield from prepare(plan, runtime, manifest, parts)
     pixels, recipe = prepared.pixels, prepared.recipe
+    plan = with_compute(plan, prepared.compute)
     model, predictions, shown = yield from train_networks(plan, runtime, prepared)
     yield (scores := evaluate(runtime, predictions, plan.evaluation))
     if plan.with_probe and plan.only != "evaluate":
@@ -228,7 +231,7 @@ def stages_after_scan(
     publish(plan.name, scores, figures, page)
     yield page
     if plan.export:
-        on_cpu = plan_compute("cpu", recipe.arch, deterministic=False)
+        on_cpu = plan_compute("cpu")
         weights = model.only([MODEL])
         yield export(runtime, weights, scores, page, pixels, on_cpu, manifest, parts)
     if plan.predict is not None:
@@ -242,20 +245,20 @@ def prepare(
     """Run the stages between split and training."""
     recipe, features = plan.recipe, None
     yield (pixels := pack(runtime, manifest, recipe.image_size, fit=recipe.fit))
+    compute = measured_compute(plan, runtime, parts)
     if recipe.method == "probe":
         backbone = backbone_of(recipe)
-        yield (features := embed(runtime, pixels, parts, backbone, plan.compute, plan.weights))
-    elif plan.compute.device == "cuda":
-        found = micro_batches(runtime, parts, recipe, plan.compute, probe_memory())
+        yield (features := embed(runtime, pixels, parts, backbone, compute, plan.weights))
+    elif compute.device == "cuda":
+        found = micro_batches(runtime, parts, recipe, compute, probe_memory())
         recipe = with_micro_batches(recipe, found)
-    return Prepared(manifest, parts, pixels, features, recipe, plan.weights, plan.compute)
+    return Prepared(manifest, parts, pixels, features, recipe, plan.weights, compute)
 
 
 def score_of_probe(plan: Plan, runtime: Runtime, manifest: Artifact, parts: Artifact) -> str:
     """Train and test a frozen probe on the same split; say in a sentence what it scores."""
     recipe = build_recipe({"views": "identity", "seed": plan.recipe.seed}, "transfer")
-    device = plan.compute.device, recipe.arch, plan.compute.deterministic
-    probe = replace(plan, recipe=recipe, weights=None, compute=plan_compute(*device))
+    probe = replace(plan, recipe=recipe, weights=None)
     own = apart(runtime, "probe", "probe")
     prepared = result_of(prepare(probe, own, manifest, parts))
     networks = result_of(train_networks(probe, own, prepared))
@@ -276,9 +279,10 @@ def _predict_new(
     found = list_sources([source])
     files = list_files(found, runtime.run or runtime.store)
     temperature = read_calibration(scores.path("calibration.json"))["temperature"]
-    how = HowToAnswer.of("torch", plan.compute, temperature)
+    execution = Execution(runtime="torch", compute=plan.compute).apart
     new = runtime.model_copy(update={"data": found.root})
-    yield (predicted := predict_images(new, files, model.only([MODEL]), how, plan.reading))
+    how = execution, temperature, plan.reading
+    yield (predicted := predict_images(new, files, model.only([MODEL]), *how))
     yield (drift := drift_of_batch(runtime, predicted, *known))
     publish_drift(drift)
 

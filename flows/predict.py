@@ -69,13 +69,14 @@ from reports.sections.batch import class_rows
 from resnext.contracts.formatting import first_few, percent, plural
 from resnext.contracts.tables import iterate_rows
 from resnext.data.manifest.settings import ReadingSettings
-from resnext.device import count_cpus, describe
+from resnext.device import count_cpus, describe, processor
+from resnext.inference.predictor import Execution
 from tasks.callbacks.history import add_tags
 from tasks.drift import drift_of_batch, publish_drift, tables_beside
+from tasks.measure import chosen_execution, measure_runtimes
 from tasks.predict_images import (
     PREDICTIONS,
     THUMBNAILS,
-    HowToAnswer,
     list_files,
     predict_images,
 )
@@ -94,6 +95,7 @@ from prefect.states import Completed
 log = logging.getLogger(__name__)
 
 SHOWN = 20  # images, on the terminal
+WORTH = 1000  # files from which the seconds of a measurement pay
 
 
 def _run_name() -> str:
@@ -133,10 +135,10 @@ def run_prediction(sources: list[Path], settings: PredictFlags, name: str) -> st
         return text
     store = store_folder(settings.store)
     file = choose_model(settings.model, store, settings.registry)
-    answering = choose_answering(file, settings.runtime, settings.device)
+    how = settings.runtime, settings.device, settings.memory_format
+    answering = choose_answering(file, *how)
     card, chosen = answering.card, settings.model is not None or settings.registry is not None
     log_model(store, file, card, chosen=chosen)
-    log.info("computed by %s, %s", answering.runtime, describe(answering.compute))
     asked = {"command": command_line("predict.py", settings, positional=[*map(str, sources)])}
     asked |= {"data": ", ".join(map(str, sources)), "network": card.architecture}
     with open_run(store, name, asked) as run:
@@ -144,11 +146,17 @@ def run_prediction(sources: list[Path], settings: PredictFlags, name: str) -> st
             store=store, run=run, data=found.root, workers=count_cpus(),
             progress_bar=is_terminal(sys.stderr),
         )  # fmt: skip
-        how = HowToAnswer.of(answering.runtime, answering.compute, answering.temperature)
+        execution, asked_again = answering.execution.apart, asked["command"]
+        if _is_to_be_measured(execution, settings, len(found.files)):
+            measured = measure_runtimes(runtime, processor(), answering.model, execution)
+            execution = chosen_execution(measured)
+            asked_again = f"{asked_again} {execution.flags}"
+        log.info("computed by %s", execution.name)
+        answering = answering._replace(execution=execution)
         reading = build(ReadingSettings, given_of(settings))
-        files = list_files(found, run)
-        predicted = predict_images(runtime, files, answering.model, how, reading)
-        text = _show(runtime, predicted, answering, settings, what, asked["command"])
+        files, temperature = list_files(found, run), answering.temperature
+        predicted = predict_images(runtime, files, answering.model, execution, temperature, reading)
+        text = _show(runtime, predicted, answering, settings, what, asked_again)
         if (tables := tables_beside(file)) is not None:
             publish_drift(drift_of_batch(runtime, predicted, *tables))
     return f"{what}: {text}"
@@ -197,9 +205,15 @@ def _show(
     return str(summary)
 
 
+def _is_to_be_measured(execution: Execution, settings: PredictFlags, files: int) -> bool:
+    """Tell whether it pays to measure what is faster: on a CPU, and where nothing was asked for."""
+    asked = settings.runtime or settings.memory_format
+    return execution.compute.device == "cpu" and not asked and files >= WORTH
+
+
 def _facts_of(answering: Answering) -> tuple[tuple[str, str], ...]:
     card = answering.card
-    how = f"{answering.runtime}, {describe(answering.compute)}"
+    how = f"{answering.execution.name}, {describe(answering.execution.compute)}"
     network = f"{card.architecture} at {card.image_size} px"
     return ("Network", network), ("Classes", ", ".join(card.classes)), ("Computed by", how)
 

@@ -20,17 +20,27 @@ from pydantic import BaseModel, Field
 
 from resnext.contracts.errors import InputError
 from resnext.contracts.formatting import plural
-from resnext.models.architectures import ARCHITECTURES, MemoryFormat
 
 if TYPE_CHECKING:
     import torch
 
 Device = Literal["cpu", "cuda", "mps"]
+MemoryFormat = Literal["contiguous", "channels_last"]
 FASTEST_FIRST: tuple[Device, ...] = ("cuda", "mps", "cpu")
 
-# CUDA was not measured: tensor cores read channels last. What was measured on a CPU stands in the
-# record of each architecture.
-GPU_FORMATS: dict[Device, MemoryFormat] = {"cuda": "channels_last", "mps": "contiguous"}
+# Tensor cores read channels last. Which format is faster on a CPU depends on the processor, the
+# network and the size of its images: `resnext.training.formats` measures it.
+FORMATS: dict[Device, MemoryFormat] = {
+    "cpu": "contiguous",
+    "cuda": "channels_last",
+    "mps": "contiguous",
+}
+
+CPU_LIMITS = (
+    ("/sys/fs/cgroup/cpu.max",),
+    ("/sys/fs/cgroup/cpu/cpu.cfs_quota_us", "/sys/fs/cgroup/cpu/cpu.cfs_period_us"),
+)
+"""Files that hold quota and period, of version 2 of control groups and of version 1."""
 
 BF16_CAPABILITY = 8
 """The major compute capability from which CUDA devices compute in bfloat16 (Ampere)."""
@@ -52,12 +62,14 @@ class Compute(BaseModel, frozen=True):
     )
 
 
-def plan_compute(device: str, architecture: str, deterministic: bool) -> Compute:
+def plan_compute(
+    device: str, *, deterministic: bool = False, memory_format: MemoryFormat | None = None
+) -> Compute:
     """Choose the device and how it computes, without importing torch.
 
     `auto` takes a CUDA device, else Apple's GPU (mps), else the CPU. The threads are as many as
     there are CPUs that this process may use. CUDA computes in bf16 where it can, the rest in fp32.
-    On a CPU the memory format is that of the architecture's record, contiguous without one.
+    The memory format is that of `FORMATS` where none is asked for.
 
     Asking the driver initialises CUDA in this process: a child started by fork can't use CUDA
     then, one started by spawn can.
@@ -66,14 +78,12 @@ def plan_compute(device: str, architecture: str, deterministic: bool) -> Compute
         InputError: for a device that is unknown, or that this machine does not have.
     """
     found = _resolve(device)
-    known = ARCHITECTURES.get(architecture)
-    cpu_format: MemoryFormat = known.cpu_format if known else "contiguous"
     bf16 = found == "cuda" and (probe_driver() or 0) >= BF16_CAPABILITY
     return Compute(
         device=found,
         threads=count_cpus(),
         precision="bf16" if bf16 else "fp32",
-        memory_format=GPU_FORMATS.get(found, cpu_format),
+        memory_format=memory_format or FORMATS[found],
         deterministic=deterministic,
     )
 
@@ -123,8 +133,36 @@ def describe(compute: Compute) -> str:
 
 
 def count_cpus() -> int:
-    """Count the CPUs that this process may use, at least 1."""
-    return len(os.sched_getaffinity(0)) if sys.platform == "linux" else os.cpu_count() or 1
+    """Count the CPUs that this process may use, at least 1: also where a container limits them."""
+    cpus = len(os.sched_getaffinity(0)) if sys.platform == "linux" else os.cpu_count() or 1
+    return max(1, min(cpus, _quota() or cpus))
+
+
+def processor() -> str:
+    """Name the processor, so that what was measured on one isn't taken for another."""
+    try:
+        lines = Path("/proc/cpuinfo").read_text(encoding="utf-8").splitlines()
+    except OSError:
+        lines = []
+    names = (line.partition(":")[2].strip() for line in lines if line.startswith("model name"))
+    return next(names, platform.processor() or platform.machine())
+
+
+def _quota() -> int | None:
+    """Read how many CPUs the control group may use, rounded up; None without a limit.
+
+    Source: https://docs.kernel.org/admin-guide/cgroup-v2.html (cpu.max), and for version 1
+    https://docs.kernel.org/scheduler/sched-bwc.html.
+    """
+    for names in CPU_LIMITS:
+        try:
+            words = " ".join(Path(name).read_text(encoding="utf-8") for name in names).split()
+            quota, period = (int(word) for word in words)
+        except (OSError, ValueError):  # no such file; or "max", which is none
+            continue
+        if quota > 0 and period > 0:
+            return -(-quota // period)
+    return None
 
 
 # ---------------------------------------------------------------- what this machine has

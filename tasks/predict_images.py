@@ -4,15 +4,12 @@ import logging
 from pathlib import Path
 from typing import Annotated
 
-from pydantic import BaseModel, ConfigDict
-
 from resnext.contracts.errors import InputError
 from resnext.contracts.formatting import first_few, plural
 from resnext.contracts.tables import iterate_rows, read_table, write_table
 from resnext.data.manifest.settings import ReadingSettings
 from resnext.data.manifest.sources import ListedFile, Sources
-from resnext.device import Compute
-from resnext.inference.predictor import RuntimeName
+from resnext.inference.predictor import Execution
 from tasks.callbacks.terminal import counting
 from tasks.stage.artifact import Artifact, Reads, Work
 from tasks.stage.decorator import stage
@@ -23,23 +20,6 @@ FILES = "batch_files.csv"
 PREDICTIONS = "batch_predictions.csv"
 THUMBNAILS = "batch_thumbnails.csv"
 MOST_THUMBNAILS = 1000  # images, on the page
-
-
-class HowToAnswer(BaseModel):
-    """What of an answer's numbers follows from how they are computed."""
-
-    model_config = ConfigDict(frozen=True)
-
-    runtime: RuntimeName
-    compute: Compute
-    temperature: float
-
-    @classmethod
-    def of(cls, runtime: RuntimeName, compute: Compute, temperature: float) -> "HowToAnswer":
-        """Leave out what changes nothing: on a CPU each process computes by one thread."""
-        if compute.device == "cpu":
-            compute = compute.model_copy(update={"threads": 1})
-        return cls(runtime=runtime, compute=compute, temperature=temperature)
 
 
 def list_files(found: Sources, folder: Path) -> Artifact:
@@ -63,26 +43,29 @@ def predict_images(
     work: Work,
     files: Annotated[Artifact, Reads(FILES)],
     model: Annotated[Artifact, Reads()],
-    how: HowToAnswer,
+    execution: Execution,
+    temperature: float,
     reading: ReadingSettings = ReadingSettings(),
 ) -> bool:
     """Write batch_predictions.csv, and batch_thumbnails.csv where there are few images.
 
-    `model` holds one file, weights or an exported model. Tells whether another try would end alike:
-    a file that can't be opened now may be open later.
+    `model` holds one file, weights or an exported model; `temperature` is that of its calibration.
+    On a CPU each process computes by the threads of `execution`. Tells whether another try would
+    end alike: a file that can't be opened now may be open later.
     """
     from resnext.inference import shards
-    from resnext.inference.batch import FileToAnswer, Job
+    from resnext.inference.batch import FileToAnswer, Job, require_agreement
     from resnext.inference.model import read_facts
 
     listed = read_table(files.path(FILES), ["path", "reason"])
     rows = zip(listed["path"].tolist(), listed["reason"].tolist(), strict=True)
     images = [FileToAnswer(f"{work.images}/{path}", path, reason) for path, reason in rows]
     file, small = model.single_path(), len(images) <= MOST_THUMBNAILS
-    job = Job(file, read_facts(file).card, how.runtime, how.compute, reading, small)
+    job = Job(file, read_facts(file).card, execution, reading, small)
     work.scratch.mkdir(parents=True, exist_ok=True)
+    require_agreement(job, images)
     with counting("image", "predict", shown=work.progress_bar) as progress:
-        shards.predict_in_shards(work.scratch, job, images, how.temperature, work.workers, progress)
+        shards.predict_in_shards(work.scratch, job, images, temperature, work.workers, progress)
     shards.join_shards(work.scratch, shards.PREDICTIONS, work.out / PREDICTIONS)
     if small:
         shards.join_shards(work.scratch, shards.THUMBNAILS, work.out / THUMBNAILS)

@@ -31,9 +31,9 @@ def answer_at_once(image: Path, settings: PredictFlags) -> bool:
     """
     store = store_folder(settings.store)
     found = choose_model(settings.model, store, settings.registry)
-    answering = choose_answering(found, settings.runtime, settings.device)
-    file, card = answering.model.single_path(), answering.card
-    predictor = open_predictor(file, answering.runtime, answering.compute)
+    answering = choose_answering(found, settings.runtime, settings.device, settings.memory_format)
+    card = answering.card
+    predictor = open_predictor(answering.model.single_path(), answering.execution)
     try:
         answer = Model(predictor, card, answering.calibration).predict(image)
     except InputError:

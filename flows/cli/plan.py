@@ -111,6 +111,8 @@ class Plan:
     weights: Artifact | None
     evaluation: EvaluationSettings
     compute: Compute
+    measured: bool
+    """Whether the memory format is measured, as none was asked for."""
     workers: int
     jobs: int | None
     verify: bool
@@ -246,8 +248,11 @@ def resolve(*flags: BaseModel, program: str = "full_pipeline.py") -> Plan:
         weights=weights,
         evaluation=build(EvaluationSettings, given | positive),
         compute=plan_compute(
-            given.get("device", "auto"), recipe.arch, given.get("deterministic", False)
+            given.get("device", "auto"),
+            deterministic=given.get("deterministic", False),
+            memory_format=given.get("memory_format"),
         ),
+        measured="memory_format" not in given,
         workers=max(1, given.get("workers", count_cpus())),
         jobs=given.get("jobs"),
         verify=given.get("verify", False),

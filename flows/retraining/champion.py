@@ -92,6 +92,6 @@ def prepare_champion(
         model=Artifact.of_file(weights),
         card=card,
         pixels=pack(own, manifest, card.image_size, other, card.fit),
-        compute=plan_compute(plan.compute.device, card.architecture, plan.compute.deterministic),
+        compute=plan_compute(plan.compute.device, deterministic=plan.compute.deterministic),
         runtime=own,
     )

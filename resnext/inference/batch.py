@@ -18,6 +18,7 @@ from typing import NamedTuple
 
 import numpy as np
 
+from resnext.contracts.errors import InputError
 from resnext.data.decoding.decode import Decoded, admitted_pixels, decode, quiet, to_rgb
 from resnext.data.decoding.levels import how_scaled
 from resnext.data.manifest.reading import Reading, crashed, read_image, why_refused
@@ -26,11 +27,13 @@ from resnext.data.pixels import DETAIL, Pixels, Progress, to_square
 from resnext.data.processes import map_chunks
 from resnext.data.thumbnails import as_uri, shrink
 from resnext.device import Compute
-from resnext.inference.predictor import FloatArray, Predictor, RuntimeName, open_predictor
+from resnext.inference.exported import TOLERANCE
+from resnext.inference.predictor import Execution, FloatArray, Predictor, open_predictor
 from resnext.models.model_file import ModelCard
 
 AT_ONCE = {"cpu": 4, "cuda": 64, "mps": 64}  # images that are computed together
 CHUNK = 8  # images that are handed to a process at a time
+CHECKED = 16  # files whose answers two runtimes are compared by
 WORTH_A_POOL = 33  # images from which starting processes pays
 THUMBNAIL = 96  # pixels, of the longer side
 
@@ -40,8 +43,7 @@ class Job(NamedTuple):
 
     model: Path
     card: ModelCard
-    runtime: RuntimeName
-    compute: Compute
+    execution: Execution
     reading: ReadingSettings
     thumbnails: bool
 
@@ -81,14 +83,31 @@ def answer_files(
         InputError: the model can't be read.
     """
     workers = workers if len(files) >= WORTH_A_POOL else 1
-    if job.compute.device == "cpu":
+    if job.execution.compute.device == "cpu":
         work = partial(_answer_some, job)
         yield from map_chunks(work, files, workers, _crashed, progress, chunk=CHUNK)
         return
-    predictor = open_predictor(job.model, job.runtime, job.compute)
+    predictor = open_predictor(job.model, job.execution)
     read = map_chunks(partial(_read_some, job), files, workers, _unread, progress, chunk=CHUNK)
-    while some := list(islice(read, AT_ONCE[job.compute.device])):
-        yield from _answers(predictor, some, job.compute)
+    while some := list(islice(read, AT_ONCE[job.execution.compute.device])):
+        yield from _answers(predictor, some, job.execution.compute)
+
+
+def require_agreement(job: Job, files: Sequence[FileToAnswer]) -> None:
+    """Check that OpenVINO answers the first images as ONNX Runtime does, which was itself checked.
+
+    Raises:
+        InputError: it does not, on this processor.
+    """
+    if job.execution.runtime != "openvino":
+        return
+    seen = [each.pixels for each in _read_some(job, files[:CHECKED]) if each.pixels is not None]
+    known = job.execution.model_copy(update={"runtime": "onnx"})
+    predictors = [open_predictor(job.model, how) for how in (job.execution, known)]
+    one, other = ([np.exp(predict(pixels[None])) for pixels in seen] for predict in predictors)
+    if not np.allclose(one, other, rtol=0, atol=TOLERANCE):
+        rule, got = "answer as ONNX Runtime does here", "other probabilities of openvino"
+        raise InputError("runtime", rule, got, "Leave the flag out.")
 
 
 # ---------------------------------------------------------------- in a process
@@ -96,13 +115,13 @@ def answer_files(
 
 def _answer_some(job: Job, files: Sequence[FileToAnswer]) -> list[Answered]:
     predictor = _opened(job, job.model.stat().st_mtime_ns)
-    return _answers(predictor, _read_some(job, files), job.compute)
+    return _answers(predictor, _read_some(job, files), job.execution.compute)
 
 
 @lru_cache(1)
 def _opened(job: Job, changed: int) -> Predictor:  # noqa: ARG001 - another time, another file
     """Open a model once in a process."""
-    return open_predictor(job.model, job.runtime, job.compute)
+    return open_predictor(job.model, job.execution)
 
 
 def _answers(predictor: Predictor, seen: Sequence[_Seen], compute: Compute) -> list[Answered]:

@@ -27,6 +27,7 @@ from resnext.inference.exported import (
     IMAGES,
     LOGS,
     PROBABILITIES,
+    TOLERANCE,
     Facts,
     metadata_of,
 )
@@ -36,7 +37,6 @@ from resnext.inference.runtimes.pytorch import open_network
 from resnext.models.model_file import load_network
 from resnext.models.probe import Probe, turn
 
-TOLERANCE = 1e-4  # of a probability
 BATCH = 16  # images answered at once
 
 

@@ -19,7 +19,7 @@ from resnext.data.pixels import DETAIL, Pixels, to_square
 from resnext.device import plan_compute
 from resnext.inference.calibration import read_calibration, softmax
 from resnext.inference.exported import SUFFIX, Facts
-from resnext.inference.predictor import Predictor, RuntimeName, open_predictor
+from resnext.inference.predictor import Execution, Predictor, RuntimeName, open_predictor
 from resnext.models.model_file import ModelCard, read_card
 
 ImageOrPath: TypeAlias = Image.Image | Path | str
@@ -102,8 +102,12 @@ def load_model(path: Path | str, device: str = "auto") -> Model:
         raise InputError("device", "be cpu for an exported model", device, remedy)
     facts = read_facts(file)
     runtime: RuntimeName = "onnx" if file.suffix == SUFFIX else "torch"
-    compute = plan_compute("cpu" if runtime == "onnx" else device, facts.card.architecture, False)
-    return Model(open_predictor(file, runtime, compute), facts.card, facts.calibration)
+    compute = plan_compute("cpu" if runtime == "onnx" else device)
+    return Model(
+        open_predictor(file, Execution(runtime=runtime, compute=compute)),
+        facts.card,
+        facts.calibration,
+    )
 
 
 def read_facts(file: Path) -> Facts:

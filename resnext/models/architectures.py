@@ -14,7 +14,7 @@ import difflib
 from collections.abc import Callable, Iterable, Sequence
 from dataclasses import dataclass
 from functools import cache
-from typing import TYPE_CHECKING, Any, Literal, TypeAlias
+from typing import TYPE_CHECKING, Any, TypeAlias
 from urllib.parse import urlsplit
 
 from resnext.contracts.errors import InputError
@@ -22,7 +22,6 @@ from resnext.contracts.errors import InputError
 if TYPE_CHECKING:
     from torch import nn
 
-MemoryFormat = Literal["contiguous", "channels_last"]
 Channels: TypeAlias = tuple[float, float, float]
 Scale: TypeAlias = tuple[Channels, Channels]  # means and deviations of the channels
 
@@ -77,8 +76,6 @@ class Architecture:
     """
     last_norm: str | None = None
     """The name of the last batch norm within each residual block; None where it has no such."""
-    cpu_format: MemoryFormat = "contiguous"
-    """The format with the higher training rate on a CPU, as measured by `make bench`."""
 
     @property
     def scale(self) -> Scale:
@@ -154,7 +151,7 @@ def _lite(number: int, size: int, bundled: str | None = None) -> Architecture:
     return Architecture(
         name, _timm(name), head="classifier", heat_layer="blocks.6", stages=SEVEN_BLOCKS,
         mean=LITE_MEAN, std=LITE_STD, input_size=size, imagenet=f"timm/{name}.in1k",
-        licence="Apache-2.0", bundled=bundled, cpu_format="channels_last",
+        licence="Apache-2.0", bundled=bundled,
     )  # fmt: skip
 
 
@@ -163,14 +160,14 @@ LISTED = (
     Architecture(
         "resnext50_32x4d", _resnext((3, 4, 6, 3), groups=32, group_width=4), head="fc",
         heat_layer="layer4", imagenet=TORCHVISION.format("resnext50_32x4d-1a0047aa"),
-        licence="BSD-3-Clause", last_norm="bn3", cpu_format="channels_last",
+        licence="BSD-3-Clause", last_norm="bn3",
     ),
     # ResNeXt-50 with shorter stacks: 38 weighted layers, 17,006,402 parameters with 2 classes. The
     # epsilon of batch norm is that of Keras' residual networks.
     # Source: `block3` in `resnet_common.py` of https://github.com/keras-team/keras-applications.
     Architecture(
         "resnext38_32x4d", _resnext((2, 3, 5, 2), groups=32, group_width=4, eps=1.001e-5),
-        head="fc", heat_layer="layer4", last_norm="bn3", cpu_format="channels_last",
+        head="fc", heat_layer="layer4", last_norm="bn3",
     ),
     # Source: the paper's table 4 and timm, which publishes weights for it.
     Architecture(
@@ -184,8 +181,7 @@ LISTED = (
         heat_layer="layer4", imagenet=TORCHVISION.format("resnext101_64x4d-173b62eb"),
         licence="BSD-3-Clause", last_norm="bn3",
     ),
-    # Source: torchvision's network of this name. 88,791,336 parameters with 1,000 classes. At
-    # 224 px it trains equally fast in both formats.
+    # Source: torchvision's network of this name. 88,791,336 parameters with 1,000 classes.
     Architecture(
         "resnext101_32x8d", _resnext((3, 4, 23, 3), groups=32, group_width=8), head="fc",
         heat_layer="layer4", imagenet=TORCHVISION.format("resnext101_32x8d-110c445d"),

@@ -7,11 +7,11 @@ from pathlib import Path
 from typing import Any, NamedTuple
 
 from resnext.contracts.errors import InputError
-from resnext.device import Compute, plan_compute
+from resnext.device import MemoryFormat, plan_compute
 from resnext.inference.exported import FILE, SUFFIX
 from resnext.inference.model import CALIBRATION, read_facts
-from resnext.inference.predictor import RuntimeName
-from resnext.models.model_file import ModelCard, read_card
+from resnext.inference.predictor import Execution, RuntimeName
+from resnext.models.model_file import ModelCard
 from tasks.registry.choose_model import unaltered
 from tasks.stage.artifact import Artifact
 from tasks.stage.store import is_altered
@@ -23,8 +23,7 @@ class Answering(NamedTuple):
     """A model that is ready to answer: its one file, and how that is computed."""
 
     model: Artifact
-    runtime: RuntimeName
-    compute: Compute
+    execution: Execution
     card: ModelCard
     calibration: Mapping[str, Any]
     """Empty where there is none."""
@@ -35,10 +34,15 @@ class Answering(NamedTuple):
         return float(self.calibration.get("temperature", 1.0))
 
 
-def choose_answering(file: Path, runtime: RuntimeName | None, device: str) -> Answering:
+def choose_answering(
+    file: Path,
+    runtime: RuntimeName | None,
+    device: str,
+    memory_format: MemoryFormat | None = None,
+) -> Answering:
     """Choose how a model answers: on a CPU by the export that lies beside it, if there is one.
 
-    `runtime` is the user's choice, None without one.
+    `runtime` and `memory_format`, of torch, are the user's choice, None without one.
 
     Raises:
         InputError: the model was altered, it has no export that the runtime takes, or the device
@@ -47,9 +51,8 @@ def choose_answering(file: Path, runtime: RuntimeName | None, device: str) -> An
     model = unaltered(file, "model")
     if file.suffix == SUFFIX:
         return _exported(model, runtime, device)
-    card = read_card(file)
-    compute = plan_compute(device, card.architecture, deterministic=False)
-    if runtime != "torch" and compute.device == "cpu":
+    compute = plan_compute(device, memory_format=memory_format)
+    if runtime != "torch" and compute.device == "cpu" and memory_format is None:
         exported = _export_beside(file, [*model.files.values()])
         if exported is not None:
             return _exported(exported, runtime, "cpu")
@@ -62,7 +65,8 @@ def choose_answering(file: Path, runtime: RuntimeName | None, device: str) -> An
         unaltered(beside, CALIBRATION)
     else:
         log.info("calibrated_ columns repeat p_ (temperature 1): no %s by the model", CALIBRATION)
-    return Answering(model, "torch", compute, *read_facts(file)[:2])
+    execution = Execution(runtime="torch", compute=compute)
+    return Answering(model, execution, *read_facts(file)[:2])
 
 
 def _exported(model: Artifact, runtime: RuntimeName | None, device: str) -> Answering:
@@ -72,8 +76,8 @@ def _exported(model: Artifact, runtime: RuntimeName | None, device: str) -> Answ
         remedy = "Name its model.safetensors, or leave the flag out."
         raise InputError("runtime", "be onnx or openvino for an exported model", runtime, remedy)
     facts = read_facts(model.single_path())
-    compute = plan_compute("cpu", facts.card.architecture, deterministic=False)
-    return Answering(model, runtime or "onnx", compute, facts.card, facts.calibration)
+    execution = Execution(runtime=runtime or "onnx", compute=plan_compute("cpu"))
+    return Answering(model, execution, facts.card, facts.calibration)
 
 
 def _export_beside(file: Path, digests: list[str]) -> Artifact | None:

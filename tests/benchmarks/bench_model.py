@@ -4,10 +4,9 @@
 
 First table: `resnext38_32x4d` with native grouped convolutions against the same network with 32
 convolutions a layer. Second: `resnext50_32x4d` against torchvision's, each in its better memory
-format. Third: both memory formats for three ResNeXt networks and every size; `cpu_format` in
-`resnext/models/architectures.py` is filled from it, by the training rate in the mean over the
-sizes. Fourth: a training step compiled by `torch.compile`, in the better format, and how long its
-first call takes. It needs a C++ compiler.
+format. Third: both memory formats for three ResNeXt networks and every size. Fourth: a training
+step compiled by `torch.compile`, in the format that a run would choose, and how long its first call
+takes. It needs a C++ compiler.
 
 The variants of one comparison take turns (A B A B ...), so that what else the machine does meets
 all of them. Rates are medians over the rounds, ratios medians over the ratios of each round.
@@ -24,8 +23,10 @@ import torch
 import torchvision
 from torch import Tensor, nn
 
-from resnext.device import count_cpus
-from resnext.models.architectures import ARCHITECTURES, build
+from resnext.device import count_cpus, plan_compute
+from resnext.models.architectures import build
+from resnext.speed import fastest
+from resnext.training.formats import measure_formats
 from tests.benchmarks.grouped_loop import build_loop
 from tests.benchmarks.measuring import describe_machine, render, seconds_of
 
@@ -186,7 +187,7 @@ def render_comparison(
 
 
 def render_formats(speeds: dict[str, list[Speed]]) -> str:
-    """Render channels_last against contiguous, and the format that the record has."""
+    """Render channels_last against contiguous."""
     rows = [
         [
             architecture,
@@ -194,13 +195,12 @@ def render_formats(speeds: dict[str, list[Speed]]) -> str:
             f"{speed.size} px",
             *(f"{median(rates[f'{architecture}/{name}']):.1f}" for name in FORMATS),
             f"{ratio(rates, f'{architecture}/channels_last', f'{architecture}/contiguous'):.2f}",
-            ARCHITECTURES[architecture].cpu_format,
         ]
         for architecture, measured in speeds.items()
         for speed in measured
         for kind, rates in (("train", speed.train), ("infer", speed.infer))
     ]
-    return render(["architecture", "step", "size", *FORMATS, "ratio", "record has"], rows)
+    return render(["architecture", "step", "size", *FORMATS, "ratio"], rows)
 
 
 def measure_compiled(loads: dict[str, Load]) -> str:
@@ -208,7 +208,9 @@ def measure_compiled(loads: dict[str, Load]) -> str:
     rows = []
     for architecture, load in loads.items():
         size = sorted(load.batches)[len(load.batches) // 2]
-        batch, layout = load.batches[size], ARCHITECTURES[architecture].cpu_format
+        batch, compute = load.batches[size], plan_compute("cpu")
+        found = measure_formats(architecture, size, compute, training=True)
+        layout = fastest(found, compute.memory_format)
         torch.compiler.reset()
         steps = {
             name: prepare(build(architecture, CLASSES), layout, size, batch, compiled=compiled)[0]

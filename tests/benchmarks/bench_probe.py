@@ -3,7 +3,8 @@
     python -m tests.benchmarks.bench_probe
 
 Both see the same batch of `tf_efficientnet_lite2` at its usual size, in turns. The bare network is
-shown in both memory formats; the features are compared with its better one.
+shown in both memory formats; the features, in the format that a run would choose, are compared with
+its better one.
 """
 
 from functools import partial
@@ -12,9 +13,11 @@ import timm
 import torch
 from torch import Tensor, nn
 
-from resnext.device import count_cpus
+from resnext.device import count_cpus, plan_compute
 from resnext.models.architectures import find_architecture
 from resnext.models.probe import Embedding
+from resnext.speed import fastest
+from resnext.training.formats import measure_formats
 from resnext.training.probe import BATCH
 from tests.benchmarks.bench_model import FORMATS, Step, alternate, best, ratio
 from tests.benchmarks.measuring import describe_machine, render
@@ -33,7 +36,11 @@ def main() -> None:
     images = torch.randn(BATCH, 3, side, side)
     networks: dict[str, tuple[nn.Module, str]] = {
         f"timm/{name}": (timm.create_model(NETWORK), name) for name in FORMATS
-    } | {f"features/{record.cpu_format}": (Embedding(record), record.cpu_format)}
+    }
+    compute = plan_compute("cpu")
+    measured = measure_formats(NETWORK, side, compute, training=False)
+    chosen = fastest(measured, compute.memory_format)
+    networks[f"features/{chosen}"] = Embedding(record), chosen
 
     def forward(network: nn.Module, layout: str) -> Tensor:
         with torch.inference_mode():

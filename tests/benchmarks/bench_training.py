@@ -75,7 +75,7 @@ def main() -> None:
     parser = argparse.ArgumentParser(description=__doc__.splitlines()[0])
     parser.add_argument("--quick", action="store_true", help="a smoke run on few pictures")
     load = QUICK if parser.parse_args().quick else FULL
-    compute = device.plan_compute("cpu", "resnext50_32x4d", deterministic=False)
+    compute = device.plan_compute("cpu")
     device.apply(compute)
     print(describe_machine(compute.threads), flush=True)
     with tempfile.TemporaryDirectory() as folder:
@@ -154,7 +154,7 @@ def eval_steps() -> list[nn.Module]:
 def waiting(root: Path, size: int, arch: str, load: Load) -> None:
     """Take the share of a step that passes before its batch is there."""
     recipe = Recipe(arch=arch, image_size=size, batch_size=BATCH)
-    compute = device.plan_compute("cpu", arch, deterministic=False)
+    compute = device.plan_compute("cpu")
     pictures = prepare(root, load.steps * BATCH, size)
     step = Step(build(arch, CLASSES), recipe, compute, None, CLASSES)
     step.freeze(0)
@@ -188,7 +188,7 @@ def epochs(root: Path, size: int, load: Load) -> None:
         optimizer="sgd", momentum=0, weight_decay=0, schedule="constant", warmup_epochs=0,
         label_smoothing=0, augment="none",
     )  # fmt: skip
-    compute = device.plan_compute("cpu", recipe.arch, deterministic=False)
+    compute = device.plan_compute("cpu")
     ours = build(recipe.arch, CLASSES)
     loader = script_loop.load(pictures.root, size, BATCH, shuffle=True)
     for network, goal in ((build_loop(CLASSES), GOALS["epoch"]), (build(recipe.arch, CLASSES), 0)):

@@ -70,7 +70,7 @@ def main() -> None:
     """Print two tables in pictures a second, and the peak memory."""
     arguments = parse()
     arch = "resnext50_32x4d"
-    compute = device.plan_compute(arguments.device, arch, deterministic=False)
+    compute = device.plan_compute(arguments.device)
     device.apply(compute)
     print(describe_machine(compute.threads))
     print(f"{device_name(compute)}; {device.describe(compute)}; timm {timm.__version__}")

@@ -1,4 +1,5 @@
 import ctypes
+import os
 import subprocess
 import sys
 from collections.abc import Callable, Iterator
@@ -14,7 +15,6 @@ from pydantic import ValidationError
 from resnext import device
 from resnext.contracts.errors import InputError
 from resnext.device import Compute, apply, describe, plan_compute
-from resnext.models.architectures import ARCHITECTURES
 
 CPU = Compute(
     device="cpu", threads=2, precision="fp32", memory_format="channels_last", deterministic=False
@@ -65,9 +65,9 @@ def test_auto_takes_the_fastest_device_and_the_precision_that_it_has(
     expected: tuple[str, str],
 ) -> None:
     pretend(monkeypatch, build=build, capability=capability, mps=mps)
-    plan = plan_compute("auto", "resnext50_32x4d", False)
+    plan = plan_compute("auto")
     assert (plan.device, plan.precision) == expected
-    assert plan_compute("cpu", "resnext50_32x4d", False).device == "cpu"
+    assert plan_compute("cpu").device == "cpu"
 
 
 @pytest.mark.parametrize(
@@ -83,7 +83,7 @@ def test_a_missing_device_is_answered_with_what_to_do(
 ) -> None:
     pretend(monkeypatch, build=build)
     with pytest.raises(InputError) as caught:
-        plan_compute(name, "resnext50_32x4d", False)
+        plan_compute(name)
     message = str(caught.value)
     assert message.startswith(f"device must be one that this machine has, got {name!r}. {text}")
     assert message.endswith("`device` cpu or `device` auto.")
@@ -91,26 +91,46 @@ def test_a_missing_device_is_answered_with_what_to_do(
 
 def test_an_unknown_device_is_answered_with_the_known_ones() -> None:
     with pytest.raises(InputError, match=r"^device must be auto, cpu, cuda or mps, got 'tpu'\.$"):
-        plan_compute("tpu", "resnext50_32x4d", False)
+        plan_compute("tpu")
 
 
-def test_a_cpu_has_the_measured_memory_format_and_the_unmeasured_the_fall_back_of_the_device(
+def test_each_device_has_its_usual_memory_format_unless_another_one_is_asked_for(
     monkeypatch: pytest.MonkeyPatch,
 ) -> None:
-    for name, record in ARCHITECTURES.items():
-        assert plan_compute("cpu", name, False).memory_format == record.cpu_format
     pretend(monkeypatch, build="13.0", capability=9, mps=True)
-    formats = {
-        name: plan_compute(name, "unmeasured", False).memory_format
-        for name in ("cpu", "cuda", "mps")
-    }
+    formats = {name: plan_compute(name).memory_format for name in ("cpu", "cuda", "mps")}
     assert formats == {"cpu": "contiguous", "cuda": "channels_last", "mps": "contiguous"}
+    assert plan_compute("cpu", memory_format="channels_last").memory_format == "channels_last"
 
 
 def test_threads_are_the_cpus_that_this_process_may_use(monkeypatch: pytest.MonkeyPatch) -> None:
-    assert device.count_cpus() >= 1
+    assert 1 <= device.count_cpus() <= (os.cpu_count() or 1)
     monkeypatch.setattr(device, "count_cpus", lambda: 3)
-    assert plan_compute("cpu", "resnext50_32x4d", False).threads == 3
+    assert plan_compute("cpu").threads == 3
+
+
+@pytest.mark.parametrize(
+    ("limit", "expected"), [("150000 100000", 2), ("max 100000", 8), ("50000 100000", 1), ("", 8)]
+)
+def test_a_container_that_limits_the_cpus_is_heeded(
+    limit: str, expected: int, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    (tmp_path / "cpu.max").write_text(limit)
+    monkeypatch.setattr(device, "CPU_LIMITS", ((str(tmp_path / "cpu.max"),),))
+    monkeypatch.setattr(os, "sched_getaffinity", lambda _: set(range(8)), raising=False)
+    monkeypatch.setattr(sys, "platform", "linux")
+    assert device.count_cpus() == expected
+    (tmp_path / "quota").write_text("-1")
+    (tmp_path / "period").write_text("100000")
+    files = tuple(str(tmp_path / name) for name in ("quota", "period"))
+    monkeypatch.setattr(device, "CPU_LIMITS", (files,))
+    assert device.count_cpus() == 8, "version 1 without a limit"
+    (tmp_path / "quota").write_text("300000")
+    assert device.count_cpus() == 3
+
+
+def test_the_processor_has_a_name() -> None:
+    assert len(device.processor()) > 2
 
 
 def test_the_plan_says_on_this_machine_what_torch_says() -> None:
@@ -164,7 +184,7 @@ def test_planning_and_checking_names_import_no_torch() -> None:
     code = (
         "import sys, resnext.device, resnext.models.architectures\n"
         "resnext.models.architectures.find_architecture('resnext50_32x4d')\n"
-        "plan = resnext.device.plan_compute('auto', 'resnext50_32x4d', False)\n"
+        "plan = resnext.device.plan_compute('auto')\n"
         "resnext.device.describe(plan)\n"
         "print('torch' in sys.modules)"
     )
@@ -197,7 +217,7 @@ def test_apply_refuses_a_device_that_torch_cannot_use(monkeypatch: pytest.Monkey
 @pytest.mark.skipif(not torch.cuda.is_available(), reason="no CUDA device")
 @pytest.mark.usefixtures("restored_torch")
 def test_a_cuda_device_is_planned_and_used() -> None:
-    assert apply(plan_compute("auto", "resnext50_32x4d", False)).type == "cuda"
+    assert apply(plan_compute("auto")).type == "cuda"
 
 
 @pytest.mark.parametrize(

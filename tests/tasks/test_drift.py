@@ -143,7 +143,7 @@ def test_where_nothing_is_new_nothing_is_predicted_and_the_note_says_so(
     about = {"mean": (0.5, 0.5, 0.5), "std": (0.2, 0.2, 0.2), "image_size": 32}
     card = ModelCard(classes=("A", "B"), architecture="resnext38_32x4d", **about)
     save_model(model, network.state_dict(), card)
-    compute = plan_compute("cpu", "resnext38_32x4d", deterministic=False)
+    compute = plan_compute("cpu")
     pixels = pack.fn(now, pictures, 32)
     answered = drift.predict_new.fn(
         now, pictures, parts, pictures, pixels, Artifact.of_file(model), compute

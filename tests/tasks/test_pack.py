@@ -10,6 +10,7 @@ from resnext.data.manifest.settings import ReadingSettings
 from resnext.device import plan_compute
 from resnext.inference import batch
 from resnext.inference.batch import Job
+from resnext.inference.predictor import Execution
 from resnext.models.architectures import MEAN, STD
 from resnext.models.model_file import ModelCard
 from tasks.pack import open_pixels, pack
@@ -110,8 +111,8 @@ def test_an_image_to_predict_has_the_pixels_that_it_had_in_training(
         classes=("a", "b"), architecture="resnext38_32x4d", image_size=32, mean=MEAN, std=STD,
         levels=read_levels(scanned),
     )  # fmt: skip
-    compute = plan_compute("cpu", "", deterministic=False)
-    job = Job(tmp_path, card, "torch", compute, ReadingSettings(), False)
+    execution = Execution(runtime="torch", compute=plan_compute("cpu"))
+    job = Job(tmp_path, card, execution, ReadingSettings(), False)
     files = files_of(tmp_path / "deep")
     assert [file.path for file in files] == table["path"].tolist()
     seen = [each.pixels for each in batch._read_some(job, files)]

@@ -10,7 +10,8 @@ from resnext.contracts.tables import read_table
 from resnext.data.manifest.settings import ReadingSettings
 from resnext.data.manifest.sources import list_sources
 from resnext.device import plan_compute
-from tasks.predict_images import HowToAnswer, list_files, predict_images
+from resnext.inference.predictor import Execution
+from tasks.predict_images import list_files, predict_images
 from tasks.stage.artifact import Artifact, Runtime
 from tests.resnext.data.samples import jpeg_cut, picture, save
 from tests.resnext.inference.test_export import model_of
@@ -33,9 +34,9 @@ def predicted(
 ) -> Artifact:
     found = list_sources([inbox])
     runtime = Runtime(store=inbox.parent / "store", data=found.root, workers=1)
-    compute = plan_compute("cpu", "resnext38_32x4d", deterministic=False)
-    how = HowToAnswer.of("torch", compute, 1.5)
-    return predict_images.fn(runtime, list_files(found, inbox.parent), model, how, reading)
+    execution = Execution(runtime="torch", compute=plan_compute("cpu")).apart
+    files = list_files(found, inbox.parent)
+    return predict_images.fn(runtime, files, model, execution, 1.5, reading)
 
 
 def test_what_did_not_change_is_not_predicted_again(inbox: Path, model: Artifact) -> None:
@@ -52,11 +53,12 @@ def test_what_did_not_change_is_not_predicted_again(inbox: Path, model: Artifact
 
 
 def test_the_number_of_threads_is_not_in_the_key_on_a_cpu() -> None:
-    compute = plan_compute("cpu", "resnext38_32x4d", deterministic=False)
+    compute = plan_compute("cpu")
     many = compute.model_copy(update={"threads": 64})
-    assert HowToAnswer.of("torch", compute, 1.0) == HowToAnswer.of("torch", many, 1.0)
+    one, other = (Execution(runtime="torch", compute=each).apart for each in (compute, many))
+    assert one == other
     on_gpu = many.model_copy(update={"device": "cuda"})
-    assert HowToAnswer.of("torch", on_gpu, 1.0).compute.threads == 64
+    assert Execution(runtime="torch", compute=on_gpu).apart.compute.threads == 64
 
 
 @pytest.mark.skipif(os.geteuid() == 0, reason="this user may read everything")

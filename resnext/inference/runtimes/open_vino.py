@@ -12,18 +12,13 @@ from resnext.inference.exported import IMAGES, LOGS
 from resnext.inference.predictor import FloatArray, Predictor
 
 
-def is_installed() -> bool:
-    """Tell whether the extra is there."""
-    return find_spec("openvino") is not None
-
-
 def open_compiled(path: Path, compute: Compute) -> Predictor:
     """Open an exported model, to be computed as it is said.
 
     Raises:
         InputError: OpenVINO isn't installed.
     """
-    if not is_installed():
+    if find_spec("openvino") is None:
         rule, remedy = "be installed", "Install it by: pip install openvino"
         raise InputError("runtime", rule, "openvino, which is not", remedy)
     import openvino

@@ -15,6 +15,7 @@ import pandas as pd
 import pytest
 from PIL import Image
 
+from resnext.contracts.errors import InputError
 from resnext.contracts.tables import read_table
 from resnext.data.decoding.levels import Levels
 from resnext.data.manifest.settings import ReadingSettings
@@ -24,7 +25,7 @@ from resnext.inference import batch, shards
 from resnext.inference.batch import FileToAnswer, Job, answer_files
 from resnext.inference.export import export_model
 from resnext.inference.model import read_facts
-from resnext.inference.predictor import RuntimeName
+from resnext.inference.predictor import Execution, RuntimeName
 from resnext.inference.tables import batch_table
 from tests.conftest import REPOSITORY
 from tests.resnext.data.samples import picture, save
@@ -33,9 +34,9 @@ from tests.resnext.inference.test_export import RULE, model_of
 
 def job_of(model: Path, **facts: bool) -> Job:
     runtime: RuntimeName = "onnx" if model.suffix == ".onnx" else "torch"
-    compute = plan_compute("cpu", "", deterministic=False).model_copy(update={"threads": 1})
+    execution = Execution(runtime=runtime, compute=plan_compute("cpu")).apart
     card = read_facts(model).card
-    return Job(model, card, runtime, compute, ReadingSettings(), facts.get("thumbnails", False))
+    return Job(model, card, execution, ReadingSettings(), facts.get("thumbnails", False))
 
 
 def files_of(*sources: Path) -> list[FileToAnswer]:
@@ -108,13 +109,32 @@ def test_the_bytes_do_not_hang_on_the_number_of_processes_and_runtimes_answer_al
 def test_openvino_answers_as_onnx_runtime_does(images: Path, model: Path) -> None:
     pytest.importorskip("openvino", reason="openvino is an extra")
     job = job_of(model.with_suffix(".onnx"))
+    by_openvino = job.execution.model_copy(update={"runtime": "openvino"})
     files = files_of(images)[:8]
     one, other = (
         [each.logs for each in answer_files(kind, files, 1) if each.logs is not None]
-        for kind in (job, job._replace(runtime="openvino"))
+        for kind in (job, job._replace(execution=by_openvino))
     )
     assert len(one) == len(other) > 4
     assert np.allclose(one, other, atol=1e-4)
+
+
+def test_a_runtime_that_answers_otherwise_is_refused(
+    images: Path, model: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    job = job_of(model.with_suffix(".onnx"))
+    by_openvino = job.execution.model_copy(update={"runtime": "openvino"})
+    answers = {"openvino": [0.5, 0.3, 0.2], "onnx": [0.5, 0.3, 0.2]}
+
+    def opened(_: Path, execution: Execution) -> object:
+        return lambda pixels: np.log([answers[execution.runtime]] * len(pixels))
+
+    monkeypatch.setattr(batch, "open_predictor", opened)
+    batch.require_agreement(job._replace(execution=by_openvino), files_of(images))
+    answers["openvino"] = [0.5002, 0.2999, 0.1999]
+    batch.require_agreement(job, files_of(images))
+    with pytest.raises(InputError, match="runtime must answer as ONNX Runtime does here"):
+        batch.require_agreement(job._replace(execution=by_openvino), files_of(images))
 
 
 def test_images_on_a_gpu_are_answered_here_and_read_in_processes(
@@ -131,7 +151,8 @@ def test_images_on_a_gpu_are_answered_here_and_read_in_processes(
 
     monkeypatch.setattr(batch, "open_predictor", opened)
     job = job_of(model)
-    job = job._replace(compute=job.compute.model_copy(update={"device": "cuda"}))
+    on_gpu = job.execution.compute.model_copy(update={"device": "cuda"})
+    job = job._replace(execution=Execution(runtime="torch", compute=on_gpu))
     answered = list(answer_files(job, files_of(images), workers=2))
     assert here == [40]
     assert [each.logs is None for each in answered].count(True) == 4

@@ -74,7 +74,7 @@ def test_a_record_is_enough_to_train_freeze_explain_save_load_and_predict(
     write_table(split(manifest, SplitSettings()), tmp_path / "split.csv")
     pack(scanned_images(tree, manifest), 32, tmp_path / "pixels.npy")
     pixels = PackedPixels(tmp_path / "pixels.npy", manifest["sha256"].tolist())
-    compute = plan_compute("cpu", "tiny", deterministic=False)
+    compute = plan_compute("cpu")
     recipe = Recipe(arch="tiny", image_size=32, epochs=6, batch_size=8, lr=0.05, freeze_epochs=1)
 
     subsets = training.read_subsets(tmp_path / "manifest.csv", tmp_path / "split.csv", pixels)
