@@ -59,6 +59,7 @@ bench: $(VENV)/dev.stamp
 	$(BIN)/python -m tests.benchmarks.bench_model
 	$(BIN)/python -m tests.benchmarks.bench_training
 	$(BIN)/python -m tests.benchmarks.bench_probe
+	$(BIN)/python -m tests.benchmarks.bench_prediction
 	$(BIN)/python -m tests.benchmarks.bench_cached_run
 
 # The short tests with the oldest versions that pyproject.toml admits, and with the newest.
