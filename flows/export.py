@@ -36,11 +36,12 @@ from resnext.contracts.formatting import plural
 from resnext.contracts.json_files import read_json, write_json
 from resnext.data.manifest.settings import ReadingSettings
 from resnext.device import count_cpus, plan_compute
-from resnext.inference.exported import FILE, example_for
+from resnext.inference.exported import FILE, SMALL, example_for
 from resnext.models.model_file import ModelCard, read_card
 from tasks.callbacks.history import add_tags
 from tasks.export import export
 from tasks.pack import pack
+from tasks.quantise import quantise
 from tasks.registry.choose_model import choose_model, log_model, unaltered
 from tasks.registry.versions import FACTS, Version, read
 from tasks.report import CARD
@@ -87,6 +88,9 @@ def run_export(settings: ExportFlags, name: str) -> str:
     store = store_folder(settings.store)
     found = choose_model(settings.model, store, settings.registry)
     card = read_card(found)
+    if settings.int8 and (settings.data or not found.with_name("split.csv").is_file()):
+        rule, remedy = "go with a model's own images", "Leave `data` out, or name another model."
+        raise InputError("int8", rule, "other ones, or no split.csv by the model", remedy)
     log_model(store, found, card, chosen=settings.model is not None or bool(settings.registry))
     asked = {"command": command_line("export.py", settings)}
     asked |= {"data": str(settings.data or ""), "network": card.architecture}
@@ -109,6 +113,9 @@ def run_export(settings: ExportFlags, name: str) -> str:
         files = {MODEL: model.single_path(), FILE: made.path(FILE)}
         files |= {CALIBRATION: scores.single_path()} if scores else {}
         shown = run / FILE
+        if settings.int8 and manifest is not None and split is not None:
+            files[SMALL] = quantise(runtime, made, manifest, split, pixels).path(SMALL)
+            log.info("8-bit model: %s", run / SMALL, extra={"plain": True})
     if settings.output is not None:
         settings.output.parent.mkdir(parents=True, exist_ok=True)
         shown = Path(shutil.copyfile(made.path(FILE), settings.output))

@@ -436,6 +436,11 @@ class ExportFlags(Flags):
     output: FullPath | None = Field(
         None, description="where to copy the file besides, as model.onnx [default: nowhere]"
     )
+    int8: bool = Field(
+        False,
+        description="write model.int8.onnx too, which computes in 8 bits: about twice as fast, a "
+        "quarter of the size, and its accuracy is measured beside [default: off]",
+    )
     hub: FullPath | None = Field(
         None,
         description="a new folder to lay out for a model hub: card, weights, exported model, "

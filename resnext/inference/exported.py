@@ -16,6 +16,8 @@ from resnext.contracts.errors import InputError
 from resnext.models.model_file import METADATA_KEY, ModelCard
 
 FILE, SUFFIX = "model.onnx", ".onnx"
+SMALL = "model.int8.onnx"
+"""One that computes in 8 bits."""
 IMAGES = "images"
 """The input: RGB pixels, uint8 (B, S, S, 3)."""
 PROBABILITIES, ANSWERS, LOGS = "probabilities", "answers", "log_probabilities"

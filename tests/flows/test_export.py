@@ -50,14 +50,16 @@ def test_a_registered_model_has_its_export_and_its_card(place: Place) -> None:
 def test_a_folder_for_a_model_hub_holds_all_that_a_stranger_needs(
     place: Place, tmp_path: Path, caplog: pytest.LogCaptureFixture
 ) -> None:
-    state = exported(store=place.store, hub=tmp_path / "hub", output=tmp_path / "out" / "it.onnx")
+    places = {"hub": tmp_path / "hub", "output": tmp_path / "out" / "it.onnx"}
+    state = exported(store=place.store, **places, int8=True)
     assert state.is_completed(), state.message
     assert "images answered as torch does, within " in str(state.message)
     assert "export    cached" in caplog.text or "cached" in caplog.text, "it was registered so"
+    assert "8 bits: accuracy" in caplog.text
     folder = tmp_path / "hub"
     assert {each.name for each in folder.iterdir()} == {
-        "README.md", "model.safetensors", "calibration.json", "model.onnx", "config.json",
-        "example.py",
+        "README.md", "model.safetensors", "calibration.json", "model.onnx", "model.int8.onnx",
+        "config.json", "example.py",
     }  # fmt: skip
     assert json.loads((folder / "config.json").read_text())["classes"] == ["Blue", "Red"]
     assert (folder / "README.md").read_text(encoding="utf-8").startswith("---\n")
@@ -80,6 +82,8 @@ def test_a_model_from_elsewhere_is_checked_with_images_that_are_named(
     state = exported(**given)
     assert state.is_failed()
     assert "--data must be given where the store has no images" in str(state.message)
+    refused = exported(**given, int8=True)
+    assert "--int8 must go with a model's own images" in str(refused.message)
     state = exported(**given, data=make_tree(tmp_path / "images"))
     assert state.is_completed(), state.message
     words = ["--model", str(tmp_path / "none.safetensors"), "--store", str(tmp_path / "store")]
