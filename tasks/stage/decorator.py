@@ -28,7 +28,7 @@ import tasks
 from resnext.contracts.errors import InputError
 from tasks.callbacks.interrupts import StoppedError
 from tasks.stage.artifact import Artifact, Reads, Runtime, Work, current_stage
-from tasks.stage.key import cache_key, digest_of
+from tasks.stage.key import cache_key, digest_of, fingerprint
 from tasks.stage.runs import asked_of, link
 from tasks.stage.store import (
     begin,
@@ -117,6 +117,7 @@ class Stage(Generic[P]):
 
     def submit(self, runtime: Runtime, *args: Any, **kwargs: Any) -> PrefectFuture[Artifact]:
         """Hand the stage to the flow's task runner; inputs may be futures of other stages."""
+        fingerprint(self.function.__module__)  # here: in a thread, it would parse beside imports
         future: PrefectFuture[Artifact] = self.task.submit(runtime, *args, **kwargs)
         return future
 

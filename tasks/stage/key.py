@@ -18,6 +18,7 @@ import importlib.metadata
 import importlib.util
 import json
 import sys
+import threading
 from collections.abc import Iterator, Mapping
 from dataclasses import dataclass
 from functools import cache
@@ -35,6 +36,10 @@ KEY_LENGTH = 20  # hexadecimal digits, 80 bits: no two keys meet by chance
 
 # Where the name that is imported isn't the name that is installed; the others are the same.
 DISTRIBUTIONS = {"PIL": "Pillow", "sklearn": "scikit-learn"}
+
+# Python 3.11 fails where two threads make syntax trees at once.
+# Source: https://github.com/python/cpython/issues/106905
+_parsing = threading.Lock()
 
 LOGGERS = frozenset({"log", "logger", "logging"})
 LEVELS = frozenset({"debug", "info", "warning", "error", "exception", "critical", "log"})
@@ -130,7 +135,8 @@ def _module(name: str) -> tuple[str, frozenset[str]]:
     path = _source_of(name)
     if path is None:
         raise ModuleNotFoundError(f"No module named {name!r}", name=name)
-    code = _Code(ast.parse(path.read_bytes()))
+    with _parsing:
+        code = _Code(ast.parse(path.read_bytes()))
     digest = hashlib.sha256(code.text.encode("utf-8", "surrogatepass"))
     imports = {found for node in code.imports for found in _imported(node, name)}
     package = name if path.name == "__init__.py" else name.rpartition(".")[0]
