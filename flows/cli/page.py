@@ -116,7 +116,8 @@ def _weights(found: Path) -> Path | None:
 
 def _content(store: Path, found: Path, answering: Answering) -> TryContent:
     """Say which model answers, with its score, but not where it lies on this machine."""
-    facts = {"score": "not known"} | facts_of_model(store, found, answering.card)
+    facts = facts_of_model(store, found, answering.card)
+    facts.setdefault("score", "not known")
     facts["computed by"] = f"{answering.runtime}, {describe(answering.compute)}"
     return TryContent(
         facts={TITLES.get(name, name.capitalize()): text for name, text in facts.items()},

@@ -1,7 +1,7 @@
 // Send pictures to this program one after the other, and show what it answers.
 const MOST_SHARES = 6; // classes whose bars are seen at once
 const place = document.getElementById("answers");
-const status = document.getElementById("status");
+const statusLine = document.getElementById("status");
 const mostBytes = Number(document.getElementById("try").dataset.mostBytes);
 const waiting = [];
 let busy = false;
@@ -25,7 +25,7 @@ async function work() {
   while (waiting.length) {
     const [file, card] = waiting.shift();
     const more = waiting.length ? `, ${waiting.length} more to come` : "";
-    status.textContent = `Answering ${file.name}${more} ...`;
+    statusLine.textContent = `Answering ${file.name}${more} ...`;
     card.scrollIntoView({ block: "nearest" });
     try {
       show(card, await ask(file));
@@ -37,7 +37,7 @@ async function work() {
     card.scrollIntoView({ block: "nearest" });
   }
   busy = false;
-  status.textContent = "Done.";
+  statusLine.textContent = "Done.";
 }
 
 async function ask(file) {
@@ -68,7 +68,8 @@ function show(card, said) {
     sights.append(sight(said.heat_map, "Heat map"));
   }
   const ranked = Object.entries(said.probabilities).sort((one, other) => other[1] - one[1]);
-  const bars = ranked.map(([name, share]) => bar(name, share, name === said.answer));
+  const others = ranked.filter(([name]) => name !== said.answer);
+  const bars = [[said.answer, said.probabilities[said.answer]], ...others].map(bar);
   const shares = card.querySelector(".shares");
   const first = bars.splice(0, bars.length > MOST_SHARES + 1 ? MOST_SHARES : bars.length);
   shares.append(...first);
@@ -88,8 +89,8 @@ function sight(source, what) {
   return found;
 }
 
-function bar(name, share, answered) {
-  const row = element("div", answered ? "share answered" : "share");
+function bar([name, share], place) {
+  const row = element("div", place === 0 ? "share answered" : "share");
   const [track, fill] = [element("span", "track"), element("span", "fill")];
   fill.style.width = `${100 * share}%`;
   track.append(fill);
