@@ -14,6 +14,7 @@ import asyncio
 import base64
 import errno
 import ipaddress
+import logging
 import secrets
 import signal
 import socket
@@ -261,5 +262,8 @@ def serve(app: FastAPI, listening: socket.socket) -> None:
         app, log_level="error", access_log=False, lifespan="off", ws="none", server_header=False,
         limit_concurrency=MOST_CONNECTIONS, timeout_graceful_shutdown=SECONDS_TO_END,
     )  # fmt: skip
+    server = uvicorn.Server(config)
+    # What is cut off by Ctrl-C is no error to be shown.
+    logging.getLogger("uvicorn.error").addFilter(lambda _: not server.should_exit)
     signal.signal(signal.SIGTERM, signal.default_int_handler)
-    uvicorn.Server(config).run(sockets=[listening])
+    server.run(sockets=[listening])

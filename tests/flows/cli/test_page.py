@@ -25,6 +25,7 @@ from playwright.sync_api import Browser, Page, sync_playwright
 from flows import predict
 from flows.cli import page as command_of_page
 from flows.cli import run as command
+from flows.cli import terminal
 from flows.cli.flags import PageFlags, PredictFlags
 from flows.serving import page
 from flows.serving.page import Answer, page_app
@@ -245,7 +246,7 @@ def test_what_can_not_be_served_is_wrong_input(
     capsys: pytest.CaptureFixture[str],
     monkeypatch: pytest.MonkeyPatch,
 ) -> None:
-    monkeypatch.setattr(command_of_page.terminal, "show_only_our_lines", lambda: None)
+    monkeypatch.setattr(terminal, "show_only_our_lines", lambda: None)
     if login is not None:
         monkeypatch.setenv(command_of_page.LOGIN, login)
     assert command.run_command(predict.main, name="predict.py", arguments=words) == 2
@@ -257,7 +258,7 @@ def test_what_can_not_be_served_is_wrong_input(
 def test_a_port_in_use_is_said_before_a_model_is_looked_for(
     tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    monkeypatch.setattr(command_of_page.terminal, "show_only_our_lines", lambda: None)
+    monkeypatch.setattr(terminal, "show_only_our_lines", lambda: None)
     with socket.create_server(("127.0.0.1", 0)) as taken:
         asked = PageFlags(page=True, port=taken.getsockname()[1])
         with pytest.raises(InputError, match="port must be free"):
