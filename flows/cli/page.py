@@ -2,6 +2,7 @@
 
 import logging
 import os
+from contextlib import suppress
 from functools import partial
 from pathlib import Path
 
@@ -50,20 +51,19 @@ def serve_page(sources: list[Path], settings: PredictFlags, page: PageFlags) -> 
     host, login = page.host or HOST, os.environ.get(LOGIN)
     require_login(host, login, LOGIN)
     terminal.show_only_our_lines()
-    try:
-        with listen(host, PORT if page.port is None else page.port) as listening:
-            store = store_folder(settings.store)
-            found = choose_model(settings.model, store, settings.registry)
-            answering = choose_answering(found, settings.runtime, settings.device)
-            images = _open(found, answering, build(ReadingSettings, given_of(settings)))
-            html = render_try_page(_content(store, found, answering))
-            where = address_of(listening, host)
-            log.info("%s answers pictures until Ctrl-C", where, extra={"plain": True})
-            chosen = settings.model is not None or settings.registry is not None
-            log_model(store, found, answering.card, chosen=chosen)
-            serve(page_app(partial(answer_picture, images), html, host, login), listening)
-    except KeyboardInterrupt:
-        log.info("\nStopped. No picture was kept.", extra={"plain": True})
+    port = PORT if page.port is None else page.port
+    with suppress(KeyboardInterrupt), listen(host, port) as listening:
+        store = store_folder(settings.store)
+        found = choose_model(settings.model, store, settings.registry)
+        answering = choose_answering(found, settings.runtime, settings.device)
+        images = _open(found, answering, build(ReadingSettings, given_of(settings)))
+        html = render_try_page(_content(store, found, answering))
+        where = address_of(listening, host)
+        log.info("%s answers pictures until Ctrl-C", where, extra={"plain": True})
+        chosen = settings.model is not None or settings.registry is not None
+        log_model(store, found, answering.card, chosen=chosen)
+        serve(page_app(partial(answer_picture, images), html, host, login), listening)
+    log.info("\nStopped. No picture was kept.", extra={"plain": True})
 
 
 def answer_picture(images: OneImage, data: bytes, explain: bool) -> Answer:

@@ -257,7 +257,7 @@ def address_of(listening: socket.socket, host: str) -> str:
 
 
 def serve(app: FastAPI, listening: socket.socket) -> None:
-    """Serve until Ctrl-C or SIGTERM, which both become a KeyboardInterrupt."""
+    """Serve until Ctrl-C or SIGTERM: a KeyboardInterrupt, unless the process ignores Ctrl-C."""
     config = uvicorn.Config(
         app, log_level="error", access_log=False, lifespan="off", ws="none", server_header=False,
         limit_concurrency=MOST_CONNECTIONS, timeout_graceful_shutdown=SECONDS_TO_END,
