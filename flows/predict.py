@@ -1,6 +1,7 @@
 """Predict the classes of images: files, folders, patterns, and tables of paths.
 
 $ python flows/predict.py IMAGE_OR_FOLDER ...
+$ python flows/predict.py --page
 
 Takes the champion of the newest run's classes, else its model; or that of `--registry NAME`, or
 `--model FILE`. Writes batch_predictions.csv, a row a file, and up to 1,000 images predictions.html.
@@ -11,20 +12,29 @@ import sys
 from pathlib import Path
 
 from flows.cli import run as command
-from flows.cli.flags import PredictFlags, full_path
+from flows.cli.flags import PageFlags, PredictFlags, full_path
 from flows.serving import server
 from resnext.contracts.errors import InputError
 from resnext.data.manifest.sources import is_pattern, is_table, list_sources
 
 
-def main(*sources: Path, settings: PredictFlags = PredictFlags()) -> None:
+def main(
+    *sources: Path, settings: PredictFlags = PredictFlags(), page: PageFlags = PageFlags()
+) -> None:
     """Print class and probability of one image, or of every image in folders.
+
+    With --page no image is named: a page in the browser takes them.
 
     Args:
         sources: images, folders, patterns such as "inbox/**/*.jpg", or CSV tables with a column
             path
     """
     places = [full_path(source) for source in sources]
+    if page != PageFlags():
+        from flows.cli.page import serve_page
+
+        serve_page(places, settings, page)
+        return
     require_sources(places, settings)
     one = len(places) == 1 and places[0].is_file() and not is_table(places[0])
     if one and not (settings.history or settings.output) and not server.may_be_current():

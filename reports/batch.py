@@ -29,16 +29,19 @@ class BatchContent:
     @property
     def probabilities(self) -> str:
         """Say what the probabilities are worth."""
-        if "temperature" in self.calibration:
-            return (
-                f"Probabilities are calibrated (temperature {self.calibration['temperature']:.2f})."
-            )
-        return "Probabilities are not calibrated."
+        return worth_of_probabilities(self.calibration)
 
     @property
     def title(self) -> str:
         """Head the page."""
         return f"Predictions: {self.data_name}"
+
+
+def worth_of_probabilities(calibration: Mapping[str, Any]) -> str:
+    """Say whether probabilities are calibrated."""
+    if "temperature" in calibration:
+        return f"Probabilities are calibrated (temperature {calibration['temperature']:.2f})."
+    return "Probabilities are not calibrated."
 
 
 def render_batch(content: BatchContent) -> str:

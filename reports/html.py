@@ -102,10 +102,16 @@ def _environment() -> jinja2.Environment:
     environment.filters |= {each.__name__: each for each in filters}
     sections = (figures, folder, folds, images, score, split)
     environment.globals |= {each.__name__.rpartition(".")[2]: each for each in sections}
-    script = (PAGES / "sort.js").read_text(encoding="utf-8")
-    # what the page's policy knows its one script by; no other one runs
-    # Source: https://www.w3.org/TR/CSP3/#grammardef-hash-source
-    digest = base64.b64encode(hashlib.sha256(script.encode("utf-8")).digest()).decode("ascii")
-    environment.globals |= {"script": Markup(script), "script_source": f"sha256-{digest}"}
+    environment.globals |= script_of("sort.js")
     environment.globals["MOST_ROWS"] = MOST_ROWS
     return environment
+
+
+def script_of(name: str) -> dict[str, str]:
+    """Give a page's one script, and what its policy knows it by: no other one runs.
+
+    Source: https://www.w3.org/TR/CSP3/#grammardef-hash-source
+    """
+    script = (PAGES / name).read_text(encoding="utf-8")
+    digest = base64.b64encode(hashlib.sha256(script.encode("utf-8")).digest()).decode("ascii")
+    return {"script": Markup(script), "script_source": f"sha256-{digest}"}

@@ -53,7 +53,17 @@ def answer_of(
         for name, share in row.items()
         if str(name).startswith(PREFIX)
     }
-    likeliest, rule = str(row["predicted"]), calibration or {}
+    return answer_from(shares, str(row["predicted"]), calibration, top)
+
+
+def answer_from(
+    shares: Mapping[str, float],
+    likeliest: str,
+    calibration: Mapping[str, Any] | None,
+    top: int = 1,
+) -> Answer:
+    """Give the answer that calibrated probabilities by class lead to; see `answer_of`."""
+    rule = calibration or {}
     name = answered_class(shares, likeliest, rule)
     ranked = sorted((pair for pair in shares.items() if pair[0] != name), key=lambda each: -each[1])
     others = tuple(ranked[: top - 1])

@@ -6,7 +6,7 @@ from pathlib import Path
 from flows.cli import terminal
 from flows.cli.flags import PredictFlags
 from flows.cli.plan import store_folder
-from reports.prediction import PREFIX, answer_of
+from reports.prediction import answer_from
 from resnext.contracts.errors import InputError
 from resnext.inference.model import Model
 from resnext.inference.predictor import open_predictor
@@ -41,10 +41,9 @@ def answer_at_once(image: Path, settings: PredictFlags) -> bool:
     terminal.show_only_our_lines()
     chosen = settings.model is not None or settings.registry is not None
     log_model(store, found, card, chosen=chosen)
-    shares = {f"{PREFIX}{name}": share for name, share in answer.probabilities.items()}
-    likeliest = max(answer.probabilities, key=answer.probabilities.__getitem__)
-    row = {"predicted": likeliest, **shares}
-    shown = answer_of(row, answering.calibration, settings.top)
+    shares = answer.probabilities
+    likeliest = max(shares, key=shares.__getitem__)
+    shown = answer_from(shares, likeliest, answering.calibration, settings.top)
     log.info("%s: %s", image.name, shown, extra={"plain": True})
     log.info(UNRECORDED)
     return True

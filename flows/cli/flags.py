@@ -417,6 +417,27 @@ class PredictFlags(Flags):
 
 
 @group()
+class PageFlags(Flags):
+    """A page to try it."""
+
+    page: bool = Field(
+        False, description="serve a page that answers pictures in a browser, until Ctrl-C "
+        "[default: off]",
+    )  # fmt: skip
+    host: str | None = Field(
+        None,
+        description="with --page: the address to listen on. Any but this machine's own needs a "
+        "password, user:password in the environment variable RESNEXT_PIPELINE_PAGE_LOGIN "
+        "[default: 127.0.0.1]",
+    )
+    port: int | None = Field(
+        None, ge=0, le=65535,
+        description="with --page: where it listens (from 0 to 65535; 0 takes any free port) "
+        "[default: 8000]",
+    )  # fmt: skip
+
+
+@group()
 class ExportFlags(Flags):
     """Which model, and where to."""
 

@@ -155,7 +155,7 @@ def _read(job: Job, file: FileToAnswer) -> _Seen:
     if seen is None or reading.reason:
         return _Seen(Answered(reading), None)
     pixels, thumbnail = seen
-    return _Seen(Answered(reading, None, _note_of(reading, card), thumbnail), pixels)
+    return _Seen(Answered(reading, None, note_of(reading, card), thumbnail), pixels)
 
 
 def _look(job: Job, decoded: Decoded) -> tuple[Pixels, str]:
@@ -165,7 +165,7 @@ def _look(job: Job, decoded: Decoded) -> tuple[Pixels, str]:
     return to_square(image, job.card.image_size, job.card.fit), thumbnail
 
 
-def _note_of(reading: Reading, card: ModelCard) -> str:
+def note_of(reading: Reading, card: ModelCard) -> str:
     """Say what is out of the ordinary with an image that is answered."""
     notes = [
         how_scaled(reading.measured, card.levels) if reading.measured else "",

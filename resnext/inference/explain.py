@@ -25,7 +25,7 @@ from resnext import device
 from resnext.contracts.errors import InputError
 from resnext.contracts.tables import read_manifest, read_predictions
 from resnext.data.decoding.decode import read_scanned
-from resnext.data.pixels import PackedPixels, PixelSource, centre_square
+from resnext.data.pixels import PackedPixels, Pixels, PixelSource, Rows, centre_square
 from resnext.data.thumbnails import as_uri, lay_over, shrink
 from resnext.device import Compute
 from resnext.models.architectures import Scale, find_architecture
@@ -193,6 +193,35 @@ def heat_maps(
         cells = cam.shape[-1]
         found.append(enlarge(cam, source.size))
     return HeatMaps(np.concatenate(found), cells)
+
+
+class Explainer:
+    """A network that is kept open, to say of single images where it looks."""
+
+    def __init__(self, model: Path, compute: Compute) -> None:
+        device.apply(compute)
+        self.network, self.card = load_network(model)
+        layer = find_architecture(self.card.architecture).heat_layer
+        self.layer, self.compute = heat_layer_of(self.network, layer), compute
+
+    def heat(self, pixels: Pixels, name: str) -> npt.NDArray[np.float32] | None:
+        """Give the map (S, S) of a class over an image (S, S, 3); None without a layer for it."""
+        first = np.zeros(1, dtype=np.int64)
+        subset = Subset(first, first + self.card.classes.index(name), ["0"], [""])
+        source, scale = _OneImage(pixels), self.card.scale
+        maps = heat_maps(self.network, self.layer, source, subset, self.compute, scale).maps
+        return maps[0] if len(maps) else None
+
+
+class _OneImage:
+    """Pixels of one image, as `heat_maps` takes them."""
+
+    def __init__(self, pixels: Pixels) -> None:
+        self.size, self.pixels = len(pixels), pixels
+
+    def take(self, rows: Rows) -> Pixels:
+        """Give the pixels (N, S, S, 3) of some rows."""
+        return self.pixels[None][rows]
 
 
 def border_share(heat: npt.NDArray[np.float32] | None, cells: int) -> float | None:

@@ -21,6 +21,9 @@ from tasks.stage.store import is_altered
 
 log = logging.getLogger(__name__)
 
+NAMED = ("classes", "data", "score")
+"""Facts of a model that are named where it is described in a line."""
+
 
 def choose_model(path: Path | None, store: Path, name: str | None = None) -> Path:
     """Give the file of weights to use.
@@ -120,22 +123,34 @@ def log_model(store: Path, model: Path, card: ModelCard, *, chosen: bool) -> Non
 
 def _describe_model(store: Path, model: Path, card: ModelCard) -> str:
     """Say which model it is: its version or run, its classes, data, date and score."""
-    folder, classes = model.parent, f"classes {label_of(None, card.classes)}"
+    facts = [
+        f"{name} {text}" if name in NAMED else text
+        for name, text in facts_of_model(store, model, card).items()
+    ]
+    return "; ".join([*facts, str(model.resolve())])
+
+
+def facts_of_model(store: Path, model: Path, card: ModelCard) -> dict[str, str]:
+    """Say which model it is: its version or run, classes, data, date, score and network.
+
+    Of a file that lies in no store, data and score are not known.
+    """
+    folder, classes = model.parent, {"classes": label_of(None, card.classes)}
     record = run_record(folder)
     if NUMBER.fullmatch(folder.name) and (folder / FACTS).is_file():
         version = find_version(store, int(folder.name))
         aliases = [each for each in all_aliases(store) if each.champion == version.number]
         name = "".join(f" of {each.name}" for each in aliases[:1] if each.name is not None)
         since = f", champion{name} since {aliases[0].changes[-1].at[:10]}" if aliases else ""
-        facts = [f"version {version.number}{since}", classes]
-        facts += [f"data {version.data}, {version.created[:10]}", f"score {version.score}"]
+        facts = {"model": f"version {version.number}{since}"} | classes
+        facts |= {"data": f"{version.data}, {version.created[:10]}", "score": version.score}
     elif record:
         data = record.get("asked", {}).get("data", "unknown")
         date = str(record.get("started"))[:10]
-        facts = [f"run {folder.name}, no champion", f"data {data}, {date}"]
+        facts = {"model": f"run {folder.name}, no champion", "data": f"{data}, {date}"}
         if metrics := run_metrics(folder):
-            facts.append(f"score {share_with_interval(metrics, 'balanced_accuracy')}")
-        facts.append(classes)
+            facts["score"] = share_with_interval(metrics, "balanced_accuracy")
+        facts |= classes
     else:
-        facts = ["a file", classes]
-    return "; ".join([*facts, f"{card.architecture} at {card.image_size} px", str(model.resolve())])
+        facts = {"model": "a file"} | classes
+    return facts | {"network": f"{card.architecture} at {card.image_size} px"}

@@ -124,6 +124,13 @@ def read_image(
         data = Path(path).read_bytes()
     except OSError as error:
         return Reading(reason=f"can't be opened: {error.strerror}", lasting=False), None
+    return read_data(data, decoding, look)
+
+
+def read_data(
+    data: bytes, decoding: Callable[[bytes], Decoded], look: Callable[[Decoded], Seen]
+) -> tuple[Reading, Seen | None]:
+    """Read the bytes of one file as `read_image` does."""
     if not data:
         return Reading(reason="empty file"), None
     try:
