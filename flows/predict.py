@@ -76,7 +76,7 @@ from flows.cli.terminal import is_terminal, table
 from reports.answers import write_answers
 from reports.prediction import BatchSummary, summarise
 from reports.sections.batch import class_rows
-from resnext.contracts.formatting import first_few, percent, plural
+from resnext.contracts.formatting import percent, plural
 from resnext.contracts.tables import iterate_rows
 from resnext.data.manifest.settings import ReadingSettings
 from resnext.device import count_cpus, describe, processor
@@ -237,5 +237,6 @@ def _table_of(summary: BatchSummary) -> str:
     lines = [table(rows, names=1)] if rows else []
     lines += [f"{plural(images, 'image')}: {note}" for note, images in summary.notes.items()]
     if summary.unread:
-        lines.append(f"{summary.unread:,} could not be read: {first_few(summary.faults, '; ')}")
+        more = ", such as" if summary.unread > len(summary.faults) else ":"
+        lines.append(f"{summary.unread:,} could not be read{more} {'; '.join(summary.faults)}")
     return "\n".join(lines)

@@ -19,6 +19,7 @@ if TYPE_CHECKING:  # it takes a while to import, and one image is answered witho
 
 PREFIX = "calibrated_"
 SHOWN = 200  # images that a summary names
+FAULTS = 5  # files that it names among those that could not be read
 
 
 class Answer(NamedTuple):
@@ -112,7 +113,7 @@ def summarise(
             text = str(answer)
         else:
             text = f"no prediction: {printable(row['error'])}"
-            if len(found.faults) < SHOWN:
+            if len(found.faults) < FAULTS:
                 found.faults.append(f"{row['path']} ({row['error']})")
         if len(found.first) < SHOWN:
             found.first.append((row["path"], text))
