@@ -40,8 +40,8 @@ def open_address(address: str, argument: str) -> tuple[Any, str]:
     try:
         file_system, path = url_to_fs(address)
     except ImportError as error:
-        rule, remedy = "be an address whose package is installed", f"{error}: run pip install."
-        raise InputError(argument, rule, f"'{address}'", remedy) from error
+        rule = "be an address whose package is installed"
+        raise InputError(argument, rule, f"'{address}'", f"{error}.") from error
     except ValueError as error:
         rule = "be a path, or an address such as s3://bucket/folder"
         raise InputError(argument, rule, f"'{address}'", f"{error}.") from error

@@ -48,7 +48,7 @@ class Job(NamedTuple):
 
 
 class FileToAnswer(NamedTuple):
-    """One file: its path or address, what it is called, and why it can't be read if that is known."""
+    """One file: path or address, what it is called, and why it can't be read if that is known."""
 
     file: str
     path: str

@@ -9,7 +9,7 @@ Source: https://docs.prefect.io/integrations/prefect-dask and .../prefect-ray
 
 import logging
 from collections.abc import Iterator
-from contextlib import contextmanager
+from contextlib import ExitStack, contextmanager
 from pathlib import Path
 from typing import Any
 from urllib.parse import urlsplit
@@ -62,8 +62,13 @@ def workers(cluster: str, run: Path) -> Iterator[TaskRunner[Any]]:
     _require_reachable_server(cluster)
     runner = _runner(cluster)
     try:
-        with runner:
-            _prepare(runner, cluster)
+        with ExitStack() as stack:
+            try:
+                stack.enter_context(runner)
+                _prepare(runner, cluster)
+            except OSError as error:
+                remedy = "Start it, or check the address."
+                raise InputError("cluster", "answer", f"'{cluster}' ({error})", remedy) from error
             _require_same(runner, cluster, run)
             yield runner
     except Exception as error:
@@ -103,12 +108,10 @@ def _runner(cluster: str) -> TaskRunner[Any]:
         from prefect_ray import RayTaskRunner
 
         settings = {"runtime_env": {"env_vars": _environment()}, "log_to_driver": False}
-        return RayTaskRunner(address=cluster, init_kwargs=settings)
+        runner: TaskRunner[Any] = RayTaskRunner(address=cluster, init_kwargs=settings)
+        return runner
     except ImportError as error:
-        rule, remedy = (
-            "be of an engine that is installed",
-            f"pip install 'resnext-pipeline[{engine}]'",
-        )
+        rule, remedy = "be of an installed engine", f"pip install 'resnext-pipeline[{engine}]'"
         raise InputError("cluster", rule, f"'{cluster}'", remedy) from error
 
 
@@ -129,17 +132,14 @@ def _prepare(runner: Any, cluster: str) -> None:
     """Let Dask's workers, also those that come later, use our server; Ray's have it already.
 
     Raises:
-        InputError: the scheduler does not answer, or a worker runs several tasks at once.
+        OSError: the scheduler does not answer.
+        InputError: a worker runs several tasks at once.
     """
     if not cluster.startswith("dask"):
         return
     from tasks.stage.dask_workers import SameServer
 
-    try:
-        client = runner.client
-    except OSError as error:
-        remedy = "Start it (dask scheduler; dask worker), or check the address."
-        raise InputError("cluster", "answer", f"'{cluster}' ({error})", remedy) from error
+    client = runner.client
     client.register_plugin(SameServer(_environment()))
     threads = [each["nthreads"] for each in client.scheduler_info(n_workers=-1)["workers"].values()]
     if any(number > 1 for number in threads):

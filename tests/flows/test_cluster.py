@@ -36,7 +36,7 @@ PREDICTIONS = "batch_predictions.csv"
 
 @pytest.fixture(scope="module")
 def dask() -> Iterator[LocalCluster]:
-    with LocalCluster(
+    with LocalCluster(  # type: ignore[no-untyped-call]
         n_workers=2, threads_per_worker=1, host="127.0.0.1", dashboard_address=None, silence_logs=50
     ) as found:
         yield found
@@ -105,7 +105,7 @@ def test_a_worker_that_is_killed_costs_its_shard_alone(
     inbox: Inbox, dask: LocalCluster, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     store, join = inbox.root / "killed", shards.join_shards
-    with Client(dask.scheduler_address, set_as_default=False) as client:
+    with Client(dask.scheduler_address, set_as_default=False) as client:  # type: ignore[no-untyped-call]
         first, second = client.run(os.getpid).values()
     before: dict[str, int] = {}
     after: dict[str, int] = {}
