@@ -60,9 +60,12 @@ def reached(address: str, argument: str) -> Iterator[None]:
     except InputError:
         raise
     except Exception as error:
-        said = " ".join(f"{type(error).__name__}: {error}".split())
-        remedy = f"It can't: {said}. Check the address, and who may use it."
-        raise InputError(argument, "be reached", f"'{address}'", remedy) from error
+        raise InputError(
+            argument,
+            "be reached",
+            f"'{address}' ({type(error).__name__}: {error})",
+            "Check the address, and who may use it.",
+        ) from error
 
 
 def fetch(addresses: Sequence[str]) -> list[bytes | OSError]:
