@@ -58,9 +58,14 @@ def predict_shard(
 ) -> None:
     """Write the shard of these files, the first of which has the number `start`, in one process.
 
+    Nothing is done where it is there: a cluster that loses a worker asks for all of its shards
+    again.
+
     Raises:
         InputError: the model can't be read.
     """
+    if _file(folder, PREDICTIONS, start).exists():
+        return
     answered = list(answer_files(job, files, workers=1))
     _write_shard(folder, start, job, files, answered, temperature)
 
