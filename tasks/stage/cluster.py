@@ -31,7 +31,7 @@ ENGINES = {"dask": "distributed", "ray": "ray"}
 RULE = f"be {PROCESSES}, dask://HOST:PORT or ray://HOST:PORT"
 LOOPBACK = ("127.0.0.1", "localhost", "::1")
 ANSWER = "cluster.txt"  # in the run folder: what a worker wrote
-STAGE = "tasks.train"  # whose code stands for all
+SHARED_OUT = ("tasks.train", "tasks.predict", "tasks.predict_images")  # whose code must be the same
 
 
 def require_cluster(text: str) -> str:
@@ -187,9 +187,9 @@ def look_around(run: Path) -> tuple[str, bool, bool, str]:
 
 
 def own_code() -> str:
-    """Give the digest of the code and packages that train here."""
-    code = fingerprint(STAGE)
-    return digest_of([code.modules, code.packages])
+    """Give the digest of the code and packages that train and predict here."""
+    codes = map(fingerprint, SHARED_OUT)
+    return digest_of([[code.modules, code.packages] for code in codes])
 
 
 def _require_reachable_server(cluster: str) -> None:
