@@ -221,7 +221,7 @@ def search_all(
         *tables, compute, weights, features = inner.with_recipe({"seed": each.seed}).training
         asked.append((own, *tables, compute, trials, weights, features))
     new = sum(not search.is_cached(*each) for each in asked)
-    with side_by_side(new, trainings[0].network.prepared.compute, jobs) as submit:
+    with side_by_side(new, trainings[0].network, jobs) as submit:
         searches = [submit(search, *each) for each in asked]
         return [dict(read_json(each.result().path(SEARCH))["settings"]) for each in searches]
 

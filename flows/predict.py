@@ -9,46 +9,52 @@ Takes the champion of the newest run's classes, else its model; or that of `--re
 
 import logging
 import sys
+from collections.abc import Sequence
 from pathlib import Path
+from typing import Annotated
+
+from pydantic import BeforeValidator
 
 from flows.cli import run as command
-from flows.cli.flags import PageFlags, PredictFlags, full_path
+from flows.cli.flags import PageFlags, PredictFlags, full_place
 from flows.serving import server
 from resnext.contracts.errors import InputError
+from resnext.contracts.remote import Place, place_of
 from resnext.data.manifest.sources import is_pattern, is_table, list_sources
 
 
 def main(
-    *sources: Path, settings: PredictFlags = PredictFlags(), page: PageFlags = PageFlags()
+    *sources: str, settings: PredictFlags = PredictFlags(), page: PageFlags = PageFlags()
 ) -> None:
     """Print class and probability of one image, or of every image in folders.
 
     With --page no image is named: a page in the browser takes them.
 
     Args:
-        sources: images, folders, patterns such as "inbox/**/*.jpg", or CSV tables with a column
-            path
+        sources: images, folders, patterns such as "inbox/**/*.jpg", CSV tables with a column path,
+            or addresses such as s3://bucket/folder
     """
-    places = [full_path(source) for source in sources]
+    places = [place_of(full_place(source)) for source in sources]
     if page != PageFlags():
         from flows.cli.page import serve_page
 
         serve_page(places, settings, page)
         return
     require_sources(places, settings)
-    one = len(places) == 1 and places[0].is_file() and not is_table(places[0])
-    if one and not (settings.history or settings.output) and not server.may_be_current():
+    one = places[0] if len(places) == 1 else ""
+    alone = isinstance(one, Path) and one.is_file() and not is_table(one)
+    if alone and not (settings.history or settings.output) and not server.may_be_current():
         from flows.cli.at_once import answer_at_once
 
-        if answer_at_once(places[0], settings):
+        if answer_at_once(Path(one), settings):
             return
     from flows import predict  # which imports Prefect
 
     predict.require_model(places, settings)  # wrong input is said before a server is started
-    command.run_flow(predict.batch_predict, places, settings)
+    command.run_flow(predict.batch_predict, [*map(str, places)], settings)
 
 
-def require_sources(sources: list[Path], settings: PredictFlags) -> None:
+def require_sources(sources: list[Place], settings: PredictFlags) -> None:
     """Check what is named on the command line.
 
     Raises:
@@ -57,13 +63,13 @@ def require_sources(sources: list[Path], settings: PredictFlags) -> None:
     if not sources:
         raise InputError("IMAGE_OR_FOLDER", "name an image or a folder", "none")
     for source in sources:
-        if not source.exists() and not is_pattern(source):
+        if isinstance(source, Path) and not source.exists() and not is_pattern(source):
             remedy = "Nothing is there. Check the path."
             raise InputError("IMAGE_OR_FOLDER", "be there", f"'{source}'", remedy)
     if settings.output is not None:
         from reports.answers import require_format
 
-        require_format(settings.output)
+        require_format(place_of(settings.output))
 
 
 if __name__ == "__main__":
@@ -106,31 +112,33 @@ log = logging.getLogger(__name__)
 
 SHOWN = 20  # images, on the terminal
 WORTH = 1000  # files from which the seconds of a measurement pay
+Source = Annotated[str, BeforeValidator(str)]
+"""A path or an address."""
 
 
 def _run_name() -> str:
     """Name a run by what it predicts."""
-    sources = flow_run.parameters["sources"]
+    sources: list[str] = flow_run.parameters["sources"]
     more = f" and {len(sources) - 1} more" if len(sources) > 1 else ""
     return f"predict {Path(sources[0]).name}{more}"
 
 
 @flow(name="batch-predict", flow_run_name=_run_name, persist_result=False, retries=0)
-def batch_predict(sources: list[Path], settings: PredictFlags = PredictFlags()) -> State[None]:
+def batch_predict(sources: list[Source], settings: PredictFlags = PredictFlags()) -> State[None]:
     """Predict images that have no class yet.
 
     Args:
-        sources: images, folders, patterns, and CSV tables with a column path
+        sources: images, folders, patterns, CSV tables with a column path, and addresses
         settings: with which model and where
     """
     with command.flow_outcome() as outcome:
         add_tags(["predict"])
-        places = [full_path(source) for source in sources]
+        places = [place_of(full_place(source)) for source in sources]
         outcome.state = Completed(message=run_prediction(places, settings, flow_run.id))
     return outcome.state
 
 
-def run_prediction(sources: list[Path], settings: PredictFlags, name: str) -> str:
+def run_prediction(sources: Sequence[Place], settings: PredictFlags, name: str) -> str:
     """Predict, show the first results and say where they all are.
 
     Nothing is to be done for a folder without a file, as a batch's may be on some nights.
@@ -138,7 +146,7 @@ def run_prediction(sources: list[Path], settings: PredictFlags, name: str) -> st
     Raises:
         InputError: there is no such image or model.
     """
-    found, what = list_sources(sources), ", ".join(source.name for source in sources[:3])
+    found, what = list_sources(sources), ", ".join(Path(source).name for source in sources[:3])
     if not found.files:
         text = f"{what}: no images"
         log.info(text, extra={"plain": True})
@@ -153,8 +161,8 @@ def run_prediction(sources: list[Path], settings: PredictFlags, name: str) -> st
     asked |= {"data": ", ".join(map(str, sources)), "network": card.architecture}
     with open_run(store, name, asked) as run:
         runtime = Runtime(
-            store=store, run=run, data=found.root, workers=count_cpus(),
-            progress_bar=is_terminal(sys.stderr),
+            store=store, run=run, data=found.root, address=found.address, workers=count_cpus(),
+            cluster=settings.cluster, progress_bar=is_terminal(sys.stderr),
         )  # fmt: skip
         execution, asked_again = answering.execution.apart, asked["command"]
         if _is_to_be_measured(execution, settings, len(found.files)):
@@ -172,7 +180,7 @@ def run_prediction(sources: list[Path], settings: PredictFlags, name: str) -> st
     return f"{what}: {text}"
 
 
-def require_model(sources: list[Path], settings: PredictFlags) -> None:
+def require_model(sources: list[Place], settings: PredictFlags) -> None:
     """Check that there is a model, where there is an image to predict.
 
     Raises:
@@ -196,7 +204,7 @@ def _show(
     publish_predictions(summary, place)
     for path, answer in summary.first[:SHOWN]:
         log.info("%s: %s", path, answer, extra={"plain": True})
-    made = {f"Predictions ({summary.files:,})": place}
+    made: dict[str, Place] = {f"Predictions ({summary.files:,})": place}
     if THUMBNAILS in predicted.files:
         facts = (("Model", str(answering.model.single_path())), *_facts_of(answering))
         known = {name: rule.get(name) for name in ("temperature", "positive", "threshold")}
@@ -204,10 +212,9 @@ def _show(
         show_predictions(runtime, predicted, about)
         made["Page"] = place.with_name(PAGE)
     if settings.output is not None:
-        write_answers(
-            iterate_rows(predicted.path(PREDICTIONS)), settings.output, rule, settings.top
-        )
-        made["Table"] = settings.output
+        output = place_of(settings.output)
+        write_answers(iterate_rows(predicted.path(PREDICTIONS)), output, rule, settings.top)
+        made["Table"] = output
     if summary.files > 1:
         log.info("\n%s\n", _table_of(summary), extra={"plain": True})
     for name, file in made.items():

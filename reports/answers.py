@@ -12,12 +12,14 @@ from collections.abc import Callable, Iterable, Iterator, Mapping
 from contextlib import contextmanager
 from itertools import islice
 from pathlib import Path
+from tempfile import TemporaryDirectory
 from typing import Any, TypeAlias
 
 import pandas as pd
 
 from reports.prediction import answer_of
 from resnext.contracts.errors import InputError
+from resnext.contracts.remote import Place, is_address, open_address, upload
 from resnext.contracts.tables import TEXT_COLUMNS, write_table
 
 Write: TypeAlias = Callable[[pd.DataFrame], None]
@@ -26,24 +28,38 @@ ROWS_AT_ONCE = 10_000
 TEXT = TEXT_COLUMNS | {"answer"}
 
 
-def require_format(file: Path) -> None:
+def require_format(place: Place) -> None:
     """Check that a table can be written under that name.
 
     Raises:
-        InputError: it has another suffix, or no folder.
+        InputError: it has another suffix, or no folder; or the package of its address is missing.
     """
+    file = Path(place)
     if file.suffix not in WRITERS:
         rule = f"end in {', '.join(list(WRITERS)[:-1])} or {list(WRITERS)[-1]}"
         raise InputError("output", rule, f"'{file.name}'")
-    if not file.parent.is_dir():
+    if is_address(place):
+        open_address(str(place), "output")
+    elif not file.parent.is_dir():
         remedy = "Make it, or name another file."
         raise InputError("output", "lie in a folder that is there", f"'{file.parent}'", remedy)
 
 
 def write_answers(
-    rows: Iterable[Mapping[str, str]], file: Path, calibration: Mapping[str, Any], top: int
+    rows: Iterable[Mapping[str, str]], place: Place, calibration: Mapping[str, Any], top: int
 ) -> None:
-    """Write the rows of batch_predictions.csv, each after its answer and the `top` classes."""
+    """Write the rows of batch_predictions.csv, each after its answer and the `top` classes.
+
+    Raises:
+        InputError: it can't be written at an address.
+    """
+    if is_address(place):
+        with TemporaryDirectory() as folder:
+            local = Path(folder) / Path(place).name
+            write_answers(rows, local, calibration, top)
+            upload(local, str(place), "output")
+        return
+    file = Path(place)
     partial = file.with_name(f"{file.name}.partial")
     with WRITERS[file.suffix](partial) as write:
         answered = (_with_answer(row, calibration, top) for row in rows)

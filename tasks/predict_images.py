@@ -1,8 +1,9 @@
 """Predict images that have no class yet: any number of files, in shards, a row a file."""
 
 import logging
+from collections.abc import Sequence
 from pathlib import Path
-from typing import Annotated
+from typing import TYPE_CHECKING, Annotated
 
 from resnext.contracts.errors import InputError
 from resnext.contracts.formatting import first_few, plural
@@ -11,8 +12,16 @@ from resnext.data.manifest.settings import ReadingSettings
 from resnext.data.manifest.sources import ListedFile, Sources
 from resnext.inference.predictor import Execution
 from tasks.callbacks.terminal import counting
-from tasks.stage.artifact import Artifact, Reads, Work
+from tasks.stage.artifact import PROCESSES, Artifact, Reads, Work
+from tasks.stage.cluster import is_of_engine, require_seen, workers
 from tasks.stage.decorator import stage
+
+from prefect import task
+from prefect.cache_policies import NO_CACHE
+
+if TYPE_CHECKING:
+    from resnext.data.pixels import Progress
+    from resnext.inference.batch import FileToAnswer, Job
 
 log = logging.getLogger(__name__)
 
@@ -59,18 +68,81 @@ def predict_images(
 
     listed = read_table(files.path(FILES), ["path", "reason"])
     rows = zip(listed["path"].tolist(), listed["reason"].tolist(), strict=True)
-    images = [FileToAnswer(f"{work.images}/{path}", path, reason) for path, reason in rows]
+    root = work.address or work.images
+    images = [FileToAnswer(f"{root}/{path}", path, reason) for path, reason in rows]
     file, small = model.single_path(), len(images) <= MOST_THUMBNAILS
     job = Job(file, read_facts(file).card, execution, reading, small)
     work.scratch.mkdir(parents=True, exist_ok=True)
     require_agreement(job, images)
     with counting("image", "predict", shown=work.progress_bar) as progress:
+        if work.cluster != PROCESSES:
+            _share_out(work, job, images, temperature, progress)
         shards.predict_in_shards(work.scratch, job, images, temperature, work.workers, progress)
     shards.join_shards(work.scratch, shards.PREDICTIONS, work.out / PREDICTIONS)
     if small:
         shards.join_shards(work.scratch, shards.THUMBNAILS, work.out / THUMBNAILS)
     _require_an_image(work.out / PREDICTIONS)
     return not (work.scratch / shards.UNSETTLED).exists()
+
+
+def _share_out(
+    work: Work,
+    job: "Job",
+    images: "Sequence[FileToAnswer]",
+    temperature: float,
+    progress: "Progress",
+) -> None:
+    """Let a cluster's workers write the missing shards; those that it fails with stay missing."""
+    from resnext.inference import shards
+
+    left = {
+        start: images[start : start + shards.SIZE]
+        for start in shards.missing(work.scratch, len(images))
+    }
+    if not left or work.run is None:
+        return
+    done, failed = len(images) - sum(map(len, left.values())), 0
+    needed = (work.run, job.model, *([] if work.address else [work.images]))
+    with workers(work.cluster, work.run) as runner:
+        given = {"needed": needed, "folder": work.scratch, "job": job, "temperature": temperature}
+        futures = [
+            runner.submit(predict_shard, given | {"start": start, "files": some})
+            for start, some in left.items()
+        ]
+        for future, some in zip(futures, left.values(), strict=True):
+            try:
+                error = future.result(raise_on_failure=False)
+            except Exception as lost:
+                if not is_of_engine(lost):
+                    raise
+                failed += 1
+                continue
+            if isinstance(error, BaseException):
+                raise error
+            done += len(some)
+            progress(done, len(images))
+    if failed:
+        log.warning("%s failed on the cluster: predicted here", plural(failed, "shard"))
+
+
+@task(name="predict-shard", cache_policy=NO_CACHE, persist_result=False)
+def predict_shard(
+    needed: tuple[Path, ...],
+    folder: Path,
+    start: int,
+    job: "Job",
+    files: "Sequence[FileToAnswer]",
+    temperature: float,
+) -> None:
+    """Write one shard into a folder, on a worker that must see what is `needed` for it.
+
+    Raises:
+        InputError: it does not, or the model can't be read.
+    """
+    from resnext.inference import shards
+
+    require_seen(folder, *needed)
+    shards.predict_shard(folder, start, job, files, temperature)
 
 
 def _require_an_image(predictions: Path) -> None:

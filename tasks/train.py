@@ -2,6 +2,7 @@
 
 import logging
 from collections.abc import Sequence
+from functools import partial
 from typing import TYPE_CHECKING, Annotated
 
 from resnext import device
@@ -15,6 +16,7 @@ from tasks.pack import Packed, open_pixels
 from tasks.scan import read_levels
 from tasks.stage.artifact import Artifact, Reads, Work
 from tasks.stage.decorator import stage
+from tasks.stage.runs import is_over
 
 if TYPE_CHECKING:
     from resnext.training.callback import Callback
@@ -71,7 +73,7 @@ def train_once(
     log.info("%s at %d px: %s", recipe.arch, recipe.image_size, how)
     training.write_summary(model, recipe, work.out / "summary.txt")
     callbacks = callbacks_of(TrainingSetup(work, recipe, validates=len(subsets.val) > 0))
-    with SaveAndStop() as stop:
+    with SaveAndStop(partial(is_over, work.leader)) as stop:
         result = Training(
             model, packed, subsets, recipe, compute, callbacks=[*callbacks, *more, stop],
             checkpoints=Checkpoints(work.scratch, say),
@@ -100,7 +102,7 @@ def _train_probe(
     network, _ = probe.load_frozen(recipe, weights.single_path() if weights else None)
     log.info("%s; %s", device.describe(compute), plural(len(given.labels), "training image"))
     callbacks = callbacks_of(TrainingSetup(work, recipe, validates=False))
-    with SaveAndStop() as stop:
+    with SaveAndStop(partial(is_over, work.leader)) as stop:
         result = probe.fit_probe(network, given, recipe, compute, [*callbacks, *more, stop])
     (work.out / "summary.txt").write_text(probe.describe(given, recipe), encoding="utf-8")
     training.write_result(result, given.classes, recipe, work.out, read_levels(manifest))

@@ -10,14 +10,24 @@ from pathlib import Path
 from typing import Annotated, Any, Literal, TypeVar, get_args, get_origin
 
 from cyclopts import Group, Parameter
-from pydantic import AfterValidator, BaseModel, ConfigDict, Field, FiniteFloat, create_model
+from pydantic import (
+    AfterValidator,
+    BaseModel,
+    BeforeValidator,
+    ConfigDict,
+    Field,
+    FiniteFloat,
+    create_model,
+)
 
 from reports.evaluation.settings import DecisionSettings, EvaluationSettings
+from resnext.contracts.remote import is_address
 from resnext.data.manifest.settings import ReadingSettings
 from resnext.data.split.settings import FoldSettings, SplitSettings
 from resnext.device import MemoryFormat
 from resnext.inference.predictor import RuntimeName
 from resnext.training.recipe import Recipe
+from tasks.stage.artifact import PROCESSES
 
 T = TypeVar("T", bound=BaseModel)
 
@@ -33,11 +43,33 @@ def full_path(path: Path) -> Path:
     return Path(*parts[:plain]).resolve() / Path(*parts[plain:])
 
 
+def full_place(place: Path | str) -> str:
+    """Give an address as it is, and a path from the root on."""
+    return str(place) if is_address(place) else str(full_path(Path(place)))
+
+
+def _cluster(text: str) -> str:
+    from tasks.stage.cluster import require_cluster  # not needed for `--help`
+
+    return text if text == PROCESSES else require_cluster(text)
+
+
 FullPath = Annotated[Path, AfterValidator(full_path)]
 """A file or folder, by its full path, so that a run may be started from anywhere."""
 Store = Annotated[
     FullPath | None,
     Field(description="folder of all results [default: artifacts in the repository]"),
+]
+FullPlace = Annotated[str, BeforeValidator(full_place)]
+"""A file or folder by its full path, or an address such as s3://bucket/folder."""
+Cluster = Annotated[
+    str,
+    AfterValidator(_cluster),
+    Field(
+        description="where folds, recipes and shards of predictions are shared out to: processes "
+        "of this machine, or the workers at dask://HOST:PORT or ray://HOST:PORT, which must see "
+        "--store too [default: processes]"
+    ),
 ]
 Device = Annotated[
     Literal["auto", "cpu", "cuda", "mps"], Field(description="where to compute [default: auto]")
@@ -314,6 +346,7 @@ class MachineFlags(Flags):
         "[default: on a CPU the faster one where a minute's work is ahead, measured once and "
         "kept in the store, else contiguous; on CUDA channels_last]",
     )
+    cluster: Cluster = PROCESSES
     deterministic: bool = Field(
         False, description="the same bytes on CUDA too, a little slower [default: off]"
     )
@@ -401,10 +434,11 @@ class PredictFlags(Flags):
         description="how images and weights lie in memory for torch [default: of 1,000 files on, "
         "the faster one, measured once; else contiguous, on CUDA channels_last]",
     )
-    output: FullPath | None = Field(
+    cluster: Cluster = PROCESSES
+    output: FullPlace | None = Field(
         None,
-        description="where to write the table besides: a .csv, .parquet or .jsonl file [default: "
-        "nowhere]",
+        description="where to write the table besides: a .csv, .parquet or .jsonl file, also at an "
+        "address such as s3://bucket/file.csv [default: nowhere]",
     )
     top: int = Field(
         1, ge=1, description="classes to name for each image, the likeliest first [default: 1]"

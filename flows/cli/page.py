@@ -2,6 +2,7 @@
 
 import logging
 import os
+from collections.abc import Sequence
 from contextlib import suppress
 from functools import partial
 from pathlib import Path
@@ -21,6 +22,7 @@ from flows.serving.page import (
 from reports.prediction import answer_from
 from reports.try_page import TryContent, render_try_page
 from resnext.contracts.errors import InputError
+from resnext.contracts.remote import Place
 from resnext.data.manifest.settings import ReadingSettings
 from resnext.device import describe
 from resnext.inference.exported import SUFFIX
@@ -40,7 +42,7 @@ TITLES = {"score": "Balanced accuracy on its test images"}
 """Facts of the model that are called otherwise on the page."""
 
 
-def serve_page(sources: list[Path], settings: PredictFlags, page: PageFlags) -> None:
+def serve_page(sources: Sequence[Place], settings: PredictFlags, page: PageFlags) -> None:
     """Serve the page until Ctrl-C.
 
     Raises:
@@ -87,7 +89,7 @@ def answer_picture(images: OneImage, data: bytes, explain: bool) -> Answer:
     )
 
 
-def _require_flags(sources: list[Path], settings: PredictFlags, page: PageFlags) -> None:
+def _require_flags(sources: Sequence[Place], settings: PredictFlags, page: PageFlags) -> None:
     """Check that flags go together.
 
     Raises:

@@ -45,14 +45,14 @@ from resnext.models.architectures import (
     is_named,
 )
 from resnext.training.recipe import DEFAULT, Recipe, tagged
-from tasks.stage.artifact import Artifact, Runtime
+from tasks.stage.artifact import PROCESSES, Artifact, Runtime
 from tasks.stage.store import is_altered
 
 M = TypeVar("M", bound=BaseModel)
 Given = Mapping[str, Any]
 """The flags that were given, by name."""
 
-ELSEWHERE = {"predict", "store", "workers", "jobs", "verify", "only", "export"}
+ELSEWHERE = {"predict", "store", "workers", "jobs", "cluster", "verify", "only", "export"}
 ELSEWHERE |= DecisionFlags.model_fields.keys()
 """Flags that change no result of a pipeline run."""
 BEFORE_TRAINING = ("scan", "split", "plan", "pack", "embed")
@@ -115,6 +115,7 @@ class Plan:
     """Whether the memory format is measured, as none was asked for."""
     workers: int
     jobs: int | None
+    cluster: str
     verify: bool
     command: str
     """Gives the same results, wherever they are kept and however fast."""
@@ -193,6 +194,7 @@ class Plan:
             run=run,
             data=self.data,
             workers=self.workers,
+            cluster=self.cluster,
             verify=self.verify,
             progress_bar=is_terminal(sys.stderr),
             script_lines=self.preset == "seed",
@@ -255,6 +257,7 @@ def resolve(*flags: BaseModel, program: str = "full_pipeline.py") -> Plan:
         measured="memory_format" not in given,
         workers=max(1, given.get("workers", count_cpus())),
         jobs=given.get("jobs"),
+        cluster=given.get("cluster", PROCESSES),
         verify=given.get("verify", False),
         command=shlex.join(
             [README_PYTHON, "flows/full_pipeline.py", *arguments_of(*flags, without=without)]

@@ -1,4 +1,4 @@
-"""Networks trained side by side, a process each, and no process that outlives the program.
+"""Networks trained side by side, in processes, none of which outlives the program, or on a cluster.
 
 Source: https://docs.prefect.io/v3/concepts/task-runners (Prefect's runner, which spawns them)
 """
@@ -13,21 +13,26 @@ from collections.abc import Callable, Generator, Iterator, Mapping, Sequence
 from concurrent.futures import BrokenExecutor
 from contextlib import contextmanager
 from dataclasses import dataclass, replace
+from functools import partial
+from pathlib import Path
 from typing import Any, NamedTuple, TypeAlias, TypeVar, cast
 
 from flows.cli import terminal
 from resnext.contracts.errors import TrainingError
+from resnext.contracts.formatting import plural
 from resnext.device import Compute, count_cpus, count_gpus
 from resnext.training.recipe import Recipe, with_settings
 from tasks.predict import predict
-from tasks.stage.artifact import Artifact, Runtime
+from tasks.stage.artifact import PROCESSES, Artifact, Runtime
+from tasks.stage.cluster import workers
 from tasks.stage.decorator import Stage
+from tasks.stage.runs import run_around
 from tasks.train import train
 
 from prefect import context
 from prefect.futures import PrefectFuture
 from prefect.settings import PREFECT_API_URL
-from prefect.task_runners import ProcessPoolTaskRunner
+from prefect.task_runners import ProcessPoolTaskRunner, TaskRunner
 
 log = logging.getLogger(__name__)
 
@@ -96,7 +101,7 @@ class Tested(NamedTuple):
 def train_and_test(networks: Sequence[Network], jobs: int | None = None) -> list[Tested]:
     """Train and test networks, so many at once: by default as many as the machine bears."""
     new = sum(not train.is_cached(own, *given.training) for own, given in networks)
-    with side_by_side(new, networks[0].prepared.compute, jobs) as submit:
+    with side_by_side(new, networks[0], jobs) as submit:
         futures = []
         for own, given in networks:
             model = submit(train, own, *given.training)
@@ -139,20 +144,33 @@ def bearable(compute: Compute) -> int:
 
 
 @contextmanager
-def side_by_side(count: int, compute: Compute, jobs: int | None = None) -> Iterator[Submit]:
-    """Run stages in processes, `count` of which take long; one after the other for a single one."""
+def side_by_side(count: int, first: Network, jobs: int | None = None) -> Iterator[Submit]:
+    """Run stages elsewhere, `count` of which take long; `first` is one of the networks.
+
+    That is on the workers of the cluster, if there is one, else in processes; what takes long once
+    is run here, one stage after the other.
+    """
+    (runtime, _), compute = first, first.prepared.compute
+    run = runtime.run and run_around(runtime.run)
+    if runtime.cluster != PROCESSES and count and run:
+        log.info("%s on %s", plural(count, "network"), runtime.cluster)
+        with workers(runtime.cluster, run) as runner:
+            yield partial(_submit, runner, run)
+        return
     jobs = max(1, min(jobs or bearable(compute), count))
     if jobs == 1:
         yield _run_at_once
         return
     log.info("%d networks, %d side by side", count, jobs)
     with processes(jobs, count_gpus() if compute.device == "cuda" else 0) as runner:
+        yield partial(_submit, runner, None)
 
-        def submit(stage: Stage[Any], runtime: Runtime, *inputs: Any) -> Future:
-            alone = runtime.model_copy(update={"progress_bar": False})
-            return stage.submit_to(runner, alone, *inputs)
 
-        yield submit
+def _submit(
+    runner: TaskRunner[Any], leader: Path | None, stage: Stage[Any], runtime: Runtime, *inputs: Any
+) -> Future:
+    alone = runtime.model_copy(update={"progress_bar": False, "leader": leader})
+    return stage.submit_to(runner, alone, *inputs)
 
 
 def _run_at_once(stage: Stage[Any], runtime: Runtime, *inputs: Any) -> Future:

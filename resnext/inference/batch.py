@@ -10,7 +10,7 @@ another's place.
 
 from __future__ import annotations
 
-from collections.abc import Iterator, Sequence
+from collections.abc import Callable, Iterator, Sequence
 from functools import lru_cache, partial
 from itertools import islice
 from pathlib import Path
@@ -19,9 +19,10 @@ from typing import NamedTuple
 import numpy as np
 
 from resnext.contracts.errors import InputError
+from resnext.contracts.remote import fetch, is_address
 from resnext.data.decoding.decode import Decoded, admitted_pixels, decode, quiet, to_rgb
 from resnext.data.decoding.levels import how_scaled
-from resnext.data.manifest.reading import Reading, crashed, read_image, why_refused
+from resnext.data.manifest.reading import Reading, crashed, read_bytes, read_image, why_refused
 from resnext.data.manifest.settings import ReadingSettings
 from resnext.data.pixels import DETAIL, Pixels, Progress, to_square
 from resnext.data.processes import map_chunks
@@ -49,7 +50,7 @@ class Job(NamedTuple):
 
 
 class FileToAnswer(NamedTuple):
-    """One file: where it is, what it is called, and why it can't be read where that is known."""
+    """One file: path or address, what it is called, and why it can't be read if that is known."""
 
     file: str
     path: str
@@ -138,19 +139,28 @@ def _answers(predictor: Predictor, seen: Sequence[_Seen], compute: Compute) -> l
 
 
 def _read_some(job: Job, files: Sequence[FileToAnswer]) -> list[_Seen]:
-    """Read some files with Pillow's warnings kept from the terminal."""
+    """Read some files with Pillow's warnings kept from the terminal; those elsewhere at once."""
+    elsewhere = [each.file for each in files if is_address(each.file) and not each.reason]
+    fetched = dict(zip(elsewhere, fetch(elsewhere), strict=True)) if elsewhere else {}
+
+    def read(file: str) -> bytes:
+        data = fetched[file] if file in fetched else read_bytes(file)
+        if isinstance(data, OSError):
+            raise data
+        return data
+
     with quiet():
-        return [_read(job, file) for file in files]
+        return [_read(job, file, read) for file in files]
 
 
-def _read(job: Job, file: FileToAnswer) -> _Seen:
+def _read(job: Job, file: FileToAnswer, read: Callable[[str], bytes]) -> _Seen:
     """Read one file, and make of it what the network sees."""
     if file.reason:
         return _Seen(Answered(Reading(reason=file.reason)), None)
     card, most = job.card, admitted_pixels(job.reading.max_pixels)
     least = DETAIL * card.image_size
     decoding = partial(decode, levels=card.levels, at_least=least, max_pixels=most, mend=True)
-    reading, seen = read_image(file.file, decoding, partial(_look, job))
+    reading, seen = read_image(file.file, decoding, partial(_look, job), read)
     reading = reading._replace(reason=why_refused(reading, job.reading.truncated == "keep", most))
     if seen is None or reading.reason:
         return _Seen(Answered(reading), None)

@@ -2,7 +2,7 @@
 
 A shard is written once all of its files are done, under its number. What is there already is not
 done again, and since shards begin at fixed places, the bytes are those of a run that was not
-killed.
+killed. Each follows from its own files alone, so that a cluster's workers may write some of them.
 """
 
 from __future__ import annotations
@@ -12,6 +12,7 @@ import shutil
 from collections.abc import Sequence
 from itertools import islice
 from pathlib import Path
+from uuid import uuid4
 
 import pandas as pd
 
@@ -39,16 +40,40 @@ def predict_in_shards(
     Raises:
         InputError: the model can't be read.
     """
-    shards = range(0, len(files), SIZE)
-    first = next((each for each in shards if not _file(folder, PREDICTIONS, each).exists()), None)
-    if first is None:
+    left = missing(folder, len(files))
+    if not left:
         return
+    waiting = [file for start in left for file in files[start : start + SIZE]]
+    before = len(files) - len(waiting)
     answers = answer_files(
-        job, files[first:], workers, lambda done, _: progress(first + done, len(files))
+        job, waiting, workers, lambda done, _: progress(before + done, len(files))
     )
-    for start in shards[first // SIZE :]:
+    for start in left:
         some = files[start : start + SIZE]
         _write_shard(folder, start, job, some, list(islice(answers, len(some))), temperature)
+
+
+def predict_shard(
+    folder: Path, start: int, job: Job, files: Sequence[FileToAnswer], temperature: float
+) -> None:
+    """Write the shard of these files, the first of which has the number `start`, in one process.
+
+    Nothing is done where it is there: a cluster that loses a worker asks for all of its shards
+    again.
+
+    Raises:
+        InputError: the model can't be read.
+    """
+    if _file(folder, PREDICTIONS, start).exists():
+        return
+    answered = list(answer_files(job, files, workers=1))
+    _write_shard(folder, start, job, files, answered, temperature)
+
+
+def missing(folder: Path, files: int) -> list[int]:
+    """Give the number of the first file of each shard that is not there yet."""
+    starts = range(0, files, SIZE)
+    return [start for start in starts if not _file(folder, PREDICTIONS, start).exists()]
 
 
 def join_shards(folder: Path, name: str, file: Path) -> None:
@@ -84,8 +109,11 @@ def _file(folder: Path, name: str, start: int) -> Path:
 
 
 def _write(table: pd.DataFrame, file: Path) -> None:
-    """Write a table so that it is there whole or not at all, even where the power fails."""
-    partial = file.with_suffix(".partial")
+    """Write a table so that it is there whole or not at all, even where the power fails.
+
+    Two workers may write one shard, where a cluster took one of them for dead.
+    """
+    partial = file.with_suffix(f".{uuid4().hex}.partial")
     with partial.open("wb") as written:
         write_table(table, written)
         written.flush()

@@ -6,6 +6,7 @@ A second Ctrl-C stops at once.
 import os
 import signal
 import threading
+import time
 from collections.abc import Callable, Iterator
 from contextlib import contextmanager, suppress
 from functools import partial
@@ -15,6 +16,7 @@ from typing import Any, Self
 from resnext.training.callback import Callback
 
 IMPORTING = "<frozen importlib._bootstrap>"  # the file of Python's own code that imports
+LOOK_EVERY = 2.0  # seconds until a cluster's worker looks again whether its run is over
 ASK_AGAIN = 0.02  # seconds until a signal that came amid an import is sent again
 
 
@@ -38,10 +40,11 @@ class SaveAndStop(Callback):
 
     As a context manager it takes the first Ctrl-C for a wish to save and stop; a second one stops
     at once. The signals of `signals_to_end` are such a wish too, however many: then it ends in a
-    `StoppedError`.
+    `StoppedError`. On a cluster's worker it is the end of the run, which `is_over` tells.
     """
 
-    def __init__(self) -> None:
+    def __init__(self, is_over: Callable[[], bool] | None = None) -> None:
+        self.is_over, self.looked_at = is_over, time.monotonic()
         self.asked = self.ending = False
         self.before: dict[signal.Signals, Any] = {}
 
@@ -66,7 +69,11 @@ class SaveAndStop(Callback):
             raise KeyboardInterrupt
 
     def wants_to_stop(self) -> bool:
-        """Tell whether Ctrl-C was pressed, or the process asked to end."""
+        """Tell whether Ctrl-C was pressed, the process asked to end, or the run is over."""
+        if self.is_over and time.monotonic() - self.looked_at >= LOOK_EVERY:
+            self.looked_at = time.monotonic()
+            if self.is_over():
+                self._end()
         return self.asked
 
     def _interrupt(self, *_: object) -> None:

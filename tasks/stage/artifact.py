@@ -10,6 +10,8 @@ from pathlib import Path
 
 from pydantic import BaseModel, ConfigDict, Field
 
+PROCESSES = "processes"
+"""Shares work out to processes of this machine, and to no cluster."""
 current_stage: ContextVar[str] = ContextVar("current_stage", default="")
 """What log lines begin with: the stage that is at work, and the network that it is about."""
 
@@ -94,6 +96,11 @@ class Runtime(BaseModel):
     store: Path = Field(description="root of the artifact store")
     run: Path | None = Field(default=None, description="folder of this run, linked as stages end")
     data: Path | None = Field(default=None, description="root of the images")
+    address: str = Field(default="", description="that of the root, where images are not here")
+    cluster: str = Field(default=PROCESSES, description="where work is shared out to")
+    leader: Path | None = Field(
+        default=None, description="on a cluster's worker: folder of the run that it works for"
+    )
     workers: int = Field(default=1, ge=0, description="processes that read images")
     log_interval: int = Field(default=10, ge=1, description="steps between two progress updates")
     verify: bool = Field(default=False, description="hash every cached file again, big ones too")

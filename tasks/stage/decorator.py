@@ -28,6 +28,7 @@ import tasks
 from resnext.contracts.errors import InputError
 from tasks.callbacks.interrupts import StoppedError
 from tasks.stage.artifact import Artifact, Reads, Runtime, Work, current_stage
+from tasks.stage.cluster import require_seen
 from tasks.stage.key import cache_key, digest_of, fingerprint
 from tasks.stage.runs import asked_of, link
 from tasks.stage.store import (
@@ -159,6 +160,7 @@ class Stage(Generic[P]):
         """Give the artifact, and whether it was there already."""
         token = current_stage.set(f"{runtime.label} {shown_name(self.name)}".lstrip())
         try:
+            require_seen(runtime.leader)
             artifact, cached = self._find_or_compute(runtime, self._inputs(*args, **kwargs))
             if cached:
                 log.info("cached")

@@ -145,10 +145,20 @@ def run_record(run: Path) -> dict[str, Any]:
 
 def asked_of(folder: Path | None) -> dict[str, Any]:
     """Give what was asked of a run, also of a folder inside of its own; nothing without a run."""
-    around = () if folder is None else (folder, *folder.parents)
-    record = next((run_record(each) for each in around if (each / RUN_RECORD).is_file()), {})
-    asked: dict[str, Any] = record.get("asked", {})
+    run = folder and run_around(folder)
+    asked: dict[str, Any] = run_record(run).get("asked", {}) if run else {}
     return asked
+
+
+def run_around(folder: Path) -> Path | None:
+    """Give the run whose folder this is, or one inside of; None without one."""
+    around = (folder, *folder.parents)
+    return next((each for each in around if (each / RUN_RECORD).is_file()), None)
+
+
+def is_over(run: Path | None) -> bool:
+    """Tell whether a run has ended, also by a kill, on any machine that shares the store."""
+    return run is not None and run_status(run) != "running"
 
 
 def run_status(run: Path) -> str:

@@ -27,7 +27,7 @@ from tests.docs.pages import Block, blocks
 CONSOLE, PYTHON = blocks("console"), blocks("python")
 MODEL_IS_NEEDED = "load_model"
 EXPORT_IS_NEEDED = "InferenceSession"
-OTHERS = ("kaggle", "git", "docker", "curl")
+OTHERS = ("kaggle", "git", "docker", "curl", "dask")
 """Programs that are not this project's: how they read their flags is not tested here."""
 CODE_ONLY = frozenset({"python", "console", "toml", "yaml", "text", "csv"})
 

@@ -5,7 +5,9 @@ import os
 import subprocess
 import sys
 from pathlib import Path
+from typing import Any
 
+import fsspec
 import pytest
 
 from flows import predict
@@ -15,11 +17,13 @@ from flows.cli.flags import PredictFlags
 from flows.serving import server
 from resnext.contracts.errors import InputError
 from resnext.inference.export import export_model
+from tasks.stage.runs import runs
 from tests.conftest import REPOSITORY
 from tests.resnext.data.samples import picture, save
 from tests.resnext.inference.test_export import RULE, model_of
 
 from prefect.client.orchestration import get_client
+from prefect.client.schemas.objects import State
 from prefect.settings import PREFECT_API_URL, temporary_settings
 
 
@@ -77,6 +81,31 @@ def test_a_table_that_can_not_be_written_is_said_first(
     first, second = capsys.readouterr().err.splitlines()
     assert first == "error: --output must end in .csv, .parquet or .jsonl, got 'a.xlsx'."
     assert second.startswith("error: --output must lie in a folder that is there, got")
+
+
+@pytest.mark.usefixtures("prefect_server")
+def test_addresses_are_read_and_written_and_give_what_paths_give(tmp_path: Path) -> None:
+    """Nothing of what is read is copied to this machine's disk."""
+    model = model_of(tmp_path, "resnext38_32x4d")
+    store = fsspec.filesystem("memory")
+    for number in range(5):
+        file = save(tmp_path / "inbox" / f"{number}.png", picture(60, 40, seed=number))
+        store.put_file(str(file), f"/inbox/{number}.png")
+
+    def predicted(source: str, output: str) -> bytes:
+        settings = PredictFlags(
+            model=model, store=tmp_path / "store", device="cpu", output=output, runtime="torch"
+        )
+        state: State[Any] = predict.batch_predict([source], settings, return_state=True)
+        assert state.is_completed(), state.message
+        return (runs(tmp_path / "store")[-1] / "batch_predictions.csv").read_bytes()
+
+    here = predicted(str(tmp_path / "inbox"), str(tmp_path / "out.parquet"))
+    assert predicted("memory://inbox", "memory://results/out.parquet") == here
+    assert predicted((tmp_path / "inbox").as_uri(), (tmp_path / "out.csv").as_uri()) == here
+    written = store.cat_file("/results/out.parquet")
+    assert written == (tmp_path / "out.parquet").read_bytes()
+    assert len((tmp_path / "out.csv").read_text().splitlines()) == 6
 
 
 @pytest.fixture(scope="module")

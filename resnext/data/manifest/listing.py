@@ -120,7 +120,7 @@ def list_folders(root: Path) -> list[str]:
     return sorted(
         entry.name
         for entry in entries
-        if not _is_left_out(entry.name)
+        if not is_left_out(entry.name)
         and Path(entry.path).is_dir()
         and not (entry.is_symlink() and _lies_in(real, os.path.realpath(entry.path)))
     )
@@ -142,7 +142,7 @@ def _list_folder(listing: Listing, folder: _Folder) -> list[_Folder]:
     inner: list[_Folder] = []
     for entry in entries:
         path = folder.prefix + entry.name
-        if _is_left_out(entry.name):
+        if is_left_out(entry.name):
             listing.left_out += 1
             if entry.name[0] != ".":  # which a person sees in the folder
                 listing.system[entry.name.rstrip("\r")] += 1
@@ -217,6 +217,6 @@ def _take_file(listing: Listing, stat: os.stat_result, path: str) -> None:
         listing.files.append((path, stat.st_size, stat.st_mtime_ns, inode))
 
 
-def _is_left_out(name: str) -> bool:
+def is_left_out(name: str) -> bool:
     """Tell hidden and system entries, such as .DS_Store, __MACOSX and Thumbs.db."""
     return name[0] == "." or name.lower() in SYSTEM_NAMES

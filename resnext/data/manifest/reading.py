@@ -113,15 +113,23 @@ def crashed(_: str) -> Reading:
 # ---------------------------------------------------------------- one image
 
 
+def read_bytes(path: str) -> bytes:
+    """Read a file of this machine."""
+    return Path(path).read_bytes()
+
+
 def read_image(
-    path: str, decoding: Callable[[bytes], Decoded], look: Callable[[Decoded], Seen]
+    path: str,
+    decoding: Callable[[bytes], Decoded],
+    look: Callable[[Decoded], Seen],
+    read: Callable[[str], bytes] = read_bytes,
 ) -> tuple[Reading, Seen | None]:
     """Read one file once: what it says, and what `look` makes of the image, where there is one.
 
     `hashes` stays empty. Called within `quiet`.
     """
     try:
-        data = Path(path).read_bytes()
+        data = read(path)
     except OSError as error:
         return Reading(reason=f"can't be opened: {error.strerror}", lasting=False), None
     return read_data(data, decoding, look)

@@ -1,5 +1,7 @@
 """List the files that are to be predicted: folders, images, patterns, and tables of paths.
 
+What lies at addresses such as s3://bucket/folder is listed by `resnext.data.manifest.addresses`.
+
 A row a file, in the order of the sources: within a folder sorted by path, within a table as it
 stands there. A file that is named twice is listed once. Paths are relative to the folder that all
 sources lie in; those of a single table are what it says itself.
@@ -13,6 +15,7 @@ from glob import glob, has_magic
 from pathlib import Path
 from typing import NamedTuple
 
+from resnext.contracts.remote import Place, is_address
 from resnext.data.manifest.listing import BAD_NAME, Listing, list_images, shown
 
 TABLES = frozenset({".csv", ".tsv"})
@@ -36,17 +39,24 @@ class Sources(NamedTuple):
     files: list[ListedFile]
     listings: list[Listing]
     notes: list[str]
+    address: str = ""
+    """That of the root, where the files are not here."""
 
 
-def list_sources(sources: Sequence[Path]) -> Sources:
+def list_sources(sources: Sequence[Place]) -> Sources:
     """List what is to be predicted.
 
     Raises:
-        InputError: a source doesn't exist, or is a table that can't be read.
+        InputError: a source doesn't exist or can't be reached, or is a table that can't be read.
     """
-    found = Sources(common_folder(sources), [], [], [])
+    if any(map(is_address, sources)):
+        from resnext.data.manifest.addresses import list_addresses
+
+        return list_addresses(sources)
+    places = [Path(source) for source in sources]
+    found = Sources(common_folder(places), [], [], [])
     rows: dict[str, ListedFile] = {}
-    for source in sources:
+    for source in places:
         for row in _rows_of(source, found):
             rows.setdefault(row.path, row)
     found.files.extend(rows.values())

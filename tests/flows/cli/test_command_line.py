@@ -29,7 +29,18 @@ def other_value(model: type[BaseModel], name: str) -> Any:
         c for part in (field.annotation, *get_args(field.annotation)) for c in get_args(part)
     ]
     folder = Path("/a folder") / ODD
-    for value in (folder, *reversed(choices), ODD, "skin", 40, 3, 0.3, 2_000_000, True):
+    for value in (
+        folder,
+        *reversed(choices),
+        ODD,
+        "skin",
+        "ray://a:1",
+        40,
+        3,
+        0.3,
+        2_000_000,
+        True,
+    ):
         try:
             made = model.model_validate({name: value}, strict=True)
         except ValidationError:

@@ -6,6 +6,7 @@ from pathlib import Path
 
 import pytest
 
+from tasks.callbacks import interrupts
 from tasks.callbacks.interrupts import (
     SaveAndStop,
     StoppedError,
@@ -105,3 +106,19 @@ def press_between_imports() -> None:
 def test_a_signal_at_another_time_is_handled_at_once() -> None:
     with pytest.raises(KeyboardInterrupt):
         press_between_imports()
+
+
+def test_a_training_on_a_worker_is_saved_and_stopped_where_its_run_is_over(
+    monkeypatch: pytest.MonkeyPatch,
+) -> None:
+    monkeypatch.setattr(interrupts, "LOOK_EVERY", 0.0)
+    ended = iter([False, True])
+
+    def train() -> None:
+        with SaveAndStop(lambda: next(ended)) as stop:
+            assert not stop.wants_to_stop()
+            assert stop.wants_to_stop()
+            raise KeyboardInterrupt
+
+    with pytest.raises(StoppedError):
+        train()
