@@ -246,9 +246,11 @@ def prepare(
         backbone = backbone_of(recipe)
         yield (features := embed(runtime, pixels, parts, backbone, plan.compute, plan.weights))
     elif plan.compute.device == "cuda":
-        found = micro_batches(runtime, parts, recipe, plan.compute, probe_memory())
+        own = recipe.model_copy(update={"batch_size": -(-recipe.batch_size // plan.devices)})
+        found = micro_batches(runtime, parts, own, plan.compute, probe_memory())
         recipe = with_micro_batches(recipe, found)
-    return Prepared(manifest, parts, pixels, features, recipe, plan.weights, plan.compute)
+    given = (manifest, parts, pixels, features, recipe, plan.weights, plan.compute)
+    return Prepared(*given, plan.devices)
 
 
 def score_of_probe(plan: Plan, runtime: Runtime, manifest: Artifact, parts: Artifact) -> str:

@@ -127,6 +127,12 @@ def count_cpus() -> int:
     return len(os.sched_getaffinity(0)) if sys.platform == "linux" else os.cpu_count() or 1
 
 
+def see_one_gpu(number: int) -> None:
+    """Hide from this process, before it uses CUDA, all GPUs but one of those that it sees."""
+    seen = os.environ.get("CUDA_VISIBLE_DEVICES") or ",".join(map(str, range(number + 1)))
+    os.environ["CUDA_VISIBLE_DEVICES"] = seen.split(",")[number]
+
+
 # ---------------------------------------------------------------- what this machine has
 
 

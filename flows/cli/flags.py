@@ -307,6 +307,11 @@ class MachineFlags(Flags):
         description="networks that are trained side by side, of folds and comparisons (from 1 to "
         "256); the same bytes whatever it is [default: one a GPU, or as many as the cores bear]",
     )  # fmt: skip
+    devices: int | None = Field(
+        None, ge=1, le=4096,
+        description="GPUs, or processes on a CPU, that train one network together; each batch is "
+        "split over them (from 1 to 4096) [default: 1, or as many as torchrun started]",
+    )  # fmt: skip
     deterministic: bool = Field(
         False, description="the same bytes on CUDA too, a little slower [default: off]"
     )
