@@ -14,6 +14,7 @@ arXiv:1706.02677, section 3 (the mean over a batch that is split unevenly).
 
 from __future__ import annotations
 
+import warnings
 from collections.abc import Iterable, Iterator
 from contextlib import AbstractContextManager, contextmanager, nullcontext
 from dataclasses import dataclass
@@ -80,16 +81,16 @@ class Ranks:
         shared: M = norm_act.convert_sync_batchnorm(model)  # type: ignore[no-untyped-call]
         return shared
 
-    def share_gradients(self, model: nn.Module, *, freezes: bool) -> nn.Module:
+    def share_gradients(self, model: nn.Module) -> nn.Module:
         """Wrap a network so that backward gives all processes the mean of their gradients.
 
-        Args:
-            model: The network, all of whose weights can be trained.
-            freezes: Some of them are not trained in every epoch.
+        All of its weights must be trainable now; some may be frozen later.
         """
         if self.size == 1:
             return model
-        return DistributedDataParallel(model, find_unused_parameters=freezes)
+        # Else its buckets would be dealt anew after the first step, and sums of three or more
+        # processes be rounded otherwise in a training that goes on from a checkpoint.
+        return DistributedDataParallel(model, find_unused_parameters=True)
 
 
 def without_sharing(model: nn.Module) -> AbstractContextManager[None]:
@@ -104,11 +105,15 @@ def joined(store: dist.Store, ranks: Ranks, compute: Compute) -> Iterator[None]:
     Raises:
         TrainingError: another process was lost.
     """
-    backend = BACKENDS[compute.device]
     try:
-        dist.init_process_group(backend, store=store, rank=ranks.rank, world_size=ranks.size)
+        dist.init_process_group(
+            BACKENDS[compute.device], store=store, rank=ranks.rank, world_size=ranks.size
+        )
         try:
-            yield
+            with warnings.catch_warnings():
+                # of strides of axes of length 1, which mean nothing
+                warnings.filterwarnings("ignore", "Grad strides do not match", UserWarning)
+                yield
         finally:
             dist.destroy_process_group()
     except RuntimeError as error:

@@ -136,8 +136,7 @@ class Step:
         ranks: Ranks = Ranks(),
     ) -> None:
         self.model, self.recipe, self.compute, self.classes = model, recipe, compute, classes
-        freezes = bool(recipe.freeze_epochs or recipe.freeze_stages)
-        self.ranks, self.shared = ranks, ranks.share_gradients(model, freezes=freezes)
+        self.ranks, self.shared = ranks, ranks.share_gradients(model)
         self.optimizer = build_optimizer(model, recipe, compute)
         device = torch.device(compute.device)
         self.weights = None if weights is None else weights.to(device)
