@@ -81,7 +81,7 @@ def train_once(
         digests=pixels.path("pixels.txt"), weights=start, checkpoints=work.scratch,
         recipe=recipe, compute=compute,
     )  # fmt: skip
-    with SaveAndStop() as stop, distributed.together(job, devices, work.meeting) as ranks:
+    with distributed.together(job, devices, work.meeting) as ranks, SaveAndStop() as stop:
         result = Training(
             model, packed, subsets, recipe, compute, callbacks=[*callbacks, *more, stop],
             checkpoints=Checkpoints(work.scratch, say), ranks=ranks,

@@ -22,6 +22,7 @@ import threading
 import time
 from collections.abc import Iterator
 from contextlib import contextmanager
+from datetime import timedelta
 from pathlib import Path
 from typing import NamedTuple
 
@@ -73,9 +74,11 @@ class Meeting(NamedTuple):
     def __str__(self) -> str:
         return f"{self.host}:{self.port}/{self.prefix}"
 
-    def open(self) -> dist.Store:
-        """Connect with the store."""
-        return dist.PrefixStore(self.prefix, dist.TCPStore(self.host, self.port, is_master=False))
+    def open(self, patience: float = 300) -> dist.Store:
+        """Connect with the store, which must answer within so many seconds."""
+        patient = timedelta(seconds=patience)
+        store = dist.TCPStore(self.host, self.port, is_master=False, timeout=patient)
+        return dist.PrefixStore(self.prefix, store)
 
 
 # ---------------------------------------------------------------- rank 0
@@ -97,8 +100,13 @@ def together(job: Job, size: int, meeting: str | None) -> Iterator[Ranks]:
         store = Meeting.parse(meeting).open()
         number = store.add(JOBS, 1)
         store.set(f"{JOBS}/{number}", job.model_dump_json())
-        with joined(dist.PrefixStore(str(number), store), ranks, job.compute):
-            yield ranks
+        try:
+            with joined(dist.PrefixStore(str(number), store), ranks, job.compute):
+                yield ranks
+        except TrainingError:
+            # torchrun asks the rest to end too, and waits for half a minute: time to say why
+            signal.signal(signal.SIGTERM, signal.SIG_IGN)
+            raise
     else:
         with _started(job, size) as store, joined(store, ranks, job.compute):
             yield ranks
@@ -157,8 +165,12 @@ def wait_for_jobs(meeting: str, ranks: Ranks) -> int:
 
 
 def end_all(meeting: str, code: int) -> None:
-    """Tell the processes that wait for jobs to end, with an exit code."""
-    Meeting.parse(meeting).open().set(END, str(code))
+    """Tell the processes that wait for jobs to end, with an exit code.
+
+    Raises:
+        RuntimeError: torchrun, which keeps the store, is gone.
+    """
+    Meeting.parse(meeting).open(patience=5).set(END, str(code))
 
 
 def _do(job: Job, store: dist.Store, ranks: Ranks) -> None:

@@ -33,8 +33,8 @@ M = TypeVar("M", bound=nn.Module)
 
 BACKENDS = {"cpu": "gloo", "cuda": "nccl"}
 LOST = (
-    "All processes of a training must last to its end, got one that was lost, perhaps for want of "
-    "memory. Finished stages are kept, and the newest checkpoint; the same command goes on there."
+    "A process of the training was lost, perhaps for want of memory. Finished stages are kept, and "
+    "the newest checkpoint; the same command goes on there."
 )
 
 
