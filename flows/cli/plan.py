@@ -237,6 +237,8 @@ def resolve(*flags: BaseModel, program: str = "full_pipeline.py") -> Plan:
     compute = plan_compute(
         given.get("device", "auto"), recipe.arch, given.get("deterministic", False)
     )
+    devices = _devices(given, compute)
+    started = [] if "devices" in given or devices == 1 else ["--devices", str(devices)]
     return Plan(
         data=images,
         predict=_images_to_predict(given.get("predict")),
@@ -255,10 +257,15 @@ def resolve(*flags: BaseModel, program: str = "full_pipeline.py") -> Plan:
         compute=compute,
         workers=max(1, given.get("workers", count_cpus())),
         jobs=given.get("jobs"),
-        devices=_devices(given, compute),
+        devices=devices,
         verify=given.get("verify", False),
         command=shlex.join(
-            [README_PYTHON, "flows/full_pipeline.py", *arguments_of(*flags, without=without)]
+            [
+                README_PYTHON,
+                "flows/full_pipeline.py",
+                *arguments_of(*flags, without=without),
+                *started,
+            ]
         ),
         asked=command_line(program, *flags),
         flags=flags,
