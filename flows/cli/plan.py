@@ -238,7 +238,8 @@ def resolve(*flags: BaseModel, program: str = "full_pipeline.py") -> Plan:
         given.get("device", "auto"), recipe.arch, given.get("deterministic", False)
     )
     devices = _devices(given, compute)
-    started = [] if "devices" in given or devices == 1 else ["--devices", str(devices)]
+    words = arguments_of(*flags, without=without)
+    words += [] if "devices" in given or devices == 1 else ["--devices", str(devices)]
     return Plan(
         data=images,
         predict=_images_to_predict(given.get("predict")),
@@ -259,14 +260,7 @@ def resolve(*flags: BaseModel, program: str = "full_pipeline.py") -> Plan:
         jobs=given.get("jobs"),
         devices=devices,
         verify=given.get("verify", False),
-        command=shlex.join(
-            [
-                README_PYTHON,
-                "flows/full_pipeline.py",
-                *arguments_of(*flags, without=without),
-                *started,
-            ]
-        ),
+        command=shlex.join([README_PYTHON, "flows/full_pipeline.py", *words]),
         asked=command_line(program, *flags),
         flags=flags,
     )

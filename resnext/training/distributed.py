@@ -15,14 +15,16 @@ Source: https://docs.pytorch.org/docs/stable/elastic/run.html (torchrun)
 from __future__ import annotations
 
 import contextlib
+import logging
 import multiprocessing
 import os
 import signal
 import threading
 import time
-from collections.abc import Iterator
+from collections.abc import Iterator, Sequence
 from contextlib import contextmanager
 from datetime import timedelta
+from multiprocessing.process import BaseProcess
 from pathlib import Path
 from typing import NamedTuple
 
@@ -39,8 +41,11 @@ from resnext.training.ranks import LOST, Ranks, joined
 from resnext.training.recipe import Recipe
 from resnext.training.train import read_subsets, start_model
 
+log = logging.getLogger(__name__)
+
 LOOPBACK = "127.0.0.1"
 POLL_EVERY = 0.1  # seconds
+STUCK_AFTER = 60.0  # seconds from the end of another process
 JOBS, READY, END = "jobs", "ready", "end"  # keys of the store
 
 
@@ -121,6 +126,7 @@ def _started(job: Job, size: int) -> Iterator[dist.Store]:
         start(target=_take_part, args=(store.port, rank, size, job.model_dump_json()), daemon=True)
         for rank in range(1, size)
     ]
+    over = threading.Event()
     try:
         with without_the_program():
             for process in others:
@@ -129,12 +135,24 @@ def _started(job: Job, size: int) -> Iterator[dist.Store]:
             time.sleep(POLL_EVERY)
             if not all(process.is_alive() for process in others):
                 raise TrainingError(LOST)
+        threading.Thread(target=_end_where_stuck, args=(others, over), daemon=True).start()
         yield store
     finally:
+        over.set()
         for process in others:
             if process.pid is not None:
                 process.kill()
                 process.join()
+
+
+def _end_where_stuck(others: Sequence[BaseProcess], over: threading.Event) -> None:
+    """End this process where another one is lost and it goes on waiting for it, as NCCL may."""
+    while not over.wait(POLL_EVERY):
+        if any(process.exitcode for process in others):
+            if not over.wait(STUCK_AFTER):
+                log.error(LOST)
+                os._exit(1)
+            return
 
 
 # ---------------------------------------------------------------- the other ranks

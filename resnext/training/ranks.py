@@ -114,6 +114,10 @@ def joined(store: dist.Store, ranks: Ranks, compute: Compute) -> Iterator[None]:
                 # of strides of axes of length 1, which mean nothing
                 warnings.filterwarnings("ignore", "Grad strides do not match", UserWarning)
                 yield
+        except BaseException:
+            if dist.group.WORLD is not None:  # to leave would wait for the others
+                dist.group.WORLD.abort()
+            raise
         finally:
             dist.destroy_process_group()
     except RuntimeError as error:

@@ -129,7 +129,7 @@ def _understand(words: list[str], monkeypatch: pytest.MonkeyPatch) -> None:
     elif name == "torchrun":
         from torch.distributed.run import parse_args
 
-        given = parse_args(rest)
+        given = parse_args(rest)  # type: ignore[no-untyped-call]
         _program(given.training_script, given.training_script_args, monkeypatch)
     elif name == "pip":
         extras = re.findall(r"\[(\w+)\]", " ".join(rest))
