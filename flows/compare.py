@@ -218,7 +218,7 @@ def search_all(
     for each in trainings:
         own, given = each.network
         inner = replace(given, split=split_inside(own, given.split, each.seed))
-        *tables, compute, weights, features = inner.with_recipe({"seed": each.seed}).training
+        *tables, compute, weights, features, _ = inner.with_recipe({"seed": each.seed}).training
         asked.append((own, *tables, compute, trials, weights, features))
     new = sum(not search.is_cached(*each) for each in asked)
     with side_by_side(new, trainings[0].network, jobs) as submit:

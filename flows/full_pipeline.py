@@ -250,9 +250,11 @@ def prepare(
         backbone = backbone_of(recipe)
         yield (features := embed(runtime, pixels, parts, backbone, compute, plan.weights))
     elif compute.device == "cuda":
-        found = micro_batches(runtime, parts, recipe, compute, probe_memory())
+        own = recipe.model_copy(update={"batch_size": -(-recipe.batch_size // plan.devices)})
+        found = micro_batches(runtime, parts, own, compute, probe_memory())
         recipe = with_micro_batches(recipe, found)
-    return Prepared(manifest, parts, pixels, features, recipe, plan.weights, compute)
+    given = (manifest, parts, pixels, features, recipe, plan.weights, compute)
+    return Prepared(*given, plan.devices)
 
 
 def score_of_probe(plan: Plan, runtime: Runtime, manifest: Artifact, parts: Artifact) -> str:

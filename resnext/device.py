@@ -165,6 +165,12 @@ def _quota() -> int | None:
     return None
 
 
+def see_one_gpu(number: int) -> None:
+    """Hide from this process, before it uses CUDA, all GPUs but one of those that it sees."""
+    seen = os.environ.get("CUDA_VISIBLE_DEVICES") or ",".join(map(str, range(number + 1)))
+    os.environ["CUDA_VISIBLE_DEVICES"] = seen.split(",")[number]
+
+
 # ---------------------------------------------------------------- what this machine has
 
 

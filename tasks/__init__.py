@@ -19,6 +19,7 @@ DEFAULTS = {
     # torch's threads that wait soon give their core away: else training beside another busy program
     # is up to ten times slower (docs/benchmarks.md, "Beside another program")
     "GOMP_SPINCOUNT": "1000",
+    "TORCH_CPP_LOG_LEVEL": "ERROR",  # else a warning a process that trains, of nothing amiss
     "PREFECT_SERVER_EPHEMERAL_STARTUP_TIMEOUT_SECONDS": "120",  # the first start makes a database
 }
 for _name, _value in DEFAULTS.items():

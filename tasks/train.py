@@ -38,12 +38,14 @@ def train(
     compute: device.Compute,
     weights: Annotated[Artifact | None, Reads()] = None,
     features: Annotated[Artifact | None, Reads("features.npy", "originals.txt")] = None,
+    devices: int = 1,
 ) -> None:
     """Write model.safetensors, history.csv, summary.txt and timing.csv.
 
-    `features` are those of the frozen network, for a probe alone.
+    `features` are those of the frozen network, for a probe alone. `devices` is the number of
+    processes; it is in the key, since it changes numbers, and a checkpoint is for so many.
     """
-    train_once(work, manifest, split, pixels, recipe, compute, weights, features)
+    train_once(work, manifest, split, pixels, recipe, compute, weights, features, devices=devices)
 
 
 def train_once(
@@ -56,8 +58,10 @@ def train_once(
     weights: Artifact | None,
     features: Artifact | None,
     more: Sequence["Callback"] = (),
+    devices: int = 1,
 ) -> None:
     """Train as the stage does, followed by more callbacks."""
+    from resnext.training import distributed
     from resnext.training import train as training
     from resnext.training.checkpoints import Checkpoints
     from resnext.training.engine import Training
@@ -67,16 +71,23 @@ def train_once(
     packed = open_pixels(pixels)
     tables = manifest.path("manifest.csv"), split.path("split.csv")
     subsets = training.read_subsets(*tables, packed)
-    log.info("%s; %s", device.describe(compute), subsets.describe())
+    each = f", {devices} processes" if devices > 1 else ""
+    log.info("%s%s; %s", device.describe(compute), each, subsets.describe())
     start = weights.single_path() if weights else None
     model, how = training.start_model(recipe, subsets.classes, compute, start)
     log.info("%s at %d px: %s", recipe.arch, recipe.image_size, how)
     training.write_summary(model, recipe, work.out / "summary.txt")
     callbacks = callbacks_of(TrainingSetup(work, recipe, validates=len(subsets.val) > 0))
-    with SaveAndStop(partial(is_over, work.leader)) as stop:
+    job = distributed.Job(
+        manifest=tables[0], split=tables[1], pixels=pixels.path("pixels.npy"),
+        digests=pixels.path("pixels.txt"), weights=start, checkpoints=work.scratch,
+        recipe=recipe, compute=compute,
+    )  # fmt: skip
+    ending = SaveAndStop(partial(is_over, work.leader))
+    with distributed.together(job, devices, work.meeting) as ranks, ending as stop:
         result = Training(
             model, packed, subsets, recipe, compute, callbacks=[*callbacks, *more, stop],
-            checkpoints=Checkpoints(work.scratch, say),
+            checkpoints=Checkpoints(work.scratch, say), ranks=ranks,
         ).fit()  # fmt: skip
     levels = read_levels(manifest)
     return training.write_result(result, subsets.classes, recipe, work.out, levels)

@@ -347,6 +347,11 @@ class MachineFlags(Flags):
         "kept in the store, else contiguous; on CUDA channels_last]",
     )
     cluster: Cluster = PROCESSES
+    devices: int | None = Field(
+        None, ge=1, le=4096,
+        description="GPUs, or processes on a CPU, that train one network together; each batch is "
+        "split over them (from 1 to 4096) [default: 1, or as many as torchrun started]",
+    )  # fmt: skip
     deterministic: bool = Field(
         False, description="the same bytes on CUDA too, a little slower [default: off]"
     )

@@ -11,6 +11,7 @@ from typing import Any, NamedTuple, TypeVar
 
 from pydantic import BaseModel
 
+from flows.cli import torchrun
 from flows.cli.command_line import README_PYTHON, arguments_of, command_line
 from flows.cli.flags import (
     AUTO,
@@ -36,7 +37,7 @@ from resnext.contracts.formatting import first_few
 from resnext.data.manifest.class_folders import class_name, split_folders
 from resnext.data.manifest.settings import ReadingSettings
 from resnext.data.split.settings import JOINED_FILE, FoldSettings, SplitSettings
-from resnext.device import Compute, count_cpus, plan_compute
+from resnext.device import Compute, count_cpus, count_gpus, plan_compute
 from resnext.models.architectures import (
     ARCHITECTURES,
     HUB,
@@ -55,6 +56,7 @@ Given = Mapping[str, Any]
 ELSEWHERE = {"predict", "store", "workers", "jobs", "cluster", "verify", "only", "export"}
 ELSEWHERE |= DecisionFlags.model_fields.keys()
 """Flags that change no result of a pipeline run."""
+DEVICES = {"cpu": "cores", "cuda": "GPUs"}
 BEFORE_TRAINING = ("scan", "split", "plan", "pack", "embed")
 EXCLUDED = {
     "use_split": ("keep_split", "fold", "folds", "shares", "split"),
@@ -116,6 +118,7 @@ class Plan:
     workers: int
     jobs: int | None
     cluster: str
+    devices: int
     verify: bool
     command: str
     """Gives the same results, wherever they are kept and however fast."""
@@ -195,6 +198,7 @@ class Plan:
             data=self.data,
             workers=self.workers,
             cluster=self.cluster,
+            meeting=torchrun.meeting(),
             verify=self.verify,
             progress_bar=is_terminal(sys.stderr),
             script_lines=self.preset == "seed",
@@ -234,6 +238,12 @@ def resolve(*flags: BaseModel, program: str = "full_pipeline.py") -> Plan:
     # A class may be written as its folder is on any system.
     positive = {"positive": class_name(given["positive"])} if given.get("positive") else {}
     without = ELSEWHERE | ({"preset"} if preset == AUTO else set())  # the chosen one is added
+    names = ("deterministic", "memory_format")
+    asked = {name: given[name] for name in names if name in given}
+    compute = plan_compute(given.get("device", "auto"), **asked)
+    devices = _devices(given, compute)
+    words = arguments_of(*flags, without=without)
+    words += [] if "devices" in given or devices == 1 else ["--devices", str(devices)]
     return Plan(
         data=images,
         predict=_images_to_predict(given.get("predict")),
@@ -249,19 +259,14 @@ def resolve(*flags: BaseModel, program: str = "full_pipeline.py") -> Plan:
         recipe=recipe,
         weights=weights,
         evaluation=build(EvaluationSettings, given | positive),
-        compute=plan_compute(
-            given.get("device", "auto"),
-            deterministic=given.get("deterministic", False),
-            memory_format=given.get("memory_format"),
-        ),
+        compute=compute,
         measured="memory_format" not in given,
         workers=max(1, given.get("workers", count_cpus())),
         jobs=given.get("jobs"),
         cluster=given.get("cluster", PROCESSES),
+        devices=devices,
         verify=given.get("verify", False),
-        command=shlex.join(
-            [README_PYTHON, "flows/full_pipeline.py", *arguments_of(*flags, without=without)]
-        ),
+        command=shlex.join([README_PYTHON, "flows/full_pipeline.py", *words]),
         asked=command_line(program, *flags),
         flags=flags,
     )
@@ -418,6 +423,28 @@ def _weights(text: str | None) -> Artifact | None:
     rule = f"be none, imagenet, bundled, {HUB}NAME.TAG or a .safetensors, .pth or .pt file"
     _require(path.is_file(), "weights", rule, path)
     return Artifact.of_file(path)
+
+
+def _devices(given: Given, compute: Compute) -> int:
+    """Say how many processes train one network.
+
+    Raises:
+        InputError: there are fewer devices, or torchrun started another number of processes.
+    """
+    started = torchrun.world_size()
+    devices: int = given.get("devices", started)
+    if started not in (1, devices):
+        remedy = "Leave it out: torchrun has said how many there are."
+        raise InputError("devices", f"be {started}, as torchrun started", devices, remedy)
+    here = torchrun.local_size() if started > 1 else devices
+    most = {"cpu": count_cpus, "cuda": count_gpus}.get(compute.device, lambda: 1)()
+    if here > most:
+        rule = f"be at most {most}, the {DEVICES.get(compute.device, 'device')} of this machine"
+        raise InputError("devices", rule, here)
+    if devices > 1 and given.get("jobs", 1) > 1:
+        rule = "be left out with `jobs`"
+        raise InputError("devices", rule, "both", "Train on all devices, or side by side.")
+    return devices
 
 
 def _tables(given: Given) -> SplitTables:

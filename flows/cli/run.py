@@ -23,7 +23,7 @@ from cyclopts import App, CycloptsError, Parameter, UnusedCliTokensError
 from cyclopts.config import Toml
 from pydantic import ValidationError
 
-from flows.cli import flags
+from flows.cli import flags, torchrun
 from flows.serving.address import ServerError
 from flows.serving.signals import end_with_starter
 from resnext.contracts.errors import ExportError, InputError, TrainingError
@@ -71,8 +71,10 @@ EPILOGUE = (
 def answer_help(command: Callable[..., Any], *, name: str) -> None:
     """Print the help or the version and end, before the program imports Prefect, which is slow.
 
-    Else say on a terminal what takes so long.
+    Else say on a terminal what takes so long. A process that torchrun started besides helps the one
+    that goes on.
     """
+    torchrun.help_rank_0()
     if not {*QUESTIONS}.isdisjoint(sys.argv[1:]):
         sys.exit(run_command(command, name=name))
     if sys.stderr is not None and sys.stderr.isatty():
@@ -89,7 +91,12 @@ def run_command(
         name: What the program is called in its help.
         arguments: The words after the program's name; those of this process by default.
     """
-    words = list(sys.argv[1:] if arguments is None else arguments)
+    code = _exit_code(command, name, list(sys.argv[1:] if arguments is None else arguments))
+    torchrun.end_others(code)
+    return code
+
+
+def _exit_code(command: Callable[..., Any], name: str, words: Sequence[str]) -> int:
     alias = name.removesuffix(".py")  # what a shell completes must be a word
     app = _app(command, alias if "--install-completion" in words else name)
     try:
@@ -201,6 +208,7 @@ def run_flow(flow: Callable[..., Any], *args: Any) -> None:
     if away:  # Prefect would try to reach it for minutes
         sys.stdout.flush()
         sys.stderr.flush()
+        torchrun.end_others(DONE)
         os._exit(DONE)
 
 

@@ -20,7 +20,7 @@ from typing import Any, NamedTuple, TypeAlias, TypeVar, cast
 from flows.cli import terminal
 from resnext.contracts.errors import TrainingError
 from resnext.contracts.formatting import plural
-from resnext.device import Compute, count_cpus, count_gpus
+from resnext.device import Compute, count_cpus, count_gpus, see_one_gpu
 from resnext.training.recipe import Recipe, with_settings
 from tasks.predict import predict
 from tasks.stage.artifact import PROCESSES, Artifact, Runtime
@@ -68,6 +68,7 @@ class Prepared:
     recipe: Recipe
     weights: Artifact | None
     compute: Compute
+    devices: int = 1
 
     def with_recipe(self, settings: Mapping[str, Any]) -> "Prepared":
         """Give the same with some settings of the recipe changed."""
@@ -76,8 +77,10 @@ class Prepared:
     @property
     def training(self) -> tuple[Any, ...]:
         """Give what `train` takes."""
-        given = (self.manifest, self.split, self.pixels, self.recipe, self.compute)
-        return (*given, self.weights, self.features)
+        devices = 1 if self.recipe.method == "probe" else self.devices
+        compute = share_of(self.compute, devices)
+        given = (self.manifest, self.split, self.pixels, self.recipe, compute)
+        return (*given, self.weights, self.features, devices)
 
     def testing(self, model: Future | Artifact) -> tuple[Any, ...]:
         """Give what `predict` takes; the model may be one that is still being trained."""
@@ -101,6 +104,7 @@ class Tested(NamedTuple):
 def train_and_test(networks: Sequence[Network], jobs: int | None = None) -> list[Tested]:
     """Train and test networks, so many at once: by default as many as the machine bears."""
     new = sum(not train.is_cached(own, *given.training) for own, given in networks)
+    jobs = jobs if networks[0].prepared.devices == 1 else 1  # each training has all devices
     with side_by_side(new, networks[0], jobs) as submit:
         futures = []
         for own, given in networks:
@@ -126,15 +130,15 @@ def apart(runtime: Runtime, name: str, label: str = "") -> Runtime:
     return runtime.model_copy(update={"run": folder, "label": label, "script_lines": False})
 
 
-def share_of(compute: Compute, folds: int) -> Compute:
-    """Say how a network of one of so many folds is computed: on a CPU by its share of the threads.
+def share_of(compute: Compute, count: int) -> Compute:
+    """Say how one of so many folds, or processes, computes: on a CPU by its share of the threads.
 
     The share follows from the folds, and not from how many are trained at once, so that this
     changes no byte.
     """
     if compute.device != "cpu":
         return compute
-    return compute.model_copy(update={"threads": max(1, compute.threads // folds)})
+    return compute.model_copy(update={"threads": max(1, compute.threads // count)})
 
 
 def bearable(compute: Compute) -> int:
@@ -236,7 +240,7 @@ def _begin(parent: int, gpus: int) -> None:
     threading.Thread(target=_end_with, args=(parent,), daemon=True).start()
     if gpus:
         number = multiprocessing.current_process()._identity[0]
-        os.environ["CUDA_VISIBLE_DEVICES"] = str((number - 1) % gpus)
+        see_one_gpu((number - 1) % gpus)
     terminal.show_only_our_lines()
 
 

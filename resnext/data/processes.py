@@ -122,7 +122,14 @@ def _pool(workers: int) -> Iterator[ProcessPoolExecutor]:
 
 
 def _submit(pool: ProcessPoolExecutor, work: Callable[..., Result], *given: Any) -> Future[Result]:
-    """Hand work to a pool, whose new processes don't import the program that runs here.
+    """Hand work to a pool, whose new processes don't import the program that runs here."""
+    with without_the_program():
+        return pool.submit(work, *given)
+
+
+@contextmanager
+def without_the_program() -> Iterator[None]:
+    """Start processes that don't import the program that runs here.
 
     They need the modules of what they are given, and no more; the program costs seconds.
     """
@@ -130,7 +137,7 @@ def _submit(pool: ProcessPoolExecutor, work: Callable[..., Result], *given: Any)
     kept = {name: program.__dict__.pop(name, None) for name in ("__spec__", "__file__")}
     program.__spec__ = None
     try:
-        return pool.submit(work, *given)
+        yield
     finally:
         program.__dict__.update({name: value for name, value in kept.items() if value is not None})
 

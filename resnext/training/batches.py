@@ -29,6 +29,7 @@ from resnext.training.augmentation import (
     normalise,
     to_float,
 )
+from resnext.training.ranks import Ranks
 from resnext.training.recipe import Recipe
 
 RESIDENT_SHARE = 0.5  # of the free memory of a CUDA device that the pixels may take
@@ -69,11 +70,14 @@ class Batch(NamedTuple):
     labels: Tensor
 
 
-def epoch_order(labels: npt.NDArray[np.int64], recipe: Recipe, epoch: int) -> Order:
+def epoch_order(
+    labels: npt.NDArray[np.int64], recipe: Recipe, epoch: int, processes: int = 1
+) -> Order:
     """Deal an epoch's images into batches of indices.
 
     Shuffled, each is met once; balanced, as many are drawn with replacement, each class equally
-    often. A last batch of one joins the one before it: batch normalisation can't train on it.
+    often. A last batch of less than two images a process joins the one before it: batch
+    normalisation can't train on one.
     """
     generator = torch.Generator().manual_seed(recipe.seed * 1_000_003 + epoch)
     count = len(labels)
@@ -82,14 +86,15 @@ def epoch_order(labels: npt.NDArray[np.int64], recipe: Recipe, epoch: int) -> Or
         order = torch.multinomial(weights, count, replacement=True, generator=generator).numpy()
     else:
         order = torch.randperm(count, generator=generator).numpy()
-    ends = [(batch + 1) * recipe.batch_size for batch in range(count_batches(count, recipe) - 1)]
+    batches = count_batches(count, recipe, processes)
+    ends = [(batch + 1) * recipe.batch_size for batch in range(batches - 1)]
     return list(np.split(order, ends))
 
 
-def count_batches(count: int, recipe: Recipe) -> int:
+def count_batches(count: int, recipe: Recipe, processes: int = 1) -> int:
     """Count the batches of an epoch of so many images."""
     whole, rest = divmod(count, recipe.batch_size)
-    return max(1, whole + (rest > 1 or (rest == 1 and recipe.batch_size == 1)))
+    return max(1, whole + (rest >= 2 * processes))
 
 
 def times_before(order: Order) -> Order:
@@ -126,9 +131,12 @@ class Batches:
         self.device = torch.device(compute.device)
         self.resident = self._resident()
 
-    def run(self, order: Order, epoch: int = 0, start: int = 0) -> Iterator[Batch]:
-        """Yield the batches of an epoch from batch `start` on, gathering one ahead."""
-        times = times_before(order)
+    def run(
+        self, order: Order, epoch: int = 0, start: int = 0, ranks: Ranks = Ranks()
+    ) -> Iterator[Batch]:
+        """Yield this process's part of the batches from `start` on, gathering one ahead."""
+        times = [ranks.part_of(batch) for batch in times_before(order)]
+        order = [ranks.part_of(batch) for batch in order]
         with ThreadPoolExecutor(1) as gatherer:
             coming = (gatherer.submit(self._gather, indices) for indices in order[start:])
             ahead = next(coming, None)

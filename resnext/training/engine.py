@@ -24,13 +24,14 @@ from torch import Tensor, nn
 from torch.nn.functional import cross_entropy
 
 from resnext.contracts.errors import InputError, TrainingError
-from resnext.contracts.formatting import first_few
+from resnext.contracts.formatting import first_few, plural
 from resnext.data.pixels import PixelSource
 from resnext.device import Compute
 from resnext.models.architectures import MEAN, STD, Scale, scale_of
-from resnext.training.batches import Batches, Subset, Subsets, count_batches, epoch_order
+from resnext.training.batches import Batches, Order, Subset, Subsets, count_batches, epoch_order
 from resnext.training.callback import Callback
 from resnext.training.checkpoints import Checkpoints, EpochRow, Progress, describe_kept
+from resnext.training.ranks import Ranks
 from resnext.training.recipe import SMALLEST_FOR_ONE, Recipe
 from resnext.training.schedule import learning_rate
 from resnext.training.step import Step, autocast, class_weights, in_format, move_model
@@ -68,7 +69,7 @@ def predict(
         return torch.empty(0, 0, dtype=torch.float64)
     move_model(model, compute)
     batches = Batches(source, subset, compute, scale=scale)
-    logits = _logits(model, batches, compute, batch_size)
+    logits = _logits(model, batches, compute, _in_order(len(subset), batch_size))
     return torch.log_softmax(logits.double().cpu(), dim=1)
 
 
@@ -86,6 +87,8 @@ class Training:
         compute: Where and how to compute; `resnext.device.apply` must have been called.
         callbacks: Informed of what happens, in this order.
         checkpoints: Where the state is kept, and found again after a stop.
+        ranks: The processes that train together: all are given the same, but for the callbacks,
+            which only rank 0 has.
 
     Raises:
         InputError: the recipe does not go with the subsets.
@@ -101,24 +104,25 @@ class Training:
         *,
         callbacks: Sequence[Callback] = (),
         checkpoints: Checkpoints | None = None,
+        ranks: Ranks = Ranks(),
     ) -> None:
-        _require_trainable(subsets, recipe)
+        _require_trainable(subsets, recipe, ranks.size)
         validates, train = len(subsets.val) > 0, subsets.train
         watched = subsets.val if validates else subsets.test
         self.recipe = recipe if validates else recipe.model_copy(update={"keep": "last"})
-        self.model = move_model(model, compute)
+        self.model = ranks.share_norms(move_model(model, compute), compute)
         if compute.compiled:
             self.model.compile()
-        self.train, self.compute, self.callbacks = train, compute, callbacks
+        self.train, self.compute, self.callbacks, self.ranks = train, compute, callbacks, ranks
         self.checkpoints = checkpoints or Checkpoints(None)
         scale = scale_of(recipe.arch, recipe.weights)
         self.batches = Batches(source, train, compute, recipe, scale=scale)
         self.held_out = Batches(source, watched, compute, scale=scale)
         self.loss_size = max(1, len(watched)) if validates else recipe.batch_size
-        classes = len(subsets.classes)
-        weights = class_weights(train.labels, classes, recipe)
-        self.step = Step(self.model, recipe, compute, weights, classes)
-        self.per_epoch = count_batches(len(train), recipe)
+        self.classes = len(subsets.classes)
+        weights = class_weights(train.labels, self.classes, recipe)
+        self.step = Step(self.model, recipe, compute, weights, self.classes, ranks)
+        self.per_epoch = count_batches(len(train), recipe, ranks.size)
         self.total = recipe.epochs * self.per_epoch
         self.progress = Progress(torch.device(compute.device))
         self.saved_at = self.counted_at = time.monotonic()
@@ -152,19 +156,23 @@ class Training:
     def _epoch(self) -> None:
         progress = self.progress
         self.step.freeze(progress.epoch)
-        order = epoch_order(self.train.labels, self.recipe, progress.epoch)
+        order = self._order(progress.epoch)
         self.counted_at = time.monotonic()
-        for batch in self.batches.run(order, progress.epoch, progress.batch):
+        for batch in self.batches.run(order, progress.epoch, progress.batch, self.ranks):
             progress.lr = learning_rate(progress.step, self.total, self.per_epoch, self.recipe)
             loss, right = self.step(batch, progress.lr, progress.step)
-            progress.note(loss, right, len(batch.labels))
+            images = len(order[progress.batch])
+            progress.note(loss, right, images)
             for callback in self.callbacks:
-                callback.on_step(progress.step, len(batch.labels), loss)
+                callback.on_step(progress.step, images, loss)
             self._between_steps()
         self._count_seconds()
         self._require_finite()
         self._end_epoch()
         self._save()
+
+    def _order(self, epoch: int) -> Order:
+        return epoch_order(self.train.labels, self.recipe, epoch, self.ranks.size)
 
     def _between_steps(self) -> None:
         """Check the loss now and then, and save where it is time or asked for."""
@@ -185,11 +193,14 @@ class Training:
         self.counted_at = now
 
     def _save(self) -> None:
-        self.checkpoints.save(self.progress, self.model, self.step)
+        if self.ranks.first:
+            self.checkpoints.save(self.progress, self.model, self.step)
         self.saved_at = time.monotonic()
 
     def _end_epoch(self) -> None:
         """Measure the held-out images, write the epoch down and keep its weights if best."""
+        # The statistics of batch norms may differ; a checkpoint has those of rank 0.
+        self.ranks.copy_first([*self.model.buffers(), *self.step.averaged.values()])
         with self._averaged_weights():
             row = self._row(*self._validate())
             self.progress.end_epoch(row, self.model, self.recipe)
@@ -227,7 +238,7 @@ class Training:
         if not len(self.held_out.subset):
             return None, None
         size = self.loss_size
-        logits = _logits(self.model, self.held_out, self.compute, self.recipe.batch_size)
+        logits = self._held_out_logits()
         labels = self.held_out.labels.to(logits.device)
         pairs = zip(torch.split(logits, size), torch.split(labels, size), strict=True)
         losses = torch.stack([cross_entropy(some, wanted) for some, wanted in pairs])
@@ -236,13 +247,25 @@ class Training:
             raise self._not_finite("validation", loss, self.progress.step - 1, [])
         return loss, int((logits.argmax(1) == labels).sum()) / len(labels)
 
+    def _held_out_logits(self) -> Tensor:
+        """Give the logits (N, C) of all held-out images, whole batches of which a process computes.
+
+        So each image is met once, and in the batch in which one process alone would meet it.
+        """
+        count, ranks = len(self.held_out.subset), self.ranks
+        own = _in_order(count, self.recipe.batch_size)[ranks.rank :: ranks.size]
+        logits = torch.zeros(count, self.classes, device=self.progress.device)
+        if own:
+            rows = torch.from_numpy(np.concatenate(own)).to(logits.device)
+            logits[rows] = _logits(self.model, self.held_out, self.compute, own)
+        return ranks.add_up(logits)
+
     def _require_finite(self) -> None:
         """Raise a TrainingError that names the first step with a loss that is not finite."""
         if (step := int(self.progress.bad_step)) < 0:
             return
         epoch, batch = divmod(step, self.per_epoch)
-        order = epoch_order(self.train.labels, self.recipe, epoch)
-        files = [self.train.paths[index] for index in order[batch]]
+        files = [self.train.paths[index] for index in self._order(epoch)[batch]]
         raise self._not_finite("training", float(self.progress.bad_loss), step, files)
 
     def _not_finite(self, name: str, loss: float, step: int, files: list[str]) -> TrainingError:
@@ -255,9 +278,13 @@ class Training:
         )
 
 
-def _require_trainable(subsets: Subsets, recipe: Recipe) -> None:
+def _require_trainable(subsets: Subsets, recipe: Recipe, processes: int) -> None:
     """Raise an InputError where the recipe can't be followed with these subsets."""
     count = len(subsets.train)
+    if processes > 1 and min(count, recipe.batch_size) < 2 * processes:
+        rule = "leave each process at least 2 images of a batch, and of the training images"
+        got = f"{processes} with `batch_size` {recipe.batch_size} and {plural(count, 'image')}"
+        raise InputError("devices", rule, got, "Give fewer, or a larger `batch_size`.")
     if count < 2 and recipe.image_size < SMALLEST_FOR_ONE:
         rule = f"leave at least 2 training images below {SMALLEST_FOR_ONE} px"
         remedy = "Batch normalisation can't train on one. Add images."
@@ -268,12 +295,15 @@ def _require_trainable(subsets: Subsets, recipe: Recipe) -> None:
         raise InputError("patience", rule, recipe.patience, f"{remedy}`patience` out.")
 
 
+def _in_order(count: int, batch_size: int) -> Order:
+    """Deal images into batches as they come."""
+    return list(np.split(np.arange(count), list(range(batch_size, count, batch_size))))
+
+
 @torch.inference_mode()
-def _logits(model: nn.Module, batches: Batches, compute: Compute, batch_size: int) -> Tensor:
-    """Give logits (N, C) in float32 on the device, in the subset's order."""
+def _logits(model: nn.Module, batches: Batches, compute: Compute, order: Order) -> Tensor:
+    """Give the logits (N, C) of batches of a subset in float32 on the device, in their order."""
     model.eval()
-    cuts = range(batch_size, len(batches.subset), batch_size)
-    order = np.split(np.arange(len(batches.subset)), list(cuts))
     found = []
     for images, _ in batches.run(order):
         with autocast(compute):

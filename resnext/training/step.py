@@ -7,7 +7,7 @@ torchvision's.
 from __future__ import annotations
 
 import gc
-from contextlib import AbstractContextManager
+from contextlib import AbstractContextManager, nullcontext
 
 import numpy as np
 import numpy.typing as npt
@@ -19,9 +19,11 @@ from resnext.contracts.errors import TrainingError
 from resnext.device import Compute
 from resnext.models.architectures import build, find_architecture
 from resnext.training.batches import Batch
+from resnext.training.ranks import Ranks, without_sharing
 from resnext.training.recipe import Recipe
 from resnext.training.schedule import ema_decay
 
+OF_A_RANK = 1_000_000_007  # apart are the seeds of two processes: more than steps are taken
 MEMORY_FORMATS = {
     "contiguous": torch.contiguous_format,
     "channels_last": torch.channels_last,
@@ -131,8 +133,10 @@ class Step:
         compute: Compute,
         weights: Tensor | None,
         classes: int,
+        ranks: Ranks = Ranks(),
     ) -> None:
         self.model, self.recipe, self.compute, self.classes = model, recipe, compute, classes
+        self.ranks, self.shared = ranks, ranks.share_gradients(model)
         self.optimizer = build_optimizer(model, recipe, compute)
         device = torch.device(compute.device)
         self.weights = None if weights is None else weights.to(device)
@@ -143,11 +147,12 @@ class Step:
     def __call__(self, batch: Batch, lr: float, step: int) -> tuple[Tensor, Tensor]:
         """Take step `step`, from 0; give the loss and how many were right, on the device.
 
-        Random draws of the step (mixing, dropout) follow from (seed, step).
+        They are those of the batch, of which each process is given its part. Random draws of the
+        step (mixing, dropout) follow from (seed, step), and from the process.
         """
         for group in self.optimizer.param_groups:
             group["lr"] = lr * group["share"]
-        torch.manual_seed(self.recipe.seed * 1_000_003 + step)
+        torch.manual_seed(self.recipe.seed * 1_000_003 + step + self.ranks.rank * OF_A_RANK)
         images, targets = self.mix(batch.images, batch.labels) if self.mix else batch
         self.optimizer.zero_grad(set_to_none=True)
         loss, right = self._gradients(images, targets)
@@ -171,25 +176,45 @@ class Step:
 
     def _gradients(self, images: Tensor, targets: Tensor) -> tuple[Tensor, Tensor]:
         """Add up the gradients of a batch, computed in micro-batches."""
-        total: Tensor | int = len(targets)
-        if self.weights is not None and targets.ndim == 1:
-            total = self.weights[targets].sum()  # as torch's mean has it
+        total = self._total(targets)
         size = -(-len(images) // self.recipe.accumulate)
         losses, right = [], []
-        pairs = zip(torch.split(images, size), torch.split(targets, size), strict=True)
-        for some, wanted in pairs:
-            with autocast(self.compute):
-                logits = self.model(in_format(some, self.compute))  # (B, C)
-                summed = cross_entropy(
-                    logits, wanted, self.weights, reduction="sum",
-                    label_smoothing=self.recipe.label_smoothing,
-                )  # fmt: skip
-                loss = summed / total
-            loss.backward()  # type: ignore[no-untyped-call]
+        pairs = [*zip(torch.split(images, size), torch.split(targets, size), strict=True)]
+        for number, (some, wanted) in enumerate(pairs, start=1):
+            with nullcontext() if number == len(pairs) else without_sharing(self.shared):
+                logits, loss = self._backward(some, wanted, total)
             labels = wanted if wanted.ndim == 1 else wanted.argmax(1)
-            losses.append(loss.detach())
-            right.append((logits.detach().argmax(1) == labels).sum())
-        return torch.stack(losses).sum(), torch.stack(right).sum()
+            losses.append(loss)
+            right.append((logits.argmax(1) == labels).sum())
+        loss, answers = torch.stack(losses).sum(), torch.stack(right).sum()
+        return self.ranks.mean(loss), self.ranks.add_up(answers)
+
+    def _total(self, targets: Tensor) -> Tensor | int:
+        """Give what the sum of a process's losses is divided by, as torch's mean has it.
+
+        That is the batch's total over the number of processes: the mean of what they then have is
+        the mean over the batch, whatever their parts of it.
+        """
+        total: Tensor | int = len(targets)
+        if self.weights is not None and targets.ndim == 1:
+            total = self.weights[targets].sum()
+        if self.ranks.size == 1:
+            return total
+        return self.ranks.mean(torch.as_tensor(total, dtype=torch.float32, device=targets.device))
+
+    def _backward(
+        self, images: Tensor, targets: Tensor, total: Tensor | int
+    ) -> tuple[Tensor, Tensor]:
+        """Add the gradients of a micro-batch; give its logits (B, C), and its part of the loss."""
+        with autocast(self.compute):
+            logits = self.shared(in_format(images, self.compute))
+            summed = cross_entropy(
+                logits, targets, self.weights, reduction="sum",
+                label_smoothing=self.recipe.label_smoothing,
+            )  # fmt: skip
+            loss = summed / total
+        loss.backward()  # type: ignore[no-untyped-call]
+        return logits.detach(), loss.detach()
 
     def _average(self, step: int) -> None:
         """Move the averaged weights towards the network's own; counts are taken over."""

@@ -104,6 +104,9 @@ class Runtime(BaseModel):
     workers: int = Field(default=1, ge=0, description="processes that read images")
     log_interval: int = Field(default=10, ge=1, description="steps between two progress updates")
     verify: bool = Field(default=False, description="hash every cached file again, big ones too")
+    meeting: str | None = Field(
+        default=None, description="where the processes of torchrun meet, which train together"
+    )
     label: str = Field(default="", description="what log lines begin with, before the stage")
     progress_bar: bool = Field(default=False, description="draw a moving bar on standard error")
     script_lines: bool = Field(

@@ -126,6 +126,11 @@ def _understand(words: list[str], monkeypatch: pytest.MonkeyPatch) -> None:
         assert importlib.util.find_spec(rest[1]), rest[1]
     elif name == "python":
         _program(rest[0], rest[1:], monkeypatch)
+    elif name == "torchrun":
+        from torch.distributed.run import parse_args
+
+        given = parse_args(rest)  # type: ignore[no-untyped-call]
+        _program(given.training_script, given.training_script_args, monkeypatch)
     elif name == "pip":
         extras = re.findall(r"\[(\w+)\]", " ".join(rest))
         project = tomllib.loads((REPOSITORY / "pyproject.toml").read_text(encoding="utf-8"))

@@ -496,3 +496,28 @@ def test_wrong_input_has_no_traceback_and_other_faults_have_one() -> None:
         raise InputError("--x", "be 1", "\n 2")
 
     assert command.run_command(wrong, name="x", arguments=[]) == 2
+
+
+def test_devices_must_be_there_and_are_those_that_torchrun_started(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    def run(**flags: Any) -> RunFlags:
+        return RunFlags(store=tmp_path, device="cpu", **flags)
+
+    monkeypatch.setattr(plans, "count_cpus", lambda: 4)
+    assert plan(run=run()).devices == 1
+    assert plan(run=run(devices=4)).devices == 4
+    with pytest.raises(InputError, match="devices must be at most 4, the cores of this machine"):
+        plan(run=run(devices=5))
+    with pytest.raises(InputError, match="devices must be left out with `jobs`"):
+        plan(run=run(devices=2, jobs=2))
+    monkeypatch.setenv("WORLD_SIZE", "6")
+    monkeypatch.setenv("LOCAL_WORLD_SIZE", "3")
+    monkeypatch.setenv("MASTER_ADDR", "first")
+    monkeypatch.setenv("MASTER_PORT", "29500")
+    found = plan(run=run())
+    assert found.devices == 6, "on two hosts"
+    assert found.command.endswith("--devices 6")
+    assert found.runtime(tmp_path).meeting == "first:29500/start-0"
+    with pytest.raises(InputError, match="devices must be 6, as torchrun started, got 2"):
+        plan(run=run(devices=2))
