@@ -431,13 +431,13 @@ class PredictFlags(Flags):
     runtime: RuntimeName | None = Field(
         None,
         description="what computes: torch, or for an exported model onnx or openvino [default: on "
-        "a CPU onnx where model.onnx lies beside the model, of 1,000 files on openvino where it is "
-        "installed and faster; else torch]",
+        "a CPU onnx where model.onnx lies beside the model, else torch; from 1,000 files on openvino "
+        "instead of onnx, if it is installed and faster]",
     )
     memory_format: MemoryFormat | None = Field(
         None,
-        description="how images and weights lie in memory for torch [default: of 1,000 files on, "
-        "the faster one, measured once; else contiguous, on CUDA channels_last]",
+        description="how images and weights lie in memory for torch [default: contiguous, on CUDA "
+        "channels_last; from 1,000 files on a CPU the faster one, measured once]",
     )
     cluster: Cluster = PROCESSES
     output: FullPlace | None = Field(
