@@ -431,8 +431,8 @@ class PredictFlags(Flags):
     runtime: RuntimeName | None = Field(
         None,
         description="what computes: torch, or for an exported model onnx or openvino [default: on "
-        "a CPU onnx where model.onnx lies beside the model, else torch; from 1,000 files on openvino "
-        "instead of onnx, if it is installed and faster]",
+        "a CPU onnx where model.onnx lies beside the model, else torch; from 1,000 files on "
+        "openvino instead of onnx, if it is installed and faster]",
     )
     memory_format: MemoryFormat | None = Field(
         None,
