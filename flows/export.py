@@ -36,7 +36,7 @@ from resnext.contracts.formatting import plural
 from resnext.contracts.json_files import read_json, write_json
 from resnext.data.manifest.settings import ReadingSettings
 from resnext.device import count_cpus, plan_compute
-from resnext.inference.exported import FILE, SMALL, example_for
+from resnext.inference.exported import FILE, SMALL, SUFFIX, example_for
 from resnext.models.model_file import ModelCard, read_card
 from tasks.callbacks.history import add_tags
 from tasks.export import export
@@ -119,6 +119,8 @@ def run_export(settings: ExportFlags, name: str) -> str:
     if settings.output is not None:
         settings.output.parent.mkdir(parents=True, exist_ok=True)
         shown = Path(shutil.copyfile(made.path(FILE), settings.output))
+        if SMALL in files:
+            shutil.copyfile(files[SMALL], shown.with_suffix(f".int8{SUFFIX}"))
     if settings.hub is not None:
         lay_out(settings.hub, files, card, words)
         log.info("Folder for a model hub: %s", settings.hub, extra={"plain": True})

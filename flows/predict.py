@@ -40,7 +40,7 @@ def main(
 
         serve_page(places, settings, page)
         return
-    require_sources(places, settings)
+    require_sources(places if all(sources) else [], settings)
     one = places[0] if len(places) == 1 else ""
     alone = isinstance(one, Path) and one.is_file() and not is_table(one)
     if alone and not (settings.history or settings.output) and not server.may_be_current():
@@ -82,7 +82,7 @@ from flows.cli.terminal import is_terminal, table
 from reports.answers import write_answers
 from reports.prediction import BatchSummary, summarise
 from reports.sections.batch import class_rows
-from resnext.contracts.formatting import percent, plural
+from resnext.contracts.formatting import percent, plural, printable
 from resnext.contracts.tables import iterate_rows
 from resnext.data.manifest.settings import ReadingSettings
 from resnext.device import count_cpus, describe, processor
@@ -203,7 +203,7 @@ def _show(
     summary = summarise(iterate_rows(predicted.path(PREDICTIONS)), rule, settings.top)
     publish_predictions(summary, place)
     for path, answer in summary.first[:SHOWN]:
-        log.info("%s: %s", path, answer, extra={"plain": True})
+        log.info("%s: %s", printable(path), answer, extra={"plain": True})
     made: dict[str, Place] = {f"Predictions ({summary.files:,})": place}
     if THUMBNAILS in predicted.files:
         facts = (("Model", str(answering.model.single_path())), *_facts_of(answering))
@@ -245,5 +245,6 @@ def _table_of(summary: BatchSummary) -> str:
     lines += [f"{plural(images, 'image')}: {note}" for note, images in summary.notes.items()]
     if summary.unread:
         more = ", such as" if summary.unread > len(summary.faults) else ":"
-        lines.append(f"{summary.unread:,} could not be read{more} {'; '.join(summary.faults)}")
+        faults = printable("; ".join(summary.faults))
+        lines.append(f"{summary.unread:,} could not be read{more} {faults}")
     return "\n".join(lines)

@@ -8,6 +8,7 @@ from __future__ import annotations
 
 import io
 import json
+import os
 from collections.abc import Callable, Iterable, Iterator, Mapping
 from contextlib import contextmanager
 from itertools import islice
@@ -32,7 +33,8 @@ def require_format(place: Place) -> None:
     """Check that a table can be written under that name.
 
     Raises:
-        InputError: it has another suffix, or no folder; or the package of its address is missing.
+        InputError: it has another suffix, or no folder that takes it; or the package of its
+            address is missing.
     """
     file = Path(place)
     if file.suffix not in WRITERS:
@@ -43,6 +45,8 @@ def require_format(place: Place) -> None:
     elif not file.parent.is_dir():
         remedy = "Make it, or name another file."
         raise InputError("output", "lie in a folder that is there", f"'{file.parent}'", remedy)
+    elif file.is_dir() or not os.access(file.parent, os.W_OK):
+        raise InputError("output", "be a file that can be written", f"'{file}'", "Name another.")
 
 
 def write_answers(
@@ -51,7 +55,7 @@ def write_answers(
     """Write the rows of batch_predictions.csv, each after its answer and the `top` classes.
 
     Raises:
-        InputError: it can't be written at an address.
+        InputError: it can't be written there.
     """
     if is_address(place):
         with TemporaryDirectory() as folder:
@@ -61,12 +65,16 @@ def write_answers(
         return
     file = Path(place)
     partial = file.with_name(f"{file.name}.partial")
-    with WRITERS[file.suffix](partial) as write:
-        answered = (_with_answer(row, calibration, top) for row in rows)
-        while some := list(islice(answered, ROWS_AT_ONCE)):
-            table = pd.DataFrame(some)
-            write(table.astype({name: _kind_of(name) for name in map(str, table)}))
-    partial.replace(file)
+    try:
+        with WRITERS[file.suffix](partial) as write:
+            answered = (_with_answer(row, calibration, top) for row in rows)
+            while some := list(islice(answered, ROWS_AT_ONCE)):
+                table = pd.DataFrame(some)
+                write(table.astype({name: _kind_of(name) for name in map(str, table)}))
+        partial.replace(file)
+    except FileNotFoundError as error:  # a folder that takes no files, or that is gone
+        remedy = "The predictions are kept. Name another one, and run the same command again."
+        raise InputError("output", "be a file that can be written", f"'{file}'", remedy) from error
 
 
 def _with_answer(

@@ -12,6 +12,7 @@ LOGGERS = ("flows", "tasks", "resnext", "reports")
 DEFAULTS = {
     "PREFECT_SERVER_ANALYTICS_ENABLED": "false",
     "DO_NOT_TRACK": "1",
+    "ORT_DISABLE_TELEMETRY": "1",  # ONNX Runtime reports its use to its maker otherwise
     "PREFECT_RESULTS_DEFAULT_SERIALIZER": "json",  # never a pickle
     "PREFECT_LOGGING_EXTRA_LOGGERS": ",".join(LOGGERS),
     "PREFECT_LOGGING_TO_API_WHEN_MISSING_FLOW": "ignore",  # lines before and after a run

@@ -77,7 +77,8 @@ def _write_rates(rates: Mapping[Any, float], chosen: str, file: Path) -> None:
     rows = [{"name": name, "images_per_second": rate} for name, rate in rates.items()]
     write_table(pd.DataFrame(rows), file)
     said = ", ".join(f"{name} {rate:.1f}" for name, rate in rates.items())
-    log.info("images a second: %s; %s is taken", said, chosen)
+    small = "" if rates[chosen] == max(rates.values()) else ": another would gain little"
+    log.info("images a second: %s; %s is taken%s", said, chosen, small)
 
 
 def chosen_format(measured: Artifact) -> MemoryFormat:

@@ -68,8 +68,11 @@ def predict_images(
 
     listed = read_table(files.path(FILES), ["path", "reason"])
     rows = zip(listed["path"].tolist(), listed["reason"].tolist(), strict=True)
-    root = work.address or work.images
-    images = [FileToAnswer(f"{root}/{path}", path, reason) for path, reason in rows]
+    root = f"{work.address}/" if work.address else f"{work.images}/"
+    images = [  # a table may hold paths from the root on
+        FileToAnswer(path if path.startswith("/") else root + path, path, reason)
+        for path, reason in rows
+    ]
     file, small = model.single_path(), len(images) <= MOST_THUMBNAILS
     job = Job(file, read_facts(file).card, execution, reading, small)
     work.scratch.mkdir(parents=True, exist_ok=True)

@@ -8,6 +8,7 @@ from flows.cli.flags import PredictFlags
 from flows.cli.plan import store_folder
 from reports.prediction import answer_from
 from resnext.contracts.errors import InputError
+from resnext.contracts.formatting import printable
 from resnext.inference.model import Model
 from resnext.inference.predictor import open_predictor
 from tasks.registry.answering import choose_answering
@@ -44,6 +45,6 @@ def answer_at_once(image: Path, settings: PredictFlags) -> bool:
     shares = answer.probabilities
     likeliest = max(shares, key=shares.__getitem__)
     shown = answer_from(shares, likeliest, answering.calibration, settings.top)
-    log.info("%s: %s", image.name, shown, extra={"plain": True})
+    log.info("%s: %s", printable(image.name), shown, extra={"plain": True})
     log.info(UNRECORDED)
     return True

@@ -37,8 +37,8 @@ log = logging.getLogger("flows.cli.run")
 SETTING = re.compile(r"`(\w+)`")
 DONE, FAILED, WRONG_INPUT = 0, 1, 2
 STOPPED = (
-    "Stopped. Every finished stage is kept, and the training's newest checkpoint; the same command "
-    "goes on from there."
+    "Stopped. Every finished stage is kept, and what was saved of the unfinished one; the same "
+    "command goes on from there."
 )
 FULL = (
     "The disk or a quota is full ({error}). Finished stages are kept. Make room and run the same "

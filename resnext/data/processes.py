@@ -11,6 +11,7 @@ import os
 import signal
 import sys
 import threading
+import time
 from collections import deque
 from collections.abc import Callable, Iterator, Sequence
 from concurrent.futures import Future, ProcessPoolExecutor
@@ -22,6 +23,7 @@ Item = TypeVar("Item")
 Result = TypeVar("Result")
 
 CHUNK = 32  # items that `map_chunks` hands to a process at a time, if nothing else is said
+LOOK_EVERY = 0.1  # seconds
 AHEAD = 2  # chunks handed out for each process: none waits, and few are done again after a crash
 _turn: AbstractContextManager[Any] = threading.Lock()  # in a worker, one that all workers share
 
@@ -113,8 +115,7 @@ def _in_isolation(
 def _pool(workers: int) -> Iterator[ProcessPoolExecutor]:
     """Start processes on demand and end them in any case."""
     context = multiprocessing.get_context("spawn")
-    start = _leave_interrupts_to_the_parent
-    pool = ProcessPoolExecutor(workers, context, initializer=start, initargs=(context.Lock(),))
+    pool = ProcessPoolExecutor(workers, context, initializer=_begin, initargs=(context.Lock(),))
     try:
         yield pool
     finally:
@@ -142,8 +143,21 @@ def without_the_program() -> Iterator[None]:
         program.__dict__.update({name: value for name, value in kept.items() if value is not None})
 
 
-def _leave_interrupts_to_the_parent(turn: AbstractContextManager[Any]) -> None:
+def _begin(turn: AbstractContextManager[Any]) -> None:
     """Ignore Ctrl-C in a worker, where it would only print a traceback; share the others' turn."""
     global _turn
     signal.signal(signal.SIGINT, signal.SIG_IGN)
     _turn = turn
+    end_with_parent()
+
+
+def end_with_parent() -> None:
+    """End this process when what started it is gone, by kill -9 too."""
+    parent = os.getppid()
+
+    def watch() -> None:
+        while os.getppid() == parent:
+            time.sleep(LOOK_EVERY)
+        os._exit(1)
+
+    threading.Thread(target=watch, daemon=True).start()

@@ -33,7 +33,7 @@ from torch import distributed as dist
 
 from resnext.contracts.errors import InputError, TrainingError
 from resnext.data.pixels import PackedPixels
-from resnext.data.processes import without_the_program
+from resnext.data.processes import end_with_parent, without_the_program
 from resnext.device import Compute, see_one_gpu
 from resnext.training.checkpoints import Checkpoints
 from resnext.training.engine import Training
@@ -160,7 +160,7 @@ def _end_where_stuck(others: Sequence[BaseProcess], over: threading.Event) -> No
 
 def _take_part(port: int, rank: int, size: int, job: str) -> None:
     """Do one job as a process that rank 0 started."""
-    _end_with_parent()
+    end_with_parent()
     wanted = Job.model_validate_json(job)
     if wanted.compute.device == "cuda":
         see_one_gpu(rank)
@@ -169,7 +169,7 @@ def _take_part(port: int, rank: int, size: int, job: str) -> None:
 
 def wait_for_jobs(meeting: str, ranks: Ranks) -> int:
     """Do what rank 0 asks the processes of torchrun for, until it ends; give its exit code."""
-    _end_with_parent()
+    end_with_parent()
     store = Meeting.parse(meeting).open()
     done = 0
     while not store.check([END]):
@@ -208,15 +208,3 @@ def _do(job: Job, store: dist.Store, ranks: Ranks) -> None:
         ).fit()  # fmt: skip
     for each, handler in before.items():
         signal.signal(each, handler)
-
-
-def _end_with_parent() -> None:
-    """End this process when what started it is gone, by kill -9 too."""
-    parent = os.getppid()
-
-    def watch() -> None:
-        while os.getppid() == parent:
-            time.sleep(POLL_EVERY)
-        os._exit(1)
-
-    threading.Thread(target=watch, daemon=True).start()

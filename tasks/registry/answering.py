@@ -48,6 +48,9 @@ def choose_answering(
         InputError: the model was altered, it has no export that the runtime takes, or the device
             is not there.
     """
+    if memory_format is not None and runtime in ("onnx", "openvino"):
+        remedy = "Leave one of the two out."
+        raise InputError("memory_format", "go with `runtime` torch", runtime, remedy)
     model = unaltered(file, "model")
     if file.suffix == SUFFIX:
         return _exported(model, runtime, device)

@@ -114,6 +114,10 @@ def test_a_folder_is_predicted_by_an_exported_model_as_by_the_model(place: Place
     for wrong, said in (
         ({"device": "cuda"}, "--device must be auto or cpu for an exported model, got cuda"),
         ({"runtime": "torch"}, "--runtime must be onnx or openvino for an exported model"),
+        (
+            {"runtime": "onnx", "memory_format": "contiguous"},
+            "--memory-format must go with --runtime torch, got onnx",
+        ),
     ):
         refused = plain.model_copy(update={"model": version / "model.onnx", **wrong})
         failed: State[Any] = predict.batch_predict([place.data], refused, return_state=True)

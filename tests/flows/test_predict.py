@@ -64,23 +64,26 @@ def test_a_folder_that_is_missing_is_wrong_input(
     settings = PredictFlags(store=tmp_path / "store")
     with pytest.raises(InputError, match=r"source must name an image or a folder.*Check the path"):
         predict.run_prediction([tmp_path / "inbox"], settings, "a run")
-    for words in ([str(tmp_path / "inbox")], []):
+    for words in ([str(tmp_path / "inbox")], [], [""]):
         words += ["--store", str(tmp_path / "store")]
         assert command.run_command(predict.main, name="predict.py", arguments=words) == 2
     said = capsys.readouterr().err.splitlines()
     assert said[0].startswith(f"error: IMAGE_OR_FOLDER must be there, got '{tmp_path / 'inbox'}'")
     assert said[1] == "error: IMAGE_OR_FOLDER must name an image or a folder, got none."
+    assert said[2] == said[1], "an unset variable between quotes is no folder"
 
 
 def test_a_table_that_can_not_be_written_is_said_first(
     tmp_path: Path, capsys: pytest.CaptureFixture[str]
 ) -> None:
-    for name in ("a.xlsx", "nowhere/a.csv"):
+    (tmp_path / "b.csv").mkdir()
+    for name in ("a.xlsx", "nowhere/a.csv", "b.csv"):
         words = [str(tmp_path), "--output", str(tmp_path / name)]
         assert command.run_command(predict.main, name="predict.py", arguments=words) == 2
-    first, second = capsys.readouterr().err.splitlines()
+    first, second, third = capsys.readouterr().err.splitlines()
     assert first == "error: --output must end in .csv, .parquet or .jsonl, got 'a.xlsx'."
     assert second.startswith("error: --output must lie in a folder that is there, got")
+    assert third.startswith("error: --output must be a file that can be written, got")
 
 
 @pytest.mark.usefixtures("prefect_server")

@@ -89,6 +89,14 @@ def test_a_fault_that_may_pass_is_not_found_in_the_cache(
     assert again["status"].tolist() == ["ok"] * 3
 
 
+def test_a_table_may_hold_paths_from_the_root_on(inbox: Path, model: Artifact) -> None:
+    (inbox.parent / "list.csv").write_text(f"path\n{inbox / '1.png'}\ninbox/0.png\n")
+    found = predicted(inbox.parent / "list.csv", model)
+    rows = read_table(found.path("batch_predictions.csv"))
+    assert rows["status"].tolist() == ["ok", "ok"]
+    assert rows["path"].tolist() == [str(inbox / "1.png"), "inbox/0.png"]
+
+
 def test_what_is_admitted_counts(inbox: Path, model: Artifact) -> None:
     jpeg_cut(inbox / "cut.jpg")
     refused = read_table(predicted(inbox, model).path("batch_predictions.csv"))

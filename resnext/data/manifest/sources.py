@@ -58,7 +58,7 @@ def list_sources(sources: Sequence[Place]) -> Sources:
     rows: dict[str, ListedFile] = {}
     for source in places:
         for row in _rows_of(source, found):
-            rows.setdefault(row.path, row)
+            rows.setdefault(os.path.normpath(row.path), row)
     found.files.extend(rows.values())
     return found
 
@@ -79,10 +79,9 @@ def is_pattern(source: Path) -> bool:
 
 
 def _folder_of(source: Path) -> Path:
-    if is_pattern(source):
-        steps = source.parts
-        magic = next(place for place, step in enumerate(steps) if has_magic(step))
-        return Path(*steps[:magic])
+    """Give the folder that a source names; of a pattern, the last one above it that is there."""
+    if is_pattern(source):  # whose folders may have brackets in their names
+        return next(folder for folder in source.parents if folder.is_dir())
     return source if source.is_dir() else source.parent
 
 
@@ -90,8 +89,11 @@ def _rows_of(source: Path, found: Sources) -> Iterator[ListedFile]:
     if is_table(source):
         yield from _rows_of_table(source, found)
     elif is_pattern(source):
-        for match in sorted(glob(str(source), recursive=True)):  # noqa: PTH207 - it is absolute
-            yield from _rows_of(Path(match), found)
+        for match in _matches(source):
+            if match.exists():
+                yield from _rows_of(match, found)
+            else:
+                yield _fault(os.path.relpath(match, found.root), "broken link")
     else:
         listing = list_images(source)
         found.listings.append(listing)
@@ -102,13 +104,20 @@ def _rows_of(source: Path, found: Sources) -> Iterator[ListedFile]:
             yield row._replace(path=_joined(before, row.path))
 
 
+def _matches(pattern: Path) -> list[Path]:
+    folder = _folder_of(pattern)
+    rest = str(pattern.relative_to(folder))
+    found = glob(rest, root_dir=folder, recursive=True)  # noqa: PTH207 - leaves hidden files out
+    return [folder / each for each in sorted(found)]
+
+
 def _rows_of_table(source: Path, found: Sources) -> Iterator[ListedFile]:
     from resnext.data.user_tables import IMAGE, read_user_table  # pandas takes a while to import
 
     table = read_user_table(source, ARGUMENT, [IMAGE], "Name the images in a column `path`.")
     found.notes.extend(table.notes)
     before = os.path.relpath(source.parent, found.root)
-    for cell in table.rows[IMAGE.name]:
+    for cell in table.rows[IMAGE.name].str.strip():
         path = _joined(before, cell)
         if BAD_NAME.search(cell) or not cell:
             yield _fault(shown(path), "its name is empty, not UTF-8 or holds a control character")
@@ -118,7 +127,7 @@ def _rows_of_table(source: Path, found: Sources) -> Iterator[ListedFile]:
 
 def _row_of_file(file: Path, path: str) -> ListedFile:
     """Look at one file that a table names."""
-    if not file.is_file():
+    if file.is_dir() or not file.exists():
         return _fault(path, "a folder, no image" if file.is_dir() else "no such file")
     listing = list_images(file)
     for _, size, mtime_ns, inode in listing.files:

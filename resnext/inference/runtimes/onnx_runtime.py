@@ -1,9 +1,14 @@
 """Prediction by ONNX Runtime, from an exported model on a CPU."""
 
+import os
 from pathlib import Path
 from typing import NamedTuple
 
 import numpy as np
+
+# It reports its use to its maker otherwise, as soon as it is imported.
+# Source: https://github.com/microsoft/onnxruntime/blob/main/docs/Privacy.md
+os.environ.setdefault("ORT_DISABLE_TELEMETRY", "1")
 import onnxruntime
 from onnxruntime.capi.onnxruntime_pybind11_state import (
     Fail,

@@ -1,7 +1,10 @@
 """Processes: results in order, and a crash costs the item that caused it and nothing else."""
 
 import os
-from collections.abc import Iterator, Sequence
+import subprocess
+import sys
+import time
+from collections.abc import Callable, Iterator, Sequence
 from concurrent.futures import ProcessPoolExecutor
 from concurrent.futures.process import BrokenProcessPool
 from pathlib import Path
@@ -11,6 +14,7 @@ import pytest
 
 from resnext.data import processes
 from resnext.data.processes import map_apart
+from tests.conftest import REPOSITORY
 from tests.resnext.data.works import count_in_turns, die, killed_in_company, square
 
 
@@ -48,6 +52,37 @@ def test_an_item_that_does_no_harm_alone_is_kept() -> None:
     assert list(map_apart(killed_in_company, [[1, 2, 3]], 2, lost)) == [[1, 4, 9]]
 
 
+def test_no_process_outlives_a_program_that_is_killed(tmp_path: Path) -> None:
+    code = (
+        "import sys; from pathlib import Path\n"
+        "from resnext.data.processes import map_apart\n"
+        "from tests.resnext.data.works import note_and_wait\n"
+        "if __name__ == '__main__':\n"
+        "    list(map_apart(note_and_wait, [[Path(sys.argv[1])]] * 2, 2, print))\n"
+    )
+    (tmp_path / "program.py").write_text(code)
+    words = [sys.executable, str(tmp_path / "program.py"), str(tmp_path / "pids")]
+    here = os.environ | {"PYTHONPATH": str(REPOSITORY)}
+    program = subprocess.Popen(words, env=here)
+    pids = wait_for(lambda: [int(each) for each in noted(tmp_path / "pids")], 2)
+    program.kill()
+    program.wait()
+    wait_for(lambda: [pid for pid in pids if not Path(f"/proc/{pid}").exists()], 2)
+
+
+def noted(file: Path) -> list[str]:
+    return file.read_text().split() if file.exists() else []
+
+
+def wait_for(look: Callable[[], list[int]], many: int) -> list[int]:
+    """Look again until so many are found."""
+    end = time.monotonic() + 60
+    while len(found := look()) < many:
+        assert time.monotonic() < end, found
+        time.sleep(0.05)
+    return found
+
+
 def test_an_error_of_the_work_is_no_crash() -> None:
     with pytest.raises(ValueError, match="15 is not squared"):
         list(map_apart(square, [[1], [15]], 2, lost))
@@ -56,7 +91,7 @@ def test_an_error_of_the_work_is_no_crash() -> None:
 def test_processes_that_never_start_are_not_blamed_on_an_item(
     monkeypatch: pytest.MonkeyPatch,
 ) -> None:
-    monkeypatch.setattr(processes, "_leave_interrupts_to_the_parent", die)
+    monkeypatch.setattr(processes, "_begin", die)
     with pytest.raises(BrokenProcessPool):
         list(map_apart(square, [[1], [2]], 2, lost))
 

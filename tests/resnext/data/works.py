@@ -38,3 +38,11 @@ def count_in_turns(files: Sequence[Path]) -> list[None]:
 
 def die(*_: object) -> None:
     os._exit(1)
+
+
+def note_and_wait(files: Sequence[Path]) -> list[int]:
+    """Write down which process this is, and work for long."""
+    with files[0].open("a") as file:
+        file.write(f"{os.getpid()}\n")
+    time.sleep(600)
+    return [0]

@@ -1,6 +1,7 @@
 """An exported file answers as torch does, says of itself what it needs, and is refused if not."""
 
 import json
+import os
 import subprocess
 import sys
 from pathlib import Path
@@ -162,3 +163,10 @@ def test_a_network_of_each_family_is_exported(
     assert checked(model, tmp_path / "model.onnx").difference < 1e-4
     copies = 2 if "members" in facts else 1
     assert (tmp_path / "model.onnx").stat().st_size < 1.6 * model.stat().st_size * copies
+
+
+def test_onnx_runtime_reports_nothing_to_its_maker(tmp_path: Path) -> None:
+    here = {name: value for name, value in os.environ.items() if name != "ORT_DISABLE_TELEMETRY"}
+    code = "from resnext.inference.runtimes.onnx_runtime import ExportedModel"
+    subprocess.run([sys.executable, "-c", code], env=here | {"HOME": str(tmp_path)}, check=True)
+    assert not list(tmp_path.rglob("onnxruntime.db")), "what it means to send"

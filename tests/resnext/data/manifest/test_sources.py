@@ -37,6 +37,10 @@ def test_several_sources_follow_one_another_and_a_file_is_listed_once(inbox: Pat
     found = list_sources([inbox / "b", inbox / "a" / "1.png", inbox])
     assert found.root == inbox
     assert paths(found) == ["b/10.jpg", "b/2.jpg", "a/1.png", "c.png", "gone.png"]
+    table = inbox / "list.csv"
+    table.write_text("path\nc.png\n./c.png\na/../c.png\n c.png \n")
+    assert paths(list_sources([table])) == ["c.png"]
+    table.unlink()
     one = list_sources([inbox / "c.png"])
     assert (one.root, paths(one)) == (inbox, ["c.png"])
 
@@ -44,6 +48,12 @@ def test_several_sources_follow_one_another_and_a_file_is_listed_once(inbox: Pat
 def test_a_pattern_names_files_of_all_folders_below(inbox: Path) -> None:
     assert paths(list_sources([inbox / "**" / "*.jpg"])) == ["b/10.jpg", "b/2.jpg"]
     assert paths(list_sources([inbox / "*.gif"])) == []
+    (inbox / "b" / "gone.jpg").symlink_to(inbox / "nowhere")
+    found = list_sources([inbox / "b" / "*.jpg"])
+    assert paths(found) == ["10.jpg", "2.jpg", "gone.jpg"]
+    assert found.files[2].reason == "broken link"
+    save(inbox / "x[1]" / "1.png")
+    assert paths(list_sources([inbox / "x[1]" / "*.png"])) == ["1.png"]
     odd = inbox / "[1].png"  # a name that is there is no pattern
     save(odd)
     assert paths(list_sources([odd])) == ["[1].png"]
