@@ -128,7 +128,7 @@ def _share_out(
         log.warning("%s failed on the cluster: predicted here", plural(failed, "shard"))
 
 
-@task(name="predict-shard", cache_policy=NO_CACHE, persist_result=False)
+@task(name="predict-shard", cache_policy=NO_CACHE, persist_result=False, retries=0)
 def predict_shard(
     needed: tuple[Path, ...],
     folder: Path,

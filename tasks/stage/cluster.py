@@ -175,7 +175,7 @@ def _require_same(runner: TaskRunner[Any], cluster: str, run: Path) -> None:
         raise InputError("cluster", rule, f"others on '{host}'", "Install the same there.")
 
 
-@task(name="ask-a-worker", cache_policy=NO_CACHE, persist_result=False)
+@task(name="ask-a-worker", cache_policy=NO_CACHE, persist_result=False, retries=0)
 def look_around(run: Path) -> tuple[str, bool, bool, str]:
     """Say on a worker who it is, whether it sees the run, and alive, and which code it has."""
     import socket
