@@ -14,7 +14,7 @@ from contextlib import contextmanager
 from itertools import islice
 from pathlib import Path
 from tempfile import TemporaryDirectory
-from typing import Any, TypeAlias
+from typing import IO, Any, TypeAlias
 
 import pandas as pd
 
@@ -134,11 +134,23 @@ def _json_lines(file: Path) -> Iterator[Write]:
 def _parquet(file: Path) -> Iterator[Write]:
     import fastparquet
 
-    file.unlink(missing_ok=True)
+    opened: list[IO[bytes]] = []
+
+    def open_with(path: str, mode: str = "rb") -> IO[bytes]:
+        file = Path(path).open(mode)  # noqa: SIM115 - the library leaves some of them open
+        opened.append(file)
+        return file
 
     def write(table: pd.DataFrame) -> None:
-        fastparquet.write(str(file), table, append=file.exists(), object_encoding="utf8")
+        more = file.exists()
+        fastparquet.write(
+            str(file), table, append=more, object_encoding="utf8", open_with=open_with
+        )
+        for each in opened:
+            each.close()
+        opened.clear()
 
+    file.unlink(missing_ok=True)
     yield write
 
 

@@ -194,6 +194,7 @@ def processes(jobs: int, gpus: int = 0) -> Iterator[ProcessPoolTaskRunner]:
             yield runner
         except BaseException as error:
             _end_children()
+            _leave_messages(runner)
             if isinstance(error, BrokenExecutor):
                 raise TrainingError(
                     "A process that trained was ended by the system, perhaps for want of memory. "
@@ -212,6 +213,13 @@ def _end_children() -> None:
         for child in children:
             child.terminate()
         time.sleep(POLL_EVERY)
+
+
+def _leave_messages(runner: ProcessPoolTaskRunner) -> None:
+    """Don't wait for the runner's queue: a process may have died while it held the queue's lock."""
+    queue = getattr(runner, "_subprocess_message_queue", None)
+    if queue is not None:
+        queue.cancel_join_thread()
 
 
 @contextmanager
