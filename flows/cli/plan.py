@@ -225,12 +225,7 @@ def resolve(*flags: BaseModel, program: str = "full_pipeline.py") -> Plan:
     split = _split_settings(given, preset, images)
     weights = _weights(given.get("weights"))
     recipe = build_recipe(given | ({"weights": "file"} if weights else {}), preset)
-    if given.get("only") == "embed" and recipe.method != "probe":
-        remedy = "Only a probe has this stage. Name another one, or give `preset` transfer."
-        raise InputError("only", "go with `method` probe", "embed", remedy)
-    if given.get("only") == "plan" and preset != AUTO:
-        remedy = "Only it plans what to do by the images."
-        raise InputError("only", f"go with `preset` {AUTO}", "plan", remedy)
+    _require_stage(given.get("only"), recipe, preset)
     store = store_folder(given.get("store"))
     inside = images is not None and store.resolve().is_relative_to(images)
     remedy = "Its folder would be taken for a class. Name another one."
@@ -270,6 +265,20 @@ def resolve(*flags: BaseModel, program: str = "full_pipeline.py") -> Plan:
         asked=command_line(program, *flags),
         flags=flags,
     )
+
+
+def _require_stage(only: str | None, recipe: Recipe, preset: Preset) -> None:
+    """Check that a run has the stage that it is to stop after.
+
+    Raises:
+        InputError: it has not.
+    """
+    if only == "embed" and recipe.method != "probe":
+        remedy = "Only a probe has this stage. Name another one, or give `preset` transfer."
+        raise InputError("only", "go with `method` probe", "embed", remedy)
+    if only == "plan" and preset != AUTO:
+        remedy = "Only it plans what to do by the images."
+        raise InputError("only", f"go with `preset` {AUTO}", "plan", remedy)
 
 
 def given_of(*flags: BaseModel) -> dict[str, Any]:
