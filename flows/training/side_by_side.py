@@ -190,6 +190,7 @@ def processes(jobs: int, gpus: int = 0) -> Iterator[ProcessPoolTaskRunner]:
     """
     runner = ProcessPoolTaskRunner(jobs, initializer=_begin, initargs=(os.getpid(), gpus))
     with _settings_for_all(), runner:
+        _start_all_at_once(runner)
         try:
             yield runner
         except BaseException as error:
@@ -213,6 +214,15 @@ def _end_children() -> None:
         for child in children:
             child.terminate()
         time.sleep(POLL_EVERY)
+
+
+def _start_all_at_once(runner: ProcessPoolTaskRunner) -> None:
+    """Let the runner's pool start all its processes before it begins to watch them.
+
+    A pool that starts them one by one begins to wait before the newest is in its list, and learns
+    of that one's end only when another one answers, which may be hours later.
+    """
+    cast("Any", runner)._executor._safe_to_dynamically_spawn_children = False
 
 
 def _leave_messages(runner: ProcessPoolTaskRunner) -> None:
