@@ -15,7 +15,7 @@ from tests.flows.training.test_side_by_side import alive, children, wait_until
 from prefect.client.orchestration import get_client
 
 WORDS = ["--image-size", "32", "--batch-size", "8", "--device", "cpu", "--arch", "test_convnext"]
-WORDS += ["--only", "predict"]
+WORDS += ["--only", "predict", "--memory-format", "contiguous"]
 TORCHRUN = ["-m", "torch.distributed.run", "--nproc-per-node", "2"]
 
 pytestmark = [

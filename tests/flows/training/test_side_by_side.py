@@ -15,6 +15,7 @@ from tests.conftest import REPOSITORY, make_tree
 
 TINY = ["--image-size", "32", "--batch-size", "8", "--device", "cpu"]
 TINY += ["--arch", "resnext38_32x4d", "--only", "predict"]
+TINY += ["--memory-format", "contiguous"]  # else the long ones measure which is faster
 LONG = 60  # epochs, of some tenths of a second
 ENDED_AFTER = 30.0  # seconds
 
