@@ -270,7 +270,8 @@ def test_a_killed_run_is_crashed_and_another_one_resumes_its_training(
 
 def test_of_two_retrainings_at_once_the_second_waits(ui: Ui, tmp_path: Path) -> None:
     name = "retrain/retrain-weekly"
-    first, second = (ui.api.start(name, ui.parameters(TINY, tmp_path)) for _ in range(2))
+    given = ui.parameters(TINY, tmp_path) | {"decision": {"no_export": True}}
+    first, second = (ui.api.start(name, given) for _ in range(2))
     waiting = "AwaitingConcurrencySlot"
     wait_until(
         lambda: any(ui.api.run(run)["state"]["name"] == waiting for run in (first, second)),
@@ -360,7 +361,7 @@ def test_a_schedule_of_the_file_starts_the_retraining_that_skips_what_is_not_new
     """Refusals, promotions and rollbacks are tests of retrain.py."""
     deployment = ui.api.deployment("retrain/retrain-weekly")["id"]
     path = f"/deployments/{deployment}/schedules"
-    given = ui.parameters(TINY, tmp_path)
+    given = ui.parameters(TINY, tmp_path) | {"decision": {"no_export": True}}
     body = {"active": True, "schedule": {"interval": 15}, "parameters": given}
     (made,) = ui.api.call("POST", path, [body])
     mine = {"deployment_id": {"any_": [deployment]}}

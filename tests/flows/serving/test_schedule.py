@@ -25,6 +25,7 @@ from prefect import flow
 from prefect.client.orchestration import get_client
 
 TINY = ["--preset", "quick", "--image-size", "32", "--device", "cpu", "--workers", "0"]
+TINY += ["--no-export", "--memory-format", "contiguous"]  # each takes seconds
 
 
 @pytest.mark.parametrize(
