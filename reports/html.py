@@ -12,7 +12,7 @@ from __future__ import annotations
 import base64
 import hashlib
 from collections.abc import Mapping, Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Any
 
@@ -20,7 +20,8 @@ import jinja2
 import pandas as pd
 from markupsafe import Markup
 
-from reports.sections import figures, folder, folds, images, score, split
+from reports import advice
+from reports.sections import contents, figures, folder, folds, images, run, score, split
 from resnext.contracts.formatting import count, decimal, percent, plain, plural
 
 CARRIED_FILES = ("pages/*",)
@@ -47,6 +48,8 @@ class AuditContent:
     """Lists of pairs to look at: crossing, random, joined, listed."""
     command: str
     """What to type to get this page again."""
+    pictures: bool = field(default=True, kw_only=True)
+    """Whether images of the data may be shown."""
 
 
 @dataclass(frozen=True)
@@ -65,6 +68,8 @@ class ReportContent(AuditContent):
     notes: Sequence[str] = ()
     calibration: Mapping[str, Any] | None = None
     explained: Mapping[str, Any] | None = None
+    reliability: pd.DataFrame | None = None
+    architecture: str = ""
 
     @property
     def tables(self) -> dict[str, pd.DataFrame]:
@@ -100,7 +105,7 @@ def _environment() -> jinja2.Environment:
     )
     filters = (percent, decimal, count, plural, plain, images.thumbnail)
     environment.filters |= {each.__name__: each for each in filters}
-    sections = (figures, folder, folds, images, score, split)
+    sections = (advice, contents, figures, folder, folds, images, run, score, split)
     environment.globals |= {each.__name__.rpartition(".")[2]: each for each in sections}
     environment.globals |= script_of("sort.js")
     environment.globals["MOST_ROWS"] = MOST_ROWS

@@ -37,7 +37,10 @@ def report(
     split: Divided,
     model: Annotated[Artifact, Reads("history.csv")],
     scores: Annotated[
-        Artifact, Reads("per_class.csv", "confusion.csv", "metrics.json", "calibration.json")
+        Artifact,
+        Reads(
+            "per_class.csv", "confusion.csv", "metrics.json", "calibration.json", "reliability.csv"
+        ),
     ],
     explained: Annotated[Artifact, Reads("explained.json")],
     figures: Annotated[Artifact, Reads(*(f"{plot.name}.png" for plot in PLOTS))],
@@ -60,6 +63,8 @@ def report(
         metrics=read_json(scores.path("metrics.json")),
         calibration=read_json(scores.path("calibration.json")),
         explained=read_json(explained.path("explained.json")),
+        reliability=read_table(scores.path("reliability.csv")),
+        architecture=about.architecture,
         confusion=confusion,
         history=history,
         figures={plot.name: figures.path(f"{plot.name}.png").read_bytes() for plot in PLOTS},

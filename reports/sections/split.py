@@ -175,6 +175,11 @@ def cautions(leakage: Leakage | None) -> list[str]:
     return [*found, *(str(warning) for each in warnings for warning in each)]
 
 
+def unknown_groups(leakage: Leakage | None) -> str:
+    """Say why the groups can't be relied on; empty where they are known or nothing is said."""
+    return _unknown_groups(_get(leakage, "scheme"))
+
+
 def _get(leakage: Leakage | None, key: str) -> Leakage:
     """Give what is under a key, empty where nothing is."""
     return (leakage or {}).get(key) or {}
@@ -198,7 +203,7 @@ def _only_look_alike(leakage: Leakage | None, counted: str) -> bool:
 
 
 def _unknown_groups(scheme: Leakage) -> str:
-    """Say why the groups can't be relied on; empty where they are known or nothing is said."""
+    """Say it of what leakage.json holds of the groups."""
     known = scheme.get("groups_known", bool(scheme.get("name") or scheme.get("listed")))
     if known or "name" not in scheme:
         return ""
