@@ -4,7 +4,7 @@ from typing import Annotated
 
 from pydantic import BaseModel, ConfigDict
 
-from reports.gallery import PLOTS
+from reports.gallery import NAMES
 from resnext.contracts.json_files import read_json
 from resnext.contracts.tables import read_confusion, read_table
 from tasks.audit import Divided, Found, data_and_split
@@ -43,7 +43,7 @@ def report(
         ),
     ],
     explained: Annotated[Artifact, Reads("explained.json")],
-    figures: Annotated[Artifact, Reads(*(f"{plot.name}.png" for plot in PLOTS))],
+    figures: Annotated[Artifact, Reads(*(f"{name}.png" for name in NAMES))],
     about: About,
 ) -> None:
     """Write report.html and MODEL_CARD.md."""
@@ -67,7 +67,7 @@ def report(
         architecture=about.architecture,
         confusion=confusion,
         history=history,
-        figures={plot.name: figures.path(f"{plot.name}.png").read_bytes() for plot in PLOTS},
+        figures={name: figures.path(f"{name}.png").read_bytes() for name in NAMES},
         command=about.command,
         environment=dict(about.environment),
         notes=[*notes(known["split"], history), *about.notes],
