@@ -24,7 +24,7 @@ WIDE_FONTS = (
 """Fonts with Chinese characters, by choice: free ones, then those of Windows and macOS."""
 LABEL_WIDTH = 28
 """Longer class names are shortened in the middle, in columns (a Chinese character takes two)."""
-NARROW_WIDTH = 22
+NARROW_WIDTH = 18
 """Where a figure has less room, those longer than this are."""
 
 

@@ -48,7 +48,7 @@ def plot_per_class(per_class: pd.DataFrame, *, stacked: bool = False) -> Figure:
             _draw_measure(axes, table, measure)
             if stacked:
                 axes.set_xticks([0, 0.5, 1])
-        _name_rows(panels if stacked else panels[:1], table, 8.5 if stacked else 10.5)
+        _name_rows(panels if stacked else panels[:1], table, 8 if stacked else 10.5)
         return style.lay_out(figure)
 
 
