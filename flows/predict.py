@@ -208,7 +208,9 @@ def _show(
     if THUMBNAILS in predicted.files:
         facts = (("Model", str(answering.model.single_path())), *_facts_of(answering))
         known = {name: rule.get(name) for name in ("temperature", "positive", "threshold")}
-        about = AboutBatch(data_name=what, facts=facts, command=asked, **known)
+        about = AboutBatch(
+            data_name=what, facts=facts, command=asked, pictures=not settings.no_pictures, **known
+        )
         show_predictions(runtime, predicted, about)
         made["Page"] = place.with_name(PAGE)
     if settings.output is not None:

@@ -21,6 +21,7 @@ import pandas as pd
 from markupsafe import Markup
 
 from reports import advice
+from reports.domain import WORDS, Domain, Words, domain_of, reason
 from reports.sections import contents, figures, folder, folds, images, run, score, split
 from resnext.contracts.formatting import count, decimal, percent, plain, plural
 
@@ -48,8 +49,25 @@ class AuditContent:
     """Lists of pairs to look at: crossing, random, joined, listed."""
     command: str
     """What to type to get this page again."""
+    domain: Domain | None = field(default=None, kw_only=True)
+    """What the images are of, None where that is to be guessed."""
     pictures: bool = field(default=True, kw_only=True)
     """Whether images of the data may be shown."""
+
+    @property
+    def is_medical(self) -> bool:
+        """Tell whether the images are of patients."""
+        return domain_of(self.domain, self.classes) == "medical"
+
+    @property
+    def words(self) -> Words:
+        """Give the words that fit the images."""
+        return WORDS["medical" if self.is_medical else "general"]
+
+    @property
+    def why_these_words(self) -> str:
+        """Say why they fit."""
+        return reason(self.domain, self.classes)
 
 
 @dataclass(frozen=True)

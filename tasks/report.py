@@ -4,6 +4,7 @@ from typing import Annotated
 
 from pydantic import BaseModel, ConfigDict
 
+from reports.domain import ReportSettings
 from reports.gallery import NAMES
 from resnext.contracts.json_files import read_json
 from resnext.contracts.tables import read_confusion, read_table
@@ -28,6 +29,7 @@ class About(BaseModel):
     settings: tuple[tuple[str, Facts], ...]
     environment: Facts
     notes: tuple[str, ...] = ()
+    report: ReportSettings = ReportSettings()
 
 
 @stage(run_name="report on {about.data_name}", registered=("report.html", CARD))
@@ -69,6 +71,8 @@ def report(
         history=history,
         figures={name: figures.path(f"{name}.png").read_bytes() for name in NAMES},
         command=about.command,
+        domain=about.report.domain,
+        pictures=not about.report.no_pictures,
         environment=dict(about.environment),
         notes=[*notes(known["split"], history), *about.notes],
         **known,
