@@ -171,8 +171,8 @@ def test_sections_stand_in_the_order_of_reading_under_headings_in_order() -> Non
     assert all(after <= before + 1 for before, after in itertools.pairwise(page.levels))
     ids = [str(found["id"]) for tag, found in page.tags if tag == "h2"]
     assert ids == [
-        *("asked", "score", "data", "classes", "figures", "recipe", "environment", "reproduce"),
-        *("files", "limits"),
+        *("asked", "score", "data", "classes", "figures", "recipe", "environment", "paper"),
+        *("reproduce", "files", "limits"),
     ]
 
 
