@@ -52,6 +52,16 @@ SHEETS = {
     ),
 }
 """The lists of pairs in the order of the report: title, and what a reader should know."""
+REMEDIES = {
+    ("crossing", "exact"): ("--split grouped", "keeps identical files on one side"),
+    ("crossing", "near"): ("--near-duplicates join", "keeps what looks the same on one side"),
+    ("crossing", "copy"): ("--split grouped", "keeps all copies of an original on one side"),
+    ("crossing", "group"): ("--split grouped", "keeps all images of a group on one side"),
+    ("joined", "near"): ("--near-duplicates report", "leaves pairs apart that look alike"),
+    ("reported", "near"): ("--groups FILE", "says which images belong together"),
+    ("listed", "weak"): ("--groups FILE", "says which images belong together"),
+}
+"""By list and kind, the flag that changes what is wrong with such pairs, and what it does."""
 ALARMING = 1.25
 """From so many times an even map's share on, heat at the border is warned of."""
 COARSE = 4
@@ -67,7 +77,7 @@ def thumbnail(source: object) -> str:
 
 
 def sheets(pairs: Pairs, leakage: Mapping[str, Any] | None) -> list[dict[str, Any]]:
-    """Lay out the lists of pairs.json that hold something: name, title, explanation, extent, pairs.
+    """Lay out the lists of pairs.json that hold something: name, title, explanation, extent, kinds.
 
     A random split counts only where nothing crosses. leakage.json may hold how many pairs were
     found, `joined_pairs` and `listed_pairs` of `near`.
@@ -82,9 +92,20 @@ def sheets(pairs: Pairs, leakage: Mapping[str, Any] | None) -> list[dict[str, An
             "title": SHEETS[name][0],
             "explanation": SHEETS[name][1],
             "extent": _extent(len(pairs[name]), near.get(f"{name}_pairs") or 0, "pair", "near.csv"),
-            "pairs": pairs[name],
+            "kinds": _by_kind(name, pairs[name]),
         }
         for name in names
+    ]
+
+
+def _by_kind(name: str, pairs: Sequence[Mapping[str, Any]]) -> list[dict[str, Any]]:
+    """Part a list of pairs by what makes them pairs: title, flag and effect of a remedy, pairs."""
+    kinds = dict.fromkeys([*KINDS, *(pair["kind"] for pair in pairs)])
+    parts = {kind: [pair for pair in pairs if pair["kind"] == kind] for kind in kinds}
+    return [
+        {"title": KINDS.get(kind, kind), "remedy": REMEDIES.get((name, kind)), "pairs": part}
+        for kind, part in parts.items()
+        if part
     ]
 
 

@@ -85,7 +85,8 @@ def _split(content: ReportContent) -> str:
         how = f"They were divided into {found['folds']} folds{again}; each was tested once by a "
         said = [f"{how}network that was trained on the others."]
     else:
-        said = [f"They were divided into {', '.join(listed)}."] if listed else []
+        left = f"; {plural(images['unused'], 'image')} stayed unused" if images["unused"] else ""
+        said = [f"They were divided into {', '.join(listed)}{left}."] if listed else []
     said.append(SPLIT.get(str(leakage.get("strategy") or ""), ""))
     near = leakage.get("near") or {}
     joined = near.get("searched") is not False and "joined_pairs" in near
@@ -98,12 +99,13 @@ def _training(content: ReportContent, flags: Mapping[str, str]) -> str:
         return ""
     probe = flags.get("--method") == "probe"
     what = f"Heads on a frozen {name} were" if probe else f"A {name} was"
+    weights = flags.get("--weights", "").partition(", licence")[0]
     told = {
         "images of {} px": flags.get("--image-size"),
         "batches of {}": flags.get("--batch-size"),
         "the optimizer {}": flags.get("--optimizer"),
         "a learning rate of {}": flags.get("--lr"),
-        "weights that start from {}": flags.get("--weights"),
+        "weights that start from {}": weights,
     }
     with_ = ", ".join(text.format(value) for text, value in told.items() if value)
     return f"{what} trained for {flags['--epochs']} epochs with {with_}."
@@ -112,7 +114,8 @@ def _training(content: ReportContent, flags: Mapping[str, str]) -> str:
 def _testing(content: ReportContent) -> str:
     known = content.calibration or {}
     if known.get("fitted_on") is None:
-        return "Probabilities were not calibrated. Nothing was chosen on the images tested."
+        why = f" ({known['reason']})" if known.get("reason") else ""
+        return f"Probabilities were not calibrated{why}. Nothing was chosen on the images tested."
     part = "the other folds" if known["fitted_on"] == "folds" else "the validation part"
     return (
         f"Probabilities were calibrated by a temperature ({known['temperature']:.2f}) that was "
@@ -143,6 +146,8 @@ def _by_class(content: ReportContent) -> str:
     known = content.per_class.dropna(subset=["recall"])
     if len(known) < 2:
         return ""
+    if known["recall"].min() == known["recall"].max():
+        return f"Recall was {percent(known['recall'].max())} in every class."
     least, most = (known.loc[i] for i in (known["recall"].idxmin(), known["recall"].idxmax()))
     return (
         f"Recall by class went from {percent(least['recall'])} (“{least['class']}”, "

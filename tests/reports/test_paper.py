@@ -64,7 +64,8 @@ def test_the_methods_say_how_it_was_split_trained_and_tested() -> None:
     said = paper.methods(given)
     for words in (
         "The data were 3 images of 2 classes (Monkeypox, Others); 1 file could not be used.",
-        "train (2 images of 1 group), validation (1 image of 1 group), test (1 image of 1 group).",
+        "train (2 images of 1 group), validation (1 image of 1 group), test (1 image of 1 group); "
+        "1 image stayed unused.",
         "All images of a group were kept in one part. Identical files and near-duplicates",
         "A resnext50_32x4d was trained for 30 epochs with images of 224 px, batches of 32, the "
         "optimizer adamw, a learning rate of 0.001, weights that start from none.",
