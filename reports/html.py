@@ -124,8 +124,8 @@ def _environment() -> jinja2.Environment:
     filters = (percent, decimal, count, plural, plain, images.thumbnail)
     environment.filters |= {each.__name__: each for each in filters}
     sections = (contents, figures, folder, folds, images, paper, run, score, split)
-    sections += (advice, checklists, references)
-    environment.globals |= {each.__name__.rpartition(".")[2]: each for each in sections}
+    asked = (*sections, advice, checklists, references)
+    environment.globals |= {each.__name__.rpartition(".")[2]: each for each in asked}
     environment.globals |= script_of("sort.js")
     environment.globals["MOST_ROWS"] = MOST_ROWS
     return environment

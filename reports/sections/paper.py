@@ -148,7 +148,8 @@ def _by_class(content: ReportContent) -> str:
         return ""
     if known["recall"].min() == known["recall"].max():
         return f"Recall was {percent(known['recall'].max())} in every class."
-    least, most = (known.loc[i] for i in (known["recall"].idxmin(), known["recall"].idxmax()))
+    ranked = known.sort_values("recall", kind="stable").to_dict("records")
+    least, most = ranked[0], ranked[-1]
     return (
         f"Recall by class went from {percent(least['recall'])} (“{least['class']}”, "
         f"{count(least['support'])} images) to {percent(most['recall'])} (“{most['class']}”, "

@@ -10,6 +10,7 @@ from reports.checklists import CHECKLISTS, CLAIM, TRIPOD, filled_in
 from reports.references import references
 from reports.sections import paper
 from tests.conftest import REPOSITORY
+from tests.reports.sections.test_images import known
 from tests.reports.test_html import EVIL, METRICS, PAIR, content, render, scores
 
 POINT = {
@@ -36,8 +37,7 @@ def test_the_checklists_have_the_official_numbers() -> None:
 
 
 def test_each_item_points_to_a_section_that_is_there_or_says_that_the_author_must() -> None:
-    explained = {"layer": None, "cells": 0, "pictures": [], "border_share": None}
-    for given in (None, explained | {"even_border_share": 0.36}):
+    for given in (None, known(layer=None, cells=0)):
         page = render(explained=given)
         ids = {str(found["id"]) for tag, found in page.tags if tag == "h2"}
         lists = filled_in(content(explained=given))
