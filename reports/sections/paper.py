@@ -30,7 +30,7 @@ NEAR = (
     "quarter turns, were joined into one group."
 )
 INTERVALS = (
-    "All intervals are of 95 % and take the group as the unit of chance: those of shares are "
+    "All intervals are of 95\u00a0% and take the group as the unit of chance: those of shares are "
     "Wilson's with the effective number of images, those of AUROC come from the variance over "
     "groups, the others from 2,000 bootstrap draws of whole groups."
 )
@@ -138,7 +138,7 @@ def _measure(m: Mapping[str, Any], name: str) -> str:
     """Write a measure with its interval."""
     (metric,) = (each for each in METRICS if each.name == name)
     bounds = reach(m.get(f"{name}_ci95"), metric.write)
-    return metric.write(m[name]) + (f" (95 % interval {bounds})" if bounds else "")
+    return metric.write(m[name]) + (f" (95\u00a0% interval {bounds})" if bounds else "")
 
 
 def _by_class(content: ReportContent) -> str:
@@ -162,7 +162,7 @@ def _at_threshold(point: Mapping[str, Any] | None) -> str:
         return ""
     said = [
         f"{name} was {percent(point[name])}"
-        + (f" (95 % interval {bounds})" if (bounds := reach(point.get(f"{name}_ci95"))) else "")
+        + (f" (95\u00a0% interval {bounds})" if (bounds := reach(point.get(f"{name}_ci95"))) else "")
         for name in ("sensitivity", "specificity")
     ]
     return (
