@@ -204,7 +204,7 @@ def stages_after_scan(
     parts = split(runtime, manifest, plan.split, *plan.tables)
     if plan.only == "split":
         again = f"{plan.command} --only split"
-        audit(runtime, manifest, parts, plan.data_name, plan.data is None, again)
+        audit(runtime, manifest, parts, plan.data_name, plan.data is None, again, plan.report)
     if note is not None:
         plan = replace(plan, notes=(*plan.notes, note(manifest, parts)))
     yield parts
@@ -228,7 +228,7 @@ def stages_after_scan(
         finally:
             explaining.wait()  # no stage outlives its run
     page = report(runtime, manifest, parts, model, scores, explained, figures, about(plan))
-    publish(plan.name, scores, figures, page)
+    publish(plan.name, scores, figures, page, model)
     yield page
     if plan.export:
         on_cpu = plan_compute("cpu")
@@ -313,6 +313,7 @@ def about(plan: Plan) -> About:
         architecture=plan.recipe.arch,
         command=plan.command,
         notes=(*plan.notes, *fold_notes(plan.folds)),
+        report=plan.report,
         settings=tuple(
             (what.capitalize(), (*facts.items(),)) for what, facts in plan.flags_as_text().items()
         ),

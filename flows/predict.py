@@ -80,6 +80,7 @@ from flows.cli.command_line import command_line
 from flows.cli.plan import build, given_of, store_folder
 from flows.cli.terminal import is_terminal, table
 from reports.answers import write_answers
+from reports.domain import ReportSettings
 from reports.prediction import BatchSummary, summarise
 from reports.sections.batch import class_rows
 from resnext.contracts.formatting import percent, plural, printable
@@ -207,8 +208,9 @@ def _show(
     made: dict[str, Place] = {f"Predictions ({summary.files:,})": place}
     if THUMBNAILS in predicted.files:
         facts = (("Model", str(answering.model.single_path())), *_facts_of(answering))
+        pictures = not build(ReportSettings, given_of(settings)).no_pictures
         known = {name: rule.get(name) for name in ("temperature", "positive", "threshold")}
-        about = AboutBatch(data_name=what, facts=facts, command=asked, **known)
+        about = AboutBatch(data_name=what, facts=facts, command=asked, pictures=pictures, **known)
         show_predictions(runtime, predicted, about)
         made["Page"] = place.with_name(PAGE)
     if settings.output is not None:

@@ -25,6 +25,8 @@ class BatchContent:
     command: str
     """What to type to get this page again."""
     synthetic: bool = False
+    pictures: bool = True
+    """Whether the images may be shown."""
 
     @property
     def probabilities(self) -> str:

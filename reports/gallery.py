@@ -29,13 +29,20 @@ def find_plots() -> tuple[Plot, ...]:
     return tuple(sorted(plots, key=lambda plot: plot.position))
 
 
+def narrow(name: str) -> str:
+    """Name the variant of a figure whose panels stand below each other."""
+    return f"{name}_narrow"
+
+
 PLOTS = find_plots()
+NAMES = tuple(each for plot in PLOTS for each in (plot.name, narrow(plot.name))[: 1 + plot.stacks])
+"""The stems of all figures' files, in the order of the report."""
 TABLES = frozenset(name for plot in PLOTS for name in plot.tables)
 """The files that the figures are drawn from."""
 
 
 def plot_all(find: Callable[[str], Path], **options: Any) -> Iterator[tuple[str, Figure]]:
-    """Draw each figure, with its name, asking where the file of each table is.
+    """Draw each figure in all its variants, with its name, asking where each table's file is.
 
     Raises:
         OSError: one of them is not there.
@@ -43,8 +50,10 @@ def plot_all(find: Callable[[str], Path], **options: Any) -> Iterator[tuple[str,
     """
     tables = {name: _read(find(name)) for name in sorted(TABLES)}
     for plot in PLOTS:
-        chosen = {name: options[name] for name in plot.options}
-        yield plot.name, plot.draw(*(tables[name] for name in plot.tables), **chosen)
+        chosen, given = {name: options[name] for name in plot.options}, map(tables.get, plot.tables)
+        yield plot.name, plot.draw(*(contents := tuple(given)), **chosen)
+        if plot.stacks:
+            yield narrow(plot.name), plot.draw(*contents, **chosen, stacked=True)
 
 
 def _read(path: Path) -> Any:

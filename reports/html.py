@@ -12,7 +12,7 @@ from __future__ import annotations
 import base64
 import hashlib
 from collections.abc import Mapping, Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Any
 
@@ -20,7 +20,9 @@ import jinja2
 import pandas as pd
 from markupsafe import Markup
 
-from reports.sections import figures, folder, folds, images, score, split
+from reports import advice, checklists, references
+from reports.domain import WORDS, Domain, Words, domain_of, reason
+from reports.sections import contents, figures, folder, folds, images, paper, run, score, split
 from resnext.contracts.formatting import count, decimal, percent, plain, plural
 
 CARRIED_FILES = ("pages/*",)
@@ -47,6 +49,25 @@ class AuditContent:
     """Lists of pairs to look at: crossing, random, joined, listed."""
     command: str
     """What to type to get this page again."""
+    domain: Domain | None = field(default=None, kw_only=True)
+    """What the images are of, None where that is to be guessed."""
+    pictures: bool = field(default=True, kw_only=True)
+    """Whether images of the data may be shown."""
+
+    @property
+    def is_medical(self) -> bool:
+        """Tell whether the images are of patients."""
+        return domain_of(self.domain, self.classes) == "medical"
+
+    @property
+    def words(self) -> Words:
+        """Give the words that fit the images."""
+        return WORDS["medical" if self.is_medical else "general"]
+
+    @property
+    def why_these_words(self) -> str:
+        """Say why they fit."""
+        return reason(self.domain, self.classes)
 
 
 @dataclass(frozen=True)
@@ -65,6 +86,8 @@ class ReportContent(AuditContent):
     notes: Sequence[str] = ()
     calibration: Mapping[str, Any] | None = None
     explained: Mapping[str, Any] | None = None
+    reliability: pd.DataFrame | None = None
+    architecture: str = ""
 
     @property
     def tables(self) -> dict[str, pd.DataFrame]:
@@ -100,8 +123,9 @@ def _environment() -> jinja2.Environment:
     )
     filters = (percent, decimal, count, plural, plain, images.thumbnail)
     environment.filters |= {each.__name__: each for each in filters}
-    sections = (figures, folder, folds, images, score, split)
-    environment.globals |= {each.__name__.rpartition(".")[2]: each for each in sections}
+    sections = (contents, figures, folder, folds, images, paper, run, score, split)
+    asked = (*sections, advice, checklists, references)
+    environment.globals |= {each.__name__.rpartition(".")[2]: each for each in asked}
     environment.globals |= script_of("sort.js")
     environment.globals["MOST_ROWS"] = MOST_ROWS
     return environment

@@ -2,6 +2,7 @@
 
 from typing import Annotated, Any
 
+from reports.domain import ReportSettings
 from resnext.contracts.json_files import read_json
 from resnext.contracts.tables import read_table
 from tasks.stage.artifact import Artifact, Reads, Work
@@ -13,7 +14,13 @@ Divided = Annotated[Artifact, Reads("split.csv", "leakage.json", "pairs.json")]
 
 @stage(run_name="audit {data_name}")
 def audit(
-    work: Work, manifest: Found, split: Divided, data_name: str, synthetic: bool, command: str
+    work: Work,
+    manifest: Found,
+    split: Divided,
+    data_name: str,
+    synthetic: bool,
+    command: str,
+    settings: ReportSettings,
 ) -> None:
     """Write audit.html."""
     from reports import html
@@ -25,6 +32,8 @@ def audit(
         synthetic=synthetic,
         classes=sorted(set(known["split"]["label"])),
         command=command,
+        domain=settings.domain,
+        pictures=not settings.no_pictures,
         **known,
     )
     (work.out / "audit.html").write_text(html.render_audit(content), encoding="utf-8")

@@ -29,6 +29,7 @@ def plot(
     metric, if the weights of the best were to be kept.
     """
     from reports.drawing import fonts, style
+    from resnext.data.thumbnails import reduce_colours
 
     sources = dict.fromkeys(OF_SPLIT, split) | dict.fromkeys(OF_MODEL, model)
     figures = plot_all(
@@ -38,6 +39,7 @@ def plot(
         keep=keep,
     )
     for name, figure in figures:
-        style.save_figure(figure, work.out, name)
+        image, _ = style.save_figure(figure, work.out, name)
+        reduce_colours(image)
     if note := fonts.font_note(read_confusion(scores.path("confusion.csv")).index):
         log.info(note)

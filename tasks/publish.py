@@ -22,7 +22,9 @@ from prefect.cache_policies import NO_CACHE
 
 
 @task(task_run_name="publish to the UI", cache_policy=NO_CACHE, persist_result=False, retries=0)
-def publish(name: str, scores: Artifact, figures: Artifact, report: Artifact) -> None:
+def publish(
+    name: str, scores: Artifact, figures: Artifact, report: Artifact, model: Artifact | None = None
+) -> None:
     """Make the artifacts of a flow run.
 
     Args:
@@ -30,6 +32,7 @@ def publish(name: str, scores: Artifact, figures: Artifact, report: Artifact) ->
         scores: Holds per_class.csv and metrics.json.
         figures: Holds curves.png and confusion.png.
         report: Holds report.html.
+        model: Holds timing.csv, which says when it was trained, and for how long.
     """
     from reports.sections.figures import data_uri
 
@@ -41,6 +44,7 @@ def publish(name: str, scores: Artifact, figures: Artifact, report: Artifact) ->
     metrics = read_json(scores.path("metrics.json"))
     page = report.path("report.html")
     text = summary(name, metrics, per_class, curves, confusion, page)
+    text += trained(read_table(model.path("timing.csv"))) if model else ""
 
     # a browser follows no link from a server's page to a file
     where = f"The whole report is on the machine of the run:\n\n`{page}`\n"
@@ -74,6 +78,17 @@ def summary(
     lines = [f"# {name}", "", f"{tested}.", "", *score_table(metrics, per_class)]
     lines += ["", f"![Learning curves]({curves})", "", f"![Confusion matrix]({confusion})"]
     return "\n".join([*lines, "", f"The report is in `{report}`.", ""])
+
+
+def trained(timing: pd.DataFrame) -> str:
+    """Say when a network was trained, and for how long; nothing without an epoch.
+
+    The report does not say it: its bytes depend on no clock.
+    """
+    if timing.empty:
+        return ""
+    minutes = timing["seconds"].sum() / 60
+    return f"Trained in {minutes:.1f} minutes, until {timing['finished_at'].iloc[-1]}.\n"
 
 
 def per_class_rows(per_class: pd.DataFrame) -> list[dict[str, str]]:

@@ -4,7 +4,8 @@ from typing import Annotated
 
 from pydantic import BaseModel, ConfigDict
 
-from reports.gallery import PLOTS
+from reports.domain import ReportSettings
+from reports.gallery import NAMES
 from resnext.contracts.json_files import read_json
 from resnext.contracts.tables import read_confusion, read_table
 from tasks.audit import Divided, Found, data_and_split
@@ -28,6 +29,7 @@ class About(BaseModel):
     settings: tuple[tuple[str, Facts], ...]
     environment: Facts
     notes: tuple[str, ...] = ()
+    report: ReportSettings = ReportSettings()
 
 
 @stage(run_name="report on {about.data_name}", registered=("report.html", CARD))
@@ -37,10 +39,13 @@ def report(
     split: Divided,
     model: Annotated[Artifact, Reads("history.csv")],
     scores: Annotated[
-        Artifact, Reads("per_class.csv", "confusion.csv", "metrics.json", "calibration.json")
+        Artifact,
+        Reads(
+            "per_class.csv", "confusion.csv", "metrics.json", "calibration.json", "reliability.csv"
+        ),
     ],
     explained: Annotated[Artifact, Reads("explained.json")],
-    figures: Annotated[Artifact, Reads(*(f"{plot.name}.png" for plot in PLOTS))],
+    figures: Annotated[Artifact, Reads(*(f"{name}.png" for name in NAMES))],
     about: About,
 ) -> None:
     """Write report.html and MODEL_CARD.md."""
@@ -60,10 +65,14 @@ def report(
         metrics=read_json(scores.path("metrics.json")),
         calibration=read_json(scores.path("calibration.json")),
         explained=read_json(explained.path("explained.json")),
+        reliability=read_table(scores.path("reliability.csv")),
+        architecture=about.architecture,
         confusion=confusion,
         history=history,
-        figures={plot.name: figures.path(f"{plot.name}.png").read_bytes() for plot in PLOTS},
+        figures={name: figures.path(f"{name}.png").read_bytes() for name in NAMES},
         command=about.command,
+        domain=about.report.domain,
+        pictures=not about.report.no_pictures,
         environment=dict(about.environment),
         notes=[*notes(known["split"], history), *about.notes],
         **known,

@@ -23,6 +23,7 @@ class AboutBatch(BaseModel):
     threshold: float | None
     facts: tuple[tuple[str, str], ...]
     command: str
+    pictures: bool = True
 
 
 @stage(run_name="page of {about.data_name}")
@@ -44,5 +45,6 @@ def show_predictions(
         summary=summarise(rows, rule),
         facts=dict(about.facts),
         command=about.command,
+        pictures=about.pictures,
     )
     (work.out / PAGE).write_text(render_batch(content), encoding="utf-8")

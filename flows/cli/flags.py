@@ -20,6 +20,7 @@ from pydantic import (
     create_model,
 )
 
+from reports.domain import ReportSettings
 from reports.evaluation.settings import DecisionSettings, EvaluationSettings
 from resnext.contracts.remote import is_address
 from resnext.data.manifest.settings import ReadingSettings
@@ -299,7 +300,7 @@ class TrainingFlags(Flags):
     )
 
 
-@group(EvaluationSettings)
+@group(EvaluationSettings, ReportSettings)
 class EvaluationFlags(Flags):
     """How it is evaluated."""
 
@@ -412,7 +413,7 @@ class ScheduleFlags(Flags):
         return cron, "UTC" if self.timezone is None else self.timezone
 
 
-@group(ReadingSettings)
+@group(ReadingSettings, ReportSettings, without=("domain",))
 class PredictFlags(Flags):
     """With which model and where."""
 

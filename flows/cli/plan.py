@@ -26,6 +26,7 @@ from flows.cli.flags import (
     preset_values,
 )
 from flows.cli.terminal import is_terminal
+from reports.domain import ReportSettings
 from reports.evaluation.settings import (
     HALF,
     SHOWN_CLASSES,
@@ -112,6 +113,7 @@ class Plan:
     recipe: Recipe
     weights: Artifact | None
     evaluation: EvaluationSettings
+    report: ReportSettings
     compute: Compute
     measured: bool
     """Whether the memory format is measured, as none was asked for."""
@@ -254,6 +256,7 @@ def resolve(*flags: BaseModel, program: str = "full_pipeline.py") -> Plan:
         recipe=recipe,
         weights=weights,
         evaluation=build(EvaluationSettings, given | positive),
+        report=build(ReportSettings, given),
         compute=compute,
         measured="memory_format" not in given,
         workers=max(1, given.get("workers", count_cpus())),

@@ -22,8 +22,10 @@ WIDE_FONTS = (
     "Arial Unicode MS",
 )
 """Fonts with Chinese characters, by choice: free ones, then those of Windows and macOS."""
-LABEL_WIDTH = 22
+LABEL_WIDTH = 28
 """Longer class names are shortened in the middle, in columns (a Chinese character takes two)."""
+NARROW_WIDTH = 18
+"""Where a figure has less room, those longer than this are."""
 
 
 def font_note(names: Iterable[str]) -> str | None:
@@ -39,11 +41,11 @@ def font_note(names: Iterable[str]) -> str | None:
     )
 
 
-def figure_labels(names: Sequence[str]) -> list[str]:
+def figure_labels(names: Sequence[str], width: int = LABEL_WIDTH) -> list[str]:
     """Give class names as a figure shows them: one line, shortened, numbered if not drawable."""
     labels = []
     for number, name in enumerate(names, start=1):
-        label = _shorten(name)
+        label = _shorten(name, width)
         if missing := _missing(label):
             rest = "".join(" " if character in missing else character for character in label)
             label = " ".join([f"#{number}", *rest.split()])
@@ -63,13 +65,13 @@ def families(text: str) -> list[str]:
     return chosen
 
 
-def _shorten(text: str) -> str:
-    """Put a text on one line of at most LABEL_WIDTH columns, shortened in the middle."""
+def _shorten(text: str, width: int) -> str:
+    """Put a text on one line of at most so many columns, shortened in the middle."""
     line = " ".join(text.split())
-    if display_width(line) <= LABEL_WIDTH:
+    if display_width(line) <= width:
         return line
-    end = _first(line[::-1], LABEL_WIDTH // 2 - 1)[::-1]
-    return f"{_first(line, LABEL_WIDTH // 2)}…{end}"
+    end = _first(line[::-1], width // 2 - 1)[::-1]
+    return f"{_first(line, width // 2)}…{end}"
 
 
 def _first(text: str, columns: int) -> str:

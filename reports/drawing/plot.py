@@ -34,6 +34,8 @@ class Plot:
     """Where it stands in the report, the lowest first."""
     options: tuple[str, ...] = ()
     """The options of the plot stage that `draw` takes by name besides."""
+    stacks: bool = False
+    """Whether `draw` takes `stacked`, to put its panels below each other for a phone."""
     alternative: Callable[[Tables], str] | None = None
     """Says in words what it shows, from the tables of the report; else its caption does."""
 

@@ -31,6 +31,8 @@ SHARES = ("#f1f5f9", "#7fb8d8", BLUE, "#00304d")
 DASHED: dict[str, Any] = {"color": QUIET, "linewidth": 1, "linestyle": (0, (4, 3))}
 WIDTH = 9.6
 """How wide a figure is in inches where it may fill the page of the report."""
+NARROW = 3.6
+"""How wide it is where its panels stand below each other."""
 PAD = 0.15
 """The margin around what is drawn, in inches."""
 DOTS = 150
@@ -87,6 +89,13 @@ def new_figure(width: float, height: float) -> Figure:
     figure = Figure(figsize=(width, height))
     FigureCanvasAgg(figure)
     return figure
+
+
+def two_panels(height: float, *, stacked: bool, **options: Any) -> tuple[Figure, list[Axes]]:
+    """Make a figure of two panels side by side, or stacked, each so many inches high."""
+    figure = new_figure(NARROW if stacked else WIDTH, 2 * height if stacked else height)
+    panels = figure.subplots(*((2, 1) if stacked else (1, 2)), **options)
+    return figure, list(panels)
 
 
 def lay_out(figure: Figure, w_pad: float = 0.1, h_pad: float = 0.1) -> Figure:

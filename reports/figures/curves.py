@@ -31,6 +31,7 @@ def plot_training(
     metric: str,
     keep: str,
     show_time: bool,
+    stacked: bool = False,
 ) -> Figure:
     """Plot accuracy and loss by epoch, for the training part and the validation part, or else test.
 
@@ -44,6 +45,7 @@ def plot_training(
         metric: What makes an epoch the best: val_accuracy or val_loss.
         keep: Which weights were kept: best or last.
         show_time: Whether to say when the training ended.
+        stacked: Whether the panels stand below each other.
     """
     if history.empty:
         return style.sentence("No learning curves: the network was not trained for a single epoch.")
@@ -51,8 +53,8 @@ def plot_training(
     chosen = keep == "best" and name == PARTS["val"]
     best = best_epoch(history, metric) if chosen else None
     with style.styled([]):
-        figure = style.new_figure(style.WIDTH, 3.9)
-        for axes, measure in zip(figure.subplots(1, 2), ("accuracy", "loss"), strict=True):
+        figure, panels = style.two_panels(3.0 if stacked else 3.9, stacked=stacked)
+        for axes, measure in zip(panels, ("accuracy", "loss"), strict=True):
             _draw_measure(axes, history, measure, name.lower())
             if best is not None:
                 _mark_best(axes, history, measure, best, chosen=f"val_{measure}" == metric)
@@ -179,5 +181,6 @@ PLOT = Plot(
     draw=plot_training,
     position=7,
     options=("metric", "keep", "show_time"),
+    stacks=True,
     alternative=describe,
 )

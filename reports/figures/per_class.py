@@ -10,7 +10,7 @@ import numpy as np
 import pandas as pd
 
 from reports.drawing import style
-from reports.drawing.fonts import LATIN_FONT, figure_labels
+from reports.drawing.fonts import LABEL_WIDTH, LATIN_FONT, NARROW_WIDTH, figure_labels
 from reports.drawing.plot import Plot
 from resnext.contracts.formatting import count, percent
 
@@ -23,7 +23,7 @@ ROW, SMALLEST_ROW, TALLEST = 0.34, 0.16, 16.0
 """The height of a row where there is room, where there are many, and of all rows (inches)."""
 
 
-def plot_per_class(per_class: pd.DataFrame) -> Figure:
+def plot_per_class(per_class: pd.DataFrame, *, stacked: bool = False) -> Figure:
     """Plot recall and precision of each class with their 95 % intervals.
 
     The classes stand in the order of falling recall; those without one come last. What is
@@ -31,21 +31,24 @@ def plot_per_class(per_class: pd.DataFrame) -> Figure:
 
     Args:
         per_class: class, support, and recall, precision, each with _low and _high.
+        stacked: Whether the panels stand below each other.
     """
     if not per_class["support"].sum():
         return style.sentence("No scores by class: no test image could be evaluated.")
     names = [str(name) for name in per_class["class"]]
-    table = per_class.assign(label=figure_labels(names))
+    room = NARROW_WIDTH if stacked else LABEL_WIDTH
+    table = per_class.assign(label=figure_labels(names, room))
     table = table.sort_values(
         ["recall", "precision"], ascending=False, na_position="last", kind="stable"
     )
     with style.styled(names):
-        height = _row_height(len(table)) * len(table)
-        figure = style.new_figure(style.WIDTH, height + 1.3)
-        panels = figure.subplots(1, 2, sharey=True)
+        height = _row_height(len(table)) * len(table) + 1.3
+        figure, panels = style.two_panels(height, stacked=stacked, sharey=True)
         for axes, measure in zip(panels, MEASURES, strict=True):
             _draw_measure(axes, table, measure)
-        _name_rows(panels, table)
+            if stacked:
+                axes.set_xticks([0, 0.5, 1])
+        _name_rows(panels if stacked else panels[:1], table, 8 if stacked else 10.5)
         return style.lay_out(figure)
 
 
@@ -73,19 +76,19 @@ def _draw_measure(axes: Axes, table: pd.DataFrame, measure: str) -> None:
         style.note(axes, text, (mean, 1), (0, 4), xycoords=coordinates, ha="center")
     axes.set(xlim=(-0.02, 1.02), ylim=(len(table) - 0.5, -0.5), xticks=np.linspace(0, 1, 6))
     axes.xaxis.set_major_formatter(style.percent_tick)
+    axes.tick_params(axis="x", labelsize=9)
     axes.grid(axis="x")
 
 
-def _name_rows(panels: Sequence[Axes], table: pd.DataFrame) -> None:
+def _name_rows(panels: Sequence[Axes], table: pd.DataFrame, largest: float) -> None:
     """Name the rows with their number of images; with very many classes only some of them."""
     height = _row_height(len(table))
     step = math.ceil(SMALLEST_ROW / height - 1e-9)
     pairs = zip(table["label"], table["support"], strict=True)
     labels = [f"{label}  ({count(support)})" for label, support in pairs]
-    panels[0].set_yticks(
-        np.arange(len(labels))[::step], labels[::step], size=min(10.5, 54 * height * step + 1)
-    )
+    places, size = np.arange(len(labels))[::step], min(largest, 54 * height * step + 1)
     for axes in panels:
+        axes.set_yticks(places, labels[::step], size=size)
         axes.tick_params(axis="y", length=0, labelcolor=style.INK)
 
 
@@ -96,5 +99,6 @@ PLOT = Plot(
     "be recognised equally well.",
     tables=("per_class.csv",),
     draw=plot_per_class,
+    stacks=True,
     position=2,
 )

@@ -26,7 +26,9 @@ WIDEST_LEVEL = 1000
 """From so many images on the numbers above the bars stand upright, since they are too wide."""
 
 
-def plot_reliability(reliability: pd.DataFrame, calibration: Mapping[str, Any]) -> Figure:
+def plot_reliability(
+    reliability: pd.DataFrame, calibration: Mapping[str, Any], *, stacked: bool = False
+) -> Figure:
     """Plot the share of right answers by confidence, before and after the temperature.
 
     Below each diagram stands how many images each bin holds, also in numbers: a bin of one beside
@@ -36,13 +38,13 @@ def plot_reliability(reliability: pd.DataFrame, calibration: Mapping[str, Any]) 
         reliability: when (before, after), bin_low, bin_high, n, confidence, accuracy, low, high;
             may be empty.
         calibration: temperature and reason, as in calibration.json.
+        stacked: Whether the two diagrams stand below each other.
     """
     filled = reliability[reliability["n"] > 0]
     if filled.empty:
         return style.sentence("No reliability diagram: no test image could be evaluated.")
     with style.styled([]):
-        figure = style.new_figure(style.WIDTH, 5.5)
-        panels = figure.subplots(2, 2, gridspec_kw={"height_ratios": [4.6, 1]})
+        figure, panels = _panels(stacked=stacked)
         temperature, reason = calibration["temperature"], calibration.get("reason")
         in_folds = calibration.get("fitted_on") == "folds"
         calibrated = "After the other folds' temperatures" if in_folds else None
@@ -55,11 +57,21 @@ def plot_reliability(reliability: pd.DataFrame, calibration: Mapping[str, Any]) 
                 style.say(upper, f"The probabilities are not calibrated{why}.", width=38)
                 lower.set_axis_off()
             else:
-                _draw_reliability(upper, rows, title)
+                _draw_reliability(upper, rows, title, explained=not stacked)
                 _draw_counts(lower, rows, int(filled["n"].max()))
-        panels[0, 0].set_ylabel("right answers")
-        panels[1, 0].set_ylabel("images")
+        for upper, lower in panels.T[: 2 if stacked else 1]:
+            upper.set_ylabel("right answers" if upper.axison and upper.lines else "")
+            lower.set_ylabel("images")
         return style.lay_out(figure)
+
+
+def _panels(*, stacked: bool) -> tuple[Figure, Any]:
+    """Make a diagram and a strip below it, twice: an array of panels (diagram and strip, 2)."""
+    if not stacked:
+        figure = style.new_figure(style.WIDTH, 5.5)
+        return figure, figure.subplots(2, 2, gridspec_kw={"height_ratios": [4.6, 1]})
+    figure = style.new_figure(style.NARROW, 8.6)
+    return figure, figure.subplots(4, 1, height_ratios=[3.4, 1] * 2).reshape(2, 2).T
 
 
 def calibration_error(rows: pd.DataFrame) -> float:
@@ -72,7 +84,7 @@ def calibration_error(rows: pd.DataFrame) -> float:
     return float(np.average((rows["accuracy"] - rows["confidence"]).abs(), weights=rows["n"]))
 
 
-def _draw_reliability(axes: Axes, rows: pd.DataFrame, title: str) -> None:
+def _draw_reliability(axes: Axes, rows: pd.DataFrame, title: str, *, explained: bool) -> None:
     """Draw the accuracy of each bin with its interval, and the diagonal of perfect calibration."""
     axes.plot([0, 1], [0, 1], **style.DASHED)
     axes.vlines(rows["confidence"], rows["low"], rows["high"], color=style.BLUE, linewidth=1.2)
@@ -82,7 +94,8 @@ def _draw_reliability(axes: Axes, rows: pd.DataFrame, title: str) -> None:
     axes.set_title(title, pad=20)
     error = f"calibration error {percent(calibration_error(rows))}"
     style.note(axes, error, (0, 1), (0, 5), ha="left")
-    style.note(axes, "dashed: perfect calibration", (1, 1), (0, 5), ha="right")
+    if explained:
+        style.note(axes, "dashed: perfect calibration", (1, 1), (0, 5), ha="right")
     axes.set(xlim=(-0.02, 1.02), ylim=(-0.02, 1.02), xticks=TICKS, yticks=TICKS)
     axes.set_xticklabels([])
     axes.yaxis.set_major_formatter(style.percent_tick)
@@ -111,5 +124,6 @@ PLOT = Plot(
     "sure means right in 80 of 100.",
     tables=("reliability.csv", "calibration.json"),
     draw=plot_reliability,
+    stacks=True,
     position=5,
 )

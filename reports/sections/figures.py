@@ -12,7 +12,7 @@ from dataclasses import dataclass
 import pandas as pd
 
 from reports.drawing.style import DOTS
-from reports.gallery import PLOTS
+from reports.gallery import PLOTS, narrow
 
 CSS_DOTS = 96
 """CSS pixels an inch."""
@@ -29,6 +29,8 @@ class EmbeddedFigure:
     alternative: str
     width: int
     """In CSS pixels at natural size."""
+    narrow: str = ""
+    """A data: URI of the same for a phone, empty where there is none."""
 
     @property
     def legible_width(self) -> int:
@@ -50,6 +52,7 @@ def embed(images: Mapping[str, bytes], tables: Mapping[str, pd.DataFrame]) -> li
             data_uri(images[plot.name]),
             plot.describe(tables),
             round(int.from_bytes(images[plot.name][16:20], "big") * CSS_DOTS / DOTS),  # of a PNG
+            data_uri(images[narrow(plot.name)]) if narrow(plot.name) in images else "",
         )
         for plot in PLOTS
         if plot.name in images

@@ -8,10 +8,11 @@ from __future__ import annotations
 
 import re
 from collections.abc import Mapping, Sequence
-from typing import Any
+from typing import Any, TypeAlias
 
 import pandas as pd
 
+from reports.sections.split import PARTS
 from resnext.contracts.formatting import count, percent, plural, undefined
 
 THUMBNAIL = re.compile(r"data:image/(?:jpeg|png);base64,[A-Za-z0-9+/]+={0,2}")
@@ -46,15 +47,28 @@ SHEETS = {
     ),
     "listed": (
         "For you to judge",
-        "These pairs resemble each other, but not enough to be joined. If two images show one "
-        "patient, say so with --groups FILE.",
+        "These pairs resemble each other, but not enough to be joined. If two images belong "
+        "together, say so with --groups FILE.",
     ),
 }
 """The lists of pairs in the order of the report: title, and what a reader should know."""
+REMEDIES = {
+    ("crossing", "exact"): ("--split grouped", "keeps identical files on one side"),
+    ("crossing", "near"): ("--near-duplicates join", "keeps what looks the same on one side"),
+    ("crossing", "copy"): ("--split grouped", "keeps all copies of an original on one side"),
+    ("crossing", "group"): ("--split grouped", "keeps all images of a group on one side"),
+    ("joined", "near"): ("--near-duplicates report", "leaves pairs apart that look alike"),
+    ("reported", "near"): ("--groups FILE", "says which images belong together"),
+    ("listed", "weak"): ("--groups FILE", "says which images belong together"),
+}
+"""By list and kind, the flag that changes what is wrong with such pairs, and what it does."""
 ALARMING = 1.25
 """From so many times an even map's share on, heat at the border is warned of."""
 COARSE = 4
-"""With fewer places a side than this, a map can't show a lesion."""
+"""With fewer places a side than this, a map shows nothing."""
+
+Pairs: TypeAlias = Mapping[str, Sequence[Mapping[str, Any]]]
+"""pairs.json: pairs of images by the name of their list, and under `gallery` single ones."""
 
 
 def thumbnail(source: object) -> str:
@@ -62,10 +76,8 @@ def thumbnail(source: object) -> str:
     return source if isinstance(source, str) and THUMBNAIL.fullmatch(source) else ""
 
 
-def sheets(
-    pairs: Mapping[str, Sequence[Mapping[str, Any]]], leakage: Mapping[str, Any] | None
-) -> list[dict[str, Any]]:
-    """Lay out the lists of pairs.json that hold something: name, title, explanation, extent, pairs.
+def sheets(pairs: Pairs, leakage: Mapping[str, Any] | None) -> list[dict[str, Any]]:
+    """Lay out the lists of pairs.json that hold something: name, title, explanation, extent, kinds.
 
     A random split counts only where nothing crosses. leakage.json may hold how many pairs were
     found, `joined_pairs` and `listed_pairs` of `near`.
@@ -80,10 +92,30 @@ def sheets(
             "title": SHEETS[name][0],
             "explanation": SHEETS[name][1],
             "extent": _extent(len(pairs[name]), near.get(f"{name}_pairs") or 0, "pair", "near.csv"),
-            "pairs": pairs[name],
+            "kinds": _by_kind(name, pairs[name]),
         }
         for name in names
     ]
+
+
+def _by_kind(name: str, pairs: Sequence[Mapping[str, Any]]) -> list[dict[str, Any]]:
+    """Part a list of pairs by what makes them pairs: title, flag and effect of a remedy, pairs."""
+    kinds = dict.fromkeys([*KINDS, *(pair["kind"] for pair in pairs)])
+    parts = {kind: [pair for pair in pairs if pair["kind"] == kind] for kind in kinds}
+    return [
+        {"title": KINDS.get(kind, kind), "remedy": REMEDIES.get((name, kind)), "pairs": part}
+        for kind, part in parts.items()
+        if part
+    ]
+
+
+def gallery(pairs: Pairs) -> dict[str, list[Mapping[str, Any]]]:
+    """Lay out some images by class, in each in the order of the parts."""
+    samples, order = pairs.get("gallery") or (), list(PARTS)
+    found: dict[str, list[Mapping[str, Any]]] = {}
+    for each in sorted(samples, key=lambda each: order.index(each["part"])):
+        found.setdefault(str(each["label"]), []).append(each)
+    return {label: found[label] for label in sorted(found)}
 
 
 def heat_maps(
@@ -98,12 +130,13 @@ def heat_maps(
     counts = confusion.to_numpy()
     mistakes = [each for each in explained["pictures"] if each["label"] != each["predicted"]]
     wrong = int(counts.sum() - counts.trace())
+    coarse = _coarse(explained["cells"])
     return {
         "mistakes": mistakes,
         "right": [each for each in explained["pictures"] if each["label"] == each["predicted"]],
         "extent": _extent(len(mistakes), wrong, "mistake", "predictions.csv"),
-        "mapped": explained["layer"] is not None,
-        "coarse": _coarse(explained["cells"]),
+        "mapped": explained["layer"] is not None and not coarse,
+        "coarse": coarse,
         "border": _border(explained["border_share"], explained["even_border_share"]),
     }
 
@@ -116,13 +149,13 @@ def _extent(here: int, found: int, noun: str, file: str) -> str:
 
 
 def _coarse(cells: int) -> str:
-    """Say how many places a map tells apart, where those are few."""
+    """Say how many places a map would tell apart, where those are too few to show one."""
     if not 0 < cells < COARSE:
         return ""
     places = "one single place" if cells == 1 else f"no more than {cells} by {cells} places"
     return (
-        f"These maps are coarse: at this image size the network tells apart {places} of an "
-        "image. A larger --image-size, such as 224, shows more."
+        f"There are no heat maps: at this image size the network tells apart {places} of an "
+        "image. A larger --image-size, such as 224, gives them."
     )
 
 

@@ -28,9 +28,9 @@ RELATIVES = {
 }
 """What an image can have of itself in another part."""
 STRATEGIES = {
-    "grouped": "grouped: by class, every group (patient) whole on one side",
-    "stratified": "stratified: originals by class; images of one patient may cross",
-    "random": "random: every file on its own; copies and patients may cross",
+    "grouped": "grouped: by class, every group whole on one side",
+    "stratified": "stratified: originals by class; images of one group may cross",
+    "random": "random: every file on its own; copies and groups may cross",
     "given": "the split that came with the data",
 }
 NO_VALIDATION = (
@@ -125,8 +125,11 @@ def crossings(leakage: Leakage | None) -> list[dict[str, str]]:
     ]
 
 
-def leak_verdict(leakage: Leakage | None) -> tuple[bool, str]:
-    """Say whether something of the test part was in train, and if so that the score is too good."""
+def leak_verdict(leakage: Leakage | None, beings: str = "patients") -> tuple[bool, str]:
+    """Say whether something of the test part was in train, and if so that the score is too good.
+
+    `beings` says of whom new images will be.
+    """
     leaks = _get(leakage, "drawn").get("any")
     if leaks is None:
         return False, "Whether test images have relatives in train was not counted."
@@ -139,7 +142,7 @@ def leak_verdict(leakage: Leakage | None) -> tuple[bool, str]:
         )
     if leaks["count"]:
         have = _have(leaks, "test image")
-        return True, f"{have} in train: the score is too good to be believed for new patients."
+        return True, f"{have} in train: the score is too good to be believed for new {beings}."
     if unknown := _unknown_groups(_get(leakage, "scheme")):
         return True, f"Whether test images have relatives in train is not known: {unknown}"
     return False, "No test image is known to have a relative in train."
@@ -175,6 +178,11 @@ def cautions(leakage: Leakage | None) -> list[str]:
     return [*found, *(str(warning) for each in warnings for warning in each)]
 
 
+def unknown_groups(leakage: Leakage | None) -> str:
+    """Say why the groups can't be relied on; empty where they are known or nothing is said."""
+    return _unknown_groups(_get(leakage, "scheme"))
+
+
 def _get(leakage: Leakage | None, key: str) -> Leakage:
     """Give what is under a key, empty where nothing is."""
     return (leakage or {}).get(key) or {}
@@ -198,14 +206,14 @@ def _only_look_alike(leakage: Leakage | None, counted: str) -> bool:
 
 
 def _unknown_groups(scheme: Leakage) -> str:
-    """Say why the groups can't be relied on; empty where they are known or nothing is said."""
+    """Say it of what leakage.json holds of the groups."""
     known = scheme.get("groups_known", bool(scheme.get("name") or scheme.get("listed")))
     if known or "name" not in scheme:
         return ""
     if scheme.get("guessed"):
         return (
             f"groups are only guessed ({scheme.get('evidence')}). If the guess is wrong, images "
-            "of one patient may be on both sides unseen. The warnings say how to decide."
+            "of one group may be on both sides unseen. The warnings say how to decide."
         )
     number, total = scheme.get("unknown"), scheme.get("names")
     whose = "the file names follow no known scheme"
@@ -213,7 +221,7 @@ def _unknown_groups(scheme: Leakage) -> str:
         whose = f"the groups of {count(number)} of {count(total)} images are not known"
     return (
         f"{whose}. Apart from the copies that were found, each of these images counts as a "
-        "patient of its own, and images of one patient may be on both sides unseen."
+        "group of its own, and images that belong together may be on both sides unseen."
     )
 
 

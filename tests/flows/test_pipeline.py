@@ -23,7 +23,7 @@ TINY = ["--image-size", "32", "--epochs", "1", "--batch-size", "8", "--device", 
 TINY += ["--arch", "resnext38_32x4d"]
 AFTER_SCAN = {"split", "pack", "train", "predict", "evaluate", "explain", "plot", "report"}
 FIGURES = ["curves", "confusion", "per_class", "roc", "precision_recall", "reliability"]
-FIGURES += ["confidences"]
+FIGURES += ["confidences", "curves_narrow", "per_class_narrow", "reliability_narrow"]
 FILES = {
     *("manifest.csv", "quarantine.csv", "contents.txt", "hashes.npy", "levels.json"),
     *("split.csv", "leakage.json", "near.csv", "division.txt", "pairs.json", "joined_groups.json"),

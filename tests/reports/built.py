@@ -46,9 +46,7 @@ def render(classes: list[str], folder: Path) -> str:
         "confusion": tables.read_confusion(folder / "confusion.csv"),
         "calibration": read_json(folder / "calibration.json"),
         "explained": known(entry(label=classes[0], predicted=classes[-1])),
-        "figures": {
-            plot.name: (folder / f"{plot.name}.png").read_bytes() for plot in gallery.PLOTS
-        },
+        "figures": {name: (folder / f"{name}.png").read_bytes() for name in gallery.NAMES},
     }
     page = html.render_report(content(classes, **given))
     (folder / "report.html").write_text(page, encoding="utf-8")

@@ -10,10 +10,11 @@ import pytest
 from playwright.sync_api import Browser, Page, sync_playwright
 
 from reports import html
+from reports.sections import figures
 from resnext.contracts.tables import confusion_table
 from tests.reports.sections.test_images import RIGHT, entry, known
 from tests.reports.test_comparison import write_page
-from tests.reports.test_html import EVIL, MANIFEST, METRICS, PAIR, content, scores
+from tests.reports.test_html import EVIL, MANIFEST, METRICS, PAIR, PNG, content, scores
 from tests.reports.test_plan import write_page as write_plan
 
 CHROMIUM = shutil.which("chromium")
@@ -21,6 +22,23 @@ HOSTILE = "a\"b'c\nd<img src=x onerror=alert(1)>=1+1.jpg"
 STICKING_OUT = """() => [...document.querySelectorAll("main *")].filter((element) =>
     !element.closest(".scroll") && element.getBoundingClientRect().right > innerWidth + 1
 ).map((element) => element.outerHTML.slice(0, 80))"""
+
+BROKEN_WORDS = """() => {
+    const found = [], texts = document.createTreeWalker(document.body, NodeFilter.SHOW_TEXT);
+    while (texts.nextNode()) {
+        const node = texts.currentNode;
+        if (node.parentElement.closest("script, style, pre, .path, details")) continue;
+        for (const word of node.data.matchAll(/[\\p{L}]{2,24}/gu)) {
+            const range = document.createRange();
+            range.setStart(node, word.index);
+            range.setEnd(node, word.index + word[0].length);
+            if (new Set([...range.getClientRects()].map((box) => box.top)).size > 1)
+                found.push(word[0]);
+        }
+    }
+    return found;
+}"""
+NAMES = ["pigmented benign keratosis", "dermatofibroma", "melanoma", "squamous cell carcinoma"]
 
 pytestmark = [
     pytest.mark.browser,
@@ -152,4 +170,49 @@ def test_another_script_does_not_run(browser: Browser, tmp_path: Path) -> None:
     seen = Seen(browser, file, 940, "light")
     assert len(seen.said) == 1
     assert "Content Security Policy" in seen.said[0]
+    seen.page.close()
+
+
+def ordinary(folder: Path) -> Path:
+    """Write a report with a figure that has a variant for phones, and advice."""
+    panels = {"curves": PNG, "curves_narrow": PNG + b"narrow"}
+    metrics = METRICS | {"few_groups": True, "accuracy_ci95": [0.5, 0.6]}
+    settings = {"Training": {"--weights": "bundled (ImageNet, tf_efficientnet_lite2), licence"}}
+    given = content(NAMES, figures=panels, metrics=metrics, settings=settings)
+    file = folder / "report.html"
+    file.write_text(html.render_report(given), encoding="utf-8")
+    return file
+
+
+def test_on_a_phone_no_word_is_broken_and_panels_stand_below_each_other(
+    browser: Browser, tmp_path: Path
+) -> None:
+    file = ordinary(tmp_path)
+    shown = {}
+    for width in (390, 1100):
+        seen = Seen(browser, file, width, "dark")
+        assert seen.page.evaluate(BROKEN_WORDS) == []
+        shown[width] = seen.page.evaluate("document.querySelector('img.stacks').currentSrc")
+        assert seen.said == []
+        seen.page.close()
+    sources = {
+        width: figures.data_uri(PNG + (b"narrow" if width == 390 else b"")) for width in shown
+    }
+    assert shown == sources
+
+
+def test_the_summary_fits_a_screen_figures_are_dark_and_the_contents_lead_to_sections(
+    browser: Browser, tmp_path: Path
+) -> None:
+    seen = Seen(browser, ordinary(tmp_path), 1280, "dark")
+    look = "getComputedStyle(document.querySelector('.drawn')).filter"
+    assert seen.page.evaluate(look).startswith("invert(1)")
+    bottom = "document.querySelector('.summary').getBoundingClientRect().bottom"
+    assert seen.page.evaluate(bottom) <= 900
+    seen.page.get_by_role("navigation").get_by_role("link", name="Limits").click()
+    place = "document.getElementById('limits').getBoundingClientRect().top"
+    assert 0 <= seen.page.evaluate(place) < 900
+    seen.page.emulate_media(media="print")
+    assert seen.page.evaluate(look) == "none", "on paper they are light"
+    assert not seen.page.get_by_role("navigation").is_visible()
     seen.page.close()

@@ -82,8 +82,9 @@ def test_a_report_of_three_thousand_predictions_takes_less_than_ten_seconds(
     table = clustered(names(10), 1300, 3, split="test")
     assert len(table) >= 3_000
     begun = time.thread_time()  # not the clock, which others on the machine lengthen
-    build(table, tmp_path)
+    page = build(table, tmp_path)
     assert time.thread_time() - begun < 10
+    assert len(page) < 3_000_000, "bytes, of figures above all"
 
 
 def test_an_evaluation_is_made_without_torch_and_prefect() -> None:

@@ -13,6 +13,7 @@ import pytest
 
 from reports import html
 from reports.evaluation.metrics import CLASS_METRICS
+from reports.sections import contents, run
 from resnext.contracts.tables import confusion_table
 from tests.reports.figures.samples import history
 
@@ -170,7 +171,22 @@ def test_sections_stand_in_the_order_of_reading_under_headings_in_order() -> Non
     assert all(after <= before + 1 for before, after in itertools.pairwise(page.levels))
     ids = [str(found["id"]) for tag, found in page.tags if tag == "h2"]
     assert ids == [
-        *("asked", "data", "classes", "figures", "recipe", "environment", "reproduce", "limits"),
+        *("asked", "score", "data", "classes", "figures", "recipe", "environment", "paper"),
+        *("reproduce", "files", "limits"),
+    ]
+
+
+def test_the_list_of_contents_holds_every_section_of_the_page() -> None:
+    page = render(metrics=METRICS, explained=None)
+    ids = [str(found["id"]) for tag, found in page.tags if tag == "h2"]
+    assert [each for each in page.attributes("href") if each.startswith("#")][: len(ids)] == [
+        f"#{name}" for name in ids
+    ]
+    body = '<h2 id="a">One</h2><h2 id="b">Two &lt;</h2><h2 id="c">Three</h2>'
+    assert contents.headings(body) == []
+    assert contents.headings(f'{body}<h2 id="mine">Mine</h2>')[1::2] == [
+        ("b", "Two &lt;"),
+        ("mine", "Mine"),
     ]
 
 
@@ -306,7 +322,8 @@ def test_the_file_asks_for_nothing_outside_itself_and_runs_one_script() -> None:
     named = base64.b64encode(hashlib.sha256(script.encode()).digest()).decode()
     assert "default-src 'none'" in policy
     assert f"script-src 'sha256-{named}'" in policy
-    assert not page.attributes("href")
+    ids = {f"#{name}" for name in page.attributes("id")}
+    assert set(page.attributes("href")) <= ids | set(run.FILES), "places here, and files beside it"
     assert "@import" not in text
     assert "url(" not in text
     assert "http" not in re.sub(r"http-equiv|data:[^\"]*", "", text)

@@ -12,6 +12,7 @@ from tests.reports.figures.samples import history, scores, write_scores
 
 STEMS = (
     *("confidences", "confusion", "curves", "per_class", "precision_recall", "reliability", "roc"),
+    *("curves_narrow", "per_class_narrow", "reliability_narrow"),
 )
 
 
@@ -75,7 +76,7 @@ def test_another_choice_of_the_epoch_is_another_figure(
     keep: str,
 ) -> None:
     other = plot.fn(runtime, split, model, evaluated, False, metric, keep)
-    assert changed(drawn, other.files) == {"curves"}
+    assert changed(drawn, other.files) == {"curves", "curves_narrow"}
 
 
 def test_a_changed_table_is_drawn_again_and_empty_ones_as_sentences(

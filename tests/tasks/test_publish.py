@@ -3,6 +3,7 @@ import json
 from pathlib import Path
 from uuid import UUID
 
+import pandas as pd
 import pytest
 
 from reports.sections.figures import data_uri
@@ -92,3 +93,10 @@ def test_a_flow_run_gets_its_artifacts(folder: Path) -> None:
     assert found["curves"].data == f"![Learning curves]({data_uri(PNG)})"
     assert base64.b64decode(data_uri(PNG).removeprefix("data:image/png;base64,")) == PNG
     assert f"`{folder / 'report.html'}`" in str(found["report"].data)
+
+
+def test_the_summary_says_when_the_network_was_trained_and_for_how_long() -> None:
+    ended = ["2026-11-27T03:00:00Z", "2026-11-27T03:01:30Z"]
+    timing = pd.DataFrame({"epoch": [1, 2], "seconds": [60.0, 90.0], "finished_at": ended})
+    assert publish.trained(timing) == "Trained in 2.5 minutes, until 2026-11-27T03:01:30Z.\n"
+    assert publish.trained(timing.head(0)) == ""

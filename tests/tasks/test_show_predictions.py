@@ -39,3 +39,10 @@ def test_the_page_shows_every_file_with_its_answer(tmp_path: Path) -> None:
     assert 'data-rank="0.8"' in page
     assert "1 image: truncated: what is missing is grey" in page
     assert "resnext50_32x4d at 224 px" in page
+    assert "This page shows 1 image of the data." in page
+    without = show_predictions.fn(
+        Runtime(store=tmp_path / "store"), both, about.model_copy(update={"pictures": False})
+    )
+    page = without.path(PAGE).read_text(encoding="utf-8")
+    assert "data:image" not in page
+    assert "a.png" in page

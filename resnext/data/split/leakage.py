@@ -25,6 +25,7 @@ KINDS = {"copy": "original", "exact": "sha256", "near": "cluster", "group": "gro
 WORST = ("exact", "near", "copy", "group")  # the plainest evidence first
 SIDE = 160  # pixels of a thumbnail's longer side
 EACH = 4  # pairs of one kind that cross
+MOST_CLASSES = 12  # of which one such pair is shown, where there are more classes than EACH
 MOST = {JOINED: 8, TO_JUDGE: 12, REPORTED: 8}  # pairs of a verdict that are shown
 
 Pair: TypeAlias = dict[str, Any]
@@ -206,7 +207,7 @@ def pairs_to_look_at(
 
 
 def _crossing(images: pd.DataFrame, split: pd.DataFrame, held_out: str) -> list[Pair]:
-    """Pair held-out images with a relative in train, a few of each kind, each image once."""
+    """Pair held-out images with a relative in train, some of each kind and class, each once."""
     rows = images.merge(split[["path", "split"]], on="path", validate="1:1")
     train, here = rows[rows["split"] == "train"], rows[rows["split"] == held_out]
     found: list[Pair] = []
@@ -214,7 +215,7 @@ def _crossing(images: pd.DataFrame, split: pd.DataFrame, held_out: str) -> list[
         crossing = here[crosses(here, train, kind)]
         if kind in ("exact", "near"):  # what is shown by these needs no weaker evidence
             here = here.drop(crossing.index)
-        crossing = crossing.drop_duplicates(KINDS[kind]).head(EACH)
+        crossing = _of_every_class(crossing.drop_duplicates(KINDS[kind]))
         found += [
             {
                 "kind": kind,
@@ -226,6 +227,12 @@ def _crossing(images: pd.DataFrame, split: pd.DataFrame, held_out: str) -> list[
         ]
         here = here[~here["path"].isin(crossing["path"])]
     return found
+
+
+def _of_every_class(rows: pd.DataFrame) -> pd.DataFrame:
+    """Take the first rows of each class in turn, EACH in all or one of every class."""
+    turn = rows.groupby("label").cumcount().sort_values(kind="stable")
+    return rows.loc[turn.index].head(max(EACH, min(rows["label"].nunique(), MOST_CLASSES)))
 
 
 def _relative(row: pd.Series[Any], train: pd.DataFrame, kind: str) -> str:

@@ -21,6 +21,7 @@ from resnext.data.split.duplicates import (
     grey_reader,
     label_conflicts,
 )
+from resnext.data.split.gallery import gallery
 from resnext.data.split.groups import Groups, find_groups, join_groups
 from resnext.data.split.keep_split import recognise
 from resnext.data.split.leakage import Cards, pairs_to_look_at, report_leakage
@@ -34,8 +35,9 @@ class FolderSplit(NamedTuple):
     `folds` holds the split of each image in each fold: path, split, repeat, fold, the last two from
     1 on; None without folds.
 
-    `pairs` are all near-duplicates found, `cards` the pairs of images that a person should see,
-    `joined` the ids of each group that several were joined to.
+    `pairs` are all near-duplicates found, `cards` the pairs of images that a person should see, and
+    under `gallery` some images of each class, `joined` the ids of each group that several were
+    joined to.
     """
 
     split: pd.DataFrame
@@ -87,6 +89,7 @@ def split_folder(
     report |= _where_there_is(images, drawn, settings, tables)
     report["warnings"] = warn(groups, images, tested, near, tables, report)
     cards = pairs_to_look_at(root, images, near.pairs, tested, random, levels)
+    cards |= {"gallery": gallery(root, images, tested, levels)}
     if not folds:
         return FolderSplit(drawn, report, near.pairs, cards, _joined(images))
     drawn = drawn.assign(fold=fold_of(folds))

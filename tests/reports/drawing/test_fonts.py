@@ -86,7 +86,7 @@ def test_a_font_installed_after_matplotlib_made_its_list_is_found(
 
 
 def test_names_are_shortened_by_the_room_they_take() -> None:
-    assert fonts.figure_labels(["a" * 22, "b" * 30]) == ["a" * 22, "b" * 11 + "…" + "b" * 10]
-    short = fonts._shorten("猴" * 12)
+    assert fonts.figure_labels(["a" * 22, "b" * 30], 22) == ["a" * 22, "b" * 11 + "…" + "b" * 10]
+    short = fonts._shorten("猴" * 12, 22)
     assert short == "猴" * 5 + "…" + "猴" * 5
-    assert fonts._shorten("猴" * 11) == "猴" * 11
+    assert fonts._shorten("猴" * 11, 22) == "猴" * 11

@@ -53,6 +53,19 @@ def test_pairs_are_shown_side_by_side_with_their_names_and_what_they_are(kind: s
     ) in page.text
 
 
+def test_pairs_stand_by_kind_with_the_flag_that_mends_them() -> None:
+    kinds = ["group", "near", "exact", "near"]
+    pairs = {"crossing": [PAIR | {"kind": kind} for kind in kinds], "random": [PAIR]}
+    (sheet,) = images.sheets(pairs, None)
+    assert [(each["title"], len(each["pairs"])) for each in sheet["kinds"]] == [
+        *(("identical file", 1), ("near-duplicate", 2), ("same group", 1)),
+    ]
+    text = render(pairs=pairs, figures={}).text
+    assert "Near-duplicate --near-duplicates join keeps what looks the same on one side." in text
+    assert "Same group --split grouped keeps all images of a group on one side." in text
+    assert render(pairs={"listed": [PAIR | {"kind": "weak"}]}).text.count("Weak resemblance") == 0
+
+
 def test_pairs_that_cross_are_a_warning_and_none_are_said_to_be_none() -> None:
     assert "Warning: on both sides of this split" in render(pairs={"crossing": [PAIR]}).text
     text = render(pairs={"crossing": [], "joined": []}).text

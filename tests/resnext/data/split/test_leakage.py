@@ -307,3 +307,13 @@ def test_the_users_random_split_leaks_nearly_everywhere() -> None:
     random = count_leaks(pictures, script_split(pictures, SplitSettings()))
     assert random["test_pictures"] == 429
     assert random["copy"]["share"] > 0.99
+
+
+def test_pairs_of_every_class_are_shown_before_a_second_one_of_any(folder: Folder) -> None:
+    for label in ("a", "b", "c", "d", "e"):
+        for number in range(3):
+            group = f"{label}{number}"
+            folder.add(f"{label}/{number}.png", "train", group=group, original=group)
+            folder.add(f"{label}/{number}_copy.png", "test", group=group, original=group)
+    crossing = [card for card in folder.cards()["crossing"] if card["kind"] == "copy"]
+    assert [card["label"] for card in crossing] == ["a", "b", "c", "d", "e"]
