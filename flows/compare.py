@@ -34,7 +34,7 @@ def main(
     """
     flags = (compared, data, split, training, run)
     plan_all(recipes, *flags)  # wrong input is said first
-    command.run_flow(compare_recipes, recipes, *flags)
+    command.run_flow(compare_recipes, recipes, data, compared, training, run, split)
 
 
 if __name__ == "__main__":
@@ -107,21 +107,21 @@ class Outcome(NamedTuple):
 @flow(name="compare", flow_run_name=lambda: run_name(), persist_result=False, retries=0)
 def compare_recipes(
     recipes: tuple[str, ...],
-    compared: CompareFlags = CompareFlags(),
     data: ImageFlags = ImageFlags(),
-    split: DrawFlags = DrawFlags(),
+    compared: CompareFlags = CompareFlags(),
     training: TrainingFlags = TrainingFlags(),
     run: MachineFlags = MachineFlags(),
+    split: DrawFlags = DrawFlags(),
 ) -> State[Any]:
     """Train and test each recipe on the same folds, and compare them patient by patient.
 
     Args:
         recipes: presets, architectures or TOML files of training settings
-        compared: on how many folds, with how many seeds
         data: which images
-        split: how they are split
+        compared: on how many folds, with how many seeds
         training: how the networks are trained
         run: where and how to compute
+        split: how they are split
     """
     with command.flow_outcome() as outcome:
         plans = plan_all(recipes, compared, data, split, training, run)

@@ -73,7 +73,7 @@ def main(
         return print(terminal.architectures())
     flags = (data, split, training, run, evaluation, folds)
     resolve(*flags)  # wrong input is said before a server is started
-    return command.run_flow(full_pipeline, *flags)
+    return command.run_flow(full_pipeline, data, training, folds, run, split, evaluation)
 
 
 if __name__ == "__main__":
@@ -132,11 +132,11 @@ log = logging.getLogger("flows.full_pipeline")  # also where this file is the pr
 @flow(name="full-pipeline", flow_run_name=lambda: run_name(), persist_result=False, retries=0)
 def full_pipeline(
     data: DataFlags = DataFlags(),
-    split: SplitFlags = SplitFlags(),
     training: TrainingFlags = TrainingFlags(),
-    run: RunFlags = RunFlags(),
-    evaluation: EvaluationFlags = EvaluationFlags(),
     folds: FoldFlags = FoldFlags(),
+    run: RunFlags = RunFlags(),
+    split: SplitFlags = SplitFlags(),
+    evaluation: EvaluationFlags = EvaluationFlags(),
 ) -> State[Any]:
     """Train a classifier on class folders and report how good it is."""
     with command.flow_outcome() as outcome:

@@ -49,10 +49,10 @@ def main(
     plan_retraining(*flags)  # wrong input is said before a server is started
     require_schedule(schedule)
     if not schedule.serve:
-        return command.run_flow(retrain, *flags)
+        return command.run_flow(retrain, data, training, folds, run, decision, split, evaluation)
     terminal.show_only_our_lines()
     names = ("data", "split", "training", "evaluation", "decision", "run", "folds")
-    given = (each.model_dump(mode="json", exclude_none=True) for each in flags)
+    given = (each.model_dump(mode="json") for each in flags)
     return serve(retrain, schedule, dict(zip(names, given, strict=True)))
 
 
@@ -100,12 +100,12 @@ DECIDING = ("split", "pack", "fold", "train", "ensemble", "predict", "pool", "de
 )
 def retrain(
     data: ImageFlags = ImageFlags(),
-    split: DrawFlags = DrawFlags(),
     training: TrainingFlags = TrainingFlags(),
-    evaluation: EvaluationFlags = EvaluationFlags(),
-    decision: DecisionFlags = DecisionFlags(),
-    run: MachineFlags = MachineFlags(),
     folds: FoldFlags = FoldFlags(),
+    run: MachineFlags = MachineFlags(),
+    decision: DecisionFlags = DecisionFlags(),
+    split: DrawFlags = DrawFlags(),
+    evaluation: EvaluationFlags = EvaluationFlags(),
 ) -> State[Any]:
     """Train a challenger if there is something new, and promote it if it is clearly better."""
     with command.flow_outcome() as outcome:
