@@ -44,6 +44,7 @@ from flows.cli import terminal
 from flows.cli.command_line import command_line
 from flows.cli.plan import Plan
 from flows.full_pipeline import about, prepare, with_images
+from flows.serving.run_name import typed_or
 from flows.training.contestants import PROBE, PROBE_NOTE, Contestants, name_of, plan_all
 from flows.training.networks import of_fold
 from flows.training.side_by_side import (
@@ -104,7 +105,7 @@ class Outcome(NamedTuple):
     predictions: Artifact
 
 
-@flow(name="compare", flow_run_name=lambda: run_name(), persist_result=False, retries=0)
+@flow(name="compare", flow_run_name=lambda: typed_or(run_name()), persist_result=False, retries=0)
 def compare_recipes(
     recipes: tuple[str, ...],
     data: ImageFlags = ImageFlags(),

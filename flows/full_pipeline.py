@@ -88,6 +88,7 @@ from flows.cli.plan import (
     require_positive,
     resolve,
 )
+from flows.serving.run_name import typed_or
 from flows.training.auto import decided
 from flows.training.measured import measured_compute, with_compute
 from flows.training.networks import STANDS_FOR, train_networks
@@ -129,7 +130,12 @@ from prefect.states import Completed
 log = logging.getLogger("flows.full_pipeline")  # also where this file is the program
 
 
-@flow(name="full-pipeline", flow_run_name=lambda: run_name(), persist_result=False, retries=0)
+@flow(
+    name="full-pipeline",
+    flow_run_name=lambda: typed_or(run_name()),
+    persist_result=False,
+    retries=0,
+)
 def full_pipeline(
     data: DataFlags = DataFlags(),
     training: TrainingFlags = TrainingFlags(),

@@ -67,6 +67,7 @@ from flows.full_pipeline import run_name, stages_after_scan
 from flows.retraining.champion import intact_champion, tested_on_folds, warn_of_differences
 from flows.retraining.decision import conclude, decide_on, log_sentence, note_of
 from flows.serving.deployments import require_schedule, serve
+from flows.serving.run_name import typed_or
 from flows.training.networks import STANDS_FOR
 from reports.evaluation.settings import DecisionSettings
 from resnext.contracts.errors import InputError
@@ -96,7 +97,10 @@ DECIDING = ("split", "pack", "fold", "train", "ensemble", "predict", "pool", "de
 
 
 @flow(
-    name="retrain", flow_run_name=lambda: f"retrain {run_name()}", persist_result=False, retries=0
+    name="retrain",
+    flow_run_name=lambda: typed_or(f"retrain {run_name()}"),
+    persist_result=False,
+    retries=0,
 )
 def retrain(
     data: ImageFlags = ImageFlags(),
