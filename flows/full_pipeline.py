@@ -234,7 +234,7 @@ def stages_after_scan(
         finally:
             explaining.wait()  # no stage outlives its run
     page = report(runtime, manifest, parts, model, scores, explained, figures, about(plan))
-    publish(plan.name, scores, figures, page)
+    publish(plan.name, scores, figures, page, split=parts)
     yield page
     if plan.export:
         on_cpu = plan_compute("cpu")
