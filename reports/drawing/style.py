@@ -36,8 +36,8 @@ PAD = 0.15
 """The margin around what is drawn, in inches."""
 DOTS = 150
 """Dots an inch of a PNG."""
-CSS_DOTS = 96
-"""CSS pixels an inch."""
+SCREEN_DOTS = 96
+"""Those of one that is not kept."""
 
 _STYLE: dict[str, Any] = {
     "axes.axisbelow": True,
@@ -117,7 +117,7 @@ def save_figure(figure: Figure, folder: Path, stem: str) -> tuple[Path, Path]:
 def screen_png(figure: Figure) -> bytes:
     """Give a figure as a PNG for a page that shows it for a while: no file keeps it."""
     with styled(()), BytesIO() as image:
-        figure.savefig(image, format="png", dpi=CSS_DOTS, bbox_inches="tight", pad_inches=PAD)
+        figure.savefig(image, format="png", dpi=SCREEN_DOTS, bbox_inches="tight", pad_inches=PAD)
         return image.getvalue()
 
 

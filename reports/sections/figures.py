@@ -11,8 +11,11 @@ from dataclasses import dataclass
 
 import pandas as pd
 
-from reports.drawing.style import CSS_DOTS, DOTS
+from reports.drawing.style import DOTS
 from reports.gallery import PLOTS
+
+CSS_DOTS = 96
+"""CSS pixels an inch."""
 
 
 @dataclass(frozen=True)
