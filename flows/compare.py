@@ -34,7 +34,7 @@ def main(
     """
     flags = (compared, data, split, training, run)
     plan_all(recipes, *flags)  # wrong input is said first
-    command.run_flow(compare_recipes, recipes, *flags)
+    command.run_flow(compare_recipes, recipes, data, compared, training, run, split)
 
 
 if __name__ == "__main__":
@@ -44,6 +44,7 @@ from flows.cli import terminal
 from flows.cli.command_line import command_line
 from flows.cli.plan import Plan
 from flows.full_pipeline import about, prepare, with_images
+from flows.serving.run_name import typed_or
 from flows.training.contestants import PROBE, PROBE_NOTE, Contestants, name_of, plan_all
 from flows.training.networks import of_fold
 from flows.training.side_by_side import (
@@ -104,24 +105,24 @@ class Outcome(NamedTuple):
     predictions: Artifact
 
 
-@flow(name="compare", flow_run_name=lambda: run_name(), persist_result=False, retries=0)
+@flow(name="compare", flow_run_name=lambda: typed_or(run_name()), persist_result=False, retries=0)
 def compare_recipes(
     recipes: tuple[str, ...],
-    compared: CompareFlags = CompareFlags(),
     data: ImageFlags = ImageFlags(),
-    split: DrawFlags = DrawFlags(),
+    compared: CompareFlags = CompareFlags(),
     training: TrainingFlags = TrainingFlags(),
     run: MachineFlags = MachineFlags(),
+    split: DrawFlags = DrawFlags(),
 ) -> State[Any]:
     """Train and test each recipe on the same folds, and compare them patient by patient.
 
     Args:
         recipes: presets, architectures or TOML files of training settings
-        compared: on how many folds, with how many seeds
         data: which images
-        split: how they are split
+        compared: on how many folds, with how many seeds
         training: how the networks are trained
         run: where and how to compute
+        split: how they are split
     """
     with command.flow_outcome() as outcome:
         plans = plan_all(recipes, compared, data, split, training, run)

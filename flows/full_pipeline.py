@@ -73,7 +73,7 @@ def main(
         return print(terminal.architectures())
     flags = (data, split, training, run, evaluation, folds)
     resolve(*flags)  # wrong input is said before a server is started
-    return command.run_flow(full_pipeline, *flags)
+    return command.run_flow(full_pipeline, data, training, folds, run, split, evaluation)
 
 
 if __name__ == "__main__":
@@ -88,6 +88,7 @@ from flows.cli.plan import (
     require_positive,
     resolve,
 )
+from flows.serving.run_name import typed_or
 from flows.training.auto import decided
 from flows.training.measured import measured_compute, with_compute
 from flows.training.networks import STANDS_FOR, train_networks
@@ -129,14 +130,19 @@ from prefect.states import Completed
 log = logging.getLogger("flows.full_pipeline")  # also where this file is the program
 
 
-@flow(name="full-pipeline", flow_run_name=lambda: run_name(), persist_result=False, retries=0)
+@flow(
+    name="full-pipeline",
+    flow_run_name=lambda: typed_or(run_name()),
+    persist_result=False,
+    retries=0,
+)
 def full_pipeline(
     data: DataFlags = DataFlags(),
-    split: SplitFlags = SplitFlags(),
     training: TrainingFlags = TrainingFlags(),
-    run: RunFlags = RunFlags(),
-    evaluation: EvaluationFlags = EvaluationFlags(),
     folds: FoldFlags = FoldFlags(),
+    run: RunFlags = RunFlags(),
+    split: SplitFlags = SplitFlags(),
+    evaluation: EvaluationFlags = EvaluationFlags(),
 ) -> State[Any]:
     """Train a classifier on class folders and report how good it is."""
     with command.flow_outcome() as outcome:
@@ -228,7 +234,7 @@ def stages_after_scan(
         finally:
             explaining.wait()  # no stage outlives its run
     page = report(runtime, manifest, parts, model, scores, explained, figures, about(plan))
-    publish(plan.name, scores, figures, page, model)
+    publish(plan.name, scores, figures, page, parts, model)
     yield page
     if plan.export:
         on_cpu = plan_compute("cpu")

@@ -79,6 +79,7 @@ if __name__ == "__main__":
 from flows.cli.command_line import command_line
 from flows.cli.plan import build, given_of, store_folder
 from flows.cli.terminal import is_terminal, table
+from flows.serving.run_name import typed_or
 from reports.answers import write_answers
 from reports.domain import ReportSettings
 from reports.prediction import BatchSummary, summarise
@@ -124,7 +125,12 @@ def _run_name() -> str:
     return f"predict {Path(sources[0]).name}{more}"
 
 
-@flow(name="batch-predict", flow_run_name=_run_name, persist_result=False, retries=0)
+@flow(
+    name="batch-predict",
+    flow_run_name=lambda: typed_or(_run_name()),
+    persist_result=False,
+    retries=0,
+)
 def batch_predict(sources: list[Source], settings: PredictFlags = PredictFlags()) -> State[None]:
     """Predict images that have no class yet.
 

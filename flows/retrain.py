@@ -49,10 +49,10 @@ def main(
     plan_retraining(*flags)  # wrong input is said before a server is started
     require_schedule(schedule)
     if not schedule.serve:
-        return command.run_flow(retrain, *flags)
+        return command.run_flow(retrain, data, training, folds, run, decision, split, evaluation)
     terminal.show_only_our_lines()
     names = ("data", "split", "training", "evaluation", "decision", "run", "folds")
-    given = (each.model_dump(mode="json", exclude_none=True) for each in flags)
+    given = (each.model_dump(mode="json") for each in flags)
     return serve(retrain, schedule, dict(zip(names, given, strict=True)))
 
 
@@ -67,6 +67,7 @@ from flows.full_pipeline import run_name, stages_after_scan
 from flows.retraining.champion import intact_champion, tested_on_folds, warn_of_differences
 from flows.retraining.decision import conclude, decide_on, log_sentence, note_of
 from flows.serving.deployments import require_schedule, serve
+from flows.serving.run_name import typed_or
 from flows.training.networks import STANDS_FOR
 from reports.evaluation.settings import DecisionSettings
 from resnext.contracts.errors import InputError
@@ -96,16 +97,19 @@ DECIDING = ("split", "pack", "fold", "train", "ensemble", "predict", "pool", "de
 
 
 @flow(
-    name="retrain", flow_run_name=lambda: f"retrain {run_name()}", persist_result=False, retries=0
+    name="retrain",
+    flow_run_name=lambda: typed_or(f"retrain {run_name()}"),
+    persist_result=False,
+    retries=0,
 )
 def retrain(
     data: ImageFlags = ImageFlags(),
-    split: DrawFlags = DrawFlags(),
     training: TrainingFlags = TrainingFlags(),
-    evaluation: EvaluationFlags = EvaluationFlags(),
-    decision: DecisionFlags = DecisionFlags(),
-    run: MachineFlags = MachineFlags(),
     folds: FoldFlags = FoldFlags(),
+    run: MachineFlags = MachineFlags(),
+    decision: DecisionFlags = DecisionFlags(),
+    split: DrawFlags = DrawFlags(),
+    evaluation: EvaluationFlags = EvaluationFlags(),
 ) -> State[Any]:
     """Train a challenger if there is something new, and promote it if it is clearly better."""
     with command.flow_outcome() as outcome:

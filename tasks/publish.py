@@ -1,4 +1,4 @@
-"""What the Prefect UI shows of a run: score, curves, per-class table, where the report is.
+"""What the Prefect UI shows of a run: score, leaks, classes, curves, where the report is.
 
 Always runs, since every flow run has artifacts of its own. Tables and figures are taken as they
 lie in the store; nothing is computed or drawn here.
@@ -10,7 +10,7 @@ from typing import Any
 import pandas as pd
 
 from reports.prediction import BatchSummary
-from resnext.contracts.formatting import count, plain, plural, printable
+from resnext.contracts.formatting import count, percent, plain, plural, printable
 from resnext.contracts.json_files import read_json
 from resnext.contracts.tables import read_table
 from tasks.callbacks.history import call_server
@@ -20,10 +20,18 @@ from prefect import task
 from prefect.artifacts import create_markdown_artifact, create_table_artifact
 from prefect.cache_policies import NO_CACHE
 
+MOST_CLASSES = 20
+ELSEWHERE = "The artifact per-class holds them."
+
 
 @task(task_run_name="publish to the UI", cache_policy=NO_CACHE, persist_result=False, retries=0)
 def publish(
-    name: str, scores: Artifact, figures: Artifact, report: Artifact, model: Artifact | None = None
+    name: str,
+    scores: Artifact,
+    figures: Artifact,
+    report: Artifact,
+    split: Artifact | None = None,
+    model: Artifact | None = None,
 ) -> None:
     """Make the artifacts of a flow run.
 
@@ -32,6 +40,7 @@ def publish(
         scores: Holds per_class.csv and metrics.json.
         figures: Holds curves.png and confusion.png.
         report: Holds report.html.
+        split: Holds leakage.json.
         model: Holds timing.csv, which says when it was trained, and for how long.
     """
     from reports.sections.figures import data_uri
@@ -43,7 +52,8 @@ def publish(
     rows = per_class_rows(per_class)
     metrics = read_json(scores.path("metrics.json"))
     page = report.path("report.html")
-    text = summary(name, metrics, per_class, curves, confusion, page)
+    leakage = read_json(split.path("leakage.json")) if split else None
+    text = summary(name, metrics, per_class, curves, confusion, page, leakage)
     text += trained(read_table(model.path("timing.csv"))) if model else ""
 
     # a browser follows no link from a server's page to a file
@@ -70,14 +80,42 @@ def summary(
     curves: str,
     confusion: str,
     report: Path,
+    leakage: dict[str, Any] | None = None,
 ) -> str:
-    """Render the score as markdown with the figures inside."""
-    from reports.sections.score import score_table
+    """Render what the head of the report says as markdown, with the figures inside."""
+    from reports.sections.score import score_table, sentences, verdict
+    from reports.sections.split import leak_verdict, random_verdict
+
+    grave, leaks = leak_verdict(leakage)
+    leaks = f"**{plain(leaks)}**" if grave else plain(leaks)
+    compared, random = plain(verdict(metrics, per_class)), plain(random_verdict(leakage))
+    classes = class_table(per_class) if len(per_class) <= MOST_CLASSES else ELSEWHERE
+    parts = [
+        f"# {name}", _headline(metrics), compared, leaks, random,
+        "\n".join(score_table(metrics, per_class)),
+        *map(plain, sentences(metrics, None, per_class)),
+        f"## Classes\n\n{classes}",
+        f"![Learning curves]({curves})", f"![Confusion matrix]({confusion})",
+        f"The report is in `{report}`.\n",
+    ]  # fmt: skip
+    return "\n\n".join(part for part in parts if part)
+
+
+def _headline(metrics: dict[str, Any]) -> str:
+    """Say how many answers were right, and within which interval."""
+    from reports.sections.score import reach
 
     tested = f"{plural(metrics['n'], 'test image')} of {plural(metrics['groups'], 'group')}"
-    lines = [f"# {name}", "", f"{tested}.", "", *score_table(metrics, per_class)]
-    lines += ["", f"![Learning curves]({curves})", "", f"![Confusion matrix]({confusion})"]
-    return "\n".join([*lines, "", f"The report is in `{report}`.", ""])
+    bounds = reach(metrics.get("accuracy_ci95"))
+    right = f"Right on **{percent(metrics.get('accuracy'))}** of {tested}."
+    return f"{right} 95 % interval: {bounds}." if bounds else right
+
+
+def class_table(per_class: pd.DataFrame) -> str:
+    """Write the per-class table in Markdown."""
+    rows = per_class_rows(per_class)
+    lines = [[*rows[0]], ["---"] * len(rows[0]), *([*map(plain, row.values())] for row in rows)]
+    return "\n".join(f"| {' | '.join(cells)} |" for cells in lines)
 
 
 def trained(timing: pd.DataFrame) -> str:

@@ -14,12 +14,12 @@ from pydantic import (
     AfterValidator,
     BaseModel,
     BeforeValidator,
-    ConfigDict,
     Field,
     FiniteFloat,
     create_model,
 )
 
+from flows.cli.form import Form
 from reports.domain import ReportSettings
 from reports.evaluation.settings import DecisionSettings, EvaluationSettings
 from resnext.contracts.remote import is_address
@@ -161,10 +161,8 @@ _boxes: dict[str, Group] = {}
 """The boxes of `--help`, by title, in the order in which they are shown."""
 
 
-class Flags(BaseModel):
+class Flags(Form):
     """Base of the groups: no change after they were read. `group` forbids unknown names."""
-
-    model_config = ConfigDict(frozen=True)
 
 
 def flag_name(model: str, field: str) -> str:

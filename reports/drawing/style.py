@@ -15,6 +15,7 @@ from __future__ import annotations
 import textwrap
 from collections.abc import Iterable, Iterator
 from contextlib import contextmanager
+from io import BytesIO
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
@@ -37,6 +38,8 @@ PAD = 0.15
 """The margin around what is drawn, in inches."""
 DOTS = 150
 """Dots an inch of a PNG."""
+SCREEN_DOTS = 96
+"""Those of one that is not kept."""
 
 _STYLE: dict[str, Any] = {
     "axes.axisbelow": True,
@@ -118,6 +121,13 @@ def save_figure(figure: Figure, folder: Path, stem: str) -> tuple[Path, Path]:
         metadata = {"Date": None, "Creator": None, "Format": None, "Type": None}
         figure.savefig(svg, format="svg", metadata=metadata, bbox_inches=crop)
     return png, svg
+
+
+def screen_png(figure: Figure) -> bytes:
+    """Give a figure as a PNG for a page that shows it for a while: no file keeps it."""
+    with styled(()), BytesIO() as image:
+        figure.savefig(image, format="png", dpi=SCREEN_DOTS, bbox_inches="tight", pad_inches=PAD)
+        return image.getvalue()
 
 
 def sentence(text: str) -> Figure:

@@ -162,7 +162,11 @@ def _at_threshold(point: Mapping[str, Any] | None) -> str:
         return ""
     said = [
         f"{name} was {percent(point[name])}"
-        + (f" (95\u00a0% interval {bounds})" if (bounds := reach(point.get(f"{name}_ci95"))) else "")
+        + (
+            f" (95\u00a0% interval {bounds})"
+            if (bounds := reach(point.get(f"{name}_ci95")))
+            else ""
+        )
         for name in ("sensitivity", "specificity")
     ]
     return (

@@ -76,7 +76,11 @@ class Display(Callback):
         """Say how many images are trained on in a second."""
         return f"{self.seen / max(1e-9, time.monotonic() - self.started):.0f} images/s"
 
+    def seconds_left(self) -> float:
+        """Reckon how long the rest takes."""
+        each = (time.monotonic() - self.started) / max(1, self.step - self.done)
+        return each * (self.total - self.step)
+
     def left(self) -> str:
         """Say how long the rest takes."""
-        each = (time.monotonic() - self.started) / max(1, self.step - self.done)
-        return str(timedelta(seconds=round(each * (self.total - self.step))))
+        return str(timedelta(seconds=round(self.seconds_left())))

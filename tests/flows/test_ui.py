@@ -29,6 +29,7 @@ from tests.flows.serving.serving import (
 )
 
 CHROMIUM = shutil.which("chromium")
+TYPED = "Second try, for the ward round"
 TINY = {"preset": "quick", "image_size": 32, "epochs": 2, "batch_size": 8}
 LONG = TINY | {"epochs": 500}
 
@@ -81,6 +82,11 @@ class Ui:
         wait_until(lambda: self.api.epochs_done(run), "no training in the page", 180.0)
         wait_until(lambda: checkpoints(store), "no checkpoint")
         return run
+
+    def curves(self, run: str) -> object:
+        """Give the curves of a training that goes on, as its artifact has them."""
+        artifacts = {each["key"]: each for each in self.api.of_run("artifacts", run)}
+        return artifacts.get("training-curves", {}).get("data")
 
 
 def checkpoints(store: Path) -> list[Path]:
@@ -151,15 +157,16 @@ def test_runs_without_a_server_of_their_own_use_this_one(ui: Ui) -> None:
 
 
 def field(page: Page, label: str) -> Locator:
-    """Find a field of the form by its label, with the buttons that choose its type."""
+    """Find where to write in a form, of the new UI or the old one, by its label."""
     title = page.get_by_text(f"{label} (Optional)", exact=True).first
-    return title.locator("xpath=ancestor::div[.//button[normalize-space()='None']][1]")
+    box = title.locator("xpath=ancestor::div[.//textarea or .//input][1]")
+    return box.locator("input, textarea").first
 
 
-def fill(page: Page, label: str, kind: str, value: str) -> None:
-    box = field(page, label)
-    box.get_by_text(kind, exact=True).click()
-    box.locator("input, textarea").first.fill(value)
+def unfold(page: Page, group: str) -> None:
+    """Open the settings of a group that are folded away."""
+    title = page.get_by_text(f"{group} (Optional)", exact=True).first
+    title.locator("xpath=following::*[normalize-space()='choose'][1]").click()
 
 
 @pytest.mark.browser
@@ -177,16 +184,28 @@ def test_a_run_from_the_form_completes_shows_its_artifacts_and_is_cached_the_sec
             "**/*", lambda way: way.continue_() if ui.page in way.request.url else way.abort()
         )
         page.set_default_timeout(60_000)
+        page.goto(f"{ui.page}/deployments/deployment/{deployment}/run")
+        field(page, "Data").fill(str(ui.data / "nothing"))
+        with page.expect_response("**/create_flow_run") as made:
+            page.get_by_role("button", name="Submit").click()
+        wrong = made.value.json()["id"]
         page.goto(f"{ui.page}/v2/deployments/deployment/{deployment}/run")
-        fill(page, "Data", "path", str(ui.data))
-        fill(page, "Store", "path", str(ui.store))
-        fill(page, "Arch", "str", "resnext38_32x4d")
-        for label, value in (("Image Size", 32), ("Epochs", 2), ("Batch Size", 8), ("Workers", 0)):
-            fill(page, label, "int", str(value))
+        page.get_by_label("Run Name").fill(TYPED)
+        field(page, "Data").fill(str(ui.data))
+        field(page, "Store").fill(str(ui.store))
+        short = page.locator("main, body").first.inner_text()
+        unfold(page, "training")
+        unfold(page, "run")
+        field(page, "Network").fill("resnext38_32x4d")
+        for label, value in (("Image size", 32), ("Epochs", 2), ("Batch size", 8), ("Workers", 0)):
+            field(page, label).fill(str(value))
         form = page.locator("main, body").first.inner_text()
-        assert "width and height that the network sees, in pixels; left out" in form
+        assert "Width and height that the network sees, in pixels; left out" in form
         assert "and 260 of transfer and finetune (from 32 to 1024)" in form
-        assert "[default: 224; quick: 64]" in form
+        assert "Left empty: 224 (preset quick: 64)." in form
+        assert 'type "None"' not in form
+        assert "--" not in form
+        assert form.count("(Optional)") > 3 * short.count("(Optional)"), "folded away at first"
         page.get_by_role("button", name="Submit").click()
         page.get_by_text("View run").click()
         page.wait_for_url("**/runs/flow-run/*")
@@ -194,9 +213,13 @@ def test_a_run_from_the_form_completes_shows_its_artifacts_and_is_cached_the_sec
         expect(page.get_by_text("Completed").first).to_be_visible(timeout=240_000)
         first = ui.api.ended(run)
         assert first["state"]["type"] == "COMPLETED", first["state"]
+        refused = ui.api.ended(wrong)
+        assert refused["state"]["message"].startswith("--data must be a folder of class folders")
+        assert refused["name"] == "nothing, resnext50_32x4d", "nobody typed the one in the form"
         look_at_run(page, ui, run)
         second = ui.api.start("full-pipeline/full-pipeline", first["parameters"])
         assert ui.api.ended(second)["state"]["type"] == "COMPLETED"
+        assert ui.api.run(second)["name"] == "pictures, resnext38_32x4d"
         names = {each["name"]: each["state_name"] for each in ui.api.of_run("task_runs", second)}
         cached = {name for name, state in names.items() if state == "Cached"}
         assert set(names) - cached == {"scan", "publish to the UI"}
@@ -208,7 +231,7 @@ def test_a_run_from_the_form_completes_shows_its_artifacts_and_is_cached_the_sec
 def look_at_run(page: Page, ui: Ui, run: str) -> None:
     """Open a run's page and its artifacts, and look for what must stand there."""
     seen = ui.api.run(run)
-    assert seen["name"] == "pictures, resnext38_32x4d"
+    assert seen["name"] == TYPED
     score = [tag for tag in seen["tags"] if tag.startswith("bal. acc. ")]
     assert len(score) == 1
     assert {"pictures", "resnext38_32x4d", "preset: default", "on demand"} <= set(seen["tags"])
@@ -220,7 +243,7 @@ def look_at_run(page: Page, ui: Ui, run: str) -> None:
     assert artifacts["training-progress"]["data"] == 100
     assert "kept the weights of epoch" in artifacts["training-progress"]["description"]
     page.goto(f"{ui.page}/v2/runs/flow-run/{run}")
-    expect(page.get_by_text("pictures, resnext38_32x4d").first).to_be_visible()
+    expect(page.get_by_text(TYPED).first).to_be_visible()
     for key in ("curves", "per-class", "report", "summary"):
         page.goto(f"{ui.page}/v2/artifacts/artifact/{artifacts[key]['id']}")
         expect(page.get_by_text(artifacts[key]["description"]).first).to_be_visible()
@@ -243,6 +266,9 @@ def test_a_cancelled_training_saves_a_checkpoint_and_leaves_no_process(
     ui: Ui, tmp_path: Path
 ) -> None:
     run = ui.begin_training(tmp_path)
+    wait_until(lambda: ui.curves(run), "no curves", 60.0)
+    seen = ui.curves(run)
+    wait_until(lambda: ui.curves(run) != seen, "the curves do not move", 60.0)
     cancel = {"state": {"type": "CANCELLING", "name": "Cancelling"}, "force": True}
     ui.api.call("POST", f"/flow_runs/{run}/set_state", cancel)
     assert ui.api.ended(run, 60.0)["state"]["type"] == "CANCELLED"

@@ -66,9 +66,33 @@ def test_the_summary_holds_the_score_the_figures_and_the_way_to_the_report(folde
     )
     assert "| Accuracy | 57.1 % | 25.0 % to 80.0 % |" in text
     assert "| AUROC | n/a | n/a |" in text
-    assert "7 test images of 4 groups." in text
+    assert "of 7 test images of 4 groups. 95 % interval: 25.0 % to 80.0 %." in text
     assert "![Learning curves](data:1)" in text
     assert f"`{folder / 'report.html'}`" in text
+
+
+def test_the_summary_says_what_the_head_of_the_report_says(folder: Path) -> None:
+    metrics = json.loads((folder / "metrics.json").read_text()) | {"majority_accuracy": 3 / 7}
+    table = read_table(folder / "per_class.csv").assign(precision=[0.25, 0.5])  # two answers
+    leaks = {"drawn": {"any": {"count": 2, "share": 2 / 7}}}
+    text = plain(publish.summary("pictures", metrics, table, "c", "m", folder, leaks))
+    parts = text.split("\n\n")
+    assert parts[1].startswith("Right on **57.1 %** of 7 test images")
+    assert parts[2].startswith("14.2 percentage points above always answering “a, b” (42.9 %)")
+    assert parts[3] == (
+        "**2 test images (28.6 %) have relatives in train: the score is too good to be believed "
+        "for new patients.**"
+    )
+    (classes,) = (part for part in parts if part.startswith("| class |"))
+    assert classes.splitlines()[3].startswith("| a, b | 4 | 50.0 % (25 to 75 %) |")
+
+
+def test_a_hundred_classes_have_a_table_of_their_own_alone(folder: Path) -> None:
+    metrics = json.loads((folder / "metrics.json").read_text())
+    table = read_table(folder / "per_class.csv")
+    many = table.loc[[0, 1] * 50]
+    text = publish.summary("pictures", metrics, many, "c", "m", folder)
+    assert "## Classes\n\nThe artifact per-class holds them." in text
 
 
 @pytest.mark.usefixtures("prefect_server")

@@ -23,17 +23,25 @@ def flow_of(deployment: dict[str, Any]) -> Flow[..., Any]:
 
 
 def fields(deployment: dict[str, Any]) -> list[tuple[str, dict[str, Any]]]:
-    """Give every field of a deployment's form, those of its groups too."""
+    """Give every field of a deployment's form, those of its groups and those folded away too."""
     schema = parameter_schema(flow_of(deployment)).model_dump()
     found = [
         (f"{group}.{name}", field)
         for group, definition in schema["definitions"].items()
-        for name, field in definition.get("properties", {}).items()
+        for name, field in unfolded(definition["properties"]).items()
     ]
     alone = {
         name: field for name, field in schema["properties"].items() if "$ref" not in str(field)
     }
     return [*found, *alone.items()] or pytest.fail("no field")
+
+
+def unfolded(properties: dict[str, Any]) -> dict[str, Any]:
+    """Give the fields of a group, with those that a choice folds away."""
+    shown = {name: field for name, field in properties.items() if name != "advanced"}
+    kinds = properties.get("advanced", {}).get("anyOf", [])
+    folded = [kind["properties"] for kind in kinds if "properties" in kind]
+    return shown | (folded[0] if folded else {})
 
 
 @pytest.mark.parametrize("name", BY_NAME)
@@ -43,8 +51,10 @@ def test_every_field_of_a_form_says_what_it_is_and_what_holds_when_it_is_left_em
     for where, field in fields(BY_NAME[name]):
         text = field.get("description", "")
         assert len(text) > 10, where
-        if "default" in field and "enum" not in field:  # a choice shows its default
-            assert "[default: " in text, where
+        given = where in ("recipes", "sources")  # which must be named
+        if "default" not in field and not given:  # else the field shows what holds
+            assert "Left empty: " in text, where
+        assert "default: " not in text, where
 
 
 @pytest.mark.parametrize("name", ["full-pipeline", "retrain-weekly", "compare"])

@@ -1,5 +1,7 @@
 import logging
+import time
 from dataclasses import replace
+from uuid import UUID, uuid4
 
 import pytest
 import torch
@@ -127,6 +129,46 @@ def test_the_loss_is_looked_at_only_now_and_then(
     for step in range(1, 21):
         following.on_step(step, 8, Loss())  # type: ignore[arg-type]
     assert Loss.looks == 4
+
+
+def test_curves_are_drawn_as_epochs_end_and_once_more_at_the_end(
+    monkeypatch: pytest.MonkeyPatch,
+) -> None:
+    made: list[tuple[str, str]] = []
+    changed: list[tuple[UUID, str, str]] = []
+
+    def create(*given: str) -> UUID:
+        made.append(given)  # type: ignore[arg-type]
+        return uuid4()
+
+    monkeypatch.setattr(prefect_ui, "call_server", lambda call: call())
+    monkeypatch.setattr(prefect_ui.PrefectUI, "_update", lambda *_: None)
+    monkeypatch.setattr(prefect_ui, "_create", create)
+    monkeypatch.setattr(prefect_ui, "_replace", lambda *given: changed.append(given))
+    monkeypatch.setattr(prefect_ui.PrefectUI, "seconds_left", lambda _: 60.0)
+    page = prefect_ui.PrefectUI(training(epochs=4))
+    for epoch in (1, 2, 3):
+        page.on_epoch(row(epoch=epoch))
+        page.drawn_next = time.monotonic() + (60.0 if epoch == 2 else 0.0)
+    page.on_end("kept the weights of epoch 2")
+    ((first, said),) = made
+    assert said.startswith("epoch 1/4: train loss")
+    assert first.startswith("![Curves so far](data:image/png;base64,")
+    assert [text for _, _, text in changed] == [
+        terminal.describe_epoch(row(epoch=2), training(epochs=4)),
+        "kept the weights of epoch 2",
+    ], "epoch 3 ended too soon after the last drawing"
+    assert len({first, *(image for _, image, _ in changed)}) == 3, "they moved"
+    assert {artifact for artifact, _, _ in changed} == {page.curves}
+
+
+def test_a_training_that_is_over_in_seconds_has_no_curves_before_its_end(
+    monkeypatch: pytest.MonkeyPatch,
+) -> None:
+    monkeypatch.setattr(prefect_ui, "_create", pytest.fail)
+    page = prefect_ui.PrefectUI(training())
+    page.on_epoch(row())
+    page.on_end("kept the weights of epoch 1")
 
 
 def test_a_training_outside_prefect_publishes_nothing() -> None:
