@@ -81,7 +81,8 @@ def fit(probabilities: FloatArray, true: IntArray, *, with_slope: bool) -> Recal
 
     bounds = [(LOWEST, HIGHEST) if with_slope else (1.0, 1.0), *[(-MOST, MOST)] * (len(held) - 1)]
     start = np.array([1.0, *np.zeros(len(held) - 1)])
-    found = minimize(loss, start, jac=True, bounds=bounds, method="L-BFGS-B").x
+    how = {"method": "L-BFGS-B", "options": {"ftol": 1e-14, "gtol": 1e-9}}
+    found = minimize(loss, start, jac=True, bounds=bounds, **how).x
     at_bound = [min(x - low, high - x) < 0.01 for x, (low, high) in zip(found, bounds, strict=True)]
     if any(at_bound[0 if with_slope else 1 :]):
         return None

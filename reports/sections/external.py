@@ -106,9 +106,9 @@ def in_both(pairs: Found) -> str:
         else (f"probabilities differ by up to {pairs['most_apart']:.3f}")
     )
     return (
-        f"{plural(pairs['n'], 'image')} of the score stand in the model's own test part too, and "
-        f"are no evidence from elsewhere: {old} of them were right then and {new} now; {same}. The "
-        "intervals of the differences count them as others, and are too wide for them."
+        f"{plural(pairs['n'], 'scored image')} are in the model's own test part too, and are no "
+        f"evidence from elsewhere: {old} of them were right then and {new} now; {same}. The "
+        "intervals of the differences take both sides for independent, and are too wide for them."
     )
 
 
@@ -126,15 +126,31 @@ def left_out(found: Found) -> dict[str, str]:
     return rows | {"Scored": scored, "How groups are known": found["evidence"]}
 
 
-def recalibration_rows(comparison: Found) -> list[list[str]]:
-    """Give the rows of the table: name, each score with its interval, the gain, what was fitted."""
-    return [_method(row) for row in comparison["recalibration"]["methods"]]
+def bars(comparison: Found) -> list[dict[str, Any]]:
+    """Give the balanced accuracy here and on the own test part as bars: name, value, width, reach.
+
+    Width and reach (where the interval begins and how wide it is) are in percent.
+    """
+    row: Found = next((row for row in comparison["scores"] if row["name"] == MAIN.name), {})
+    return [
+        _bar(name, row[side], row[f"{side}_ci95"])
+        for name, side in ((HERE, "external"), (OWN, "internal"))
+        if not undefined(row.get(side))
+    ]
 
 
-def recalibration_columns() -> list[str]:
-    """Head that table."""
-    titles = [metric.title for metric in _recalibrated()]
-    return ["Probabilities", *titles, "Log loss gained", "Slope", "Intercepts"]
+def recalibration_table(comparison: Found) -> tuple[list[str], list[list[tuple[str, str]]]]:
+    """Give the heading, and rows of cells (text, bounds) whose first one names the row."""
+    methods = comparison["recalibration"]["methods"]
+    names = ["Probabilities", *(_capital(row["name"]) for row in methods)]
+    rows = [
+        [(metric.title, ""), *(_score(metric, row) for row in methods)]
+        for metric in METRICS
+        if metric.name in methods[0]
+    ]
+    if len(methods) > 1:
+        rows += [[(title, ""), *map(write, methods)] for title, write in FITTED.items()]
+    return names, rows
 
 
 def recalibration(comparison: Found, calibration: Found) -> Iterator[str]:
@@ -177,26 +193,39 @@ def _would_be(row: Found, calibration: Found) -> str:
     )
 
 
-def _method(row: Found) -> list[str]:
-    if row.get("reason"):
-        return [row["name"], *[NOT_AVAILABLE] * (len(recalibration_columns()) - 1)]
-    cells = [_with_bounds(metric, row) for metric in _recalibrated()]
-    if "slope" not in row:
-        return [row["name"], *cells, "", "", ""]
-    bounds = defined(row["gain_ci95"])
-    gain = f"{row['gain']:+.3f}" + (f" ({bounds[0]:+.3f} to {bounds[1]:+.3f})" if bounds else "")
-    added = ", ".join(f"{name} {value:+.2f}" for name, value in row["intercepts"].items() if value)
-    return [row["name"], *cells, gain, f"{row['slope']:.2f}", added]
+def _bar(name: str, share: float, bounds: Bounds) -> dict[str, Any]:
+    found = defined(bounds)
+    reach = None if found is None else (100 * found[0], 100 * (found[1] - found[0]))
+    value, its = percent(share), " to ".join(map(percent, found or ()))
+    return {"name": name, "value": value, "bounds": its, "width": 100 * share, "reach": reach}
 
 
-def _recalibrated() -> list[Metric]:
-    return [each for each in METRICS if each.name in ("log_loss", "brier", "ece", "accuracy")]
+def _score(metric: Metric, row: Found) -> tuple[str, str]:
+    """Write a score with its bounds; n/a where nothing was fitted."""
+    return metric.write(row.get(metric.name)), _reach(row.get(f"{metric.name}_ci95"), metric)
 
 
-def _with_bounds(metric: Metric, row: Found) -> str:
-    bounds = defined(row.get(f"{metric.name}_ci95"))
-    text = metric.write(row[metric.name])
-    return text if bounds is None else f"{text} ({' to '.join(map(metric.write, bounds))})"
+def _gain(row: Found) -> tuple[str, str]:
+    if "gain" not in row:
+        return "", ""
+    return _signed(row["gain"]), " to ".join(map(_signed, defined(row["gain_ci95"]) or ()))
+
+
+def _slope(row: Found) -> tuple[str, str]:
+    return (f"{row['slope']:.2f}" if "slope" in row else "", "")
+
+
+def _intercepts(row: Found) -> tuple[str, str]:
+    added = [f"{name} {value:+z.2f}" for name, value in row.get("intercepts", {}).items() if value]
+    return first_few(added), ""
+
+
+FITTED = {
+    "Log loss gained": _gain,
+    "Slope, of all images": _slope,
+    "Intercepts, of all images": _intercepts,
+}
+"""What is said of a way to recalibrate besides its scores."""
 
 
 def _operating_point(point: Found) -> str:
@@ -241,11 +270,11 @@ def _line(row: Found, name: str) -> str:
 
 
 def _points(share: float) -> str:
-    return f"{100 * share:+.1f}"
+    return f"{100 * share:+z.1f}"
 
 
 def _signed(value: float) -> str:
-    return f"{value:+.3f}"
+    return f"{value:+z.3f}"
 
 
 def _capital(text: str) -> str:
