@@ -75,6 +75,12 @@ def scored(place: Place) -> Path:
     return place.score()
 
 
+@pytest.fixture
+def undrawn(monkeypatch: pytest.MonkeyPatch) -> None:
+    """Draw no figures, which take most of the time."""
+    monkeypatch.setattr("tasks.external.plots_of", lambda _: ())
+
+
 def _seed(path: str) -> int:
     return 2 * int(path.split("/")[1][1:3]) + path.startswith("Red")
 
@@ -132,6 +138,7 @@ def test_the_page_says_it_and_neither_model_nor_latest_is_changed(
     assert not (scored / "model.safetensors").exists()
 
 
+@pytest.mark.usefixtures("undrawn")
 def test_a_table_gives_what_the_folder_gives(place: Place, scored: Path) -> None:
     rows = [f"{path},{path.split('/')[0]}" for path in place.tested]
     table = place.elsewhere / "list.csv"
@@ -142,6 +149,7 @@ def test_a_table_gives_what_the_folder_gives(place: Place, scored: Path) -> None
     pd.testing.assert_frame_equal(one, other)
 
 
+@pytest.mark.usefixtures("undrawn")
 def test_of_a_registered_model_the_files_beside_it_are_compared(place: Place, scored: Path) -> None:
     about = About(data="own", architecture="x", classes=("Blue", "Red"), score="", decision="",
                   basis="")  # fmt: skip

@@ -111,13 +111,14 @@ def scan_table(
     rows = replace(rows, rows=rows.rows.assign(label=names))
     require_one_answer(rows, "label", paths, "name one class for each image")
     listed = list_sources([table])
-    files = sorted((f.path, f.size, f.mtime_ns, f.inode) for f in listed.files if not f.reason)
-    faults = {each.path: each.reason for each in listed.files if each.reason}
+    there = [each._replace(path=os.path.normpath(each.path)) for each in listed.files]
+    files = sorted((f.path, f.size, f.mtime_ns, f.inode) for f in there if not f.reason)
+    faults = {each.path: each.reason for each in there if each.reason}
     listing = Listing(str(listed.root), files, faults)
     found = _read_listing(listing, settings, workers, remembered, progress)
     _require_images(table, found)
     labels = dict(zip(paths, names, strict=True))
-    by_path = [labels[os.path.normpath(path)] for path in found.manifest["path"].tolist()]
+    by_path = [labels[path] for path in found.manifest["path"].tolist()]
     found.manifest["label"] = pd.Series(by_path, dtype="str")
     return replace(found, warnings=tuple(rows.notes))
 
