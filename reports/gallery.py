@@ -39,13 +39,23 @@ def plots_of(files: Collection[str]) -> tuple[Plot, ...]:
     return tuple(plot for plot in PLOTS if {*plot.tables} <= {*files} and not plot.options)
 
 
-def plot_all(
-    find: Callable[[str], Path], *, plots: Sequence[Plot] = PLOTS, **options: Any
-) -> Iterator[tuple[str, Figure]]:
+def plot_all(find: Callable[[str], Path], /, **options: Any) -> Iterator[tuple[str, Figure]]:
     """Draw each figure, with its name, asking where the file of each table is.
 
     Raises:
         OSError: one of them is not there.
+        ValueError: one of them is no such table.
+    """
+    return plot_some(PLOTS, find, **options)
+
+
+def plot_some(
+    plots: Sequence[Plot], find: Callable[[str], Path], /, **options: Any
+) -> Iterator[tuple[str, Figure]]:
+    """Draw some figures, as `plot_all` draws each.
+
+    Raises:
+        OSError: a table is not there.
         ValueError: one of them is no such table.
     """
     needed = {name for plot in plots for name in plot.tables}

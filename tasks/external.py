@@ -177,10 +177,10 @@ def show_external(
     """Write external.html, and each figure that these tables show, as .png and .svg."""
     from reports import external
     from reports.drawing import style
-    from reports.gallery import plot_all
+    from reports.gallery import plot_some
 
     images = {}
-    for name, figure in plot_all(scores.path, plots=plots_of(scores.files)):
+    for name, figure in plot_some(plots_of(scores.files), scores.path):
         images[name] = style.save_figure(figure, work.out, name)[0].read_bytes()
     page = external.render_external(
         external.ExternalContent(

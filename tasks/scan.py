@@ -41,7 +41,7 @@ def scan(
     contents.txt holds the sha256 of every image, sorted, each once; levels.json how deep images
     are scaled. With a table of path,label it says which images there are.
     """
-    found = _scan(work, settings, table and table.single_path())
+    found = _scan(work, settings, None if table is None else table.single_path())
     write_json(find_levels(found.odd["measured"]).model_dump(), work.out / LEVELS)
     write_table(found.manifest, work.out / "manifest.csv")
     contents = "\n".join(sorted(set(found.manifest["sha256"].tolist())))

@@ -105,8 +105,8 @@ def test_the_rest_is_scored_as_the_models_own_test_part_was(place: Place, scored
     own = own[own["split"] == "test"].reset_index(drop=True)
     columns = ["path", "label", "group", "predicted"]
     pd.testing.assert_frame_equal(own[columns], found[columns])
-    shares = [table[["p_Blue", "p_Red"]].to_numpy() for table in (own, found)]
-    np.testing.assert_allclose(*shares, atol=1e-5)
+    one, other = (table[["p_Blue", "p_Red"]].to_numpy() for table in (own, found))
+    np.testing.assert_allclose(one, other, atol=1e-5)
     then, now = (read(run, "metrics.json") for run in (place.run, scored))
     for name in ("accuracy", "balanced_accuracy", "macro_f1", "groups"):
         assert now[name] == then[name]

@@ -53,7 +53,7 @@ class Place:
 
     def labelled(self, near: str = "join") -> tuple[overlap.Labelled, Scan]:
         found = scan(self.here)
-        settings = SplitSettings(near_duplicates=near, group_pattern=r"/(?P<group>[^/_]+)_")  # type: ignore[arg-type]
+        settings = SplitSettings(near_duplicates=near, group_pattern=r"/(?P<group>[^/_]+)_")
         given = (self.here, found.manifest, found.hashes, settings)
         return overlap.group_labelled(*given), found
 
@@ -100,7 +100,7 @@ def test_images_of_the_models_test_part_are_not_known(place: Place) -> None:
 
 
 def test_the_same_scene_turned_and_made_smaller_is_known(place: Place) -> None:
-    paths = []
+    paths = list[str]()
     for turn in (0, 90, 180, 270):
         for mirror in (lambda image: image, ImageOps.mirror):
             paths.append(f"Red/x{len(paths)}_1.png")
