@@ -121,7 +121,7 @@ def run_evaluation(external: ExternalFlags, name: str) -> str:
     asked = {"command": command_line("evaluate.py", external), "data": data.name}
     with open_run(store, name, asked | {"network": answering.card.architecture}) as run:
         runtime = Runtime(
-            store=store, run=run, data=(data if data.is_dir() else data.parent).resolve(),
+            store=store, run=run, data=data.resolve() if data.is_dir() else data.parent,
             workers=count_cpus(), progress_bar=is_terminal(sys.stderr),
         )  # fmt: skip
         about = AboutExternal(

@@ -24,12 +24,12 @@ from typing import Any, NamedTuple
 import numpy as np
 
 from reports.arrays import FloatArray, IntArray
-from reports.evaluation.bootstrap import SEED
+from reports.evaluation.bootstrap import SEED, resample
 from reports.evaluation.calibration import HIGHEST, LOWEST, SMALLEST
-from reports.evaluation.evaluate import FEW_GROUPS, draw, summarise
+from reports.evaluation.evaluate import FEW_GROUPS, Draws, summarise
 from reports.evaluation.metrics import FEWEST, select
 from reports.evaluation.paired import difference
-from reports.evaluation.sample import Sample
+from reports.evaluation.sample import Sample, weigh
 from resnext.contracts.formatting import plural
 
 PARTS = 5
@@ -128,7 +128,7 @@ def measure(sample: Sample, known: Mapping[str, Any]) -> dict[str, Any]:
     would hold. Where nothing can be fitted, `reason` says why.
     """
     reason = _too_few(sample)
-    rows = [{"name": "as it is", **summarise(sample, SCORES, draw(sample))}]
+    rows = [{"name": "as it is", **_scores(sample)}]
     rows += [] if reason else [_row(sample, name, known) for name in METHODS]
     return {"groups": sample.group_count, "parts": PARTS, "reason": reason, "methods": rows}
 
@@ -161,13 +161,24 @@ def _row(sample: Sample, method: str, known: Mapping[str, Any]) -> dict[str, Any
     gain = difference(after, sample, LOG_LOSS)
     return {
         "name": METHODS[method],
-        **summarise(after, SCORES, draw(after)),
+        **_scores(after),
         "gain": gain.value,
         "gain_ci95": [gain.low, gain.high],
         "slope": by.slope,
         "intercepts": dict(zip(sample.classes, by.intercepts.tolist(), strict=True)),
         "would_be": would_be(by, sample.classes, known),
     }
+
+
+def _scores(sample: Sample) -> dict[str, Any]:
+    """Compute the scores of a sample, each with its interval."""
+    drawn = [metric for metric in SCORES if metric.drawn]
+
+    def compute(weights: FloatArray) -> Draws:
+        counted = weigh(sample, weights)
+        return {metric: metric.compute(counted) for metric in drawn}
+
+    return summarise(sample, SCORES, resample(sample, compute))
 
 
 def _too_few(sample: Sample) -> str | None:

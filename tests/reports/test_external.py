@@ -45,7 +45,7 @@ def content(*classes: str, **changed: Any) -> ExternalContent:
     }
     rows = [("Red/x.jpg", "Red", "identical", EVIL, "train")]
     split = pd.DataFrame({"path": ["a"], "label": [classes[0]], "split": ["test"]})
-    known = {
+    known: dict[str, Any] = {
         "data_name": EVIL, "model": {"model": EVIL}, "command": f"evaluate.py {EVIL}",
         "environment": {"torch": "2"}, "found": FOUND, "split": split,
         "overlap": pd.DataFrame(rows, columns=["path", "label", "reason", "other", "split"]),
