@@ -36,9 +36,11 @@ from flows.cli.command_line import command_line
 from flows.cli.plan import build, existing_table, given_of, store_folder
 from flows.cli.terminal import is_terminal, table
 from reports.sections.external import headline, in_both, short_rows
+from reports.sections.score import only_answer
 from resnext.contracts.errors import InputError
 from resnext.contracts.formatting import percent, plural, share_with_interval
 from resnext.contracts.json_files import read_json
+from resnext.contracts.tables import read_table
 from resnext.data.manifest.settings import ReadingSettings
 from resnext.data.manifest.sources import is_table
 from resnext.data.split.settings import SplitSettings
@@ -190,7 +192,8 @@ def _conclude(run: Path, found: Artifact, name: str) -> str:
         f"{share_with_interval(metrics, 'balanced_accuracy')}"
     )
     pairs = comparison["in_both"]
-    more = [in_both(pairs)] if pairs else []
+    alone = only_answer(read_table(found.path("per_class.csv")))
+    more = filter(None, (alone, in_both(pairs) if pairs else ""))
     said = "\n".join([text, headline(comparison), *more])
     rows = table(short_rows(comparison, metrics), names=1)
     log.info("\n%s\n\n%s", rows, said, extra={"plain": True})
