@@ -6,7 +6,7 @@ Nothing that draws is imported before a figure is drawn, so that a stage can rea
 from __future__ import annotations
 
 import pkgutil
-from collections.abc import Callable, Iterator
+from collections.abc import Callable, Collection, Iterator, Sequence
 from importlib import import_module
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
@@ -41,15 +41,33 @@ TABLES = frozenset(name for plot in PLOTS for name in plot.tables)
 """The files that the figures are drawn from."""
 
 
-def plot_all(find: Callable[[str], Path], **options: Any) -> Iterator[tuple[str, Figure]]:
+def plots_of(files: Collection[str]) -> tuple[Plot, ...]:
+    """Give the figures that can be drawn from these files alone."""
+    return tuple(plot for plot in PLOTS if {*plot.tables} <= {*files} and not plot.options)
+
+
+def plot_all(find: Callable[[str], Path], /, **options: Any) -> Iterator[tuple[str, Figure]]:
     """Draw each figure in all its variants, with its name, asking where each table's file is.
 
     Raises:
         OSError: one of them is not there.
         ValueError: one of them is no such table.
     """
-    tables = {name: _read(find(name)) for name in sorted(TABLES)}
-    for plot in PLOTS:
+    return plot_some(PLOTS, find, **options)
+
+
+def plot_some(
+    plots: Sequence[Plot], find: Callable[[str], Path], /, **options: Any
+) -> Iterator[tuple[str, Figure]]:
+    """Draw some figures, as `plot_all` draws each.
+
+    Raises:
+        OSError: a table is not there.
+        ValueError: one of them is no such table.
+    """
+    needed = {name for plot in plots for name in plot.tables}
+    tables = {name: _read(find(name)) for name in sorted(needed)}
+    for plot in plots:
         chosen, given = {name: options[name] for name in plot.options}, map(tables.get, plot.tables)
         yield plot.name, plot.draw(*(contents := tuple(given)), **chosen)
         if plot.stacks:

@@ -114,6 +114,18 @@ def drift_of_batch(
     _write(work.out, *found)
 
 
+@stage(run_name="drift of the labelled images")
+def drift_of_labelled(work: Work, predictions: HeldOut, parts: Parts, held_out: HeldOut) -> None:
+    """Write drift.json and drift.csv of images whose classes are known, none of which was learnt.
+
+    `parts` and `held_out` are the split and the predictions of the model that gave the answers.
+    """
+    from reports import drift
+
+    new, old = (read_table(each.path("predictions.csv")) for each in (predictions, held_out))
+    _write(work.out, *drift.since_training(new, old, read_table(parts.path("split.csv"))))
+
+
 def tables_beside(model: Path) -> tuple[Artifact, Artifact, Artifact] | None:
     """Give a model's manifest.csv, split.csv and predictions.csv; None where one is missing.
 

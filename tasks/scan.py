@@ -8,6 +8,7 @@ import hashlib
 import io
 import logging
 from pathlib import Path
+from typing import Annotated
 
 import numpy as np
 import pandas as pd
@@ -19,7 +20,7 @@ from resnext.data.manifest import scan as manifest
 from resnext.data.manifest.describe import describe_scan
 from resnext.data.manifest.settings import ReadingSettings
 from tasks.callbacks.terminal import counting
-from tasks.stage.artifact import Artifact, Work
+from tasks.stage.artifact import Artifact, Reads, Work
 from tasks.stage.decorator import stage
 from tasks.stage.key import digest_of
 from tasks.stage.store import replace_file
@@ -29,14 +30,18 @@ log = logging.getLogger(__name__)
 LEVELS = "levels.json"
 
 
-@stage(always=True, registered=("manifest.csv",))
-def scan(work: Work, settings: ReadingSettings = ReadingSettings()) -> None:
+@stage(always=True, registered=("manifest.csv", "hashes.npy"))
+def scan(
+    work: Work,
+    settings: ReadingSettings = ReadingSettings(),
+    table: Annotated[Artifact | None, Reads()] = None,
+) -> None:
     """Write manifest.csv, contents.txt, hashes.npy, levels.json, quarantine.csv of class folders.
 
     contents.txt holds the sha256 of every image, sorted, each once; levels.json how deep images
-    are scaled.
+    are scaled. With a table of path,label it says which images there are.
     """
-    found = _scan(work, settings)
+    found = _scan(work, settings, None if table is None else table.single_path())
     write_json(find_levels(found.odd["measured"]).model_dump(), work.out / LEVELS)
     write_table(found.manifest, work.out / "manifest.csv")
     contents = "\n".join(sorted(set(found.manifest["sha256"].tolist())))
@@ -50,12 +55,17 @@ def read_levels(scanned: Artifact) -> Levels:
     return Levels.model_validate_json(scanned.path(LEVELS).read_text(encoding="utf-8"))
 
 
-def _scan(work: Work, settings: ReadingSettings) -> manifest.Scan:
-    memory = work.store / "scan" / f"{digest_of(str(work.data))}.memory.csv"
+def _scan(work: Work, settings: ReadingSettings, table: Path | None) -> manifest.Scan:
+    memory = work.store / "scan" / f"{digest_of(str(table or work.data))}.memory.csv"
     remembered = None if work.verify else _recall(memory)
     with counting("image", "scan", shown=work.progress_bar) as progress:
-        found = manifest.scan(
-            work.images, settings, workers=work.workers, remembered=remembered, progress=progress
+        scanned = manifest.scan if table is None else manifest.scan_table
+        found = scanned(
+            table or work.images,
+            settings,
+            workers=work.workers,
+            remembered=remembered,
+            progress=progress,
         )
     if found.opened or remembered is None or len(found.memory) < len(remembered):
         _remember(found.memory, memory)

@@ -454,6 +454,60 @@ class PredictFlags(Flags):
     )
 
 
+@group(ReadingSettings)
+class ExternalFlags(Flags):
+    """Which labelled images, and which model."""
+
+    data: FullPath | None = Field(
+        None,
+        description="images from elsewhere: a folder of class folders that are called like the "
+        "model's classes, or a table (CSV) of path,label [default: none, it must be given]",
+    )
+    model: FullPath | None = Field(
+        None,
+        description="a model.safetensors, or an exported .onnx [default: the champion, else the "
+        "newest run's]",
+    )
+    registry: str | None = Field(
+        None,
+        description="whose champion answers, as of predict.py [default: the champion of the newest "
+        "run's classes]",
+    )
+    groups: FullPath | None = Field(
+        None,
+        description="table (CSV) of path,group: the patient of each image, as of full_pipeline.py "
+        "[default: none]",
+    )
+    group_pattern: str | None = Field(
+        None,
+        description="regular expression that finds the patient in each path, as of "
+        "full_pipeline.py [default: none]",
+    )
+    new_groups: bool = Field(
+        False,
+        description="the groups are others than those that the model learnt from, even if they are "
+        "called the same, as patient 1 of another hospital [default: off, images of such groups "
+        "are left out]",
+    )
+    near_duplicates: Literal["join", "report", "off"] = Field(
+        "join",
+        description="images that look nearly like a training image: join (left out), report "
+        "(named, and scored all the same) or off (not searched) [default: join]",
+    )
+    store: Store = None
+    device: Device = "auto"
+    runtime: RuntimeName | None = Field(
+        None,
+        description="what computes, as of predict.py [default: onnx on a CPU where model.onnx lies "
+        "beside the model, else torch]",
+    )
+    memory_format: MemoryFormat | None = Field(
+        None,
+        description="how images and weights lie in memory for torch [default: contiguous, on CUDA "
+        "channels_last]",
+    )
+
+
 @group()
 class PageFlags(Flags):
     """A page to try it."""

@@ -465,14 +465,23 @@ def _tables(given: Given) -> SplitTables:
     Raises:
         InputError: one of them is not there.
     """
-    for flag in sorted({"groups", "use_split", "keep_split"} & given.keys()):
-        _require(given[flag].is_file(), flag, "be a CSV file", given[flag])
-    groups, table = (
-        Artifact.of_file(given[flag].absolute()) if flag in given else None
-        for flag in ("groups", "use_split")
+    groups, table, _ = (
+        existing_table(flag, given.get(flag)) for flag in ("groups", "use_split", "keep_split")
     )
     tables = SplitTables(groups, table, None, None, None)
     return tables.keeping(given["keep_split"].absolute()) if "keep_split" in given else tables
+
+
+def existing_table(flag: str, path: Path | None) -> Artifact | None:
+    """Give a table that a flag names; None without one.
+
+    Raises:
+        InputError: it is not there.
+    """
+    if path is None:
+        return None
+    _require(path.is_file(), flag, "be a CSV file", path)
+    return Artifact.of_file(path.absolute())
 
 
 def _beside(file: Path, name: str) -> Artifact | None:

@@ -9,7 +9,7 @@ folds where the predictions are those of several (see `folds`).
 from __future__ import annotations
 
 import math
-from collections.abc import Sequence
+from collections.abc import Callable, Sequence
 from dataclasses import dataclass, fields
 from pathlib import Path
 from typing import Any
@@ -39,6 +39,9 @@ from resnext.contracts.tables import confusion_table, write_confusion, write_tab
 
 Draws = dict[Metric, FloatArray]
 """(B,), or (B, C) of metrics of one class."""
+Fitted = tuple[Calibration, FloatArray, FloatArray]
+"""A calibration, and temperatures (N,) and thresholds (N,) of the images tested."""
+Fit = Callable[[pd.DataFrame, EvaluationSettings], Fitted]
 BY_GROUP = ("accuracy", "balanced_accuracy")
 FEW_GROUPS = 20
 """With fewer groups of a class an interval is itself a rough guess."""
@@ -59,9 +62,13 @@ class Evaluation:
 
 
 def evaluate(
-    predictions: pd.DataFrame, settings: EvaluationSettings = EvaluationSettings()
+    predictions: pd.DataFrame,
+    settings: EvaluationSettings = EvaluationSettings(),
+    fit: Fit | None = None,
 ) -> Evaluation:
     """Evaluate the test part of predictions.csv.
+
+    `fit` gives the calibration; by default it is fitted on the validation part, or on other folds.
 
     Raises:
         InputError: a label, a prediction or the positive class is not among the classes.
@@ -69,7 +76,7 @@ def evaluate(
     rows, classes = evaluated(predictions), classes_of(predictions)
     test = read_sample(rows, classes)
     in_folds = FOLD in predictions
-    fit = folds.cross_fit if in_folds else _fit
+    fit = fit or (folds.cross_fit if in_folds else _fit)
     calibration, temperatures, thresholds = fit(predictions, settings)
     repeats = rows[REPEAT].to_numpy() if in_folds else None
     units, draws = per_group(test, repeats), draw(test)
@@ -94,12 +101,15 @@ def evaluate(
     )
 
 
-def _fit(
-    predictions: pd.DataFrame, settings: EvaluationSettings
-) -> tuple[Calibration, FloatArray, FloatArray]:
+def _fit(predictions: pd.DataFrame, settings: EvaluationSettings) -> Fitted:
     """Fit on the validation part: all images tested have one temperature and threshold."""
     validation = read_sample(predictions, classes_of(predictions), split="val")
-    found, count = calibrate(validation, settings), len(evaluated(predictions))
+    return spread(calibrate(validation, settings), predictions)
+
+
+def spread(found: Calibration, predictions: pd.DataFrame) -> Fitted:
+    """Give a calibration with the temperature and threshold of each image tested."""
+    count = len(evaluated(predictions))
     threshold = math.nan if found.threshold is None else found.threshold
     return found, np.full(count, found.temperature), np.full(count, threshold)
 

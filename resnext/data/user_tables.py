@@ -74,6 +74,9 @@ PATIENTS = (
 WITHIN_PATIENTS = ("lesion_id", "lesion", "slide_id", "slide")
 GROUP = Column("group", ("group_id", *PATIENTS, *WITHIN_PATIENTS), rivals=PATIENTS)
 SPLIT = Column("split", ("set", "subset", "partition"))
+LABEL = Column(
+    "label", ("class", "class_name", "category", "diagnosis", "dx", "diagnostic", "target")
+)
 
 
 @dataclass(frozen=True, eq=False)

@@ -138,7 +138,8 @@ def test_heartbeats_are_watched(ui: Ui) -> None:
 
 def test_every_deployment_is_on_the_server(ui: Ui) -> None:
     found = {each["name"]: each for each in ui.api.call("POST", "/deployments/filter", {})}
-    assert set(found) == {"full-pipeline", "retrain-weekly", "batch-predict", "compare"}
+    names = {"full-pipeline", "retrain-weekly", "batch-predict", "evaluate", "compare"}
+    assert set(found) == names
     assert {each["work_pool_name"] for each in found.values()} == {None}, "none is needed"
     weekly = found["retrain-weekly"]
     assert weekly["schedules"][0]["schedule"]["cron"] == "0 3 * * 1"

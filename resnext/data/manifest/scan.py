@@ -8,6 +8,7 @@ images, and it writes no file.
 
 from __future__ import annotations
 
+import os
 from dataclasses import dataclass, replace
 from pathlib import Path
 
@@ -29,7 +30,10 @@ from resnext.data.manifest.reading import (
     why_refused,
 )
 from resnext.data.manifest.settings import ReadingSettings
+from resnext.data.manifest.sources import list_sources
+from resnext.data.user_tables import IMAGE, LABEL, read_user_table, require_one_answer
 
+TABLE_REMEDY = "Write a line path,label at the top and one for each image."
 ODD_COLUMNS = ["measured", "cut", "pages"]
 
 
@@ -83,6 +87,42 @@ def scan(
     return replace(found, warnings=tuple(folder_warnings(labels)))
 
 
+def scan_table(
+    table: Path,
+    settings: ReadingSettings = ReadingSettings(),
+    *,
+    workers: int = 1,
+    remembered: pd.DataFrame | None = None,
+    progress: Progress | None = None,
+) -> Scan:
+    """Scan the images that a table of path,label names, as `scan` does those of class folders.
+
+    Paths are relative to the table's folder, or from the root on.
+
+    Raises:
+        InputError: it can't be read, names no class or two for an image, or no readable image.
+    """
+    rows = read_user_table(table, "data", (IMAGE, LABEL), TABLE_REMEDY)
+    names = rows.rows["label"].map(class_name)
+    if (empty := names.str.strip() == "").any():
+        got = f"none for {rows.rows.loc[empty, 'path'].iloc[0]!r}"
+        raise rows.wrong("name the class of each image", got, "Fill it in or remove the row.")
+    paths = [os.path.normpath(path.strip()) for path in rows.rows["path"]]
+    rows = replace(rows, rows=rows.rows.assign(label=names))
+    require_one_answer(rows, "label", paths, "name one class for each image")
+    listed = list_sources([table])
+    there = [each._replace(path=os.path.normpath(each.path)) for each in listed.files]
+    files = sorted((f.path, f.size, f.mtime_ns, f.inode) for f in there if not f.reason)
+    faults = {each.path: each.reason for each in there if each.reason}
+    listing = Listing(str(listed.root), files, faults)
+    found = _read_listing(listing, settings, workers, remembered, progress)
+    _require_images(table, found)
+    labels = dict(zip(paths, names, strict=True))
+    by_path = [labels[path] for path in found.manifest["path"].tolist()]
+    found.manifest["label"] = pd.Series(by_path, dtype="str")
+    return replace(found, warnings=tuple(rows.notes))
+
+
 # ---------------------------------------------------------------- reading, from memory first
 
 
@@ -101,7 +141,8 @@ def _read_listing(
     unread = (known["hashes"] == "") & (known["reason"] == "") & (_pixels(known) <= most)
     known = known[~unread]
     fresh = files.drop(known.index)
-    paths = [f"{listing.root}/{path}" for path in fresh["path"]]
+    # a table may hold paths from the root on
+    paths = [path if path.startswith("/") else f"{listing.root}/{path}" for path in fresh["path"]]
     readings = read_files(paths, int(fresh["size"].sum()), workers, progress, most)
     read = pd.DataFrame(readings, columns=list(Reading._fields), index=fresh.index)
     new = pd.concat([fresh, read], axis=1).assign(reader=READER)

@@ -138,7 +138,7 @@ def _carve_val(
     shares = _shares(settings, ("train", "val"))
     placed = place(counted, shares, settings.seed, dict.fromkeys(stay, "train"))
     carved = train[train["unit"].map(placed) == "val"].assign(split="val")
-    why = _reasons(carved, settings)
+    why = held_out_reasons(carved, settings)
     mine = pd.Series("val", carved.index).mask(why != "", UNUSED)
     return mine.reindex_like(splits).fillna(splits), why.reindex_like(splits).fillna(reasons)
 
@@ -186,7 +186,7 @@ def _draw_whole(
     # a group without an original can only be trained on
     split = images["unit"].map({**fixed, **placed}).fillna("train")
     new = ~images["path"].isin(before)
-    reasons = _reasons(images.assign(split=split, new=new), settings)
+    reasons = held_out_reasons(images.assign(split=split, new=new), settings)
     return split.where(reasons == "", UNUSED), reasons
 
 
@@ -226,7 +226,7 @@ def _shares(settings: SplitSettings, splits: tuple[str, ...]) -> dict[str, float
     return {split: share / sum(shares.values()) for split, share in shares.items()}
 
 
-def _reasons(images: pd.DataFrame, settings: SplitSettings) -> pd.Series[str]:
+def held_out_reasons(images: pd.DataFrame, settings: SplitSettings) -> pd.Series[str]:
     """Say of each image why it takes part in nothing; empty where it does.
 
     Of identical images in val or test one is measured on: one that was before, if any, else the

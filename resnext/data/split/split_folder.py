@@ -72,7 +72,7 @@ def split_folder(
     found = NearDuplicates(pd.DataFrame(columns=COLUMNS), {})
     if settings.near_duplicates != "off":
         order = np.argsort(manifest["path"].to_numpy())
-        found = _search(root, groups.images, hashes[order], workers, levels)
+        found = search(root, groups.images, hashes[order], workers, levels)
     # one group then is one now, unless a table or a pattern takes it apart
     before = recognise(groups.images, earlier)["group"]
     before = before.mask(groups.images["listed"] | (settings.group_pattern is not None), "")
@@ -148,7 +148,7 @@ def _where_there_is(
     return report
 
 
-def _search(
+def search(
     root: Path, images: pd.DataFrame, hashes: Hashes, workers: int, levels: Levels
 ) -> NearDuplicates:
     """Look for near-duplicates among the originals; where names tell copies, these are left out.

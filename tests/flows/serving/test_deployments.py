@@ -23,6 +23,7 @@ def test_a_schedule_without_its_images_is_paused_where_it_is_made(
         "full-pipeline": [],
         "retrain-weekly": [False],
         "batch-predict": [True],
+        "evaluate": [],
         "compare": [],
     }
     said = {each["name"]: each for each in pool.deployments()}

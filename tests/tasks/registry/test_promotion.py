@@ -479,7 +479,7 @@ def test_what_a_killed_writer_left_is_cleared_away_by_the_next_one(runtime: Runt
 
 def test_a_version_keeps_what_the_stages_say() -> None:
     kept = {name for each in all_stages() for name in each.record.registered}
-    tables = {"manifest.csv", "split.csv", "predictions.csv", "joined_groups.json"}
+    tables = {"manifest.csv", "split.csv", "predictions.csv", "joined_groups.json", "hashes.npy"}
     scores = {"calibration.json", "metrics.json"}
     assert kept == {MODEL, "model.onnx", "report.html", "MODEL_CARD.md"} | tables | scores
     assert {*TABLES} <= kept
