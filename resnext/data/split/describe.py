@@ -216,8 +216,8 @@ def _group_warnings(groups: Groups, drawn: pd.DataFrame) -> Iterator[str]:
         yield (
             f"groups{whose} are a guess: {_example(groups)}. If it is wrong, images that belong "
             "together may stand in train and test. Right? Add --group-pattern "
-            f"{shlex.quote(pattern)}. Wrong? Give a table with --groups FILE, or add {EACH_ALONE} if every image is a "
-            "group of its own"
+            f"{shlex.quote(pattern)}. Wrong? Give a table with --groups FILE, or add {EACH_ALONE} "
+            "if every image is a group of its own"
         )
         yield from _numbers_begin_anew(groups)
     if unknown := groups.unknown:
