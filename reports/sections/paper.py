@@ -6,13 +6,13 @@ from, is left to the author.
 
 from __future__ import annotations
 
-from collections.abc import Mapping
+from collections.abc import Callable, Mapping
 from typing import TYPE_CHECKING, Any
 
 from reports.evaluation.metrics import METRICS
 from reports.sections import split
 from reports.sections.score import commonest, reach
-from resnext.contracts.formatting import count, percent, plural, undefined
+from resnext.contracts.formatting import Bounds, count, percent, plural, undefined
 
 if TYPE_CHECKING:
     from reports.html import ReportContent
@@ -137,8 +137,13 @@ def _others(m: Mapping[str, Any]) -> str:
 def _measure(m: Mapping[str, Any], name: str) -> str:
     """Write a measure with its interval."""
     (metric,) = (each for each in METRICS if each.name == name)
-    bounds = reach(m.get(f"{name}_ci95"), metric.write)
-    return metric.write(m[name]) + (f" (95\u00a0% interval {bounds})" if bounds else "")
+    return metric.write(m[name]) + _within(m.get(f"{name}_ci95"), metric.write)
+
+
+def _within(bounds: Bounds, write: Callable[[float | None], str] = percent) -> str:
+    """Write an interval in brackets; nothing where it is undefined."""
+    text = reach(bounds, write)
+    return f" (95\u00a0% interval {text})" if text else ""
 
 
 def _by_class(content: ReportContent) -> str:
@@ -161,12 +166,7 @@ def _at_threshold(point: Mapping[str, Any] | None) -> str:
     if not point or undefined(point["sensitivity"]) or undefined(point["specificity"]):
         return ""
     said = [
-        f"{name} was {percent(point[name])}"
-        + (
-            f" (95\u00a0% interval {bounds})"
-            if (bounds := reach(point.get(f"{name}_ci95")))
-            else ""
-        )
+        f"{name} was {percent(point[name])}{_within(point.get(f'{name}_ci95'))}"
         for name in ("sensitivity", "specificity")
     ]
     return (

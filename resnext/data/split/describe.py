@@ -214,10 +214,10 @@ def _group_warnings(groups: Groups, drawn: pd.DataFrame) -> Iterator[str]:
     if groups.guessed:
         whose = f" of {total - groups.listed:,} of {total:,} images" if groups.listed else ""
         yield (
-            f"groups{whose} are a guess: {_example(groups)}. If it is wrong, images of one patient "
-            f"may stand in train and test. Right? Add --group-pattern {shlex.quote(pattern)}. "
-            f"Wrong? Give a table with --groups FILE, or add {EACH_ALONE} if every image is a "
-            "group of its own"
+            f"groups{whose} are a guess: {_example(groups)}. If it is wrong, images that belong "
+            "together may stand in train and test. Right? Add --group-pattern "
+            f"{shlex.quote(pattern)}. Wrong? Give a table with --groups FILE, or add {EACH_ALONE} "
+            "if every image is a group of its own"
         )
         yield from _numbers_begin_anew(groups)
     if unknown := groups.unknown:
@@ -226,7 +226,7 @@ def _group_warnings(groups: Groups, drawn: pd.DataFrame) -> Iterator[str]:
         perhaps = f", perhaps --group-pattern {proposal}" if groups.reading.proposal else ""
         yield (
             f"the groups{whose} are not known: each of these {unknown:,} images counts as a group "
-            "of its own, and images of one patient may stand in train and test. Say who is who "
+            "of its own, and images that belong together may stand in train and test. Say which do "
             f"with --groups FILE or --group-pattern REGEX{perhaps}; {alone}"
         )
     left_out = int((drawn["reason"] == COPY_HELD_OUT).sum())
@@ -264,7 +264,7 @@ def _numbers_begin_anew(groups: Groups) -> Iterator[str]:
     yield (
         f"{spanning.sum():,} of {len(classes):,} groups hold images of several classes. Do the "
         f"numbers begin anew in each class? Then these are {apart:,} groups: give {remedy}. It is "
-        "right as it is if a patient can have several classes"
+        "right as it is if one patient or thing can have several classes"
     )
 
 
@@ -316,7 +316,7 @@ def split_warnings(
     if group["share"] > LARGE and total >= ENOUGH_TO_SAY:
         yield (
             f"group {group['name']} holds {group['photographs']:,} of {total:,} originals "
-            f"({share}): if these are not one patient's, correct it with --groups"
+            f"({share}): if these do not belong together, correct it with --groups"
         )
 
 
@@ -362,5 +362,5 @@ def _pair_warnings(drawn: pd.DataFrame, pairs: pd.DataFrame) -> Iterator[str]:
     if crossing:
         yield (
             "pairs that look alike but not enough to be joined stand in train and in val or test: "
-            f"{first_shown(crossing)}. If they show one patient, say so with --groups"
+            f"{first_shown(crossing)}. If they belong together, say so with --groups"
         )

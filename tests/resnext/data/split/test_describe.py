@@ -213,8 +213,8 @@ def test_a_group_of_more_than_a_tenth_of_many_is_warned_of(
     photographs: int, total: int, percent: str
 ) -> None:
     expected = (
-        f"group M01 holds {photographs:,} of {total:,} originals ({percent}): if these are not "
-        "one patient's, correct it with --groups"
+        f"group M01 holds {photographs:,} of {total:,} originals ({percent}): if these do "
+        "not belong together, correct it with --groups"
     )
     share = photographs / total
     assert warned(photographs=photographs, share=share) == ([expected] if percent else [])
