@@ -1,5 +1,7 @@
 """What Prefect's UI shows of a training: a progress bar, curves as they grow, how it ended."""
 
+import logging
+import math
 import time
 from dataclasses import asdict
 from typing import TYPE_CHECKING
@@ -11,6 +13,8 @@ from tasks.callbacks.terminal import describe_epoch
 
 if TYPE_CHECKING:
     from resnext.training.checkpoints import EpochRow
+
+log = logging.getLogger(__name__)
 
 UPDATE_EVERY = 5.0  # seconds
 SPARING = 20.0  # times as long as the curves took to draw: they slow a training by 5 % at most
@@ -77,9 +81,14 @@ class PrefectUI(Display):
             )
 
     def _draw(self, text: str) -> None:
-        """Make the artifact of the curves, or draw it anew."""
+        """Make the artifact of the curves, or draw it anew; a training does not fail by it."""
         before = time.thread_time()
-        image = draw_curves(self.rows, self.training)
+        try:
+            image = draw_curves(self.rows, self.training)
+        except Exception as error:
+            log.warning("The curves of this training can't be drawn as it goes on: %s", error)
+            self.drawn_next = math.inf
+            return
         took = time.thread_time() - before
         if (curves := self.curves) is None:
             made = call_server(lambda: _create(image, text))

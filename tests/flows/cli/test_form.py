@@ -69,18 +69,13 @@ def test_no_field_is_null_and_no_text_is_of_a_command_line(name: str) -> None:
 
 def test_what_is_set_every_day_comes_first_and_the_rest_is_folded_away() -> None:
     described = schema(full_pipeline)
-    assert list(described["properties"]) == [
-        "data", "training", "folds", "run", "split", "evaluation",
-    ]  # fmt: skip
+    assert list(described["properties"])[:4] == ["data", "training", "folds", "run"]
     shown = {group: list(each["properties"]) for group, each in described["definitions"].items()}
-    assert shown == {
-        "DataFlags": ["data", "advanced"],
-        "TrainingFlags": ["preset", "epochs", "advanced"],
-        "FoldFlags": ["folds", "advanced"],
-        "RunFlags": ["store", "device", "advanced"],
-        "SplitFlags": ["advanced"],
-        "EvaluationFlags": ["advanced"],
-    }
+    assert shown.pop("DataFlags") == ["data", "advanced"]
+    assert shown.pop("TrainingFlags") == ["preset", "epochs", "advanced"]
+    assert shown.pop("FoldFlags") == ["folds", "advanced"]
+    assert shown.pop("RunFlags") == ["store", "device", "advanced"]
+    assert {*map(tuple, shown.values())} == {("advanced",)}
     folded = described["definitions"]["RunFlags"]["properties"]["advanced"]
     assert folded["default"] == folded["anyOf"][0]["enum"][0] == "as usual"
     kept = {*RunFlags.model_fields} - {"store", "device"}

@@ -162,6 +162,21 @@ def test_curves_are_drawn_as_epochs_end_and_once_more_at_the_end(
     assert {artifact for artifact, _, _ in changed} == {page.curves}
 
 
+def test_curves_that_cannot_be_drawn_do_not_stop_the_training(
+    monkeypatch: pytest.MonkeyPatch, caplog: pytest.LogCaptureFixture
+) -> None:
+    def broken(*_: object) -> str:
+        raise ValueError("Axis limits cannot be NaN or Inf")
+
+    monkeypatch.setattr(prefect_ui, "draw_curves", broken)
+    monkeypatch.setattr(prefect_ui.PrefectUI, "seconds_left", lambda _: 60.0)
+    page = prefect_ui.PrefectUI(training())
+    for epoch in (1, 2):
+        page.on_epoch(row(epoch=epoch))
+    said = "The curves of this training can't be drawn as it goes on: Axis limits cannot be"
+    assert [each.startswith(said) for each in caplog.messages] == [True], "it tries once"
+
+
 def test_a_training_that_is_over_in_seconds_has_no_curves_before_its_end(
     monkeypatch: pytest.MonkeyPatch,
 ) -> None:
