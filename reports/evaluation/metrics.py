@@ -25,6 +25,7 @@ from reports.evaluation import intervals
 from reports.evaluation.bootstrap import UNDEFINED, Interval, interval
 from reports.evaluation.intervals import score_interval, share_interval
 from reports.evaluation.ranking import Steps
+from reports.evaluation.recalibration import FEWEST_GROUPS, Recalibration, of_mean_slope
 from reports.evaluation.sample import Sample, Weighted
 from resnext.contracts.formatting import decimal, percent
 
@@ -58,6 +59,11 @@ class Estimate:
     def given(self) -> BoolArray:
         """Tell which images were given the class, (N,)."""
         return np.asarray(self.sample.predicted == self.index)
+
+    @property
+    def recalibration(self) -> Recalibration:
+        """Give the slope and intercept of the class, undefined ones where it is not there."""
+        return self.sample.recalibrations.get(self.index, Recalibration())
 
 
 @dataclass(frozen=True)
@@ -131,6 +137,38 @@ def f1(counted: Weighted) -> FloatArray:
     return divide(2 * counted.right, counted.there + counted.given)
 
 
+def calibration_slope(counted: Weighted) -> FloatArray:
+    """Give by how much the log odds of each class would have to be multiplied, (B, C)."""
+    return _recalibrated(counted, lambda found: found.slope)
+
+
+def calibration_intercept(counted: Weighted) -> FloatArray:
+    """Give what would have to be added to the log odds of each class, (B, C)."""
+    return _recalibrated(counted, lambda found: found.intercept)
+
+
+def mean_slope(counted: Weighted) -> FloatArray:
+    """Average the slopes of the classes that the AUROC is about, (B,); NaN where one is."""
+    classes = counted.sample.auroc_classes
+    slopes = calibration_slope(counted)[:, classes]
+    return np.asarray(slopes.mean(axis=1)) if classes else np.full(len(slopes), np.nan)
+
+
+def _recalibrated(counted: Weighted, read: Callable[[Recalibration], float]) -> FloatArray:
+    """Read slope or intercept off the fits of each row of weights, (B, C)."""
+    sample, found = counted.sample, np.full(counted.there.shape, np.nan)
+    for row, weights in enumerate(counted.weights):
+        alike = bool((weights == 1).all())
+        fits = sample.recalibrations if alike else sample.recalibrate(weights[sample.groups])
+        for index, fitted in fits.items():
+            found[row, index] = read(fitted)
+    return found
+
+
+UNFITTED = (
+    f"fewer than {FEWEST_GROUPS} groups have or lack the class, or its probabilities separate it "
+    "from the others without an error"
+)
 CLASS_METRICS: list[Metric] = [
     Metric(
         "precision",
@@ -183,6 +221,25 @@ CLASS_METRICS: list[Metric] = [
         drawn=True,
         in_percent=False,
     ),
+    Metric(
+        "calibration_slope",
+        "Calibration slope",
+        "1 where the class's probabilities are as extreme as they should be, below 1 where they "
+        "are too extreme",
+        UNFITTED,
+        calibration_slope,
+        lambda e: e.recalibration.slope_interval,
+        in_percent=False,
+    ),
+    Metric(
+        "calibration_intercept",
+        "Calibration intercept",
+        "0 where the class is as frequent as its probabilities say, below 0 where it is less so",
+        UNFITTED,
+        calibration_intercept,
+        lambda e: e.recalibration.intercept_interval,
+        in_percent=False,
+    ),
 ]
 
 
@@ -219,6 +276,17 @@ def brier(counted: Weighted) -> FloatArray:
     hits = np.arange(len(sample.classes)) == sample.true[:, np.newaxis]
     errors = ((hits - sample.probabilities) ** 2).sum(axis=1)
     return counted.mean(errors / 2 if len(sample.classes) < 3 else errors)
+
+
+def brier_skill(counted: Weighted) -> FloatArray:
+    """Give how much of the Brier score of always answering the class shares is saved, (B,).
+
+    At most 1; 0 is no better than the shares of the draw itself, below 0 is worse.
+    Source: Murphy 1973, https://doi.org/10.1175/1520-0450(1973)012<0595:ANVPOT>2.0.CO;2
+    """
+    shares = divide(counted.there, counted.total[:, np.newaxis])
+    unskilled = 1 - (shares**2).sum(axis=1)
+    return 1 - divide(brier(counted), unskilled / 2 if shares.shape[1] < 3 else unskilled)
 
 
 def calibration_error(counted: Weighted) -> FloatArray:
@@ -351,6 +419,26 @@ METRICS: list[Metric] = [
         bootstrapped,
         drawn=True,
         higher_is_better=False,
+        in_percent=False,
+    ),
+    Metric(
+        "brier_skill",
+        "Brier skill score",
+        "1 is perfect; 0 is as good as always answering the shares of the classes, below 0 worse",
+        "all images are of one class",
+        brier_skill,
+        bootstrapped,
+        drawn=True,
+        in_percent=False,
+    ),
+    Metric(
+        "calibration_slope",
+        "Calibration slope",
+        "1 where probabilities are as extreme as they should be, below 1 where they are too "
+        "extreme; of more than two classes the mean over each against the rest",
+        UNFITTED,
+        mean_slope,
+        lambda e: of_mean_slope([e.sample.recalibrations[k] for k in e.sample.auroc_classes]),
         in_percent=False,
     ),
     Metric(

@@ -60,6 +60,16 @@ class EvaluationSettings(BaseModel):
         ),
     )
 
+    prevalence: float | None = Field(
+        default=None,
+        gt=0,
+        lt=1,
+        description=(
+            "share of the positive class where the model is to be used, above 0 below 1: the "
+            "predictive values are given for it too; none: only for that of the test part"
+        ),
+    )
+
     @field_validator("threshold", mode="before")
     @classmethod
     def _probability_or_rule(cls, given: object) -> object:
