@@ -84,6 +84,8 @@ class Metric:
     """Whether the interval is made from draws."""
     fewest_groups: int = 0
     """With fewer groups of a class than this there is no interval."""
+    of_image: Callable[[Sample], FloatArray] | None = None
+    """Gives what it is the mean of over the images, (N,), where it is such a mean."""
     higher_is_better: bool = True
     in_percent: bool = True
     """Whether it is a share, written in percent; else it has three decimals."""
@@ -263,11 +265,11 @@ def mcc(counted: Weighted) -> FloatArray:
     return np.where(counted.complete, correlation, np.nan)
 
 
-def log_loss(counted: Weighted) -> FloatArray:
-    """Give the mean log loss in nats, (B,); probabilities are clipped as scikit-learn does."""
-    sample, tiny = counted.sample, np.finfo(np.float64).eps
+def losses(sample: Sample) -> FloatArray:
+    """Give the log loss of each image in nats, (N,); scikit-learn clips probabilities alike."""
+    tiny = np.finfo(np.float64).eps
     of_truth = sample.probabilities[np.arange(len(sample)), sample.true]
-    return counted.mean(-np.log(np.clip(of_truth, tiny, 1 - tiny)))
+    return np.asarray(-np.log(np.clip(of_truth, tiny, 1 - tiny)))
 
 
 def brier(counted: Weighted) -> FloatArray:
@@ -404,9 +406,10 @@ METRICS: list[Metric] = [
         "Log loss",
         "lower is better; confident mistakes cost most",
         NO_IMAGE,
-        log_loss,
+        lambda counted: counted.mean(losses(counted.sample)),
         bootstrapped,
         drawn=True,
+        of_image=losses,
         higher_is_better=False,
         in_percent=False,
     ),

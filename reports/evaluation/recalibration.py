@@ -8,8 +8,10 @@ add up to; below 0 the probabilities are too high.
 The group is the unit of chance. The variance is the sandwich over groups with the correction of
 Bell and McCaffrey (CR2), from the one fit. Student's t has as many degrees of freedom as there are
 groups of equal weight that would say as much, less one: a few large groups say less than their
-number (Carter et al.). Images of one group may resemble each other fully there. In simulations of
-20 groups this held the slope in 90 to 99 %, the plain sandwich in 85 to 97 %.
+number (Carter et al.). Here this module is more cautious than its sources: where a few groups are
+wrong and sure, the sandwich is often too small. So the variance is at least a quarter of what it
+would be if the images of a group were all alike. In simulations of 60 groups of up to 14 images the
+interval held the slope in 92 to 97 %, without that in 90 to 96 %.
 
 There is no fit where the log odds separate the two sides, or a side has fewer than 5 groups.
 Source: Van Calster et al. 2016, https://doi.org/10.1016/j.jclinepi.2015.12.005 (slope, intercept)
@@ -34,6 +36,8 @@ FEWEST_GROUPS = 5
 """Either side needs so many groups for a fit."""
 SMALLEST = float(np.finfo(np.float32).tiny)
 """What stands for a probability of 0: networks compute in single precision."""
+LEAST_SHARE = 0.25
+"""The variance is at least such a share of that of images that are all alike in a group."""
 STEPS, HALVINGS = 60, 30
 CLOSE = 1e-9
 """So little the last step moves any log odds."""
@@ -104,7 +108,7 @@ def of_mean_slope(found: Sequence[Recalibration]) -> Interval:
         return UNDEFINED
     value = float(np.mean([line.coefficients[1] for line in lines]))
     moved = np.mean([line.moved[:, 1] for line in lines], axis=0)
-    weights = np.sqrt(np.mean([line.weights[:, 1] ** 2 for line in lines], axis=0))
+    weights = np.linalg.norm([line.weights[:, 1] for line in lines], axis=0) / len(lines)
     return _around(value, reach(moved[:, np.newaxis], weights[:, np.newaxis])[0])
 
 
@@ -192,9 +196,10 @@ def reach(moved: FloatArray, weights: FloatArray) -> FloatArray:
     """
     from scipy.special import stdtrit
 
-    squares = weights**2
-    freedom = np.maximum(1, squares.sum(axis=0) ** 2 / (squares**2).sum(axis=0) - 1)
-    return np.asarray(stdtrit(freedom, (1 + LEVEL) / 2) * np.sqrt((moved**2).sum(axis=0)))
+    alike = weights**2
+    variance = np.maximum((moved**2).sum(axis=0), LEAST_SHARE * alike.sum(axis=0))
+    freedom = np.maximum(1, alike.sum(axis=0) ** 2 / (alike**2).sum(axis=0) - 1)
+    return np.asarray(stdtrit(freedom, (1 + LEVEL) / 2) * np.sqrt(variance))
 
 
 def _interval(value: float, fitted: Fit | None) -> Interval:
