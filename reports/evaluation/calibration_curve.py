@@ -2,9 +2,9 @@
 
 Of two classes it is about one of them, the positive one if there is one; of more about the
 likeliest class, whichever that is. The curve is a logistic regression on a restricted cubic spline
-of the log odds, with 3 knots, from 200 groups on with 5. Its band is of 95 % at each place, with
-the group as the unit of chance (see `recalibration`). There is none where fewer than 5 groups stand
-on a side, or where nothing could be fitted.
+of the log odds, with 3 knots, from 100 groups of either side on with 5. Its band is of 95 % at each
+place, with the group as the unit of chance (see `recalibration`). There is none where fewer than 5
+groups stand on a side, or where nothing could be fitted.
 Source: Harrell 2015, Regression Modeling Strategies, section 2.4.5 (splines and their knots)
 Source: Austin & Steyerberg 2014, https://doi.org/10.1002/sim.5941 (smooth calibration curves)
 """
@@ -26,7 +26,8 @@ from reports.evaluation.sample import Sample
 
 PLACES = 101
 """The curve is given at so many probabilities from the least to the greatest."""
-MANY_GROUPS = 200
+MANY_GROUPS = 100
+"""From so many groups of either side on the curve bends more often."""
 FEW_KNOTS, MANY_KNOTS = (0.1, 0.5, 0.9), (0.05, 0.275, 0.5, 0.725, 0.95)
 """The shares of the log odds below each knot."""
 CURVE = ["when", "class", "predicted", "observed", "low", "high"]
@@ -105,11 +106,10 @@ def _stated(
 
 
 def _curve(stated: Stated, sample: Sample) -> pd.DataFrame:
-    sides = (stated.hits, ~stated.hits)
-    if min(map(sample.groups_of, sides)) < FEWEST_GROUPS:
+    groups = min(sample.groups_of(side) for side in (stated.hits, ~stated.hits))
+    if groups < FEWEST_GROUPS:
         return pd.DataFrame(columns=CURVE)
-    many = sample.group_count >= MANY_GROUPS
-    knots = np.quantile(stated.odds, MANY_KNOTS if many else FEW_KNOTS)
+    knots = np.quantile(stated.odds, MANY_KNOTS if groups >= MANY_GROUPS else FEW_KNOTS)
     columns = spline(stated.odds, knots)
     fitted = fit(columns, stated.hits, sample.groups, np.ones(len(sample)))
     if fitted is None:

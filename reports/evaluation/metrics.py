@@ -25,7 +25,7 @@ from reports.evaluation import intervals
 from reports.evaluation.bootstrap import UNDEFINED, Interval, interval
 from reports.evaluation.intervals import score_interval, share_interval
 from reports.evaluation.ranking import Steps
-from reports.evaluation.recalibration import FEWEST_GROUPS, Recalibration, of_mean_slope
+from reports.evaluation.recalibration import FEWEST_GROUPS, Recalibration
 from reports.evaluation.sample import Sample, Weighted
 from resnext.contracts.formatting import decimal, percent
 
@@ -147,13 +147,6 @@ def calibration_slope(counted: Weighted) -> FloatArray:
 def calibration_intercept(counted: Weighted) -> FloatArray:
     """Give what would have to be added to the log odds of each class, (B, C)."""
     return _recalibrated(counted, lambda found: found.intercept)
-
-
-def mean_slope(counted: Weighted) -> FloatArray:
-    """Average the slopes of the classes that the AUROC is about, (B,); NaN where one is."""
-    classes = counted.sample.auroc_classes
-    slopes = calibration_slope(counted)[:, classes]
-    return np.asarray(slopes.mean(axis=1)) if classes else np.full(len(slopes), np.nan)
 
 
 def _recalibrated(counted: Weighted, read: Callable[[Recalibration], float]) -> FloatArray:
@@ -432,16 +425,6 @@ METRICS: list[Metric] = [
         brier_skill,
         bootstrapped,
         drawn=True,
-        in_percent=False,
-    ),
-    Metric(
-        "calibration_slope",
-        "Calibration slope",
-        "1 where probabilities are as extreme as they should be, below 1 where they are too "
-        "extreme; of more than two classes the mean over each against the rest",
-        UNFITTED,
-        mean_slope,
-        lambda e: of_mean_slope([e.sample.recalibrations[k] for k in e.sample.auroc_classes]),
         in_percent=False,
     ),
     Metric(

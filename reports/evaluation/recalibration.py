@@ -23,7 +23,6 @@ Source: Carter, Schnepel & Steigerwald 2017, https://doi.org/10.1162/REST_a_0063
 from __future__ import annotations
 
 import math
-from collections.abc import Sequence
 from dataclasses import dataclass
 
 import numpy as np
@@ -56,7 +55,13 @@ class Fit:
 
     def half_widths(self, rows: FloatArray) -> FloatArray:
         """Give how far the interval of each row's value (R, K) reaches to either side, (R,)."""
-        return reach(self.moved @ rows.T, self.weights @ rows.T)
+        from scipy.special import stdtrit
+
+        alike = (self.weights @ rows.T) ** 2  # (G, R)
+        variance = ((self.moved @ rows.T) ** 2).sum(axis=0)
+        variance = np.maximum(variance, LEAST_SHARE * alike.sum(axis=0))
+        freedom = np.maximum(1, alike.sum(axis=0) ** 2 / (alike**2).sum(axis=0) - 1)
+        return np.asarray(stdtrit(freedom, (1 + LEVEL) / 2) * np.sqrt(variance))
 
 
 @dataclass(frozen=True)
@@ -99,17 +104,6 @@ def recalibrate(
     ones = np.ones((len(odds), 1))
     line = fit(np.column_stack([ones, odds]), hits, groups, counted)
     return Recalibration(line, fit(ones, hits, groups, counted, odds) if line else None)
-
-
-def of_mean_slope(found: Sequence[Recalibration]) -> Interval:
-    """Give the interval of the mean of the classes' slopes; NaN where one is undefined."""
-    lines = [each.line for each in found if each.line is not None]
-    if not lines or len(lines) < len(found):
-        return UNDEFINED
-    value = float(np.mean([line.coefficients[1] for line in lines]))
-    moved = np.mean([line.moved[:, 1] for line in lines], axis=0)
-    weights = np.linalg.norm([line.weights[:, 1] for line in lines], axis=0) / len(lines)
-    return _around(value, reach(moved[:, np.newaxis], weights[:, np.newaxis])[0])
 
 
 def log_odds(probabilities: FloatArray, index: int) -> FloatArray:
@@ -187,30 +181,12 @@ def likeliest(
     return None
 
 
-def reach(moved: FloatArray, weights: FloatArray) -> FloatArray:
-    """Give how far the intervals of R values reach to either side, (R,).
-
-    Args:
-        moved: (G, R), how much each group moves each value.
-        weights: (G, R), how much it would if its images were all alike.
-    """
-    from scipy.special import stdtrit
-
-    alike = weights**2
-    variance = np.maximum((moved**2).sum(axis=0), LEAST_SHARE * alike.sum(axis=0))
-    freedom = np.maximum(1, alike.sum(axis=0) ** 2 / (alike**2).sum(axis=0) - 1)
-    return np.asarray(stdtrit(freedom, (1 + LEVEL) / 2) * np.sqrt(variance))
-
-
 def _interval(value: float, fitted: Fit | None) -> Interval:
     """Give the interval of the last coefficient."""
     if fitted is None:
         return UNDEFINED
-    return _around(value, fitted.half_widths(np.eye(len(fitted.coefficients))[-1:])[0])
-
-
-def _around(value: float, half: float) -> Interval:
-    return (float(value - half), float(value + half)) if math.isfinite(half) else UNDEFINED
+    half = float(fitted.half_widths(np.eye(len(fitted.coefficients))[-1:])[0])
+    return (value - half, value + half) if math.isfinite(half) else UNDEFINED
 
 
 def _likelihood(odds: FloatArray, hits: BoolArray, counted: FloatArray) -> float:

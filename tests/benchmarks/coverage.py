@@ -28,7 +28,6 @@ from reports.evaluation.evaluate import summarise
 from reports.evaluation.intervals import effective_number, wilson
 from reports.evaluation.metrics import CLASS_METRICS, select
 from reports.evaluation.predictive import predictive_values
-from reports.evaluation.recalibration import of_mean_slope
 from reports.evaluation.sample import Sample, weigh
 
 PAGE = Path(__file__).resolve().parents[2] / "docs" / "coverage.md"
@@ -187,8 +186,7 @@ class Means:
         """Give the mean AUROC of a very large test part."""
         many = Means(self.classes, 500 * self.classes**2, (8, 8), self.apart)
         sample = many.sample(np.random.default_rng(0))
-        slopes = [each.slope for each in sample.recalibrations.values()]
-        return {"auroc": mean_area(sample), "slope": float(np.mean(slopes))}
+        return {"auroc": mean_area(sample), "slope": sample.recalibrations[0].slope}
 
 
 def grouped(rng: np.random.Generator, groups: int, sizes: Sizes) -> IntArray:
@@ -251,9 +249,9 @@ def recalibrated_intervals(sample: Sample) -> dict[str, Interval]:
     }
 
 
-def mean_slope_interval(sample: Sample) -> dict[str, Interval]:
-    """Give the interval of the mean slope of all classes."""
-    return {"slope": of_mean_slope(list(sample.recalibrations.values()))}
+def class_slope_interval(sample: Sample) -> dict[str, Interval]:
+    """Give the interval of the slope of the first class."""
+    return {"slope": sample.recalibrations[0].slope_interval}
 
 
 def benefit_intervals(sample: Sample) -> dict[str, Interval]:
@@ -379,9 +377,9 @@ def recalibrated_row(part: Ranks, runs: int) -> list[float]:
     return list(covered(part, recalibrated_intervals, truth, runs).values())
 
 
-def mean_slope_row(parts: Sequence[Means], runs: int) -> list[float]:
-    """Simulate a row of the table of mean slopes."""
-    return [covered(part, mean_slope_interval, part.truth(), runs)["slope"] for part in parts]
+def class_slope_row(parts: Sequence[Means], runs: int) -> list[float]:
+    """Simulate a row of the table of the slope of one of several classes."""
+    return [covered(part, class_slope_interval, part.truth(), runs)["slope"] for part in parts]
 
 
 def benefit_row(part: Ranks, runs: int) -> list[float]:
@@ -403,7 +401,7 @@ def tables() -> list[Table]:
         mean_table(),
         drawn_table(),
         recalibrated_table(),
-        mean_slope_table(),
+        class_slope_table(),
         benefit_table(),
         predictive_table(),
     ]
@@ -543,17 +541,17 @@ def recalibrated_table() -> Table:
     )
 
 
-def mean_slope_table() -> Table:
-    """Lay out the table of the mean slope of more classes."""
+def class_slope_table() -> Table:
+    """Lay out the table of the slope of one of several classes against the rest."""
     return Table(
-        "Mean calibration slope of more classes",
+        "Calibration slope of one of several classes",
         ("classes", "groups", "images a group"),
         [f"{apart:g} apart" for apart in APART[:2]],
         [
             (
                 (str(classes), str(groups), words(sizes)),
                 partial(
-                    mean_slope_row, [Means(classes, groups, sizes, each) for each in APART[:2]]
+                    class_slope_row, [Means(classes, groups, sizes, each) for each in APART[:2]]
                 ),
             )
             for classes, groups in ((3, 20), (3, 60), (10, 60), (10, 160))
