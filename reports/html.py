@@ -22,7 +22,18 @@ from markupsafe import Markup
 
 from reports import advice, checklists, references
 from reports.domain import WORDS, Domain, Words, domain_of, reason
-from reports.sections import contents, figures, folder, folds, images, paper, run, score, split
+from reports.sections import (
+    contents,
+    figures,
+    folder,
+    folds,
+    images,
+    paper,
+    probabilities,
+    run,
+    score,
+    split,
+)
 from resnext.contracts.formatting import count, decimal, percent, plain, plural
 
 CARRIED_FILES = ("pages/*",)
@@ -123,7 +134,9 @@ def _environment() -> jinja2.Environment:
     )
     filters = (percent, decimal, count, plural, plain, images.thumbnail)
     environment.filters |= {each.__name__: each for each in filters}
-    sections = (contents, figures, folder, folds, images, paper, run, score, split)
+    sections = (
+        contents, figures, folder, folds, images, paper, probabilities, run, score, split,
+    )  # fmt: skip
     asked = (*sections, advice, checklists, references)
     environment.globals |= {each.__name__.rpartition(".")[2]: each for each in asked}
     environment.globals |= script_of("sort.js")

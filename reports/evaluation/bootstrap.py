@@ -36,10 +36,11 @@ from typing import TYPE_CHECKING, TypeVar
 import numpy as np
 
 from reports.arrays import BoolArray, FloatArray, IntArray
-from reports.evaluation.sample import Sample
 
 if TYPE_CHECKING:
     from scipy.sparse import csr_array
+
+    from reports.evaluation.sample import Sample
 
 DRAWS = 2000
 SEED = 20_260

@@ -25,6 +25,7 @@ from scipy.optimize import minimize_scalar
 from scipy.special import log_softmax
 
 from reports.arrays import BoolArray, FloatArray
+from reports.evaluation.logistic import SMALLEST
 from reports.evaluation.sample import Sample
 from reports.evaluation.settings import HALF, EvaluationSettings, positive_class
 from resnext.contracts.formatting import plural
@@ -37,8 +38,6 @@ FEWEST_GROUPS = 60
 """A temperature is fitted on at least so many groups."""
 LOWEST, HIGHEST = 0.1, 10.0
 """The temperatures between which one is looked for."""
-SMALLEST = float(np.finfo(np.float32).tiny)
-"""What stands for a probability of 0: networks compute in single precision."""
 NEITHER = (
     "no class is taken for the positive one, since neither '{}' nor '{}' is called normal, other "
     "or the like: sensitivity is shown for both"

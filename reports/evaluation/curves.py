@@ -9,12 +9,11 @@ hold has no row. With more than 20 classes the curves are the mean over the clas
 from __future__ import annotations
 
 from collections.abc import Iterator
-from dataclasses import replace
 
 import numpy as np
 import pandas as pd
 
-from reports.arrays import FloatArray, divide
+from reports.arrays import BoolArray, FloatArray, IntArray, divide
 from reports.evaluation.bootstrap import percentiles, resample
 from reports.evaluation.calibration import calibrated
 from reports.evaluation.intervals import share_interval, wilson
@@ -64,10 +63,13 @@ def reliability(sample: Sample, temperature: float | FloatArray | None) -> pd.Da
     `when` is "before" and, where a temperature was fitted, "after" it; images may have one each,
     (N,). In an empty bin n is 0 and the rest NaN.
     """
-    tables = [_reliability(sample, "before")]
+    stated = {"before": sample.confidences}
     if temperature is not None:
         shares = calibrated(sample.probabilities, temperature)
-        tables.append(_reliability(replace(sample, probabilities=shares), "after"))
+        stated["after"] = shares.max(axis=1, initial=0.0)
+    tables = [
+        reliability_bins(each, sample.right, sample.groups, when) for when, each in stated.items()
+    ]
     return pd.concat(tables, ignore_index=True)
 
 
@@ -129,14 +131,16 @@ def _with_ends(values: FloatArray, band: Band, groups: int) -> Band:
     return np.maximum.accumulate(low), np.minimum.accumulate(high[::-1])[::-1]
 
 
-def _reliability(sample: Sample, when: str) -> pd.DataFrame:
-    bins = bins_of(sample.confidences, ECE_BINS)
+def reliability_bins(
+    shares: FloatArray, hits: BoolArray, groups: IntArray, when: str
+) -> pd.DataFrame:
+    """Compare what probabilities (N,) say with whether it is so (N,), in 15 equal bins."""
+    bins = bins_of(shares, ECE_BINS)
     n, confidence, right = (
-        np.bincount(bins, weights=values, minlength=ECE_BINS)
-        for values in (None, sample.confidences, sample.right)
+        np.bincount(bins, weights=values, minlength=ECE_BINS) for values in (None, shares, hits)
     )
     rows = [bins == index for index in range(ECE_BINS)]
-    bounds = [share_interval(sample.groups[inside], sample.right[inside]) for inside in rows]
+    bounds = [share_interval(groups[inside], hits[inside]) for inside in rows]
     return pd.DataFrame(
         {
             "when": when,

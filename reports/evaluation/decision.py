@@ -14,12 +14,13 @@ series in twenty of equally good challengers promotes any.
 
 from __future__ import annotations
 
+import math
 from collections.abc import Sequence
 from typing import Any, Literal
 
 import pandas as pd
 
-from reports.evaluation.metrics import select
+from reports.evaluation.metrics import Metric, select
 from reports.evaluation.paired import Difference, Signs, difference, luck, read_pair, sign_test
 from reports.evaluation.settings import DecisionSettings
 from resnext.contracts.formatting import first_few, plural, undefined
@@ -38,17 +39,18 @@ def decide(
     its 95 % interval, None where they are undefined, and how many groups the challenger answered
     better and worse, with the p of their sign test; use, luck (how often it alone gives such a
     lead, 0..1) and luck_allowed. "better" says that the whole interval lies above the margin and
-    luck is at most what is allowed, "worse" that the interval lies below 0.
+    luck is at most what is allowed, "worse" that the interval lies below 0. Of a score of which
+    less is better, such as the log loss, above and below change places.
 
     Raises:
         InputError: the tables don't hold the same images or classes.
     """
     pair, (metric,) = read_pair(champion, challenger), select([settings.metric])
-    found, signs, allowed = difference(*pair, metric), sign_test(*pair), allowed_luck(use)
-    lucky = luck(*pair, metric, allowed=allowed)
+    found, signs, allowed = difference(*pair, metric), sign_test(*pair, metric), allowed_luck(use)
+    lucky, gain = luck(*pair, metric, allowed=allowed), found.gain(metric)
     values = {"difference": found.value, "low": found.low, "high": found.high, "luck": lucky}
     return {
-        "verdict": _verdict(found, signs, settings.margin, lucky, allowed),
+        "verdict": _verdict(gain, signs, settings.margin, lucky, allowed),
         **dict(settings),
         "use": use,
         "luck_allowed": allowed,
@@ -76,12 +78,15 @@ def changed_classes(
 
 def describe(decision: dict[str, Any], champion: int) -> str:
     """Say in a sentence how a decision came out, against which champion."""
-    name, value = decision["metric"].replace("_", " "), decision["difference"]
+    name = decision["metric"].replace("_", " ")
     if decision["verdict"] == "classes changed":
         changes = {what: decision[what] for what in ("added", "removed") if decision[what]}
         said = "; ".join(f"{what}: {first_few(names)}" for what, names in changes.items())
         return f"of other classes ({said}) and can't be compared with it"
-    if value == 0:
+    (metric,) = select([decision["metric"]])
+    names = ("difference", "low", "high")
+    gain = Difference(*(_number(decision[each]) for each in names)).gain(metric)
+    if gain.value == 0:
         return f"exactly as good as version {champion} in {name}"
     better, worse = decision["groups_better"], decision["groups_worse"]
     signs = f"{plural(better, 'group')} answered better, {worse} worse, p = {decision['p']:.2g}"
@@ -91,15 +96,26 @@ def describe(decision: dict[str, Any], champion: int) -> str:
             f"groups or the difference is the same in every draw, and too few groups differ "
             f"({signs})"
         )
-    evidence = f"the same in every draw; {signs}"
-    if decision["low"] is not None:
-        evidence = f"95 %: {100 * decision['low']:.1f} to {100 * decision['high']:.1f}"
-    text = f"{100 * abs(value):.1f} points {'better' if value >= 0 else 'worse'} "
-    text += f"in {name} than version {champion} ({evidence})"
+    return _how_much(decision, gain, metric, champion, f"the same in every draw; {signs}")
+
+
+def _how_much(
+    decision: dict[str, Any], gain: Difference, metric: Metric, champion: int, evidence: str
+) -> str:
+    """Say by how much the challenger is better or worse; `evidence` where there is no interval."""
+
+    def write(value: float) -> str:
+        return f"{100 * value:.1f}" if metric.in_percent else f"{value:.3f}"
+
+    if not math.isnan(gain.low):
+        evidence = f"95 %: {write(gain.low)} to {write(gain.high)}"
+    unit, way = "points" if metric.in_percent else "nats", "better" if gain.value > 0 else "worse"
+    text = f"{write(abs(gain.value))} {unit} {way} in {metric.name.replace('_', ' ')}"
+    text += f" than version {champion} ({evidence})"
     if decision["verdict"] == "undecided":
-        margin = f" by more than {100 * decision['margin']:.1f}" if decision["margin"] else ""
-        text += f", not clearly better{margin}"
-    return f"{text}{_luck(decision)}"
+        margin = decision["margin"]
+        text += f", not clearly better{f' by more than {write(margin)}' if margin else ''}"
+    return f"{text}{_luck(decision) if gain.value > 0 else ''}"
 
 
 def _verdict(
@@ -126,9 +142,13 @@ def _verdict_by_signs(found: Difference, signs: Signs, margin: float, allowed: f
     return "undefined"  # the score and the groups point different ways
 
 
+def _number(value: float | None) -> float:
+    return math.nan if value is None else value
+
+
 def _luck(decision: dict[str, Any]) -> str:
     """Say which decision on its test part this is, and what luck is allowed in it."""
-    if decision.get("luck") is None or decision["difference"] <= 0:
+    if decision.get("luck") is None:
         return ""
     found, allowed = (100 * decision[name] for name in ("luck", "luck_allowed"))
     return (

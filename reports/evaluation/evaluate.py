@@ -17,12 +17,14 @@ from typing import Any
 import numpy as np
 import pandas as pd
 
-from reports.arrays import BoolArray, FloatArray
+from reports.arrays import FloatArray
 from reports.evaluation import curves, folds
 from reports.evaluation.bootstrap import UNDEFINED, Interval, resample
 from reports.evaluation.calibration import Calibration, calibrate, calibrated
-from reports.evaluation.intervals import share_interval
+from reports.evaluation.calibration_curve import calibration_curve, class_reliability
+from reports.evaluation.decision_curve import net_benefit
 from reports.evaluation.metrics import CLASS_METRICS, METRICS, Estimate, Metric, select
+from reports.evaluation.predictive import predictive_values
 from reports.evaluation.sample import (
     FOLD,
     REPEAT,
@@ -33,6 +35,7 @@ from reports.evaluation.sample import (
     read_sample,
     weigh,
 )
+from reports.evaluation.sample_size import more_groups
 from reports.evaluation.settings import EvaluationSettings
 from resnext.contracts.json_files import write_json
 from resnext.contracts.tables import confusion_table, write_confusion, write_table
@@ -59,6 +62,9 @@ class Evaluation:
     precision_recall: pd.DataFrame
     reliability: pd.DataFrame
     confidences: pd.DataFrame
+    class_reliability: pd.DataFrame
+    calibration_curve: pd.DataFrame
+    net_benefit: pd.DataFrame
 
 
 def evaluate(
@@ -81,15 +87,21 @@ def evaluate(
     repeats = rows[REPEAT].to_numpy() if in_folds else None
     units, draws = per_group(test, repeats), draw(test)
     fitted = temperatures if calibration.fitted_on else None
-    roc, precision_recall = curves.discrimination(test, calibration.positive)
+    positive, scores = calibration.positive, summarise(test, METRICS, draws)
+    roc, precision_recall = curves.discrimination(test, positive)
     return Evaluation(
         confusion=confusion(test),
         metrics={
             **counts(test),
             "n": rows["path"].nunique(),
-            **summarise(test, METRICS, draws),
+            **scores,
+            "more_groups": more_groups(
+                scores["accuracy"], scores["accuracy_ci95"], test.group_count
+            ),
             "per_patient": {"n": len(per_group(test)), **summarise(units, select(BY_GROUP), {})},
-            "operating_point": operating_point(test, calibration, temperatures, thresholds),
+            "operating_point": operating_point(
+                test, calibration, temperatures, thresholds, settings.prevalence
+            ),
             **({"folds": folds.summarise_folds(predictions)} if in_folds else {}),
         },
         calibration=calibration,
@@ -98,6 +110,9 @@ def evaluate(
         precision_recall=precision_recall,
         reliability=curves.reliability(test, fitted),
         confidences=curves.confidences(test),
+        class_reliability=class_reliability(test, positive, fitted),
+        calibration_curve=calibration_curve(test, positive, fitted),
+        net_benefit=net_benefit(test, positive, temperatures),
     )
 
 
@@ -194,9 +209,13 @@ def summarise(sample: Sample, metrics: Sequence[Metric], draws: Draws) -> dict[s
 
 
 def operating_point(
-    sample: Sample, calibration: Calibration, temperatures: FloatArray, thresholds: FloatArray
+    sample: Sample,
+    calibration: Calibration,
+    temperatures: FloatArray,
+    thresholds: FloatArray,
+    prevalence: float | None = None,
 ) -> dict[str, Any] | None:
-    """Give sensitivity and specificity of the positive class at its threshold.
+    """Give what the answers at the threshold of the positive class are worth (see `predictive`).
 
     Temperatures (N,) and thresholds (N,) are those of each image. An image counts as positive
     where the calibrated probability is at least the threshold. None without a positive class; NaN
@@ -212,16 +231,8 @@ def operating_point(
         "threshold": calibration.threshold,
         "chosen_on": calibration.chosen_on,
         "rule": calibration.rule,
-        **_share("sensitivity", sample, flagged, positive),
-        **_share("specificity", sample, ~flagged, ~positive),
+        **predictive_values(sample, flagged, positive, prevalence),
     }
-
-
-def _share(name: str, sample: Sample, hits: BoolArray, rows: BoolArray) -> dict[str, Any]:
-    """Give the share of hits among these rows with its interval."""
-    value = float(hits[rows].mean()) if rows.any() else math.nan
-    bounds = share_interval(sample.groups[rows], hits[rows])
-    return {name: value, f"{name}_ci95": _pair(bounds)}
 
 
 def _interval(metric: Metric, estimate: Estimate) -> Interval:

@@ -24,6 +24,7 @@ from reports.arrays import BoolArray, FloatArray, IntArray, divide
 from reports.evaluation import intervals
 from reports.evaluation.bootstrap import UNDEFINED, Interval, interval
 from reports.evaluation.intervals import score_interval, share_interval
+from reports.evaluation.logistic import FEWEST_GROUPS, Recalibration
 from reports.evaluation.ranking import Steps
 from reports.evaluation.sample import Sample, Weighted
 from resnext.contracts.formatting import decimal, percent
@@ -59,6 +60,11 @@ class Estimate:
         """Tell which images were given the class, (N,)."""
         return np.asarray(self.sample.predicted == self.index)
 
+    @property
+    def recalibration(self) -> Recalibration:
+        """Give the slope and intercept of the class, undefined ones where it is not there."""
+        return self.sample.recalibrations.get(self.index, Recalibration())
+
 
 @dataclass(frozen=True)
 class Metric:
@@ -78,6 +84,8 @@ class Metric:
     """Whether the interval is made from draws."""
     fewest_groups: int = 0
     """With fewer groups of a class than this there is no interval."""
+    of_image: Callable[[Sample], FloatArray] | None = None
+    """Gives what it is the mean of over the images, (N,), where it is such a mean."""
     higher_is_better: bool = True
     in_percent: bool = True
     """Whether it is a share, written in percent; else it has three decimals."""
@@ -131,6 +139,31 @@ def f1(counted: Weighted) -> FloatArray:
     return divide(2 * counted.right, counted.there + counted.given)
 
 
+def calibration_slope(counted: Weighted) -> FloatArray:
+    """Give by how much the log odds of each class would have to be multiplied, (B, C)."""
+    return _recalibrated(counted, lambda found: found.slope)
+
+
+def calibration_intercept(counted: Weighted) -> FloatArray:
+    """Give what would have to be added to the log odds of each class, (B, C)."""
+    return _recalibrated(counted, lambda found: found.intercept)
+
+
+def _recalibrated(counted: Weighted, read: Callable[[Recalibration], float]) -> FloatArray:
+    """Read slope or intercept off the fits of each row of weights, (B, C)."""
+    sample, found = counted.sample, np.full(counted.there.shape, np.nan)
+    for row, weights in enumerate(counted.weights):
+        alike = bool((weights == 1).all())
+        fits = sample.recalibrations if alike else sample.recalibrate(weights[sample.groups])
+        for index, fitted in fits.items():
+            found[row, index] = read(fitted)
+    return found
+
+
+UNFITTED = (
+    f"fewer than {FEWEST_GROUPS} groups have or lack the class, or its probabilities separate it "
+    "from the others without an error"
+)
 CLASS_METRICS: list[Metric] = [
     Metric(
         "precision",
@@ -183,6 +216,25 @@ CLASS_METRICS: list[Metric] = [
         drawn=True,
         in_percent=False,
     ),
+    Metric(
+        "calibration_slope",
+        "Calibration slope",
+        "1 where the class's probabilities are as extreme as they should be, below 1 where they "
+        "are too extreme",
+        UNFITTED,
+        calibration_slope,
+        lambda e: e.recalibration.slope_interval,
+        in_percent=False,
+    ),
+    Metric(
+        "calibration_intercept",
+        "Calibration intercept",
+        "0 where the class is as frequent as its probabilities say, below 0 where it is less so",
+        UNFITTED,
+        calibration_intercept,
+        lambda e: e.recalibration.intercept_interval,
+        in_percent=False,
+    ),
 ]
 
 
@@ -206,11 +258,11 @@ def mcc(counted: Weighted) -> FloatArray:
     return np.where(counted.complete, correlation, np.nan)
 
 
-def log_loss(counted: Weighted) -> FloatArray:
-    """Give the mean log loss in nats, (B,); probabilities are clipped as scikit-learn does."""
-    sample, tiny = counted.sample, np.finfo(np.float64).eps
+def losses(sample: Sample) -> FloatArray:
+    """Give the log loss of each image in nats, (N,); scikit-learn clips probabilities alike."""
+    tiny = np.finfo(np.float64).eps
     of_truth = sample.probabilities[np.arange(len(sample)), sample.true]
-    return counted.mean(-np.log(np.clip(of_truth, tiny, 1 - tiny)))
+    return np.asarray(-np.log(np.clip(of_truth, tiny, 1 - tiny)))
 
 
 def brier(counted: Weighted) -> FloatArray:
@@ -219,6 +271,17 @@ def brier(counted: Weighted) -> FloatArray:
     hits = np.arange(len(sample.classes)) == sample.true[:, np.newaxis]
     errors = ((hits - sample.probabilities) ** 2).sum(axis=1)
     return counted.mean(errors / 2 if len(sample.classes) < 3 else errors)
+
+
+def brier_skill(counted: Weighted) -> FloatArray:
+    """Give how much of the Brier score of always answering the class shares is saved, (B,).
+
+    At most 1; 0 is no better than the shares of the draw itself, below 0 is worse.
+    Source: Murphy 1973, https://doi.org/10.1175/1520-0450(1973)012<0595:ANVPOT>2.0.CO;2
+    """
+    shares = divide(counted.there, counted.total[:, np.newaxis])
+    unskilled = 1 - (shares**2).sum(axis=1)
+    return 1 - divide(brier(counted), unskilled / 2 if shares.shape[1] < 3 else unskilled)
 
 
 def calibration_error(counted: Weighted) -> FloatArray:
@@ -336,9 +399,10 @@ METRICS: list[Metric] = [
         "Log loss",
         "lower is better; confident mistakes cost most",
         NO_IMAGE,
-        log_loss,
+        lambda counted: counted.mean(losses(counted.sample)),
         bootstrapped,
         drawn=True,
+        of_image=losses,
         higher_is_better=False,
         in_percent=False,
     ),
@@ -351,6 +415,16 @@ METRICS: list[Metric] = [
         bootstrapped,
         drawn=True,
         higher_is_better=False,
+        in_percent=False,
+    ),
+    Metric(
+        "brier_skill",
+        "Brier skill score",
+        "1 is perfect; 0 is as good as always answering the shares of the classes, below 0 worse",
+        "all images are of one class",
+        brier_skill,
+        bootstrapped,
+        drawn=True,
         in_percent=False,
     ),
     Metric(

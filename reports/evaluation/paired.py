@@ -18,7 +18,7 @@ Source: Besag & Clifford 1991, https://doi.org/10.1093/biomet/78.2.301 (stopping
 from __future__ import annotations
 
 import math
-from collections.abc import Sequence
+from collections.abc import Callable, Sequence
 from dataclasses import replace
 from typing import NamedTuple
 
@@ -39,16 +39,24 @@ SWAPS_BELOW = 20
 """So many random swaps at least reach a lead that luck gives just as often as allowed."""
 AT_ONCE = 1_000
 TINY = 1e-12
+Leads = Callable[[FloatArray], FloatArray]
+"""Gives the other's lead, (B,), where the answers to some groups are swapped, (B, groups)."""
 
 
 class Difference(NamedTuple):
-    """Hold how much better the other model is than the first, with its interval."""
+    """Hold the other model's score less the first's, with its interval."""
 
     value: float = math.nan
     low: float = math.nan
     high: float = math.nan
     not_better: float = math.nan
     """The share of the draws in which the other is not better, 0..1."""
+
+    def gain(self, metric: Metric) -> Difference:
+        """Give how much better the other is: of a metric of which less is better, turned about."""
+        if metric.higher_is_better:
+            return self
+        return Difference(-self.value, -self.high, -self.low, self.not_better)
 
 
 class Signs(NamedTuple):
@@ -131,15 +139,19 @@ def difference(
     return Difference(value, *interval(drawn, value, first.group_count), not_better)
 
 
-def sign_test(first: Sample, other: Sample) -> Signs:
+def sign_test(first: Sample, other: Sample, metric: Metric | None = None) -> Signs:
     """Count the groups that either model answers better; the test is exact and two-sided.
 
     A group counts once, however many images it holds; groups answered equally well say nothing.
+    Of a metric that is a mean over images its own values count, else right answers do.
     """
     from scipy.stats import binomtest
 
-    gained = np.bincount(first.groups, weights=1.0 * other.right - first.right)
-    better, worse = int((gained > 0).sum()), int((gained < 0).sum())
+    if metric is None or metric.of_image is None:
+        gained = _by_group(first, other.right.astype(np.float64) - first.right)
+    else:
+        gained = _gains(first, other, metric)
+    better, worse = int((gained > TINY).sum()), int((gained < -TINY).sum())
     p = float(binomtest(better, better + worse).pvalue) if better + worse else 1.0
     return Signs(better, worse, p)
 
@@ -149,9 +161,9 @@ def luck(
 ) -> float:
     """Give how often luck alone gives the other at least the lead that it has, 0..1, one-sided.
 
-    The metric is one of right and given answers. Where luck is clearly more often than `allowed`
-    (0..1) the number is rough. It is never less than about 1 in MOST_SWAPS, and NaN where the
-    metric is undefined.
+    The metric is one of right and given answers, or a mean over the images. Where luck is clearly
+    more often than `allowed` (0..1) the number is rough. It is never less than about 1 in
+    MOST_SWAPS, and NaN where the metric is undefined.
     """
     swaps = min(MOST_SWAPS, max(LEAST_SWAPS, math.ceil(SWAPS_BELOW / allowed)))
     return _luck(first, other, metric, swaps, 2 * allowed * swaps, seed)
@@ -165,7 +177,8 @@ def p_value(first: Sample, other: Sample, metric: Metric, *, seed: int = SEED) -
     It is never less than 2 in 20,001, and NaN where the metric is undefined.
     """
     better, worse = first, other
-    if (metric.compute(weigh(other)) > metric.compute(weigh(first))).all():
+    values = [metric.compute(weigh(sample)) for sample in (first, other)]
+    if (values[1] > values[0] if metric.higher_is_better else values[1] < values[0]).all():
         better, worse = other, first
     return min(1.0, 2 * _luck(worse, better, metric, SWAPS, math.inf, seed))
 
@@ -189,19 +202,10 @@ def _luck(
     first: Sample, other: Sample, metric: Metric, swaps: int, enough: float, seed: int
 ) -> float:
     """Swap answers so many times, or until the lead was reached more than `enough` times."""
-    of_first, of_other = weigh(first), weigh(other)
-    moved = _answers(other) - _answers(first)
-    moved = moved[:, moved.any(axis=(0, 2))]  # swapping equal answers changes nothing
-
-    def leads(swapped: FloatArray) -> FloatArray:
-        """Give the other's score less the first's, (B,), some answers swapped, (B, moved)."""
-        right, given = swapped @ moved
-        fresh = replace(of_first, right=of_first.right + right, given=of_first.given + given)
-        old = replace(of_other, right=of_other.right - right, given=of_other.given - given)
-        return metric.compute(old) - metric.compute(fresh)
-
-    groups = moved.shape[1]
-    lead = leads(np.zeros((1, groups)))[0] if len(first) else math.nan
+    if not len(first):
+        return math.nan
+    groups, leads = (_leads_of_means if metric.of_image else _leads)(first, other, metric)
+    lead = leads(np.zeros((1, groups)))[0]
     if math.isnan(lead):
         return math.nan
     random = np.random.default_rng(seed)
@@ -213,6 +217,40 @@ def _luck(
         reached += int((leads(swapped) >= lead - TINY).sum())
         done += rows
     return (1 + reached) / (1 + done)
+
+
+def _leads(first: Sample, other: Sample, metric: Metric) -> tuple[int, Leads]:
+    """Say how many groups are answered differently, and what swapping these makes of the lead."""
+    of_first, of_other = weigh(first), weigh(other)
+    moved = _answers(other) - _answers(first)
+    moved = moved[:, moved.any(axis=(0, 2))]  # swapping equal answers changes nothing
+
+    def leads(swapped: FloatArray) -> FloatArray:
+        right, given = swapped @ moved
+        fresh = replace(of_first, right=of_first.right + right, given=of_first.given + given)
+        old = replace(of_other, right=of_other.right - right, given=of_other.given - given)
+        return metric.compute(old) - metric.compute(fresh)
+
+    return moved.shape[1], leads
+
+
+def _leads_of_means(first: Sample, other: Sample, metric: Metric) -> tuple[int, Leads]:
+    """Say the same of a metric that is a mean over the images."""
+    gains = _gains(first, other, metric) / len(first)
+    gains = gains[gains != 0]
+    return len(gains), lambda swapped: gains.sum() - 2 * (swapped @ gains)
+
+
+def _gains(first: Sample, other: Sample, metric: Metric) -> FloatArray:
+    """Add up by group how much better the other's values are, of a mean over images, (G,)."""
+    if metric.of_image is None or not len(first):
+        return np.zeros(first.group_count)
+    apart = metric.of_image(other) - metric.of_image(first)
+    return _by_group(first, apart if metric.higher_is_better else -apart)
+
+
+def _by_group(sample: Sample, values: FloatArray) -> FloatArray:
+    return np.bincount(sample.groups, weights=values).astype(np.float64)
 
 
 def _answers(sample: Sample) -> FloatArray:

@@ -25,8 +25,9 @@ import numpy as np
 
 from reports.arrays import FloatArray, IntArray
 from reports.evaluation.bootstrap import SEED, resample
-from reports.evaluation.calibration import HIGHEST, LOWEST, SMALLEST
+from reports.evaluation.calibration import HIGHEST, LOWEST
 from reports.evaluation.evaluate import FEW_GROUPS, Draws, summarise
+from reports.evaluation.logistic import SMALLEST
 from reports.evaluation.metrics import FEWEST, select
 from reports.evaluation.paired import difference
 from reports.evaluation.sample import Sample, weigh

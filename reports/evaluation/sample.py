@@ -17,6 +17,7 @@ import numpy as np
 import pandas as pd
 
 from reports.arrays import BoolArray, FloatArray, IntArray, divide, nan_mean
+from reports.evaluation.logistic import Recalibration, log_odds, recalibrate
 from reports.evaluation.ranking import Ranking, Steps, rank
 from resnext.contracts.errors import InputError
 from resnext.contracts.formatting import first_few
@@ -81,6 +82,11 @@ class Sample:
         }
 
     @cached_property
+    def recalibrations(self) -> dict[int, Recalibration]:
+        """Fit the log odds of each class that the sample holds to the truth."""
+        return self.recalibrate(np.ones(len(self)))
+
+    @cached_property
     def auroc_classes(self) -> list[int]:
         """Say which classes the AUROC is the mean of: of two the second one in sorted order.
 
@@ -91,6 +97,15 @@ class Sample:
         if len(self.classes) == 2:
             return [self.classes.index(sorted(self.classes)[1])]
         return self.held
+
+    def recalibrate(self, counted: FloatArray) -> dict[int, Recalibration]:
+        """Fit them where each image counts so many times, (N,)."""
+        return {
+            index: recalibrate(
+                log_odds(self.probabilities, index), self.true == index, self.groups, counted
+            )
+            for index in self.held
+        }
 
     def groups_of(self, rows: BoolArray) -> int:
         """Count the groups that hold at least one of these images (N,)."""

@@ -60,6 +60,16 @@ class EvaluationSettings(BaseModel):
         ),
     )
 
+    prevalence: float | None = Field(
+        default=None,
+        gt=0,
+        lt=1,
+        description=(
+            "share of the positive class where the model is to be used, above 0 below 1: the "
+            "predictive values are given for it too; none: only for that of the test part"
+        ),
+    )
+
     @field_validator("threshold", mode="before")
     @classmethod
     def _probability_or_rule(cls, given: object) -> object:
@@ -126,6 +136,7 @@ def _words(name: str) -> list[str]:
 
 
 ComparedBy = Literal["balanced_accuracy", "accuracy", "macro_f1"]
+JudgedBy = Literal["balanced_accuracy", "accuracy", "macro_f1", "log_loss"]
 
 
 class DecisionSettings(BaseModel):
@@ -133,10 +144,13 @@ class DecisionSettings(BaseModel):
 
     model_config = ConfigDict(frozen=True)
 
-    metric: ComparedBy = Field(
-        default="balanced_accuracy", description="figure by which a challenger must be better"
+    metric: JudgedBy = Field(
+        default="balanced_accuracy",
+        description="figure by which a challenger must be better; log_loss, of which less is "
+        "better, judges the probabilities too",
     )
     margin: float = Field(
         default=0.0, ge=0, lt=1,
-        description="the 95 % interval of the difference must lie above this, a share",
+        description="the 95 % interval of how much better it is must lie above this, a share, of "
+        "log_loss nats",
     )  # fmt: skip

@@ -13,8 +13,9 @@ import numpy as np
 import pandas as pd
 
 from reports.drawing import style
+from reports.drawing.fonts import figure_labels
 from reports.drawing.plot import Plot
-from resnext.contracts.formatting import count, percent
+from resnext.contracts.formatting import count, defined, percent, undefined
 
 if TYPE_CHECKING:
     from matplotlib.axes import Axes
@@ -27,51 +28,71 @@ WIDEST_LEVEL = 1000
 
 
 def plot_reliability(
-    reliability: pd.DataFrame, calibration: Mapping[str, Any], *, stacked: bool = False
+    reliability: pd.DataFrame,
+    calibration: Mapping[str, Any],
+    of_class: pd.DataFrame | None = None,
+    curve: pd.DataFrame | None = None,
+    per_class: pd.DataFrame | None = None,
+    *,
+    stacked: bool = False,
 ) -> Figure:
-    """Plot the share of right answers by confidence, before and after the temperature.
+    """Plot how often what the probabilities say is so, before and after the temperature.
 
-    Below each diagram stands how many images each bin holds, also in numbers: a bin of one beside
-    one of hundreds has no bar to be seen. Without a temperature the second panel says why.
+    Of two classes it is the probability of one of them, of more the confidence of the answers.
+    Dots with their intervals are the bins, the line with its band is the smooth curve. Below each
+    diagram stands how many images each bin holds: of confidences also in numbers, as a bin of one
+    beside one of hundreds has no bar to be seen; of a class those of it upwards, the others
+    downwards. Without a temperature the second panel says why.
 
     Args:
         reliability: when (before, after), bin_low, bin_high, n, confidence, accuracy, low, high;
             may be empty.
         calibration: temperature and reason, as in calibration.json.
+        of_class: class, then the columns of reliability; of more than two classes without rows.
+        curve: when, class, predicted, observed, low, high; without rows where there is none.
+        per_class: class, calibration_slope and calibration_intercept, each with _low and _high.
         stacked: Whether the two diagrams stand below each other.
     """
     filled = reliability[reliability["n"] > 0]
     if filled.empty:
         return style.sentence("No reliability diagram: no test image could be evaluated.")
-    with style.styled([]):
-        figure, panels = _panels(stacked=stacked)
-        temperature, reason = calibration["temperature"], calibration.get("reason")
-        in_folds = calibration.get("fitted_on") == "folds"
-        calibrated = "After the other folds' temperatures" if in_folds else None
-        after = calibrated or f"After temperature {temperature:.2f}"
-        titles = {"before": "As predicted", "after": after}
-        for (upper, lower), (when, title) in zip(panels.T, titles.items(), strict=True):
-            rows = filled[filled["when"] == when]
+    shown = filled if of_class is None or of_class.empty else of_class[of_class["n"] > 0]
+    name = _name(shown, per_class)
+    with style.styled([name]):
+        figure, panels = _panels(1.4 if name else 1, stacked=stacked)
+        for (upper, lower), (when, title) in zip(panels.T, _titles(calibration), strict=True):
+            rows = shown[shown["when"] == when]
             if rows.empty:
-                why = f": {reason}" if reason else ""
+                why = f": {calibration['reason']}" if calibration.get("reason") else ""
                 style.say(upper, f"The probabilities are not calibrated{why}.", width=38)
                 lower.set_axis_off()
+                continue
+            error = (
+                f"calibration error {percent(calibration_error(filled[filled['when'] == when]))}"
+            )
+            style.note(upper, error, (0, 1), (0, 5), ha="left")
+            if not stacked:
+                style.note(upper, "dashed: perfect calibration", (1, 1), (0, 5), ha="right")
+            _draw_reliability(upper, rows, title, _of(curve, when))
+            if name:
+                _draw_outcomes(lower, rows, name)
             else:
-                _draw_reliability(upper, rows, title, explained=not stacked)
                 _draw_counts(lower, rows, int(filled["n"].max()))
+        _write_slope(panels[0, 0], per_class, shown)
         for upper, lower in panels.T[: 2 if stacked else 1]:
-            upper.set_ylabel("right answers" if upper.axison and upper.lines else "")
+            drawn = upper.axison and upper.lines
+            upper.set_ylabel((f"share of {name}" if name else "right answers") if drawn else "")
             lower.set_ylabel("images")
         return style.lay_out(figure)
 
 
-def _panels(*, stacked: bool) -> tuple[Figure, Any]:
-    """Make a diagram and a strip below it, twice: an array of panels (diagram and strip, 2)."""
+def _panels(strip: float, *, stacked: bool) -> tuple[Figure, Any]:
+    """Make a diagram and a strip (inches high) below it, twice: an array of panels (2, 2)."""
     if not stacked:
-        figure = style.new_figure(style.WIDTH, 5.5)
-        return figure, figure.subplots(2, 2, gridspec_kw={"height_ratios": [4.6, 1]})
-    figure = style.new_figure(style.NARROW, 8.6)
-    return figure, figure.subplots(4, 1, height_ratios=[3.4, 1] * 2).reshape(2, 2).T
+        figure = style.new_figure(style.WIDTH, 4.8 + 0.7 * strip)
+        return figure, figure.subplots(2, 2, gridspec_kw={"height_ratios": [4.6, strip]})
+    figure = style.new_figure(style.NARROW, 6.8 + 1.8 * strip)
+    return figure, figure.subplots(4, 1, height_ratios=[3.4, strip] * 2).reshape(2, 2).T
 
 
 def calibration_error(rows: pd.DataFrame) -> float:
@@ -84,22 +105,75 @@ def calibration_error(rows: pd.DataFrame) -> float:
     return float(np.average((rows["accuracy"] - rows["confidence"]).abs(), weights=rows["n"]))
 
 
-def _draw_reliability(axes: Axes, rows: pd.DataFrame, title: str, *, explained: bool) -> None:
-    """Draw the accuracy of each bin with its interval, and the diagonal of perfect calibration."""
+def _name(rows: pd.DataFrame, per_class: pd.DataFrame | None) -> str:
+    """Say how the class of these rows is called in figures; empty where they are of no class."""
+    if "class" not in rows:
+        return ""
+    name = str(rows["class"].iloc[0])
+    names = [name] if per_class is None else [str(each) for each in per_class["class"]]
+    return figure_labels(names)[names.index(name)]
+
+
+def _titles(calibration: Mapping[str, Any]) -> list[tuple[str, str]]:
+    """Give `when` and the title of either panel."""
+    in_folds = calibration.get("fitted_on") == "folds"
+    by = "the other folds' temperatures" if in_folds else ""
+    after = f"After {by or 'temperature {:.2f}'.format(calibration['temperature'])}"
+    return [("before", "As predicted"), ("after", after)]
+
+
+def _of(curve: pd.DataFrame | None, when: str) -> pd.DataFrame | None:
+    """Give the smooth curve of a panel; None where there is none."""
+    return None if curve is None or curve.empty else curve[curve["when"] == when]
+
+
+def _draw_reliability(
+    axes: Axes, rows: pd.DataFrame, title: str, curve: pd.DataFrame | None
+) -> None:
+    """Draw the bins with their intervals, the curve, and the diagonal of perfect calibration."""
+    color, line, size = (style.BLUE, "o-", 6) if curve is None else (BAR, "o", 4)
     axes.plot([0, 1], [0, 1], **style.DASHED)
-    axes.vlines(rows["confidence"], rows["low"], rows["high"], color=style.BLUE, linewidth=1.2)
-    axes.plot(
-        rows["confidence"], rows["accuracy"], "o-", color=style.BLUE, linewidth=1, markersize=6
-    )
+    axes.vlines(rows["confidence"], rows["low"], rows["high"], color=color, linewidth=1.2)
+    axes.plot(rows["confidence"], rows["accuracy"], line, color=color, linewidth=1, markersize=size)
+    if curve is not None:
+        x, low, high = (curve[each] for each in ("predicted", "low", "high"))
+        axes.fill_between(x, low, high, color=style.BLUE, alpha=0.16, linewidth=0)
+        axes.plot(x, curve["observed"], color=style.BLUE)
     axes.set_title(title, pad=20)
-    error = f"calibration error {percent(calibration_error(rows))}"
-    style.note(axes, error, (0, 1), (0, 5), ha="left")
-    if explained:
-        style.note(axes, "dashed: perfect calibration", (1, 1), (0, 5), ha="right")
     axes.set(xlim=(-0.02, 1.02), ylim=(-0.02, 1.02), xticks=TICKS, yticks=TICKS)
     axes.set_xticklabels([])
     axes.yaxis.set_major_formatter(style.percent_tick)
     axes.grid()
+
+
+def _write_slope(axes: Axes, per_class: pd.DataFrame | None, shown: pd.DataFrame) -> None:
+    """Write slope and intercept of the class that is drawn into the corner that stays empty."""
+    if per_class is None or "class" not in shown or "calibration_slope" not in per_class:
+        return
+    row = per_class[per_class["class"] == shown["class"].iloc[0]].iloc[0]
+    lines = []
+    for name in ("slope", "intercept"):
+        value, *bounds = (row[f"calibration_{name}{end}"] for end in ("", "_low", "_high"))
+        reach = defined(bounds)
+        within = f" ({reach[0]:.2f} to {reach[1]:.2f})" if reach else ""
+        lines += [] if undefined(value) else [f"{name} {value:.2f}{within}"]
+    if lines:
+        ground = {"facecolor": "white", "edgecolor": "none", "alpha": 0.8, "pad": 2}
+        style.note(axes, "\n".join(lines), (1, 0), (-4, 5), ha="right", va="bottom", bbox=ground)
+
+
+def _draw_outcomes(axes: Axes, rows: pd.DataFrame, name: str) -> None:
+    """Draw how many images of the class (upwards) and others (downwards) each bin holds."""
+    widths = rows["bin_high"] - rows["bin_low"]
+    hits = (rows["n"] * rows["accuracy"]).round()
+    for heights, color in ((hits, style.BLUE), (hits - rows["n"], style.VERMILION)):
+        axes.bar(rows["bin_low"], heights, 0.92 * widths, align="edge", color=color)
+    axes.axhline(0, color=style.INK, linewidth=0.8)
+    axes.set(xlim=(-0.02, 1.02), xticks=TICKS, xlabel=f"probability of {name}")
+    axes.xaxis.set_major_formatter(style.percent_tick)
+    axes.locator_params("y", nbins=4, integer=True, steps=[1, 2, 5, 10])
+    axes.yaxis.set_major_formatter(lambda value, _: count(abs(value)))
+    style.note(axes, f"up: images of {name}; down: the others", (0, 1), (0, 2), size=8.5)
 
 
 def _draw_counts(axes: Axes, rows: pd.DataFrame, most: int) -> None:
@@ -120,9 +194,16 @@ def _draw_counts(axes: Axes, rows: pd.DataFrame, most: int) -> None:
 PLOT = Plot(
     name="reliability",
     title="Reliability",
-    caption="How often the network is right against how sure it says it is: on the diagonal, 80 % "
-    "sure means right in 80 of 100.",
-    tables=("reliability.csv", "calibration.json"),
+    caption="How often what the probabilities say is so: on the diagonal, 80 % means 80 of 100. Of "
+    "two classes it is about one of them, of more about the class that is answered. Dots are bins; "
+    "the line is a smooth curve with its 95 % band.",
+    tables=(
+        "reliability.csv",
+        "calibration.json",
+        "class_reliability.csv",
+        "calibration_curve.csv",
+        "per_class.csv",
+    ),
     draw=plot_reliability,
     stacks=True,
     position=5,

@@ -157,8 +157,8 @@ def sentences(
 ) -> list[str]:
     """Say what the score is by group, at the threshold, and how probabilities are calibrated."""
     at_threshold = _operating_point(metrics) or _both_sensitivities(per_class)
-    found = [_few_groups(metrics), _by_group(metrics), at_threshold, _calibration(calibration)]
-    return [text for text in found if text]
+    size = [_few_groups(metrics), _more_groups(metrics), _by_group(metrics)]
+    return [text for text in (*size, at_threshold, _calibration(calibration)) if text]
 
 
 def _few_groups(metrics: Metrics) -> str:
@@ -171,6 +171,17 @@ def _few_groups(metrics: Metrics) -> str:
     return (
         f"The test part holds {number}{of}, too few for a firm score: even the intervals are rough "
         "guesses."
+    )
+
+
+def _more_groups(metrics: Metrics) -> str:
+    """Say how many more groups a narrower interval takes, where it is wide."""
+    found = metrics.get("more_groups")
+    if not found:
+        return ""
+    return (
+        f"About {plural(found['groups'], 'more group')} of the same kind in the test part would "
+        f"give an interval of the accuracy of ±{100 * found['half_width']:.0f} points."
     )
 
 

@@ -16,14 +16,18 @@ from functools import partial
 from pathlib import Path
 
 import numpy as np
+import pandas as pd
 from scipy.special import expit, ndtri
 
 from reports.arrays import FloatArray, IntArray
 from reports.evaluation import intervals
-from reports.evaluation.bootstrap import Interval, interval, resample
+from reports.evaluation.bootstrap import UNDEFINED, Interval, interval, resample
+from reports.evaluation.calibration_curve import calibration_curve
+from reports.evaluation.decision_curve import benefit_interval
 from reports.evaluation.evaluate import summarise
 from reports.evaluation.intervals import effective_number, wilson
 from reports.evaluation.metrics import CLASS_METRICS, select
+from reports.evaluation.predictive import predictive_values
 from reports.evaluation.sample import Sample, weigh
 
 PAGE = Path(__file__).resolve().parents[2] / "docs" / "coverage.md"
@@ -38,7 +42,15 @@ AUROCS = (0.7, 0.8, 0.9, 0.97)
 APART = (1, 2, 3)
 """So many standard deviations lie between the scores of a class and of the others."""
 COUNTED = ("balanced_accuracy", "macro_f1", "weighted_f1", "mcc")
-DRAWN = ("average_precision", "log_loss", "brier")
+DRAWN = ("average_precision", "log_loss", "brier", "brier_skill")
+RECALIBRATED = ("slope", "intercept")
+PROBABILITIES = (0.2, 0.5, 0.8)
+"""The places where the calibration curve is looked at."""
+THRESHOLDS = (0.1, 0.3, 0.5, 0.8)
+"""Those at which the net benefit is looked at."""
+PREDICTIVE = ("ppv", "npv", "lr_positive", "lr_negative")
+RARE = 0.05
+"""The prevalence that predictive values are given for besides."""
 OF_CLASS = {metric.name: metric for metric in CLASS_METRICS}
 
 
@@ -97,11 +109,17 @@ class Ranks:
     auroc: float
     together: bool = False
     """Whether groups hold both classes."""
+    any_class: bool = False
+    """Whether each group's class is drawn, so that the classes' groups vary in number."""
 
     def sample(self, rng: np.random.Generator) -> Sample:
         """Draw a test part; the network's probabilities are right on average."""
-        sides = [grouped(rng, count, self.sizes) for count in (self.others, self.groups)]
-        first = 0 if self.together else self.others
+        counts = self.others, self.groups
+        if self.any_class:
+            of_class = rng.binomial(sum(counts), self.groups / sum(counts))
+            counts = sum(counts) - of_class, of_class
+        sides = [grouped(rng, count, self.sizes) for count in counts]
+        first = 0 if self.together else counts[0]
         groups = np.concatenate([sides[0], first + sides[1]])
         true = np.repeat([0, 1], [len(side) for side in sides])
         apart = np.sqrt(2) * ndtri(self.auroc)
@@ -114,9 +132,32 @@ class Ranks:
 
     def truth(self) -> dict[str, float]:
         """Give the true scores whose intervals are drawn: those of a very large test part."""
+        return drawn_scores(self.large())
+
+    def benefits(self) -> dict[str, float]:
+        """Give the true net benefits: those of a very large test part."""
+        many = self.large()
+        hits, shares = many.true == 1, many.probabilities[:, 1]
+        return {
+            f"{each:g}": float(
+                (hits & (shares >= each)).mean()
+                - each / (1 - each) * (~hits & (shares >= each)).mean()
+            )
+            for each in THRESHOLDS
+        }
+
+    def predictive(self) -> dict[str, float]:
+        """Give the true predictive values and likelihood ratios: those of a very large part."""
+        many = self.large()
+        found = predictive_values(many, many.predicted == 1, many.true == 1, RARE)
+        named = {name: float(found[name]) for name in PREDICTIVE}
+        return named | {"rare": float(found["at_prevalence"]["ppv"])}
+
+    def large(self) -> Sample:
+        """Draw a very large test part of the kind."""
         times = 20_000 // self.groups
         many = Ranks(times * self.groups, times * self.others, (8, 8), self.auroc)
-        return drawn_scores(many.sample(np.random.default_rng(0)))
+        return many.sample(np.random.default_rng(0))
 
 
 @dataclass(frozen=True)
@@ -144,7 +185,8 @@ class Means:
     def truth(self) -> dict[str, float]:
         """Give the mean AUROC of a very large test part."""
         many = Means(self.classes, 500 * self.classes**2, (8, 8), self.apart)
-        return {"auroc": mean_area(many.sample(np.random.default_rng(0)))}
+        sample = many.sample(np.random.default_rng(0))
+        return {"auroc": mean_area(sample), "slope": sample.recalibrations[0].slope}
 
 
 def grouped(rng: np.random.Generator, groups: int, sizes: Sizes) -> IntArray:
@@ -194,6 +236,51 @@ def mean_interval(sample: Sample) -> dict[str, Interval]:
 def mean_area(sample: Sample) -> float:
     """Compute the mean AUROC of the classes, all of which are there."""
     return float(_areas(sample).mean())
+
+
+def recalibrated_intervals(sample: Sample) -> dict[str, Interval]:
+    """Give the intervals of slope and intercept, and those of the calibration curve."""
+    found = sample.recalibrations[1]
+    curve = calibration_curve(sample, "b", None)
+    return {
+        "slope": found.slope_interval,
+        "intercept": found.intercept_interval,
+        **{f"{place:g}": _band_at(curve, place) for place in PROBABILITIES},
+    }
+
+
+def class_slope_interval(sample: Sample) -> dict[str, Interval]:
+    """Give the interval of the slope of the first class."""
+    return {"slope": sample.recalibrations[0].slope_interval}
+
+
+def benefit_intervals(sample: Sample) -> dict[str, Interval]:
+    """Give the intervals of the net benefit."""
+    hits, shares = sample.true == 1, sample.probabilities[:, 1]
+    return {
+        f"{each:g}": benefit_interval(sample, shares >= each, hits, each / (1 - each))
+        for each in THRESHOLDS
+    }
+
+
+def predictive_intervals(sample: Sample) -> dict[str, Interval]:
+    """Give the intervals of predictive values and likelihood ratios of the second class."""
+    found = predictive_values(sample, sample.predicted == 1, sample.true == 1, RARE)
+    flat = found | {"rare": found["at_prevalence"]["ppv"]}
+    flat["rare_ci95"] = found["at_prevalence"]["ppv_ci95"]
+    return {name: flat[f"{name}_ci95"] or (np.nan, np.nan) for name in (*PREDICTIVE, "rare")}
+
+
+def _band_at(curve: pd.DataFrame, place: float) -> Interval:
+    """Read the band off at a probability; NaN where the curve does not reach it."""
+    if curve.empty:
+        return UNDEFINED
+    places = curve["predicted"].to_numpy()
+    low, high = (
+        float(np.interp(place, places, curve[name], left=np.nan, right=np.nan))
+        for name in ("low", "high")
+    )
+    return low, high
 
 
 def covered(
@@ -284,9 +371,40 @@ def drawn_row(part: Ranks, runs: int) -> list[float]:
     return list(covered(part, drawn_intervals, part.truth(), runs).values())
 
 
+def recalibrated_row(part: Ranks, runs: int) -> list[float]:
+    """Simulate a row of the table of slope, intercept and calibration curve."""
+    truth = {"slope": 1.0, "intercept": 0.0} | {f"{each:g}": each for each in PROBABILITIES}
+    return list(covered(part, recalibrated_intervals, truth, runs).values())
+
+
+def class_slope_row(parts: Sequence[Means], runs: int) -> list[float]:
+    """Simulate a row of the table of the slope of one of several classes."""
+    return [covered(part, class_slope_interval, part.truth(), runs)["slope"] for part in parts]
+
+
+def benefit_row(part: Ranks, runs: int) -> list[float]:
+    """Simulate a row of the table of net benefits."""
+    return list(covered(part, benefit_intervals, part.benefits(), runs).values())
+
+
+def predictive_row(part: Ranks, runs: int) -> list[float]:
+    """Simulate a row of the table of predictive values and likelihood ratios."""
+    return list(covered(part, predictive_intervals, part.predictive(), runs).values())
+
+
 def tables() -> list[Table]:
     """List the tables of the page."""
-    return [share_table(), counted_table(), ranked_table(), mean_table(), drawn_table()]
+    return [
+        share_table(),
+        counted_table(),
+        ranked_table(),
+        mean_table(),
+        drawn_table(),
+        recalibrated_table(),
+        class_slope_table(),
+        benefit_table(),
+        predictive_table(),
+    ]
 
 
 def share_table() -> Table:
@@ -384,17 +502,90 @@ def drawn_table() -> Table:
     ]
     return Table(
         "Scores whose intervals are drawn",
-        ("groups of the smaller class", "of the other", "images a group", "true AUROC"),
+        OF_RANKS,
         [name.replace("_", " ") for name in DRAWN],
         [
             (
-                (str(part.groups), str(part.others), words(part.sizes), f"{part.auroc:g}"),
+                labels_of(part),
                 partial(drawn_row, part),
             )
             for part in parts
         ],
         thinned=16,
     )
+
+
+GROUPS = ((10, 10), (30, 30), (15, 45), (80, 80), (40, 120))
+"""How many groups the two classes have on average: 20, 60 and 160 in all."""
+OF_RANKS = ("groups of the smaller class", "of the other", "images a group", "true AUROC")
+
+
+def ranked_parts() -> list[Ranks]:
+    """List test parts of two classes for what is made from probabilities."""
+    return [
+        Ranks(groups, others, sizes, area, any_class=True)
+        for groups, others in GROUPS
+        for sizes in SIZES
+        for area in (0.8, 0.95)
+    ]
+
+
+def recalibrated_table() -> Table:
+    """Lay out the table of slope, intercept and calibration curve."""
+    return Table(
+        "Calibration slope, intercept and curve of two classes",
+        OF_RANKS,
+        [*RECALIBRATED, *(f"curve at {place:g}" for place in PROBABILITIES)],
+        [(labels_of(part), partial(recalibrated_row, part)) for part in ranked_parts()],
+        thinned=4,
+    )
+
+
+def class_slope_table() -> Table:
+    """Lay out the table of the slope of one of several classes against the rest."""
+    return Table(
+        "Calibration slope of one of several classes",
+        ("classes", "groups", "images a group"),
+        [f"{apart:g} apart" for apart in APART[:2]],
+        [
+            (
+                (str(classes), str(groups), words(sizes)),
+                partial(
+                    class_slope_row, [Means(classes, groups, sizes, each) for each in APART[:2]]
+                ),
+            )
+            for classes, groups in ((3, 20), (3, 60), (10, 60), (10, 160))
+            for sizes in SIZES
+        ],
+        thinned=8,
+    )
+
+
+def benefit_table() -> Table:
+    """Lay out the table of net benefits."""
+    return Table(
+        "Net benefit",
+        OF_RANKS,
+        [f"at {each:g}" for each in THRESHOLDS],
+        [(labels_of(part), partial(benefit_row, part)) for part in ranked_parts()],
+        thinned=4,
+    )
+
+
+def predictive_table() -> Table:
+    """Lay out the table of predictive values and likelihood ratios."""
+    return Table(
+        "Predictive values and likelihood ratios",
+        OF_RANKS,
+        ["PPV", "NPV", "LR+", "LR-", f"PPV at a prevalence of {100 * RARE:g} %"],
+        [(labels_of(part), partial(predictive_row, part)) for part in ranked_parts()],
+        thinned=4,
+    )
+
+
+def labels_of(part: Ranks) -> tuple[str, ...]:
+    """Label a test part of two classes."""
+    return str(part.groups), str(part.others), words(part.sizes), f"{part.auroc:g}"
 
 
 def words(sizes: Sizes) -> str:

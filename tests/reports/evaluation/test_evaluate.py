@@ -46,18 +46,21 @@ def test_the_files_have_the_columns_and_keys_that_others_rely_on(tmp_path: Path)
     scores = [key for name in SCORES for key in (name, f"{name}_ci95")]
     assert list(content) == [
         "n", "groups", "few_groups", "smallest_class", *scores, "majority_accuracy",
-        "per_patient", "operating_point",
+        "more_groups", "per_patient", "operating_point",
     ]  # fmt: skip
     assert list(content["per_patient"]) == [
         "n", "accuracy", "accuracy_ci95", "balanced_accuracy", "balanced_accuracy_ci95",
     ]  # fmt: skip
     assert list(content["operating_point"]) == [
         "positive", "threshold", "chosen_on", "rule",
-        "sensitivity", "sensitivity_ci95", "specificity", "specificity_ci95",
+        "sensitivity", "sensitivity_ci95", "specificity", "specificity_ci95", "prevalence",
+        "ppv", "ppv_ci95", "npv", "npv_ci95", "lr_positive", "lr_positive_ci95",
+        "lr_negative", "lr_negative_ci95", "at_prevalence",
     ]  # fmt: skip
     assert {path.name for path in tmp_path.iterdir()} == {
         "per_class.csv", "confusion.csv", "metrics.json", "calibration.json",
         "roc.csv", "precision_recall.csv", "reliability.csv", "confidences.csv",
+        "class_reliability.csv", "calibration_curve.csv", "net_benefit.csv",
     }  # fmt: skip
 
 
@@ -144,7 +147,7 @@ def test_no_image_at_all_gives_nulls_and_empty_tables(tmp_path: Path) -> None:
     assert found.reliability["n"].sum() == 0
     evaluation.write(found, tmp_path)
     assert json.loads((tmp_path / "metrics.json").read_text())["accuracy"] is None
-    assert (tmp_path / "per_class.csv").read_text().splitlines()[1] == "a,0" + "," * 18
+    assert (tmp_path / "per_class.csv").read_text().splitlines()[1] == "a,0" + "," * 24
 
 
 def test_one_image_has_a_score_and_the_widest_interval() -> None:
@@ -228,7 +231,10 @@ def test_every_table_reads_back_as_it_was_written_and_equal_predictions_give_equ
     evaluation.write(found, tmp_path)
     evaluation.write(evaluate(tables(25, ["001", "NA"])), again)
     assert all(path.read_bytes() == (tmp_path / path.name).read_bytes() for path in again.iterdir())
-    for name in ("per_class", "roc", "precision_recall", "reliability", "confidences"):
+    for name in (
+        "per_class", "roc", "precision_recall", "reliability", "confidences", "class_reliability",
+        "calibration_curve", "net_benefit",
+    ):  # fmt: skip
         back = read_table(tmp_path / f"{name}.csv")
         pd.testing.assert_frame_equal(
             back, getattr(found, name), check_dtype=False, check_column_type=False

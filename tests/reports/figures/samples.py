@@ -63,6 +63,8 @@ def per_class(names: Sequence[str], support: int = 10) -> pd.DataFrame:
     columns: dict[str, Any] = {"class": list(names), "support": support}
     for score in CLASS_SCORES:
         columns |= {score: values, f"{score}_low": values - 0.2, f"{score}_high": values + 0.1}
+    for score in ("calibration_slope", "calibration_intercept"):
+        columns |= {score: values, f"{score}_low": values - 0.5, f"{score}_high": values + 0.5}
     return pd.DataFrame(columns)
 
 
@@ -96,6 +98,38 @@ def reliability(*whens: str) -> pd.DataFrame:
     return pd.concat([pd.DataFrame({"when": when} | columns) for when in whens], ignore_index=True)
 
 
+def class_reliability(names: Sequence[str]) -> pd.DataFrame:
+    """Give the bins of the second of two classes; without rows of more classes."""
+    edges = np.linspace(0, 1, 16)
+    shares = (edges[:-1] + edges[1:]) / 2
+    columns = {
+        "bin_low": edges[:-1],
+        "bin_high": edges[1:],
+        "n": 10,
+        **{"confidence": shares, "accuracy": shares.round(1)},
+        **{"low": shares * 0.8, "high": 0.2 + shares * 0.8},
+    }
+    tables = [
+        pd.DataFrame({"class": names[-1], "when": when} | columns) for when in ("before", "after")
+    ]
+    return pd.concat(tables, ignore_index=True).head(30 if len(names) == 2 else 0)
+
+
+def calibration_curve(names: Sequence[str]) -> pd.DataFrame:
+    name = names[-1] if len(names) == 2 else ""
+    columns = {"predicted": GRID, "observed": GRID**2, "low": GRID**3, "high": GRID}
+    tables = [pd.DataFrame({"when": w, "class": name} | columns) for w in ("before", "after")]
+    return pd.concat(tables, ignore_index=True)
+
+
+def net_benefit(name: str) -> pd.DataFrame:
+    threshold = np.linspace(0.01, 0.99, 99)
+    value, every = 0.4 - 0.4 * threshold, 0.4 - 0.6 * threshold / (1 - threshold)
+    columns = {"threshold": threshold, "net_benefit": value, "low": value - 0.1}
+    columns |= {"high": value + 0.1, "treat_all": every}
+    return pd.DataFrame({"class": name} | columns)
+
+
 def confidences() -> pd.DataFrame:
     edges = np.linspace(0, 1, 21)
     right, wrong = np.zeros(20, dtype=int), np.zeros(20, dtype=int)
@@ -125,6 +159,9 @@ def scores(names: Sequence[str], *, drawn: Sequence[str] | None = None) -> Score
         "precision_recall.csv": precision_recall(curves),
         "reliability.csv": reliability("before", "after"),
         "confidences.csv": confidences(),
+        "class_reliability.csv": class_reliability(names),
+        "calibration_curve.csv": calibration_curve(names),
+        "net_benefit.csv": net_benefit(curves[0]),
         "per_class.csv": per_class(names),
         "metrics.json": metrics(curves[0]),
         "calibration.json": calibration(),
