@@ -26,7 +26,6 @@ import math
 from dataclasses import dataclass
 
 import numpy as np
-from scipy.special import expit
 
 from reports.arrays import BoolArray, FloatArray, IntArray
 from reports.evaluation.bootstrap import LEVEL, UNDEFINED, Interval
@@ -127,6 +126,8 @@ def fit(
     `counted` (N,) weighs the images. None where no coefficients are the likeliest, since the
     columns separate hits from others.
     """
+    from scipy.special import expit
+
     start = np.zeros(len(hits)) if offset is None else offset
     coefficients = likeliest(design, hits, start, counted)
     if coefficients is None:
@@ -153,6 +154,8 @@ def likeliest(
 
     None where there are none. Each step is halved until the likelihood does not fall.
     """
+    from scipy.special import expit
+
     coefficients, odds = np.zeros(design.shape[1]), offset
     best = _likelihood(odds, hits, counted)
     for _ in range(STEPS):

@@ -26,6 +26,7 @@ from reports.evaluation.calibration_curve import calibration_curve
 from reports.evaluation.decision_curve import benefit_interval
 from reports.evaluation.evaluate import summarise
 from reports.evaluation.intervals import effective_number, wilson
+from reports.evaluation.logistic import log_odds, recalibrate
 from reports.evaluation.metrics import CLASS_METRICS, select
 from reports.evaluation.predictive import predictive_values
 from reports.evaluation.sample import Sample, weigh
@@ -240,7 +241,8 @@ def mean_area(sample: Sample) -> float:
 
 def recalibrated_intervals(sample: Sample) -> dict[str, Interval]:
     """Give the intervals of slope and intercept, and those of the calibration curve."""
-    found = sample.recalibrations[1]
+    hits, counted = sample.true == 1, np.ones(len(sample))
+    found = recalibrate(log_odds(sample.probabilities, 1), hits, sample.groups, counted)
     curve = calibration_curve(sample, "b", None)
     return {
         "slope": found.slope_interval,
@@ -251,7 +253,9 @@ def recalibrated_intervals(sample: Sample) -> dict[str, Interval]:
 
 def class_slope_interval(sample: Sample) -> dict[str, Interval]:
     """Give the interval of the slope of the first class."""
-    return {"slope": sample.recalibrations[0].slope_interval}
+    hits, counted = sample.true == 0, np.ones(len(sample))
+    found = recalibrate(log_odds(sample.probabilities, 0), hits, sample.groups, counted)
+    return {"slope": found.slope_interval}
 
 
 def benefit_intervals(sample: Sample) -> dict[str, Interval]:
@@ -537,7 +541,7 @@ def recalibrated_table() -> Table:
         OF_RANKS,
         [*RECALIBRATED, *(f"curve at {place:g}" for place in PROBABILITIES)],
         [(labels_of(part), partial(recalibrated_row, part)) for part in ranked_parts()],
-        thinned=4,
+        thinned=8,
     )
 
 
@@ -568,7 +572,7 @@ def benefit_table() -> Table:
         OF_RANKS,
         [f"at {each:g}" for each in THRESHOLDS],
         [(labels_of(part), partial(benefit_row, part)) for part in ranked_parts()],
-        thinned=4,
+        thinned=8,
     )
 
 
@@ -579,7 +583,7 @@ def predictive_table() -> Table:
         OF_RANKS,
         ["PPV", "NPV", "LR+", "LR-", f"PPV at a prevalence of {100 * RARE:g} %"],
         [(labels_of(part), partial(predictive_row, part)) for part in ranked_parts()],
-        thinned=4,
+        thinned=8,
     )
 
 

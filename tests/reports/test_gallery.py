@@ -25,7 +25,8 @@ from tests.reports.figures.samples import (
 
 STEMS = [
     *("confusion", "per_class", "per_class_narrow", "roc", "precision_recall"),
-    *("reliability", "reliability_narrow", "confidences", "curves", "curves_narrow"),
+    *("reliability", "reliability_narrow", "confidences", "net_benefit"),
+    *("curves", "curves_narrow"),
 ]
 OPTIONS: dict[str, Any] = {"metric": "val_accuracy", "keep": "best", "show_time": False}
 LONG = ["melanocytic nevus of the very long name", "W" * 40, "a", *class_names(6)]

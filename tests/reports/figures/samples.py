@@ -161,7 +161,7 @@ def scores(names: Sequence[str], *, drawn: Sequence[str] | None = None) -> Score
         "confidences.csv": confidences(),
         "class_reliability.csv": class_reliability(names),
         "calibration_curve.csv": calibration_curve(names),
-        "net_benefit.csv": net_benefit(curves[0]),
+        "net_benefit.csv": net_benefit(names[0]),
         "per_class.csv": per_class(names),
         "metrics.json": metrics(curves[0]),
         "calibration.json": calibration(),
