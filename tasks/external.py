@@ -103,12 +103,13 @@ def overlap(
         workers=work.workers,
     )
     found, table = None, pd.DataFrame(columns=of.OVERLAP_COLUMNS, dtype="str")
+    phash_alone = known is not None and hashes is None and settings.near_duplicates != "off"
     if known is not None and parts is not None:
         beside = _path(hashes), _path(joined)
         own = of.read_known(known.single_path(), parts.single_path(), *beside)
         found = table = of.find_overlap(here, own, settings.near_duplicates, new_groups=new_groups)
     split = of.choose_scored(here.images, table, classes)
-    counts = of.count_overlap(here, split, found, classes)
+    counts = of.count_overlap(here, split, found, classes, phash_alone=phash_alone)
     write_table(split, work.out / "split.csv")
     write_table(table, work.out / OVERLAP)
     write_json(counts, work.out / "overlap.json")
@@ -136,34 +137,52 @@ def validate(
     manifest.csv and predictions.csv, if they are there.
     """
     from reports.evaluation import evaluate as evaluation
-    from reports.evaluation import external, recalibration
+    from reports.evaluation import recalibration
     from reports.evaluation.calibration import calibrated
     from reports.evaluation.sample import classes_of, read_sample
 
-    rows = read_table(split.path("split.csv"))[["path", "label", "group", "split"]]
-    table = rows.merge(read_table(answers.path(PREDICTIONS)), on="path")
-    classes = classes_of(table)
-    other = ("sha256", "note", *(f"calibrated_{name}" for name in classes))
-    table = table.drop(columns=[*other])
+    table, own = _labelled(split, answers), dict(rule)
     write_table(table, work.out / "predictions.csv")
-    fitted = _calibration(dict(rule))
+    fitted = _calibration(own)
     found = evaluation.evaluate(table, fit=lambda *_: evaluation.spread(fitted, table))
     evaluation.write(found, work.out)
-    sample = read_sample(table, classes)
+    sample = read_sample(table, classes_of(table))
     shares = calibrated(sample.probabilities, fitted.temperature)
-    pairs = None
-    if known is not None and held_out is not None:
-        then, now = (read_manifest(each.path("manifest.csv")) for each in (known, manifest))
-        old = read_predictions(held_out.single_path())
-        pairs = external.in_both(old, table, then, now)
     content = {
-        "scores": external.compare(read_json(scores.single_path()), found.metrics)
-        if scores
-        else [],
-        "in_both": pairs,
-        "recalibration": recalibration.measure(replace(sample, probabilities=shares), dict(rule)),
+        "scores": _own(scores, found.metrics),
+        "in_both": _in_both(table, manifest, known, held_out),
+        "recalibration": recalibration.measure(replace(sample, probabilities=shares), own),
     }
     write_json(content, work.out / COMPARISON)
+
+
+def _labelled(split: Artifact, answers: Artifact) -> pd.DataFrame:
+    """Put the answers beside the classes of the images, as in predictions.csv."""
+    from reports.evaluation.sample import classes_of
+
+    rows = read_table(split.path("split.csv"))[["path", "label", "group", "split"]]
+    table = rows.merge(read_table(answers.path(PREDICTIONS)), on="path")
+    calibrated = [f"calibrated_{name}" for name in classes_of(table)]
+    return table.drop(columns=["sha256", "note", *calibrated])
+
+
+def _own(scores: Artifact | None, metrics: Mapping[str, Any]) -> list[dict[str, Any]]:
+    """Compare the scores with those of the model's own test part, if they are there."""
+    from reports.evaluation import external
+
+    return [] if scores is None else external.compare(read_json(scores.single_path()), metrics)
+
+
+def _in_both(
+    table: pd.DataFrame, manifest: Artifact, known: Artifact | None, held_out: Artifact | None
+) -> dict[str, Any] | None:
+    """Compare the answers to images that the model's own test part holds; None where none is."""
+    from reports.evaluation import external
+
+    if known is None or held_out is None:
+        return None
+    then, now = (read_manifest(each.path("manifest.csv")) for each in (known, manifest))
+    return external.in_both(read_predictions(held_out.single_path()), table, then, now)
 
 
 @stage(run_name="show the external score", log_first="drawing the figures (several seconds)")

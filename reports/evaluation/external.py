@@ -70,7 +70,12 @@ def in_both(
     the balanced accuracy of the answers of then, the difference of those of now (see
     `paired.difference`), and how far any probability differs at most.
     """
-    old, new = on_common_images(internal, external, then, now)
+    # of identical files one counts
+    tested = (
+        manifest[manifest["path"].isin(evaluated(table)["path"])].drop_duplicates("sha256")
+        for table, manifest in ((internal, then), (external, now))
+    )
+    old, new = on_common_images(internal, external, *tested)
     if not len(old):
         return None
     first, other = read_pair(old, new)

@@ -174,17 +174,24 @@ def choose_scored(
 
 
 def count_overlap(
-    here: Labelled, split: pd.DataFrame, overlap: pd.DataFrame | None, classes: Collection[str]
+    here: Labelled,
+    split: pd.DataFrame,
+    overlap: pd.DataFrame | None,
+    classes: Collection[str],
+    *,
+    phash_alone: bool = False,
 ) -> dict[str, Any]:
     """Lay out overlap.json: what was compared, what is left out and why, and what is scored.
 
-    `overlap` is None where there is nothing beside the model to compare with.
+    `overlap` is None where there is nothing beside the model to compare with; `phash_alone` says
+    that the hashes were missing there.
     """
     scored, labels = split[split["split"] == "test"], set(split["label"])
     reasons = split["reason"].str.partition(": ")[0].value_counts()
     known = {} if overlap is None else overlap["reason"].value_counts().to_dict()
     return {
         "checked": overlap is not None,
+        "phash_alone": phash_alone,
         "images": len(split),
         "scored": len(scored),
         "groups": int(scored["group"].nunique()),
@@ -211,6 +218,8 @@ def describe_overlap(found: Mapping[str, Any]) -> str:
         lines.append(f"{count} known from the training data, and left out: {kinds} (overlap.csv)")
     else:
         lines.append("No image is known from the training data")
+    if found["phash_alone"]:
+        lines.append("No hashes.npy lies beside the model: images are nearly alike by pHash alone")
     if again := found["known"].get(REPORTED):
         lines.append(f"WARNING: {plural(again, 'image')} look like training images, and are scored")
     lines += [

@@ -64,5 +64,9 @@ def test_images_of_both_sides_are_paired_by_their_bytes() -> None:
     )
     assert found is not None
     assert (found["n"], found["accuracy"], found["most_apart"]) == (1, [1.0, 1.0], 0.0)
+    twice = manifest(old["path"].tolist()).assign(sha256="1.jpg")
+    again = external.in_both(old, new, twice, manifest(new["path"].tolist()))
+    assert again is not None
+    assert again["n"] == 1, "of identical files one counts"
     other = manifest(["test/0.jpg", "test/7.jpg", "test/8.jpg"])
     assert external.in_both(old, new, other.assign(path=old["path"]), manifest(["x", "y"])) is None

@@ -187,6 +187,8 @@ def test_with_nothing_beside_the_model_it_is_said_that_nothing_was_checked(place
     counts = overlap.count_overlap(here, split, None, CLASSES)
     assert not counts["checked"]
     assert "could not be checked" in overlap.describe_overlap(counts)
+    counts = overlap.count_overlap(here, split, none, CLASSES, phash_alone=True)
+    assert "No hashes.npy lies beside the model" in overlap.describe_overlap(counts)
 
 
 def test_classes_of_other_names_and_images_all_known_are_wrong_input(place: Place) -> None:
