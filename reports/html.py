@@ -20,7 +20,16 @@ import jinja2
 import pandas as pd
 from markupsafe import Markup
 
-from reports.sections import figures, folder, folds, images, score, split
+from reports.sections import (
+    figures,
+    folder,
+    folds,
+    images,
+    score,
+    shortcuts,
+    split,
+    subgroups,
+)
 from resnext.contracts.formatting import count, decimal, percent, plain, plural
 
 CARRIED_FILES = ("pages/*",)
@@ -65,6 +74,10 @@ class ReportContent(AuditContent):
     notes: Sequence[str] = ()
     calibration: Mapping[str, Any] | None = None
     explained: Mapping[str, Any] | None = None
+    subgroups: Mapping[str, Any] | None = None
+    """The tables `figures` and `gaps`, and what must be said of them."""
+    shortcuts: pd.DataFrame | None = None
+    covered: pd.DataFrame | None = None
 
     @property
     def tables(self) -> dict[str, pd.DataFrame]:
@@ -100,7 +113,7 @@ def _environment() -> jinja2.Environment:
     )
     filters = (percent, decimal, count, plural, plain, images.thumbnail)
     environment.filters |= {each.__name__: each for each in filters}
-    sections = (figures, folder, folds, images, score, split)
+    sections = (figures, folder, folds, images, score, shortcuts, split, subgroups)
     environment.globals |= {each.__name__.rpartition(".")[2]: each for each in sections}
     environment.globals |= script_of("sort.js")
     environment.globals["MOST_ROWS"] = MOST_ROWS

@@ -1,6 +1,6 @@
 """Render the report: everything about one run in one file."""
 
-from typing import Annotated
+from typing import Annotated, Any
 
 from pydantic import BaseModel, ConfigDict
 
@@ -8,8 +8,11 @@ from reports.gallery import PLOTS
 from resnext.contracts.json_files import read_json
 from resnext.contracts.tables import read_confusion, read_table
 from tasks.audit import Divided, Found, data_and_split
+from tasks.cover import COVERED
+from tasks.shortcuts import SHORTCUTS
 from tasks.stage.artifact import Artifact, Reads, Work
 from tasks.stage.decorator import stage
+from tasks.subgroups import GAPS, SAID, SUBGROUPS
 
 CARD = "MODEL_CARD.md"
 
@@ -42,14 +45,19 @@ def report(
     explained: Annotated[Artifact, Reads("explained.json")],
     figures: Annotated[Artifact, Reads(*(f"{plot.name}.png" for plot in PLOTS))],
     about: About,
+    subgroups: Annotated[Artifact | None, Reads(SUBGROUPS, GAPS, SAID)] = None,
+    shortcuts: Annotated[Artifact | None, Reads(SHORTCUTS)] = None,
+    covered: Annotated[Artifact | None, Reads(COVERED)] = None,
 ) -> None:
     """Write report.html and MODEL_CARD.md."""
     from reports import html, model_card
+    from reports.sections.shortcuts import warnings
     from reports.sections.split import notes
 
     known = data_and_split(manifest, split)
     confusion = read_confusion(scores.path("confusion.csv"))
     history = read_table(model.path("history.csv"))
+    cues = shortcuts and read_table(shortcuts.path(SHORTCUTS))
     content = html.ReportContent(
         title=f"Image classification report: {about.data_name}",
         data_name=about.data_name,
@@ -65,9 +73,19 @@ def report(
         figures={plot.name: figures.path(f"{plot.name}.png").read_bytes() for plot in PLOTS},
         command=about.command,
         environment=dict(about.environment),
-        notes=[*notes(known["split"], history), *about.notes],
+        notes=[*warnings(cues), *notes(known["split"], history), *about.notes],
+        subgroups=subgroups and of_subgroups(subgroups),
+        shortcuts=cues,
+        covered=covered and read_table(covered.path(COVERED)),
         **known,
     )
     (work.out / "report.html").write_text(html.render_report(content), encoding="utf-8")
     words = model_card.render_card(content, about.architecture)
     (work.out / CARD).write_text(words, encoding="utf-8", errors="replace")
+
+
+def of_subgroups(subgroups: Artifact) -> dict[str, Any]:
+    """Read the figures of subgroups, their gaps, and what must be said of them."""
+    tables = {"figures": SUBGROUPS, "gaps": GAPS}
+    found = {name: read_table(subgroups.path(file)) for name, file in tables.items()}
+    return found | read_json(subgroups.path(SAID))

@@ -57,7 +57,7 @@ ELSEWHERE = {"predict", "store", "workers", "jobs", "cluster", "verify", "only",
 ELSEWHERE |= DecisionFlags.model_fields.keys()
 """Flags that change no result of a pipeline run."""
 DEVICES = {"cpu": "cores", "cuda": "GPUs"}
-BEFORE_TRAINING = ("scan", "split", "plan", "pack", "embed")
+BEFORE_TRAINING = ("scan", "split", "plan", "pack", "embed", "shortcuts")
 EXCLUDED = {
     "use_split": ("keep_split", "fold", "folds", "shares", "split"),
     "keep_split": ("fold", "folds"),
@@ -109,6 +109,8 @@ class Plan:
     split: SplitSettings
     folds: FoldSettings
     tables: SplitTables
+    attributes: Artifact | None
+    """The table that says what images are besides their class, known by its bytes."""
     recipe: Recipe
     weights: Artifact | None
     evaluation: EvaluationSettings
@@ -251,6 +253,7 @@ def resolve(*flags: BaseModel, program: str = "full_pipeline.py") -> Plan:
         split=split,
         folds=build(FoldSettings, given),
         tables=_tables(given),
+        attributes=_table(given, "attributes"),
         recipe=recipe,
         weights=weights,
         evaluation=build(EvaluationSettings, given | positive),
@@ -462,14 +465,21 @@ def _tables(given: Given) -> SplitTables:
     Raises:
         InputError: one of them is not there.
     """
-    for flag in sorted({"groups", "use_split", "keep_split"} & given.keys()):
-        _require(given[flag].is_file(), flag, "be a CSV file", given[flag])
-    groups, table = (
-        Artifact.of_file(given[flag].absolute()) if flag in given else None
-        for flag in ("groups", "use_split")
-    )
+    groups, table, keep = (_table(given, flag) for flag in ("groups", "use_split", "keep_split"))
     tables = SplitTables(groups, table, None, None, None)
-    return tables.keeping(given["keep_split"].absolute()) if "keep_split" in given else tables
+    return tables.keeping(given["keep_split"].absolute()) if keep else tables
+
+
+def _table(given: Given, flag: str) -> Artifact | None:
+    """Give the table of a flag; None without one.
+
+    Raises:
+        InputError: it is not there.
+    """
+    if flag not in given:
+        return None
+    _require(given[flag].is_file(), flag, "be a CSV file", given[flag])
+    return Artifact.of_file(given[flag].absolute())
 
 
 def _beside(file: Path, name: str) -> Artifact | None:

@@ -9,7 +9,8 @@ The AUROC compares images of one fold alone: an image that is tested in one fold
 model of another, which would count against it. The folds weigh as many pairs as they hold. Of more
 than two classes it is the mean of each against the rest. Its interval is made as those of any AUROC
 are, but wider: an image that is tested has trained the other models, so that the variance is
-1 + K / (K - 1) times as large with K folds (Nadeau and Bengio). A cue that is the same in all images, or that no image has, tells nothing and has no number.
+1 + K / (K - 1) times as large with K folds (Nadeau and Bengio). A cue that is the same in all
+images, or that no image has, tells nothing and has no number.
 
 Source: Hastie, Tibshirani & Friedman 2009, The Elements of Statistical Learning, 4.2 (regression on
 indicators) and 5.2 (linear splines)
@@ -98,7 +99,10 @@ def _auroc(
 ) -> dict[str, float]:
     """Give the AUROC within folds of scores (N, C), and its interval."""
     numbers = np.unique(folds)
-    each = [(rows, *placements_by_class(scores[rows], true[rows])) for rows in (folds == n for n in numbers)]
+    each = [
+        (rows, *placements_by_class(scores[rows], true[rows]))
+        for rows in (folds == n for n in numbers)
+    ]
     pairs = np.array([counted for _, _, counted in each]).sum(axis=0)  # (C,)
     areas, moved = np.zeros(scores.shape[1]), np.zeros(scores.shape)
     for rows, placed, counted in each:

@@ -21,6 +21,7 @@ from __future__ import annotations
 import math
 from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import dataclass
+from functools import cached_property
 from typing import Any, NamedTuple
 
 import numpy as np
@@ -34,7 +35,11 @@ from reports.evaluation.metrics import CLASS_METRICS, FEWEST, Estimate, Metric, 
 from reports.evaluation.sample import Sample, classes_of, evaluated, group_codes, read_sample, weigh
 
 NOT_STATED = "not stated"
-TOO_FEW, LACKS_CLASSES, NOT_COMPARED = "too few groups", "lacks classes", "fewer than two to compare"
+TOO_FEW, LACKS_CLASSES, NOT_COMPARED = (
+    "too few groups",
+    "lacks classes",
+    "fewer than two to compare",
+)
 BANDS = 3
 """Numbers of more values than `MOST_VALUES` are cut into so many bands."""
 MOST_VALUES = 6
@@ -53,17 +58,6 @@ class Figure:
     metric: Metric
     index: int = -1
     """The class, of a recall."""
-
-    def influence(self, sample: Sample) -> FloatArray:
-        """Give how much each image moves it, (N,)."""
-        if self.metric is ACCURACY:
-            return np.asarray((sample.right - sample.right.mean()) / len(sample))
-        if self.metric is AUROC:
-            return intervals.mean_auroc_influence(sample)
-        moved = intervals.recall_influence(sample)
-        if self.metric is BALANCED:
-            return np.asarray(moved / len(sample.held))
-        return np.where(sample.true == self.index, moved, 0.0)
 
     def groups(self, sample: Sample) -> int:
         """Count the groups that it is about: of a figure over classes, those of the smallest."""
@@ -100,9 +94,23 @@ class Subgroup:
         if math.isnan(value) or metric.interval is None:
             return Measured(note=LACKS_CLASSES)
         low, high = metric.interval(Estimate(sample, value, index=figure.index))
-        moved = np.bincount(self.codes, figure.influence(sample), minlength=everything)
+        moved = np.bincount(self.codes, self._influence(figure), minlength=everything)
         whole = metric in (ACCURACY, RECALL) or len(sample.held) == held
         return Measured(value, low, high, moved, "" if whole else LACKS_CLASSES)
+
+    @cached_property
+    def _recalls(self) -> FloatArray:
+        return intervals.recall_influence(self.sample)
+
+    def _influence(self, figure: Figure) -> FloatArray:
+        """Give how much each image moves a figure, (N,)."""
+        if figure.metric is ACCURACY:
+            return np.asarray((self.sample.right - self.sample.right.mean()) / len(self.sample))
+        if figure.metric is AUROC:
+            return intervals.mean_auroc_influence(self.sample)
+        if figure.metric is BALANCED:
+            return np.asarray(self._recalls / len(self.sample.held))
+        return np.where(self.sample.true == figure.index, self._recalls, 0.0)
 
 
 # ---------------------------------------------------------------- the tables
@@ -166,17 +174,23 @@ def _measure(
     }
     everything, held = int(codes.max(initial=-1)) + 1, rows["label"].nunique()
     for figure in figures if subgroups else ():
-        yield figure, [
-            ((name, each.images, each.sample.group_count), each.measure(figure, everything, held))
-            for name, each in subgroups.items()
-        ]
+        yield (
+            figure,
+            [
+                (
+                    (name, each.images, each.sample.group_count),
+                    each.measure(figure, everything, held),
+                )
+                for name, each in subgroups.items()
+            ],
+        )
 
 
 # ---------------------------------------------------------------- the widest gap
 
 
 def widest_gap(found: Mapping[str, Measured]) -> dict[str, Any]:
-    """Compare the subgroups by a figure: gap, low, high, the two subgroups, and why there is none."""
+    """Compare subgroups by a figure: gap, low, high, the two subgroups, and why there is none."""
     compared = {name: each for name, each in found.items() if not each.note}
     if len(compared) < 2:
         none = dict.fromkeys(("gap", "low", "high"), math.nan)
@@ -225,7 +239,11 @@ def cut(stated: pd.Series[str], groups: IntArray) -> tuple[dict[str, BoolArray],
     numbers, count, note = pd.to_numeric(known, errors="coerce"), known.nunique(), ""
     if len(known) and numbers.notna().all():
         names = _bands(numbers) if count > MOST_VALUES else known
-        note = f"cut into {names.nunique()} bands of about as many images" if count > MOST_VALUES else ""
+        note = (
+            f"cut into {names.nunique()} bands of about as many images"
+            if count > MOST_VALUES
+            else ""
+        )
         order = list(dict.fromkeys(names.loc[numbers.sort_values(kind="stable").index]))
     elif count > MOST_SUBGROUPS and 2 * count > len(known):
         return {}, "left out, since nearly every image has a value of its own"

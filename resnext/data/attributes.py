@@ -33,6 +33,7 @@ REMEDY = (
     "Give a CSV with a column path or group, and one for each attribute such as skin tone or age."
 )
 ONE_VALUE = "state one thing of each"
+NO_FOLDER = "in the class folder itself"
 
 
 class Attributes(NamedTuple):
@@ -122,3 +123,29 @@ def _unknown(names: Sequence[str], what: str) -> list[str]:
     if not names:
         return []
     return [f"{plural(len(names), 'row')} of {FLAG} {what}: {first_shown(names)}"]
+
+
+# ---------------------------------------------------------------- what the scan knows
+
+
+def attributes_of_scan(cues: pd.DataFrame) -> pd.DataFrame:
+    """Lay out what is known of images without a table: format, size, brightness, folder.
+
+    Columns: path, attribute, subgroup, as of a user's table. The folder is the one inside the class
+    folder, if there is one.
+    """
+    below = [
+        f"/{path}".partition(f"/{label}/")[2].partition("/")
+        for path, label in zip(cues["path"], cues["label"], strict=True)
+    ]
+    known = {
+        "file format": cues["format"],
+        "megapixels": cues["megapixels"].map("{:.3g}".format),
+        "brightness": cues["brightness"].map("{:.3f}".format),
+        "folder": [name if slash else NO_FOLDER for name, slash, _ in below],
+    }
+    tables = [
+        pd.DataFrame({"path": cues["path"].to_numpy(), "attribute": name, "subgroup": list(values)})
+        for name, values in known.items()
+    ]
+    return pd.concat(tables, ignore_index=True).astype("str")
