@@ -235,10 +235,10 @@ def stages_after_scan(
         finally:
             explaining.wait()  # no stage outlives its run
     by_part = subgroups(runtime, predictions, seen, stated)
-    covered = cover(runtime, manifest, pixels, *zip(*tested, strict=True), plan.compute)
-    audits = {"subgroups": by_part, "shortcuts": found, "covered": covered}
-    made = (manifest, parts, model, scores, explained, figures)
-    page = report(runtime, *made, about(plan), **audits)
+    networks = (*(each.model for each in tested),), (*(each.predictions for each in tested),)
+    covered = cover(runtime, manifest, pixels, *networks, plan.compute)
+    made, audits = (manifest, parts, model, scores, explained, figures), (by_part, found, covered)
+    page = report(runtime, *made, about(plan), *audits)
     publish(plan.name, scores, figures, page)
     yield page
     if plan.export:

@@ -57,7 +57,7 @@ def report(
     known = data_and_split(manifest, split)
     confusion = read_confusion(scores.path("confusion.csv"))
     history = read_table(model.path("history.csv"))
-    cues = shortcuts and read_table(shortcuts.path(SHORTCUTS))
+    cues = read_table(shortcuts.path(SHORTCUTS)) if shortcuts else None
     content = html.ReportContent(
         title=f"Image classification report: {about.data_name}",
         data_name=about.data_name,
@@ -74,9 +74,9 @@ def report(
         command=about.command,
         environment=dict(about.environment),
         notes=[*warnings(cues), *notes(known["split"], history), *about.notes],
-        subgroups=subgroups and of_subgroups(subgroups),
+        subgroups=of_subgroups(subgroups) if subgroups else None,
         shortcuts=cues,
-        covered=covered and read_table(covered.path(COVERED)),
+        covered=read_table(covered.path(COVERED)) if covered else None,
         **known,
     )
     (work.out / "report.html").write_text(html.render_report(content), encoding="utf-8")

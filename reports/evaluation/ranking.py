@@ -155,7 +155,8 @@ def placements_by_class(scores: FloatArray, true: IntArray) -> tuple[FloatArray,
     first = np.maximum.accumulate(np.where(new, steps, 0), axis=0)
     ends = np.minimum.accumulate(np.where(last, steps[::-1], len(scores)), axis=0)[::-1] + 1
     counted = np.vstack([np.zeros((1, scores.shape[1])), hits.cumsum(axis=0)])
-    lower = sum(np.take_along_axis(counted, place, axis=0) for place in (first, ends)) / 2
+    one, other = (np.take_along_axis(counted, place, axis=0) for place in (first, ends))
+    lower = (one + other) / 2
     ours, others = hits.sum(axis=0), (~hits).sum(axis=0)
     share = np.where(hits, divide((first + ends) / 2 - lower, others), 1 - divide(lower, ours))
     placed = np.empty_like(share)

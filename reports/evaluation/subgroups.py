@@ -29,8 +29,8 @@ import pandas as pd
 
 from reports.arrays import BoolArray, FloatArray, IntArray, divide
 from reports.evaluation import intervals
-from reports.evaluation.bootstrap import Interval
-from reports.evaluation.intervals import NORMAL
+from reports.evaluation.bootstrap import UNDEFINED, Interval
+from reports.evaluation.intervals import NORMAL, score_interval
 from reports.evaluation.metrics import CLASS_METRICS, FEWEST, Estimate, Metric, select
 from reports.evaluation.sample import Sample, classes_of, evaluated, group_codes, read_sample, weigh
 
@@ -74,6 +74,8 @@ class Measured(NamedTuple):
     high: float = math.nan
     moved: FloatArray = np.zeros(0)
     note: str = ""
+    compared: Interval = UNDEFINED
+    """The interval that gaps are made from: see `_compared`."""
 
 
 class Subgroup:
@@ -94,9 +96,25 @@ class Subgroup:
         if math.isnan(value) or metric.interval is None:
             return Measured(note=LACKS_CLASSES)
         low, high = metric.interval(Estimate(sample, value, index=figure.index))
-        moved = np.bincount(self.codes, self._influence(figure), minlength=everything)
+        influence = self._influence(figure)
+        moved = np.bincount(self.codes, influence, everything).astype(np.float64)
         whole = metric in (ACCURACY, RECALL) or len(sample.held) == held
-        return Measured(value, low, high, moved, "" if whole else LACKS_CLASSES)
+        bounds = self._compared(figure, value, influence)
+        return Measured(value, low, high, moved, "" if whole else LACKS_CLASSES, bounds)
+
+    def _compared(self, figure: Figure, value: float, influence: FloatArray) -> Interval:
+        """Give an interval whose effective number of images is at most twice that of groups.
+
+        Those that are shown stop at the number of groups, which is more cautious than two of them
+        together need.
+        """
+        sample = self.sample
+        rows = np.flatnonzero((figure.index < 0) | (sample.true == figure.index))
+        groups, alone = sample.groups[rows], figure.metric in (ACCURACY, RECALL)
+        times = min(2, len(rows) / len(np.unique(groups)))
+        times *= max(1, len(sample.auroc_classes) / 2) if figure.metric is AUROC else 1
+        of = None if alone else sample.true
+        return score_interval(value, influence[rows], groups, of, times=times)
 
     @cached_property
     def _recalls(self) -> FloatArray:
@@ -196,7 +214,7 @@ def widest_gap(found: Mapping[str, Measured]) -> dict[str, Any]:
         none = dict.fromkeys(("gap", "low", "high"), math.nan)
         return {**none, "highest": "", "lowest": "", "note": NOT_COMPARED}
     names, values = list(compared), np.array([each.value for each in compared.values()])
-    bounds = np.array([(each.low, each.high) for each in compared.values()])
+    bounds = np.array([each.compared for each in compared.values()])
     moved = np.array([each.moved for each in compared.values()])
     low, high = gap_interval(values, bounds, moved)
     ends = {"highest": names[values.argmax()], "lowest": names[values.argmin()]}

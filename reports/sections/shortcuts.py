@@ -91,11 +91,12 @@ def covered_rows(covered: pd.DataFrame) -> list[dict[str, Any]]:
 
 def covered_verdict(covered: pd.DataFrame) -> str:
     """Say what the network knows without the centre, where the subject is as a rule."""
-    scores = covered.set_index(["covered", "figure"])
-    area, low = scores.loc[("centre", "auroc"), ["value", "low"]]
+    rows = covered[covered["covered"] == "centre"].to_dict("records")
+    scores = {row["figure"]: row for row in rows}
+    area, low = (scores["auroc"][name] for name in ("value", "low"))
     if undefined(area) or undefined(low):
         return ""
-    right = percent(scores.loc[("centre", "accuracy"), "value"])
+    right = percent(scores["accuracy"]["value"])
     known = (
         f"With the centre covered the network has an AUROC of {decimal(area)} and is right on "
         f"{right}."

@@ -10,10 +10,10 @@ from typing import Any
 
 import pandas as pd
 
-from reports.evaluation.metrics import Metric
-from reports.evaluation.subgroups import ACCURACY, AUROC, BALANCED, FEWEST, RECALL
+from reports.evaluation.metrics import FEWEST, Metric
+from reports.evaluation.subgroups import ACCURACY, AUROC, BALANCED, RECALL
 from reports.sections.score import cell
-from resnext.contracts.formatting import decimal, defined
+from resnext.contracts.formatting import decimal, undefined
 
 Found = Mapping[str, Any]
 Column = tuple[Metric, str]
@@ -63,7 +63,7 @@ def _gaps(gaps: pd.DataFrame, shown: Sequence[Column]) -> list[dict[str, str]]:
     return [_cell(row, metric, "gap") for metric, row in _of(gaps, shown)]
 
 
-def _of(table: pd.DataFrame, shown: Sequence[Column]) -> list[tuple[Metric, dict[str, Any]]]:
+def _of(table: pd.DataFrame, shown: Sequence[Column]) -> list[tuple[Metric, dict[Any, Any]]]:
     """Give the row of each figure."""
     of = {(row["figure"], row["class"]): row for row in table.to_dict("records")}
     return [(metric, of[metric.name, name]) for metric, name in shown]
@@ -73,9 +73,7 @@ def _cell(row: Mapping[str, Any], metric: Metric, name: str) -> dict[str, str]:
     values = {metric.name: row[name]}
     bounds = {f"{metric.name}_low": row["low"], f"{metric.name}_high": row["high"]}
     found = cell(values | bounds, metric)
-    return (
-        found if defined((row[name], row[name])) else found | {"text": row["note"] or found["text"]}
-    )
+    return found | {"text": row["note"] or found["text"]} if undefined(row[name]) else found
 
 
 def verdict(found: Found, shown: Sequence[Column]) -> list[str]:
@@ -90,15 +88,13 @@ def verdict(found: Found, shown: Sequence[Column]) -> list[str]:
 
 
 def _in_words(row: Mapping[str, Any], column: Column) -> str:
-    write = decimal if not column[0].in_percent else _points
+    numbers = [row[name] for name in ("gap", "low", "high")]
+    share, points = column[0].in_percent, " points" if column[0].in_percent else ""
+    gap, low, high = (f"{100 * each:.1f}" if share else decimal(each) for each in numbers)
     return (
-        f"{heading(column)} by {row['attribute']}: {row['highest']} lies {write(row['gap'])} above "
-        f"{row['lowest']} (95\u00a0%: {write(row['low'])} to {write(row['high'])})."
+        f"{heading(column)} by {row['attribute']}: {row['highest']} lies {gap}{points} above "
+        f"{row['lowest']} (95\u00a0%: {low} to {high}{points})."
     )
-
-
-def _points(share: float) -> str:
-    return f"{100 * share:.1f} points"
 
 
 def few() -> int:

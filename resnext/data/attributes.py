@@ -139,13 +139,13 @@ def attributes_of_scan(cues: pd.DataFrame) -> pd.DataFrame:
         for path, label in zip(cues["path"], cues["label"], strict=True)
     ]
     known = {
-        "file format": cues["format"],
-        "megapixels": cues["megapixels"].map("{:.3g}".format),
-        "brightness": cues["brightness"].map("{:.3f}".format),
+        "file format": cues["format"].tolist(),
+        "megapixels": cues["megapixels"].map("{:.3g}".format).tolist(),
+        "brightness": cues["brightness"].map("{:.2f}".format).tolist(),
         "folder": [name if slash else NO_FOLDER for name, slash, _ in below],
     }
     tables = [
-        pd.DataFrame({"path": cues["path"].to_numpy(), "attribute": name, "subgroup": list(values)})
+        pd.DataFrame({"path": cues["path"].to_numpy(), "attribute": name, "subgroup": values})
         for name, values in known.items()
     ]
     return pd.concat(tables, ignore_index=True).astype("str")

@@ -70,8 +70,10 @@ def gap_row(part: Part, runs: int) -> list[float]:
     held: dict[str, list[bool]] = {name: [] for name in FIGURES}
     for _ in range(runs):
         gaps = score_subgroups(*part.draw(rng)).gaps
-        for row in gaps[gaps["note"] == ""].drop_duplicates("figure").itertuples():
-            held[row.figure].append(row.low - 1e-12 <= truth[row.figure] <= row.high + 1e-12)
+        rows = gaps[gaps["note"] == ""].drop_duplicates("figure").to_dict("records")
+        for row in rows:
+            name, low, high = row["figure"], row["low"] - 1e-12, row["high"] + 1e-12
+            held[name].append(low <= truth[name] <= high)
     return [float(np.mean(each)) if each else np.nan for each in held.values()]
 
 
