@@ -119,7 +119,7 @@ from tasks.predict_images import list_files, predict_images
 from tasks.publish import publish
 from tasks.report import About, report
 from tasks.scan import scan
-from tasks.shortcuts import shortcuts
+from tasks.shortcuts import covered, shortcuts
 from tasks.split import split
 from tasks.stage.artifact import Artifact, Runtime
 from tasks.stage.runs import MODEL, open_run, point_latest
@@ -236,8 +236,10 @@ def stages_after_scan(
             explaining.wait()  # no stage outlives its run
     by_part = subgroups(runtime, predictions, seen, stated)
     networks = (*(each.model for each in tested),), (*(each.predictions for each in tested),)
-    covered = cover(runtime, manifest, pixels, *networks, plan.compute)
-    made, audits = (manifest, parts, model, scores, explained, figures), (by_part, found, covered)
+    hidden = covered(
+        runtime, predictions, cover(runtime, manifest, pixels, *networks, plan.compute)
+    )
+    made, audits = (manifest, parts, model, scores, explained, figures), (by_part, found, hidden)
     page = report(runtime, *made, about(plan), *audits)
     publish(plan.name, scores, figures, page)
     yield page

@@ -7,8 +7,6 @@ from tasks.pack import Packed, open_pixels
 from tasks.stage.artifact import Artifact, Reads, Work
 from tasks.stage.decorator import stage
 
-CUES = "cues.csv"
-
 
 @stage(run_name="measure cues")
 def cues(
@@ -32,4 +30,4 @@ def cues(
     rows = rows[["path", "label", "group", "fold"]]
     images = rows[["path"]].merge(read_manifest(manifest.path("manifest.csv")), on="path")
     measured = measure_cues(work.images, images, open_pixels(pixels))
-    write_table(rows.merge(measured, on="path", validate="1:1"), work.out / CUES)
+    write_table(rows.merge(measured, on="path", validate="1:1"), work.out / "cues.csv")

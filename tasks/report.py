@@ -8,11 +8,8 @@ from reports.gallery import PLOTS
 from resnext.contracts.json_files import read_json
 from resnext.contracts.tables import read_confusion, read_table
 from tasks.audit import Divided, Found, data_and_split
-from tasks.cover import COVERED
-from tasks.shortcuts import SHORTCUTS
 from tasks.stage.artifact import Artifact, Reads, Work
 from tasks.stage.decorator import stage
-from tasks.subgroups import GAPS, SAID, SUBGROUPS
 
 CARD = "MODEL_CARD.md"
 
@@ -45,9 +42,11 @@ def report(
     explained: Annotated[Artifact, Reads("explained.json")],
     figures: Annotated[Artifact, Reads(*(f"{plot.name}.png" for plot in PLOTS))],
     about: About,
-    subgroups: Annotated[Artifact | None, Reads(SUBGROUPS, GAPS, SAID)] = None,
-    shortcuts: Annotated[Artifact | None, Reads(SHORTCUTS)] = None,
-    covered: Annotated[Artifact | None, Reads(COVERED)] = None,
+    subgroups: Annotated[
+        Artifact | None, Reads("subgroups.csv", "subgroup_gaps.csv", "subgroups.json")
+    ] = None,
+    shortcuts: Annotated[Artifact | None, Reads("shortcuts.csv")] = None,
+    covered: Annotated[Artifact | None, Reads("covered.csv")] = None,
 ) -> None:
     """Write report.html and MODEL_CARD.md."""
     from reports import html, model_card
@@ -57,7 +56,7 @@ def report(
     known = data_and_split(manifest, split)
     confusion = read_confusion(scores.path("confusion.csv"))
     history = read_table(model.path("history.csv"))
-    cues = read_table(shortcuts.path(SHORTCUTS)) if shortcuts else None
+    cues = read_table(shortcuts.path("shortcuts.csv")) if shortcuts else None
     content = html.ReportContent(
         title=f"Image classification report: {about.data_name}",
         data_name=about.data_name,
@@ -76,7 +75,7 @@ def report(
         notes=[*warnings(cues), *notes(known["split"], history), *about.notes],
         subgroups=of_subgroups(subgroups) if subgroups else None,
         shortcuts=cues,
-        covered=read_table(covered.path(COVERED)) if covered else None,
+        covered=read_table(covered.path("covered.csv")) if covered else None,
         **known,
     )
     (work.out / "report.html").write_text(html.render_report(content), encoding="utf-8")
@@ -86,6 +85,6 @@ def report(
 
 def of_subgroups(subgroups: Artifact) -> dict[str, Any]:
     """Read the figures of subgroups, their gaps, and what must be said of them."""
-    tables = {"figures": SUBGROUPS, "gaps": GAPS}
+    tables = {"figures": "subgroups.csv", "gaps": "subgroup_gaps.csv"}
     found = {name: read_table(subgroups.path(file)) for name, file in tables.items()}
-    return found | read_json(subgroups.path(SAID))
+    return found | read_json(subgroups.path("subgroups.json"))

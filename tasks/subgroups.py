@@ -6,14 +6,12 @@ from typing import Annotated
 from resnext.contracts.json_files import read_json, write_json
 from resnext.contracts.tables import read_predictions, read_table, write_table
 from resnext.data.split.settings import JOINED_FILE
-from tasks.cues import CUES
 from tasks.stage.artifact import Artifact, Reads, Work
 from tasks.stage.decorator import stage
 
 log = logging.getLogger(__name__)
 
 ATTRIBUTES, NOTES = "attributes.csv", "attributes.json"
-SUBGROUPS, GAPS, SAID = "subgroups.csv", "subgroup_gaps.csv", "subgroups.json"
 
 
 @stage(run_name="read attributes")
@@ -41,7 +39,7 @@ def attributes(
 def subgroups(
     work: Work,
     predictions: Annotated[Artifact, Reads("predictions.csv")],
-    cues: Annotated[Artifact, Reads(CUES)],
+    cues: Annotated[Artifact, Reads("cues.csv")],
     stated: Annotated[Artifact | None, Reads(ATTRIBUTES, NOTES)] = None,
 ) -> None:
     """Write subgroups.csv, subgroup_gaps.csv, and in subgroups.json what must be said of them."""
@@ -49,14 +47,14 @@ def subgroups(
     from resnext.data.attributes import attributes_of_scan
 
     if stated is None:
-        table, notes = attributes_of_scan(read_table(cues.path(CUES))), []
+        table, notes = attributes_of_scan(read_table(cues.path("cues.csv"))), []
     else:
         table, notes = (
             read_table(stated.path(ATTRIBUTES)),
             read_json(stated.path(NOTES))["notes"],
         )
     found = score_subgroups(read_predictions(predictions.path("predictions.csv")), table)
-    write_table(found.figures, work.out / SUBGROUPS)
-    write_table(found.gaps, work.out / GAPS)
+    write_table(found.figures, work.out / "subgroups.csv")
+    write_table(found.gaps, work.out / "subgroup_gaps.csv")
     said = {"stated": stated is not None, "notes": [*notes, *found.notes]}
-    write_json(said, work.out / SAID)
+    write_json(said, work.out / "subgroups.json")

@@ -6,7 +6,7 @@ import pandas as pd
 
 from reports.evaluation.evaluate import summarise
 from reports.evaluation.metrics import select
-from reports.evaluation.sample import classes_of, read_sample
+from reports.evaluation.sample import REPEAT, classes_of, read_sample
 
 NOTHING = "nothing"
 SCORES = select(["accuracy", "balanced_accuracy", "auroc"])
@@ -15,9 +15,12 @@ SCORES = select(["accuracy", "balanced_accuracy", "auroc"])
 def score_covered(predictions: pd.DataFrame, covered: pd.DataFrame) -> pd.DataFrame:
     """Give each score of the test images with nothing and with each part covered: covered.csv.
 
+    Of a cross-validation the first repeat counts, whose networks answered the covered images too.
     Columns: covered, figure, value, low, high (NaN where undefined), images, groups.
     """
     classes, found = classes_of(predictions), []
+    if REPEAT in predictions:
+        predictions = predictions[predictions[REPEAT] == 1]
     tables = {NOTHING: predictions} | {str(name): of for name, of in covered.groupby("covered")}
     for name, table in tables.items():
         sample = read_sample(table, classes)

@@ -47,6 +47,8 @@ MOST_SUBGROUPS = 10
 """Of an attribute: the rest of its values is one subgroup."""
 TUKEY = (1.960, 2.344, 2.569, 2.728, 2.850, 2.949, 3.031, 3.102, 3.164, 3.219, 3.268)
 """The studentised range at 95 %, divided by the square root of 2, of 2 to 12 subgroups."""
+MOST_A_GROUP = 1.5
+"""So many independent images a group counts as at most, where subgroups are compared."""
 ACCURACY, BALANCED, AUROC = select(["accuracy", "balanced_accuracy", "auroc"])
 (RECALL,) = (metric for metric in CLASS_METRICS if metric.name == "recall")
 
@@ -103,7 +105,7 @@ class Subgroup:
         return Measured(value, low, high, moved, "" if whole else LACKS_CLASSES, bounds)
 
     def _compared(self, figure: Figure, value: float, influence: FloatArray) -> Interval:
-        """Give an interval whose effective number of images is at most twice that of groups.
+        """Give an interval whose effective number of images is at most 1.5 times that of groups.
 
         Those that are shown stop at the number of groups, which is more cautious than two of them
         together need.
@@ -111,7 +113,7 @@ class Subgroup:
         sample = self.sample
         rows = np.flatnonzero((figure.index < 0) | (sample.true == figure.index))
         groups, alone = sample.groups[rows], figure.metric in (ACCURACY, RECALL)
-        times = min(2, len(rows) / len(np.unique(groups)))
+        times = min(MOST_A_GROUP, len(rows) / len(np.unique(groups)))
         times *= max(1, len(sample.auroc_classes) / 2) if figure.metric is AUROC else 1
         of = None if alone else sample.true
         return score_interval(value, influence[rows], groups, of, times=times)
