@@ -31,8 +31,8 @@ from flows.cli.flags import (
 )
 
 Stop = Literal[
-    "scan", "split", "plan", "pack", "embed", "train", "predict", "evaluate", "explain", "plot",
-    "report",
+    "scan", "split", "plan", "pack", "embed", "shortcuts", "train", "predict", "evaluate",
+    "explain", "plot", "report",
 ]  # fmt: skip
 
 
@@ -105,6 +105,8 @@ from resnext.inference.predictor import Execution
 from tasks.audit import audit
 from tasks.callbacks.history import add_tags
 from tasks.callbacks.interrupts import never_amid_imports
+from tasks.cover import cover
+from tasks.cues import cues
 from tasks.draw import IMAGES, draw
 from tasks.drift import drift_of_batch, publish_drift
 from tasks.embed import backbone_of, embed
@@ -118,9 +120,11 @@ from tasks.predict_images import list_files, predict_images
 from tasks.publish import publish
 from tasks.report import About, report
 from tasks.scan import scan
+from tasks.shortcuts import covered, shortcuts
 from tasks.split import split
 from tasks.stage.artifact import Artifact, Runtime
 from tasks.stage.runs import MODEL, open_run, point_latest
+from tasks.subgroups import attributes, subgroups
 
 from prefect import flow
 from prefect.client.schemas.objects import State
@@ -214,10 +218,13 @@ def stages_after_scan(
     if note is not None:
         plan = replace(plan, notes=(*plan.notes, note(manifest, parts)))
     yield parts
+    stated = plan.attributes and attributes(runtime, parts, plan.attributes)
     prepared = yield from prepare(plan, runtime, manifest, parts)
     pixels, recipe = prepared.pixels, prepared.recipe
+    seen = cues(runtime, manifest, parts, pixels)
+    yield (found := shortcuts(runtime, seen))
     plan = with_compute(plan, prepared.compute)
-    model, predictions, shown = yield from train_networks(plan, runtime, prepared)
+    model, predictions, shown, tested = yield from train_networks(plan, runtime, prepared)
     yield (scores := evaluate(runtime, predictions, plan.evaluation))
     if plan.with_probe and plan.only != "evaluate":
         said = score_of_probe(plan, runtime, manifest, parts)
@@ -233,7 +240,13 @@ def stages_after_scan(
             yield figures
         finally:
             explaining.wait()  # no stage outlives its run
-    page = report(runtime, manifest, parts, model, scores, explained, figures, about(plan))
+    by_part = subgroups(runtime, predictions, seen, stated)
+    networks = (*(each.model for each in tested),), (*(each.predictions for each in tested),)
+    hidden = covered(
+        runtime, predictions, cover(runtime, manifest, pixels, *networks, plan.compute)
+    )
+    made, audits = (manifest, parts, model, scores, explained, figures), (by_part, found, hidden)
+    page = report(runtime, *made, about(plan), *audits)
     publish(plan.name, scores, figures, page, parts, model)
     yield page
     if plan.export:

@@ -32,7 +32,9 @@ from reports.sections import (
     probabilities,
     run,
     score,
+    shortcuts,
     split,
+    subgroups,
 )
 from resnext.contracts.formatting import count, decimal, percent, plain, plural
 
@@ -97,6 +99,10 @@ class ReportContent(AuditContent):
     notes: Sequence[str] = ()
     calibration: Mapping[str, Any] | None = None
     explained: Mapping[str, Any] | None = None
+    subgroups: Mapping[str, Any] | None = None
+    """The tables `figures` and `gaps`, and what must be said of them."""
+    shortcuts: pd.DataFrame | None = None
+    covered: pd.DataFrame | None = None
     reliability: pd.DataFrame | None = None
     architecture: str = ""
 
@@ -135,7 +141,8 @@ def _environment() -> jinja2.Environment:
     filters = (percent, decimal, count, plural, plain, images.thumbnail)
     environment.filters |= {each.__name__: each for each in filters}
     sections = (
-        contents, figures, folder, folds, images, paper, probabilities, run, score, split,
+        contents, figures, folder, folds, images, paper, probabilities, run, score, shortcuts,
+        split, subgroups,
     )  # fmt: skip
     asked = (*sections, advice, checklists, references)
     environment.globals |= {each.__name__.rpartition(".")[2]: each for each in asked}

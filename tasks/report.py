@@ -1,6 +1,6 @@
 """Render the report: everything about one run in one file."""
 
-from typing import Annotated
+from typing import Annotated, Any
 
 from pydantic import BaseModel, ConfigDict
 
@@ -47,14 +47,21 @@ def report(
     explained: Annotated[Artifact, Reads("explained.json")],
     figures: Annotated[Artifact, Reads(*(f"{name}.png" for name in NAMES))],
     about: About,
+    subgroups: Annotated[
+        Artifact | None, Reads("subgroups.csv", "subgroup_gaps.csv", "subgroups.json")
+    ] = None,
+    shortcuts: Annotated[Artifact | None, Reads("shortcuts.csv")] = None,
+    covered: Annotated[Artifact | None, Reads("covered.csv")] = None,
 ) -> None:
     """Write report.html and MODEL_CARD.md."""
     from reports import html, model_card
+    from reports.sections.shortcuts import warnings
     from reports.sections.split import notes
 
     known = data_and_split(manifest, split)
     confusion = read_confusion(scores.path("confusion.csv"))
     history = read_table(model.path("history.csv"))
+    cues = read_table(shortcuts.path("shortcuts.csv")) if shortcuts else None
     content = html.ReportContent(
         title=f"Image classification report: {about.data_name}",
         data_name=about.data_name,
@@ -74,9 +81,19 @@ def report(
         domain=about.report.domain,
         pictures=not about.report.no_pictures,
         environment=dict(about.environment),
-        notes=[*notes(known["split"], history), *about.notes],
+        notes=[*warnings(cues), *notes(known["split"], history), *about.notes],
+        subgroups=of_subgroups(subgroups) if subgroups else None,
+        shortcuts=cues,
+        covered=read_table(covered.path("covered.csv")) if covered else None,
         **known,
     )
     (work.out / "report.html").write_text(html.render_report(content), encoding="utf-8")
     words = model_card.render_card(content, about.architecture)
     (work.out / CARD).write_text(words, encoding="utf-8", errors="replace")
+
+
+def of_subgroups(subgroups: Artifact) -> dict[str, Any]:
+    """Read the figures of subgroups, their gaps, and what must be said of them."""
+    tables = {"figures": "subgroups.csv", "gaps": "subgroup_gaps.csv"}
+    found = {name: read_table(subgroups.path(file)) for name, file in tables.items()}
+    return found | read_json(subgroups.path("subgroups.json"))

@@ -302,6 +302,13 @@ class TrainingFlags(Flags):
 class EvaluationFlags(Flags):
     """How it is evaluated."""
 
+    attributes: FullPath | None = Field(
+        None,
+        description="table (CSV) of what images are besides their class, such as skin tone, site, "
+        "device or age: a column path or group, and one for each. The score is given for each "
+        "subgroup, and how far they differ [default: none, subgroups that the scan knows]",
+    )
+
 
 def _registry_name(name: str | None) -> str | None:
     from tasks.registry.versions import require_alias_name  # not needed for `--help`

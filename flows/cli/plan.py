@@ -58,7 +58,7 @@ ELSEWHERE = {"predict", "store", "workers", "jobs", "cluster", "verify", "only",
 ELSEWHERE |= DecisionFlags.model_fields.keys()
 """Flags that change no result of a pipeline run."""
 DEVICES = {"cpu": "cores", "cuda": "GPUs"}
-BEFORE_TRAINING = ("scan", "split", "plan", "pack", "embed")
+BEFORE_TRAINING = ("scan", "split", "plan", "pack", "embed", "shortcuts")
 EXCLUDED = {
     "use_split": ("keep_split", "fold", "folds", "shares", "split"),
     "keep_split": ("fold", "folds"),
@@ -110,6 +110,8 @@ class Plan:
     split: SplitSettings
     folds: FoldSettings
     tables: SplitTables
+    attributes: Artifact | None
+    """The table that says what images are besides their class, known by its bytes."""
     recipe: Recipe
     weights: Artifact | None
     evaluation: EvaluationSettings
@@ -253,6 +255,7 @@ def resolve(*flags: BaseModel, program: str = "full_pipeline.py") -> Plan:
         split=split,
         folds=build(FoldSettings, given),
         tables=_tables(given),
+        attributes=existing_table("attributes", given.get("attributes")),
         recipe=recipe,
         weights=weights,
         evaluation=build(EvaluationSettings, given | positive),
@@ -465,11 +468,11 @@ def _tables(given: Given) -> SplitTables:
     Raises:
         InputError: one of them is not there.
     """
-    groups, table, _ = (
+    groups, table, keep = (
         existing_table(flag, given.get(flag)) for flag in ("groups", "use_split", "keep_split")
     )
     tables = SplitTables(groups, table, None, None, None)
-    return tables.keeping(given["keep_split"].absolute()) if "keep_split" in given else tables
+    return tables.keeping(given["keep_split"].absolute()) if keep else tables
 
 
 def existing_table(flag: str, path: Path | None) -> Artifact | None:

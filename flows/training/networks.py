@@ -36,6 +36,8 @@ class Networks(NamedTuple):
     """The answers to held-out images: of that model, or of the networks of all folds."""
     explained: Tested
     """The network whose answers heat maps explain."""
+    tested: tuple[Tested, ...]
+    """That network alone, or those of the first repeat's folds."""
 
 
 def train_networks(
@@ -45,7 +47,8 @@ def train_networks(
     if plan.folds.folds is None:
         yield (model := train(runtime, *prepared.training))
         yield (predictions := predict(runtime, *prepared.testing(model)))
-        return Networks(model, predictions, Tested(model, predictions))
+        alone = Tested(model, predictions)
+        return Networks(model, predictions, alone, (alone,))
     tested = train_and_test([*_of_plan(plan, runtime, prepared)], plan.jobs)
     if plan.folds.final == "ensemble":
         model = ensemble(runtime, tuple(each.model for each in tested))
@@ -55,7 +58,7 @@ def train_networks(
     yield model
     pooled = pool(runtime, tuple(each.predictions for each in tested), plan.folds.folds)
     yield pooled
-    return Networks(model, pooled, tested[0])
+    return Networks(model, pooled, tested[0], tuple(tested[: plan.folds.folds]))
 
 
 def of_fold(runtime: Runtime, prepared: Prepared, folds: int, repeat: int, number: int) -> Network:

@@ -35,7 +35,7 @@ import numpy as np
 
 from reports.arrays import FloatArray, IntArray, Numbers, divide
 from reports.evaluation.bootstrap import LEVEL, UNDEFINED, Interval
-from reports.evaluation.ranking import placements
+from reports.evaluation.ranking import placements, placements_by_class
 from reports.evaluation.sample import Sample, weigh
 
 if TYPE_CHECKING:
@@ -226,7 +226,7 @@ def of_mean_auroc(sample: Sample, value: float) -> Interval:
         return of_auroc(sample, classes[0], value)
     if sample.group_count < 2 or not classes:
         return UNDEFINED
-    moved = np.mean([auroc_influence(sample, index) for index in classes], axis=0)
+    moved = mean_auroc_influence(sample)
     return score_interval(value, moved, sample.groups, sample.true, times=len(classes) / 2)
 
 
@@ -284,6 +284,19 @@ def auroc_influence(sample: Sample, index: int) -> FloatArray:
     placed = placements(sample.probabilities[:, index], hits)
     sizes = np.where(hits, hits.sum(), (~hits).sum())
     return np.asarray((placed - placed[hits].mean()) / sizes)
+
+
+def mean_auroc_influence(sample: Sample) -> FloatArray:
+    """Give how much each image moves the AUROC of two classes, or the mean of more."""
+    classes = sample.auroc_classes
+    if len(sample.classes) == 2:
+        return auroc_influence(sample, classes[0])
+    true = np.searchsorted(classes, sample.true)
+    placed, _ = placements_by_class(sample.probabilities[:, classes], true)
+    hits = true[:, np.newaxis] == np.arange(len(classes))
+    own = (placed * hits).sum(axis=0) / hits.sum(axis=0)
+    sizes = np.where(hits, hits.sum(axis=0), (~hits).sum(axis=0))
+    return np.asarray(((placed - own) / sizes).mean(axis=1))
 
 
 def _f1(sample: Sample) -> tuple[FloatArray, FloatArray]:

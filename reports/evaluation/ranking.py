@@ -140,6 +140,30 @@ def placements(scores: FloatArray, positive: BoolArray) -> FloatArray:
     return placed
 
 
+def placements_by_class(scores: FloatArray, true: IntArray) -> tuple[FloatArray, IntArray]:
+    """Give what `placements` gives of each class against the rest, (N, C), all at once.
+
+    `scores` (N, C) holds those of each class, `true` (N,) the class of each image. Also counts the
+    pairs of each class, (C,). Where a side is empty there are 0, and the shares are NaN.
+    """
+    order = np.argsort(scores, axis=0, kind="stable")
+    ranked = np.take_along_axis(scores, order, axis=0)
+    hits = true[order] == np.arange(scores.shape[1])
+    new = np.diff(ranked, axis=0, prepend=np.nan) != 0  # where a step of equal scores begins
+    last = np.roll(new, -1, axis=0)[::-1]
+    steps = np.arange(len(scores))[:, np.newaxis]
+    first = np.maximum.accumulate(np.where(new, steps, 0), axis=0)
+    ends = np.minimum.accumulate(np.where(last, steps[::-1], len(scores)), axis=0)[::-1] + 1
+    counted = np.vstack([np.zeros((1, scores.shape[1])), hits.cumsum(axis=0)])
+    one, other = (np.take_along_axis(counted, place, axis=0) for place in (first, ends))
+    lower = (one + other) / 2
+    ours, others = hits.sum(axis=0), (~hits).sum(axis=0)
+    share = np.where(hits, divide((first + ends) / 2 - lower, others), 1 - divide(lower, ours))
+    placed = np.empty_like(share)
+    np.put_along_axis(placed, order, np.where(ours * others > 0, share, np.nan), axis=0)
+    return placed, ours * others
+
+
 def _running(values: FloatArray) -> FloatArray:
     """Sum along the rows, beginning with 0: (B, N) in, (B, N + 1) out."""
     sums = np.zeros((values.shape[0], values.shape[1] + 1))

@@ -98,11 +98,77 @@ class UserTable:
         return InputError(self.argument, rule, got, f"File {str(self.path)!r}. {remedy}")
 
 
+class Sheet(NamedTuple):
+    """Hold a table as it was read: headings, rows of cells, and where columns of ours are."""
+
+    headings: list[str]
+    cells: list[list[str]]
+    places: dict[str, list[int]]
+    """By column of ours, at most one."""
+    read: str
+    """How it was read, for an error."""
+    notes: list[str]
+
+    def column(self, place: int) -> list[str]:
+        """Give the cells of a column, empty where a row is shorter."""
+        return [unguarded(row[place]) if place < len(row) else "" for row in self.cells]
+
+
 def read_user_table(path: Path, argument: str, columns: Sequence[Column], remedy: str) -> UserTable:
     """Read some columns of a table that a user wrote, got or exported; cells are as they stand.
 
     Raises:
         InputError: it is missing, no table, or lacks a column, or two columns could be meant.
+    """
+    sheet = _sheet(path, argument, columns, remedy)
+    if missing := ", ".join(name for name, found in sheet.places.items() if not found):
+        rule = f"hold the columns {', '.join(sheet.places)}"
+        raise InputError(argument, rule, f"none named {missing}", f"{sheet.read} {remedy}")
+    rows = {name: sheet.column(place) for name, (place,) in sheet.places.items()}
+    return UserTable(
+        argument,
+        path,
+        pd.DataFrame(rows, columns=list(sheet.places), dtype="str"),
+        {name: sheet.headings[place] for name, (place,) in sheet.places.items()},
+        sheet.notes,
+    )
+
+
+def read_described(
+    path: Path, argument: str, keys: Sequence[Column], remedy: str
+) -> tuple[UserTable, str]:
+    """Read all columns of a table whose rows are about images or groups, and say which.
+
+    `keys` are what its rows may be about. The first that is there counts; its column is called
+    `path` in the rows, whatever it is. The others keep their headings. Columns without one, and
+    those that name an image, a group or a split, are left out.
+
+    Raises:
+        InputError: it is missing, no table, lacks all keys or any other column, or two columns
+            could be meant.
+    """
+    sheet = _sheet(path, argument, keys, remedy)
+    key = next((name for name, found in sheet.places.items() if found), "")
+    if not key:
+        rule = f"hold a column {' or '.join(each.name for each in keys)}"
+        raise InputError(argument, rule, "none named so", f"{sheet.read} {remedy}")
+    known = {bare(name) for each in (IMAGE, GROUP, SPLIT) for name in (each.name, *each.others)}
+    names = [name for name in sheet.headings if name and bare(name) not in known]
+    if len(names) > len(set(names)) or not names:
+        rule = f"hold columns besides the {key}, each of another name"
+        got = first_few(map(quoted, names)) or "none"
+        raise InputError(argument, rule, got, f"{sheet.read} {remedy}")
+    places = {IMAGE.name: sheet.places[key][0]} | {n: sheet.headings.index(n) for n in names}
+    rows = pd.DataFrame({name: sheet.column(at) for name, at in places.items()}, dtype="str")
+    headings = {name: sheet.headings[at] for name, at in places.items()}
+    return UserTable(argument, path, rows, headings, sheet.notes), key
+
+
+def _sheet(path: Path, argument: str, columns: Sequence[Column], remedy: str) -> Sheet:
+    """Read a table, and find columns of ours in it.
+
+    Raises:
+        InputError: it is missing or no table, or two columns could be meant.
     """
     if not path.is_file():
         raise InputError(argument, "be a file", f"{str(path)!r}", f"No such file. {remedy}")
@@ -124,20 +190,8 @@ def read_user_table(path: Path, argument: str, columns: Sequence[Column], remedy
             several = " and ".join(quoted(headings[place]) for place in found)
             rule, rename = f"hold one column that says the {name}", "Rename or remove all but one."
             raise InputError(argument, rule, several, f"{read} {rename}")
-    if missing := ", ".join(name for name, found in places.items() if not found):
-        rule = f"hold the columns {', '.join(places)}"
-        raise InputError(argument, rule, f"none named {missing}", f"{read} {remedy}")
-    rows = {
-        name: [unguarded(row[place]) if place < len(row) else "" for row in cells]
-        for name, (place,) in places.items()
-    }
-    return UserTable(
-        argument,
-        path,
-        pd.DataFrame(rows, columns=list(places), dtype="str"),
-        {name: headings[place] for name, (place,) in places.items()},
-        [f"{argument} {GUESSED.format(guessed)}"] if guessed else [],
-    )
+    notes = [f"{argument} {GUESSED.format(guessed)}"] if guessed else []
+    return Sheet(headings, cells, places, read, notes)
 
 
 # ---------------------------------------------------------------- bytes to text

@@ -12,11 +12,14 @@ from resnext.contracts.errors import InputError
 from resnext.contracts.formatting import first_few
 from resnext.contracts.tables import SPLIT_COLUMNS
 from resnext.data.split.draw import COPY_HELD_OUT, place
+from resnext.data.split.originals import originals
 from resnext.data.split.settings import UNUSED
 
 SCORED = 0.25
 """The share of the training part that settings are scored on."""
 HELD_OUT = "tested on by the split around it"
+FOLDS = 5
+"""Into so many the originals are divided, or into fewer where a class has fewer groups."""
 
 
 def split_inside(split: pd.DataFrame, seed: int) -> pd.DataFrame:
@@ -41,6 +44,24 @@ def split_inside(split: pd.DataFrame, seed: int) -> pd.DataFrame:
     own = split["reason"] if "reason" in split else pd.Series("", split.index)  # a fold has none
     reasons = why.fillna(own.where(split["split"] != "test", HELD_OUT))
     return split.assign(split=parts, reason=reasons)[SPLIT_COLUMNS]
+
+
+def folds_of_originals(split: pd.DataFrame, seed: int = 0) -> pd.Series[int]:
+    """Say in which fold, from 1 on, each original is tested; NA for other images, and unused ones.
+
+    They are the folds of the split, if it has any. Else whole groups are placed, by class. All are
+    NA where there is one class, or a class with one group.
+    """
+    used = originals(split[split["split"] != UNUSED])
+    if "fold" in split:
+        return split["fold"].where(split.index.isin(used.index)).astype("Int64")
+    counted = used.assign(unit=used["group"].where(used["group"] != "", used["path"]))
+    groups = counted.groupby("label")["unit"].nunique()
+    count = min(FOLDS, int(groups.min())) if len(groups) > 1 else 0
+    if count < 2:
+        return pd.Series(pd.NA, split.index, dtype="Int64")
+    placed = place(counted, {str(n): 1 / count for n in range(1, count + 1)}, seed)
+    return counted["unit"].map(placed).astype("int64").reindex(split.index).astype("Int64")
 
 
 def _require_groups(images: pd.DataFrame, counted: pd.DataFrame, needed: int) -> None:

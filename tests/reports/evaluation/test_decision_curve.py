@@ -18,7 +18,7 @@ from reports.evaluation.decision_curve import benefit_interval, net_benefit
 from reports.evaluation.intervals import NORMAL
 from reports.evaluation.sample import Sample
 from tests.benchmarks.coverage import Ranks, benefit_intervals, covered
-from tests.reports.evaluation.test_recalibration import sample
+from tests.reports.evaluation.test_logistic import sample
 
 DCURVES = {
     0.05: (0.511411, 0.506288),

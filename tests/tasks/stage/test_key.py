@@ -125,7 +125,7 @@ def test_training_does_not_depend_on_reports() -> None:
     assert not [n for n in keys.fingerprint("tasks.train").modules if n.startswith("reports")]
 
 
-@pytest.mark.parametrize("stage", ["evaluate", "plot", "report"])
+@pytest.mark.parametrize("stage", ["evaluate", "plot", "report", "shortcuts", "subgroups"])
 def test_what_is_made_from_tables_reaches_no_torch(stage: str) -> None:
     assert "torch" not in keys.fingerprint(f"tasks.{stage}").packages
 

@@ -1,7 +1,7 @@
 import pandas as pd
 import pytest
 
-from resnext.data.split.inner import split_inside
+from resnext.data.split.inner import folds_of_originals, split_inside
 
 
 def outer(*, val: int = 3, patients: int = 15) -> pd.DataFrame:
@@ -57,3 +57,22 @@ def test_the_seed_alone_decides_and_another_one_draws_others() -> None:
 def test_too_few_groups_are_said_with_the_remedy() -> None:
     with pytest.raises(ValueError, match=r"at least 3 groups of each class .* got 2 in 'a', 2 in"):
         split_inside(outer(val=1, patients=5), seed=0)
+
+
+def test_originals_are_divided_by_whole_groups_each_tested_once_and_copies_never() -> None:
+    split = outer()
+    folds = folds_of_originals(split)
+    assert folds[split["copy"] > 0].isna().all()
+    assert folds.dropna().nunique() == 5
+    tested = split.assign(fold=folds).dropna(subset="fold")
+    assert len(tested) == 30
+    assert (tested.groupby(["label", "fold"]).size() == 3).all()
+    two = split.assign(group=split["group"].replace({"a1": "a0"}))
+    assert folds_of_originals(two)[two["group"] == "a0"].dropna().nunique() == 1
+
+
+def test_the_folds_of_a_split_are_kept_and_what_can_not_be_divided_has_none() -> None:
+    split = outer().assign(fold=pd.Series([1, 2] * 30, dtype="Int64"))
+    assert set(folds_of_originals(split).dropna()) == {1}, "those of the originals"
+    alone = outer()
+    assert folds_of_originals(alone[alone["label"] == "a"]).isna().all()
