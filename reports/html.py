@@ -20,7 +20,7 @@ import jinja2
 import pandas as pd
 from markupsafe import Markup
 
-from reports.sections import figures, folder, folds, images, score, split
+from reports.sections import doubts, figures, folder, folds, images, score, split
 from resnext.contracts.formatting import count, decimal, percent, plain, plural
 
 CARRIED_FILES = ("pages/*",)
@@ -65,6 +65,8 @@ class ReportContent(AuditContent):
     notes: Sequence[str] = ()
     calibration: Mapping[str, Any] | None = None
     explained: Mapping[str, Any] | None = None
+    doubts: pd.DataFrame | None = None
+    """What a person should look at in the images, if that was looked for."""
 
     @property
     def tables(self) -> dict[str, pd.DataFrame]:
@@ -100,7 +102,7 @@ def _environment() -> jinja2.Environment:
     )
     filters = (percent, decimal, count, plural, plain, images.thumbnail)
     environment.filters |= {each.__name__: each for each in filters}
-    sections = (figures, folder, folds, images, score, split)
+    sections = (doubts, figures, folder, folds, images, score, split)
     environment.globals |= {each.__name__.rpartition(".")[2]: each for each in sections}
     environment.globals |= script_of("sort.js")
     environment.globals["MOST_ROWS"] = MOST_ROWS

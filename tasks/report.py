@@ -42,6 +42,7 @@ def report(
     explained: Annotated[Artifact, Reads("explained.json")],
     figures: Annotated[Artifact, Reads(*(f"{plot.name}.png" for plot in PLOTS))],
     about: About,
+    doubts: Annotated[Artifact | None, Reads("doubts.csv")] = None,
 ) -> None:
     """Write report.html and MODEL_CARD.md."""
     from reports import html, model_card
@@ -63,6 +64,7 @@ def report(
         confusion=confusion,
         history=history,
         figures={plot.name: figures.path(f"{plot.name}.png").read_bytes() for plot in PLOTS},
+        doubts=read_table(doubts.path("doubts.csv")) if doubts else None,
         command=about.command,
         environment=dict(about.environment),
         notes=[*notes(known["split"], history), *about.notes],

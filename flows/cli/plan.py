@@ -103,9 +103,12 @@ class Plan:
     store: Path
     only: str | None
     with_probe: bool
+    find_doubts: bool
     export: bool
     preset: Preset
     reading: ReadingSettings
+    decisions: Artifact | None
+    """What a person decided of single images."""
     split: SplitSettings
     folds: FoldSettings
     tables: SplitTables
@@ -245,9 +248,11 @@ def resolve(*flags: BaseModel, program: str = "full_pipeline.py") -> Plan:
         store=store,
         only=given.get("only"),
         with_probe=given.get("with_probe", False),
+        find_doubts=given.get("find_doubts", False),
         export=given.get("export", not given.get("no_export", True)),
         preset=preset,
         reading=build(ReadingSettings, given),
+        decisions=_table(given, "decisions"),
         split=split,
         folds=build(FoldSettings, given),
         tables=_tables(given),
@@ -462,14 +467,22 @@ def _tables(given: Given) -> SplitTables:
     Raises:
         InputError: one of them is not there.
     """
-    for flag in sorted({"groups", "use_split", "keep_split"} & given.keys()):
-        _require(given[flag].is_file(), flag, "be a CSV file", given[flag])
-    groups, table = (
-        Artifact.of_file(given[flag].absolute()) if flag in given else None
-        for flag in ("groups", "use_split")
-    )
+    groups, table = (_table(given, flag) for flag in ("groups", "use_split"))
     tables = SplitTables(groups, table, None, None, None)
-    return tables.keeping(given["keep_split"].absolute()) if "keep_split" in given else tables
+    kept = _table(given, "keep_split")
+    return tables.keeping(kept.single_path()) if kept else tables
+
+
+def _table(given: Given, flag: str) -> Artifact | None:
+    """Give the table that a flag names, if any.
+
+    Raises:
+        InputError: it is not there.
+    """
+    if flag not in given:
+        return None
+    _require(given[flag].is_file(), flag, "be a CSV file", given[flag])
+    return Artifact.of_file(given[flag].absolute())
 
 
 def _beside(file: Path, name: str) -> Artifact | None:

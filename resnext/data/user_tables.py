@@ -81,7 +81,7 @@ class UserTable:
     """Hold a table of a user's: what an error calls it, its rows under our names, and notes.
 
     `rows` holds text alone. `headings` says what the table itself calls our columns; `notes` say
-    what a person must know of how it was read.
+    what a person must know of how it was read. `lines` are those of the file that the rows end on.
     """
 
     argument: str
@@ -89,14 +89,23 @@ class UserTable:
     rows: pd.DataFrame
     headings: dict[str, str]
     notes: list[str] = field(default_factory=list)
+    lines: Sequence[int] = ()
 
     def wrong(self, rule: str, got: str, remedy: str) -> InputError:
         """Give the error that says what this table must be and is not."""
         return InputError(self.argument, rule, got, f"File {str(self.path)!r}. {remedy}")
 
 
-def read_user_table(path: Path, argument: str, columns: Sequence[Column], remedy: str) -> UserTable:
+def read_user_table(
+    path: Path,
+    argument: str,
+    columns: Sequence[Column],
+    remedy: str,
+    optional: Sequence[Column] = (),
+) -> UserTable:
     """Read some columns of a table that a user wrote, got or exported; cells are as they stand.
+
+    An optional column that is not there is empty.
 
     Raises:
         InputError: it is missing, no table, or lacks a column, or two columns could be meant.
@@ -106,12 +115,13 @@ def read_user_table(path: Path, argument: str, columns: Sequence[Column], remedy
     try:
         text, guessed = _decode(path.read_bytes())
         separator, text = _separator(text, columns)
-        header, cells = _cells(text, separator)
+        header, cells, lines = _cells(text, separator)
     except ValueError as error:
         rule = "be a CSV table in UTF-8"
         raise InputError(argument, rule, f"{str(path)!r}: {error}", remedy) from error
     headings = [heading.strip() for heading in header]
-    places = {column.name: _meant(column, list(map(bare, header))) for column in columns}
+    keys = list(map(bare, header))
+    places = {column.name: _meant(column, keys) for column in (*columns, *optional)}
     read = (
         f"Its header reads {first_few(map(quoted, headings), most=HEADINGS)}, separated by "
         f"{_in_words(separator)}. File {str(path)!r}."
@@ -121,19 +131,23 @@ def read_user_table(path: Path, argument: str, columns: Sequence[Column], remedy
             several = " and ".join(quoted(headings[place]) for place in found)
             rule, rename = f"hold one column that says the {name}", "Rename or remove all but one."
             raise InputError(argument, rule, several, f"{read} {rename}")
-    if missing := ", ".join(name for name, found in places.items() if not found):
-        rule = f"hold the columns {', '.join(places)}"
+    needed = [column.name for column in columns]
+    if missing := ", ".join(name for name in needed if not places[name]):
+        rule = f"hold the columns {', '.join(needed)}"
         raise InputError(argument, rule, f"none named {missing}", f"{read} {remedy}")
-    rows = {
+    there = {name: found[0] for name, found in places.items() if found}
+    empty = {name: [""] * len(cells) for name in places}
+    rows = empty | {
         name: [unguarded(row[place]) if place < len(row) else "" for row in cells]
-        for name, (place,) in places.items()
+        for name, place in there.items()
     }
     return UserTable(
         argument,
         path,
         pd.DataFrame(rows, columns=list(places), dtype="str"),
-        {name: headings[place] for name, (place,) in places.items()},
+        {name: headings[place] for name, place in there.items()},
         [f"{argument} {GUESSED.format(guessed)}"] if guessed else [],
+        lines,
     )
 
 
@@ -185,8 +199,8 @@ def _separator(text: str, columns: Sequence[Column]) -> tuple[str, str]:
     return max(SEPARATORS, key=worth), text
 
 
-def _cells(text: str, separator: str) -> tuple[list[str], list[list[str]]]:
-    """Cut a text into a header and rows; blank ones are left out.
+def _cells(text: str, separator: str) -> tuple[list[str], list[list[str]], list[int]]:
+    """Cut a text into a header and rows, with the line that each ends on; no blank ones.
 
     Raises:
         ValueError: it can't be cut, or a row has more cells than the header.
@@ -216,7 +230,7 @@ def _cells(text: str, separator: str) -> tuple[list[str], list[list[str]]]:
                 f"line {line} has {len(row)} cells and the header {len(header)}, read as separated "
                 f"by {_in_words(separator)}; put names that hold one between double quotes"
             )
-    return header, [row for _, row in rows]
+    return header, [row for _, row in rows], [line for line, _ in rows]
 
 
 def _in_words(separator: str) -> str:
