@@ -64,8 +64,9 @@ def decide(found: Scan, root: Path, file: Path) -> tuple[Scan, pd.DataFrame]:
 
 def named(decided: pd.DataFrame, action: str) -> dict[str, str]:
     """Give the class or group that was decided on, by the path of each image."""
-    mine = decided[decided["decision"].str.startswith(f"{action}:")]
-    return dict(zip(mine["path"], mine["decision"].str.partition(":")[2], strict=True))
+    begin = f"{action}:"
+    rows = zip(decided["path"], decided["decision"], strict=True)
+    return {path: text.removeprefix(begin) for path, text in rows if text.startswith(begin)}
 
 
 def describe_decisions(decided: pd.DataFrame) -> str:
@@ -141,7 +142,7 @@ def _require_classes_there(table: UserTable, rows: pd.DataFrame, classes: set[st
 def _require_no_contradiction(table: UserTable, rows: pd.DataFrame) -> None:
     """Refuse two classes or groups for an image, and one that is dropped and something else."""
     acts = rows[rows["decision"] != KEEP].drop_duplicates(["path", "decision"])
-    acts = acts.assign(action=acts["decision"].str.partition(":")[0])
+    acts = acts.assign(action=[text.partition(":")[0] for text in acts["decision"]])
     dropped = acts["path"].isin(acts.loc[acts["decision"] == DROP, "path"])
     again = acts.duplicated("path", keep=False)
     clash = acts[acts.duplicated(["path", "action"], keep=False) | (dropped & again)]
