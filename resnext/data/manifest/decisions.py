@@ -48,7 +48,8 @@ def decide(found: Scan, root: Path, file: Path) -> tuple[Scan, pd.DataFrame]:
     manifest = found.manifest
     dropped = manifest["path"].isin(rows.loc[rows["decision"] == DROP, "path"])
     labels = {path: class_name(name) for path, name in named(rows, LABEL).items()}
-    label = manifest["path"].map(labels).fillna(manifest["label"]).astype("str")
+    pairs = zip(manifest["path"], manifest["label"], strict=True)
+    label = pd.Series([labels.get(*pair) for pair in pairs], manifest.index, dtype="str")
     reasons = manifest.loc[dropped, ["path"]].assign(reason=f"dropped by {file.name}")
     decided = replace(
         found,

@@ -25,18 +25,23 @@ def apply_decisions(groups: Groups, decided: pd.DataFrame) -> Groups:
     """
     images, joins = groups.images, named(decided, GROUP)
     own = images["group"].where(images["group"].isin(list(joins.values())), "")
-    chosen = images["path"].map(joins).fillna(own).astype("str")
-    labels = images["original"].map(_of_originals(images, named(decided, LABEL)))
     dropped = {_original(groups, path) for path in decided.loc[decided["decision"] == DROP, "path"]}
     out = images["original"].isin(list(dropped)) & (images["copy"].fillna(0) > 0)
+    labels = _of_originals(images, named(decided, LABEL))
     return replace(
         groups,
         images=images.assign(
-            decided=chosen,
+            decided=_named(images["path"], joins, own),
             left_out=out.map({True: LEFT_OUT, False: ""}).astype("str"),
-            label=labels.fillna(images["label"]).astype("str"),
+            label=_named(images["original"], labels, images["label"]),
         ),
     )
+
+
+def _named(keys: pd.Series[str], names: dict[str, str], others: pd.Series[str]) -> pd.Series[str]:
+    """Give what each key is called, and what stands in `others` where it has no name."""
+    pairs = zip(keys, others, strict=True)
+    return pd.Series([names.get(*pair) for pair in pairs], keys.index, dtype="str")
 
 
 def _of_originals(images: pd.DataFrame, labels: dict[str, str]) -> dict[str, str]:
