@@ -23,7 +23,8 @@ def apply_decisions(groups: Groups, decided: pd.DataFrame) -> Groups:
     `decided` holds path and decision. An image that is joined to a group takes its own along: what
     belonged together still does. A name that no group has makes one group of all who are given it.
     """
-    images, joins = groups.images, named(decided, GROUP)
+    images, ids = groups.images, {*groups.images["group"]}
+    joins = {path: _id(name, ids) for path, name in named(decided, GROUP).items()}
     own = images["group"].where(images["group"].isin(list(joins.values())), "")
     dropped = {_original(groups, path) for path in decided.loc[decided["decision"] == DROP, "path"]}
     out = images["original"].isin(list(dropped)) & (images["copy"].fillna(0) > 0)
@@ -36,6 +37,11 @@ def apply_decisions(groups: Groups, decided: pd.DataFrame) -> Groups:
             label=_named(images["original"], labels, images["label"]),
         ),
     )
+
+
+def _id(name: str, ids: set[str]) -> str:
+    """Give an id of the group that a person named: of a joined one, an id that it was made of."""
+    return next((each for each in (name, *name.split("=")) if each in ids), name)
 
 
 def _named(keys: pd.Series[str], names: dict[str, str], others: pd.Series[str]) -> pd.Series[str]:

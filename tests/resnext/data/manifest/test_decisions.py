@@ -139,6 +139,13 @@ def test_a_group_takes_its_own_along_and_a_new_name_makes_one_group(pictures: Pa
     assert (parts == 1).all(), "no group is on both sides"
 
 
+def test_a_group_may_be_called_as_the_split_calls_a_joined_one(pictures: Path) -> None:
+    data = (pictures / "Red" / "R00_01_00.png").read_bytes()
+    (pictures / "Red" / "R01_01_00.png").write_bytes(data)
+    found, rows = decided(pictures, "Red/R03_01_00.png,group:R00=R01")
+    assert split(pictures, found, rows).joined == {"R00=R01=R03": ["R00", "R01", "R03"]}
+
+
 def test_copies_follow_their_originals(pictures: Path) -> None:
     found, rows = decided(pictures, "Blue/B00_01_00.png,drop", "Red/R00_01_00.png,label:Blue")
     made = split(pictures, found, rows).split
