@@ -196,7 +196,7 @@ def trainings_of(recipe: str, plan: Plan, runtime: Runtime, seeds: int) -> Itera
     first, folds = plan.recipe.seed, plan.folds.folds
     log.info("%s, %s", recipe, f"{folds} folds" if folds else "random split")
     own = apart(runtime, f"prepared/{recipe}" + ("" if folds else "-random"))
-    manifest = scan(own, plan.reading)
+    manifest = scan(own, plan.reading, plan.decisions)
     parts = split(own, manifest, plan.split, *plan.tables)
     prepared = result_of(prepare(plan, own, manifest, parts))
     for seed in range(first, first + seeds):

@@ -155,7 +155,7 @@ def _stages(
     ))  # fmt: skip
     folder = external.data is not None and external.data.is_dir()
     listed = None if folder else existing_table("data", external.data)
-    yield (manifest := scan(runtime, reading, listed))
+    yield (manifest := scan(runtime, reading, None, listed))
     groups, classes = existing_table("groups", external.groups), answering.card.classes
     beside = groups, known, parts, hashes, joined
     yield (split := overlap(runtime, manifest, classes, settings, external.new_groups, *beside))

@@ -36,6 +36,10 @@ Stop = Literal[
 ]  # fmt: skip
 
 
+BEFORE_REPORT = ("evaluate", "explain", "plot")
+"""Stages after which a run may stop that needs no list of doubts."""
+
+
 @group()
 class RunFlags(MachineFlags):
     """Where and how to compute."""
@@ -45,6 +49,12 @@ class RunFlags(MachineFlags):
         False,
         description="train a frozen probe (preset transfer, one view) on the same split besides, "
         "and say what it scores [default: off]",
+    )
+    find_doubts: bool = Field(
+        False,
+        description="compare the images by a frozen network, and list near-duplicates, groups, "
+        "labels and images that a person should look at; of a probe it is always done "
+        "[default: off]",
     )
     export: bool = Field(
         False,
@@ -113,6 +123,7 @@ from tasks.embed import backbone_of, embed
 from tasks.evaluate import evaluate
 from tasks.explain import explain
 from tasks.export import export
+from tasks.find_doubts import find_doubts
 from tasks.micro_batches import micro_batches, with_micro_batches
 from tasks.pack import pack
 from tasks.plot import plot
@@ -192,7 +203,7 @@ def with_images(runtime: Runtime) -> Runtime:
 
 def pipeline_stages(plan: Plan, runtime: Runtime) -> Iterator[Artifact]:
     """Run the stages, giving the artifacts in their order; plot runs beside explain."""
-    yield (manifest := scan(runtime, plan.reading))
+    yield (manifest := scan(runtime, plan.reading, plan.decisions))
     if plan.preset == AUTO and plan.only != "split":
         plan = yield from decided(plan, runtime, manifest)
     yield from stages_after_scan(plan, runtime, manifest)
@@ -230,6 +241,9 @@ def stages_after_scan(
         said = score_of_probe(plan, runtime, manifest, parts)
         log.info(said, extra={"plain": True})
         plan = replace(plan, notes=(*plan.notes, said))
+    doubts = None
+    if (plan.find_doubts or recipe.method == "probe") and plan.only not in BEFORE_REPORT:
+        yield (doubts := doubts_about(plan, runtime, prepared, predictions))
     with never_amid_imports():  # each of the two imports what it needs
         explaining = explain.submit(runtime, manifest, pixels, *shown, plan.compute)
         try:  # neither needs the other: plot runs beside it
@@ -245,8 +259,8 @@ def stages_after_scan(
     hidden = covered(
         runtime, predictions, cover(runtime, manifest, pixels, *networks, plan.compute)
     )
-    made, audits = (manifest, parts, model, scores, explained, figures), (by_part, found, hidden)
-    page = report(runtime, *made, about(plan), *audits)
+    made = (manifest, parts, model, scores, explained, figures)
+    page = report(runtime, *made, about(plan), by_part, found, hidden, doubts)
     publish(plan.name, scores, figures, page, parts, model)
     yield page
     if plan.export:
@@ -267,7 +281,10 @@ def prepare(
     compute = measured_compute(plan, runtime, parts)
     if recipe.method == "probe":
         backbone = backbone_of(recipe)
-        yield (features := embed(runtime, pixels, parts, backbone, compute, plan.weights))
+        features = embed(runtime, pixels, parts, backbone, compute, plan.weights)
+        if plan.only == "embed":
+            find_doubts(runtime, manifest, parts, pixels, features, None, *data_of(plan))
+        yield features
     elif compute.device == "cuda":
         own = recipe.model_copy(update={"batch_size": -(-recipe.batch_size // plan.devices)})
         found = micro_batches(runtime, parts, own, compute, probe_memory())
@@ -286,6 +303,24 @@ def score_of_probe(plan: Plan, runtime: Runtime, manifest: Artifact, parts: Arti
     scores = evaluate(own, networks.predictions, plan.evaluation)
     line = terminal.score_line(read_json(scores.path("metrics.json")))
     return f"A frozen probe ({recipe.arch}) on the same split: {line}"
+
+
+def doubts_about(plan: Plan, runtime: Runtime, own: Prepared, predictions: Artifact) -> Artifact:
+    """List what a person should look at; images of a network get features of a frozen one."""
+    if own.features is None:
+        recipe = build_recipe({"views": "identity"}, "transfer")
+        probe = replace(plan, recipe=recipe, weights=None)
+        place = apart(runtime, "doubts", "doubts")
+        own = result_of(prepare(probe, place, own.manifest, own.split))
+    assert own.features is not None
+    given = own.manifest, own.split, own.pixels, own.features
+    unseen = predictions if plan.folds.folds else None
+    return find_doubts(runtime, *given, unseen, *data_of(plan))
+
+
+def data_of(plan: Plan) -> tuple[str, bool]:
+    """Say what the images are called, and whether they are drawn."""
+    return plan.data_name, plan.data is None
 
 
 def _predict_new(

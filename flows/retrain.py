@@ -79,7 +79,7 @@ from tasks.registry.aliases import alias_flag, alias_to_beat, all_aliases, of_al
 from tasks.registry.announce import announce_promotion
 from tasks.registry.promotion import BETTER, finish_promotion, register, require_champions_file
 from tasks.registry.versions import About, Version, all_versions, version_file
-from tasks.scan import scan
+from tasks.scan import DECIDED, scan
 from tasks.stage.artifact import Artifact
 from tasks.stage.key import fingerprint
 from tasks.stage.runs import MODEL, REGISTRY, open_run, run_metrics
@@ -150,7 +150,7 @@ def run_retraining(plan: Plan, decision: DecisionFlags, name: str) -> str:
         runtime = plan.runtime(run)
         finished = _finish_promotion(plan.store)
         require_champions_file(plan.store)
-        manifest = scan(runtime, plan.reading)
+        manifest = scan(runtime, plan.reading, plan.decisions)
         classes = set(read_manifest(manifest.path("manifest.csv"))["label"])
         alias = alias_to_beat(all_aliases(plan.store), decision.registry, classes)
         champion = intact_champion(plan.store, alias)
@@ -205,6 +205,7 @@ def basis_of(manifest: Artifact, plan: Plan, settings: DecisionSettings) -> str:
     weights, groups = (each and each.files for each in (plan.weights, plan.tables.groups))
     facts = [manifest.files["manifest.csv"], weights, *(each.model_dump_json() for each in given)]
     facts += [groups] if groups else []
+    facts += [manifest.files[DECIDED]] if plan.decisions else []
     code = [asdict(fingerprint(f"tasks.{stage}")) for stage in DECIDING]
     text = json.dumps([facts, code, sys.version_info[:2]])
     return hashlib.sha256(text.encode()).hexdigest()

@@ -24,6 +24,7 @@ from reports import advice, checklists, references
 from reports.domain import WORDS, Domain, Words, domain_of, reason
 from reports.sections import (
     contents,
+    doubts,
     figures,
     folder,
     folds,
@@ -105,6 +106,8 @@ class ReportContent(AuditContent):
     covered: pd.DataFrame | None = None
     reliability: pd.DataFrame | None = None
     architecture: str = ""
+    doubts: pd.DataFrame | None = None
+    """What a person should look at in the images, if that was looked for."""
 
     @property
     def tables(self) -> dict[str, pd.DataFrame]:
@@ -141,8 +144,8 @@ def _environment() -> jinja2.Environment:
     filters = (percent, decimal, count, plural, plain, images.thumbnail)
     environment.filters |= {each.__name__: each for each in filters}
     sections = (
-        contents, figures, folder, folds, images, paper, probabilities, run, score, shortcuts,
-        split, subgroups,
+        contents, doubts, figures, folder, folds, images, paper, probabilities, run, score,
+        shortcuts, split, subgroups,
     )  # fmt: skip
     asked = (*sections, advice, checklists, references)
     environment.globals |= {each.__name__.rpartition(".")[2]: each for each in asked}

@@ -52,6 +52,7 @@ def report(
     ] = None,
     shortcuts: Annotated[Artifact | None, Reads("shortcuts.csv")] = None,
     covered: Annotated[Artifact | None, Reads("covered.csv")] = None,
+    doubts: Annotated[Artifact | None, Reads("doubts.csv")] = None,
 ) -> None:
     """Write report.html and MODEL_CARD.md."""
     from reports import html, model_card
@@ -77,6 +78,7 @@ def report(
         confusion=confusion,
         history=history,
         figures={name: figures.path(f"{name}.png").read_bytes() for name in NAMES},
+        doubts=read_table(doubts.path("doubts.csv")) if doubts else None,
         command=about.command,
         domain=about.report.domain,
         pictures=not about.report.no_pictures,

@@ -17,6 +17,7 @@ from resnext.contracts.json_files import write_json
 from resnext.contracts.tables import parse_table, write_table
 from resnext.data.decoding.levels import Levels, find_levels
 from resnext.data.manifest import scan as manifest
+from resnext.data.manifest.decisions import decide, describe_decisions, no_decisions
 from resnext.data.manifest.describe import describe_scan
 from resnext.data.manifest.settings import ReadingSettings
 from tasks.callbacks.terminal import counting
@@ -28,20 +29,29 @@ from tasks.stage.store import replace_file
 log = logging.getLogger(__name__)
 
 LEVELS = "levels.json"
+DECIDED = "decided.csv"
+"""The decisions of a person, a row an image that is here."""
 
 
 @stage(always=True, registered=("manifest.csv", "hashes.npy"))
 def scan(
     work: Work,
     settings: ReadingSettings = ReadingSettings(),
+    decisions: Annotated[Artifact | None, Reads()] = None,
     table: Annotated[Artifact | None, Reads()] = None,
 ) -> None:
     """Write manifest.csv, contents.txt, hashes.npy, levels.json, quarantine.csv of class folders.
 
     contents.txt holds the sha256 of every image, sorted, each once; levels.json how deep images
-    are scaled. With a table of path,label it says which images there are.
+    are scaled; decided.csv what a person decided of which image. With a table of path,label it says
+    which images there are.
     """
     found = _scan(work, settings, None if table is None else table.single_path())
+    decided = no_decisions()
+    if decisions is not None:
+        found, decided = decide(found, work.images, decisions.single_path())
+    _tell(found, decided)
+    write_table(decided, work.out / DECIDED)
     write_json(find_levels(found.odd["measured"]).model_dump(), work.out / LEVELS)
     write_table(found.manifest, work.out / "manifest.csv")
     contents = "\n".join(sorted(set(found.manifest["sha256"].tolist())))
@@ -69,10 +79,15 @@ def _scan(work: Work, settings: ReadingSettings, table: Path | None) -> manifest
         )
     if found.opened or remembered is None or len(found.memory) < len(remembered):
         _remember(found.memory, memory)
+    return found
+
+
+def _tell(found: manifest.Scan, decided: pd.DataFrame) -> None:
     log.info("\n".join(describe_scan(found)))
+    if len(decided):
+        log.info(describe_decisions(decided))
     for warning in found.warnings:
         log.warning(warning)
-    return found
 
 
 def _remember(read: pd.DataFrame, memory: Path) -> None:

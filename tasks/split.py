@@ -4,9 +4,9 @@ import logging
 from typing import Annotated
 
 from resnext.contracts.json_files import write_json
-from resnext.contracts.tables import read_manifest, write_table
+from resnext.contracts.tables import read_manifest, read_table, write_table
 from resnext.data.split.settings import JOINED_FILE, SplitSettings
-from tasks.scan import read_levels
+from tasks.scan import DECIDED, read_levels
 from tasks.stage.artifact import Artifact, Reads, Work
 from tasks.stage.decorator import stage
 
@@ -22,7 +22,7 @@ UserTable = Annotated[Artifact | None, Reads()]
 )
 def split(
     work: Work,
-    manifest: Annotated[Artifact, Reads("manifest.csv", "hashes.npy", "levels.json")],
+    manifest: Annotated[Artifact, Reads("manifest.csv", "hashes.npy", "levels.json", DECIDED)],
     settings: SplitSettings,
     groups: UserTable = None,
     given: UserTable = None,
@@ -57,6 +57,7 @@ def split(
         Sources(*tables),
         levels=read_levels(manifest),
         workers=work.workers,
+        decided=read_table(manifest.path(DECIDED)),
     )
     write_table(found.split, work.out / "split.csv")
     digests = originals(found.split).merge(table[["path", "sha256"]], on="path")["sha256"]

@@ -233,6 +233,12 @@ class ImageFlags(Flags):
         "[default: data/45-data where it exists, else a synthetic demonstration set that the "
         "program draws]",
     )
+    decisions: FullPath | None = Field(
+        None,
+        description="table (CSV) of path,decision: what a person decided of single images: keep, "
+        "drop, label:CLASS or group:NAME. --find-doubts makes one to be filled in "
+        "[default: none]",
+    )
 
 
 @group()

@@ -104,9 +104,12 @@ class Plan:
     store: Path
     only: str | None
     with_probe: bool
+    find_doubts: bool
     export: bool
     preset: Preset
     reading: ReadingSettings
+    decisions: Artifact | None
+    """What a person decided of single images."""
     split: SplitSettings
     folds: FoldSettings
     tables: SplitTables
@@ -249,9 +252,11 @@ def resolve(*flags: BaseModel, program: str = "full_pipeline.py") -> Plan:
         store=store,
         only=given.get("only"),
         with_probe=given.get("with_probe", False),
+        find_doubts=given.get("find_doubts", False),
         export=given.get("export", not given.get("no_export", True)),
         preset=preset,
         reading=build(ReadingSettings, given),
+        decisions=existing_table("decisions", given.get("decisions")),
         split=split,
         folds=build(FoldSettings, given),
         tables=_tables(given),
@@ -472,7 +477,7 @@ def _tables(given: Given) -> SplitTables:
         existing_table(flag, given.get(flag)) for flag in ("groups", "use_split", "keep_split")
     )
     tables = SplitTables(groups, table, None, None, None)
-    return tables.keeping(given["keep_split"].absolute()) if keep else tables
+    return tables.keeping(keep.single_path()) if keep else tables
 
 
 def existing_table(flag: str, path: Path | None) -> Artifact | None:

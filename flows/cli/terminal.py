@@ -31,7 +31,7 @@ log = logging.getLogger(__name__)
 HIDDEN = tuple(
     f"prefect.{name}" for name in ("engine", "flow_runs", "task_runs", "events", "_internal")
 )
-PAGES = ("plan.html", "report.html", "audit.html")
+PAGES = ("plan.html", "doubts.html", "report.html", "audit.html")
 NAME_WIDTH = 9  # columns for a stage's name
 UNLIMITED = 10_000  # columns, where no terminal breaks lines
 

@@ -84,7 +84,7 @@ class UserTable:
     """Hold a table of a user's: what an error calls it, its rows under our names, and notes.
 
     `rows` holds text alone. `headings` says what the table itself calls our columns; `notes` say
-    what a person must know of how it was read.
+    what a person must know of how it was read. `lines` are those of the file that the rows end on.
     """
 
     argument: str
@@ -92,6 +92,7 @@ class UserTable:
     rows: pd.DataFrame
     headings: dict[str, str]
     notes: list[str] = field(default_factory=list)
+    lines: Sequence[int] = ()
 
     def wrong(self, rule: str, got: str, remedy: str) -> InputError:
         """Give the error that says what this table must be and is not."""
@@ -108,29 +109,43 @@ class Sheet(NamedTuple):
     read: str
     """How it was read, for an error."""
     notes: list[str]
+    lines: Sequence[int]
+    """Those of the file that the rows end on."""
 
     def column(self, place: int) -> list[str]:
         """Give the cells of a column, empty where a row is shorter."""
         return [unguarded(row[place]) if place < len(row) else "" for row in self.cells]
 
 
-def read_user_table(path: Path, argument: str, columns: Sequence[Column], remedy: str) -> UserTable:
+def read_user_table(
+    path: Path,
+    argument: str,
+    columns: Sequence[Column],
+    remedy: str,
+    optional: Sequence[Column] = (),
+) -> UserTable:
     """Read some columns of a table that a user wrote, got or exported; cells are as they stand.
+
+    An optional column that is not there is empty.
 
     Raises:
         InputError: it is missing, no table, or lacks a column, or two columns could be meant.
     """
-    sheet = _sheet(path, argument, columns, remedy)
-    if missing := ", ".join(name for name, found in sheet.places.items() if not found):
-        rule = f"hold the columns {', '.join(sheet.places)}"
+    sheet = _sheet(path, argument, (*columns, *optional), remedy)
+    needed = [column.name for column in columns]
+    if missing := ", ".join(name for name in needed if not sheet.places[name]):
+        rule = f"hold the columns {', '.join(needed)}"
         raise InputError(argument, rule, f"none named {missing}", f"{sheet.read} {remedy}")
-    rows = {name: sheet.column(place) for name, (place,) in sheet.places.items()}
+    there = {name: found[0] for name, found in sheet.places.items() if found}
+    rows = {name: [""] * len(sheet.cells) for name in sheet.places}
+    rows |= {name: sheet.column(place) for name, place in there.items()}
     return UserTable(
         argument,
         path,
         pd.DataFrame(rows, columns=list(sheet.places), dtype="str"),
-        {name: sheet.headings[place] for name, (place,) in sheet.places.items()},
+        {name: sheet.headings[place] for name, place in there.items()},
         sheet.notes,
+        sheet.lines,
     )
 
 
@@ -161,7 +176,7 @@ def read_described(
     places = {IMAGE.name: sheet.places[key][0]} | {n: sheet.headings.index(n) for n in names}
     rows = pd.DataFrame({name: sheet.column(at) for name, at in places.items()}, dtype="str")
     headings = {name: sheet.headings[at] for name, at in places.items()}
-    return UserTable(argument, path, rows, headings, sheet.notes), key
+    return UserTable(argument, path, rows, headings, sheet.notes, sheet.lines), key
 
 
 def _sheet(path: Path, argument: str, columns: Sequence[Column], remedy: str) -> Sheet:
@@ -175,12 +190,13 @@ def _sheet(path: Path, argument: str, columns: Sequence[Column], remedy: str) ->
     try:
         text, guessed = _decode(path.read_bytes())
         separator, text = _separator(text, columns)
-        header, cells = _cells(text, separator)
+        header, cells, lines = _cells(text, separator)
     except ValueError as error:
         rule = "be a CSV table in UTF-8"
         raise InputError(argument, rule, f"{str(path)!r}: {error}", remedy) from error
     headings = [heading.strip() for heading in header]
-    places = {column.name: _meant(column, list(map(bare, header))) for column in columns}
+    keys = list(map(bare, header))
+    places = {column.name: _meant(column, keys) for column in columns}
     read = (
         f"Its header reads {first_few(map(quoted, headings), most=HEADINGS)}, separated by "
         f"{_in_words(separator)}. File {str(path)!r}."
@@ -191,7 +207,7 @@ def _sheet(path: Path, argument: str, columns: Sequence[Column], remedy: str) ->
             rule, rename = f"hold one column that says the {name}", "Rename or remove all but one."
             raise InputError(argument, rule, several, f"{read} {rename}")
     notes = [f"{argument} {GUESSED.format(guessed)}"] if guessed else []
-    return Sheet(headings, cells, places, read, notes)
+    return Sheet(headings, cells, places, read, notes, lines)
 
 
 # ---------------------------------------------------------------- bytes to text
@@ -242,8 +258,8 @@ def _separator(text: str, columns: Sequence[Column]) -> tuple[str, str]:
     return max(SEPARATORS, key=worth), text
 
 
-def _cells(text: str, separator: str) -> tuple[list[str], list[list[str]]]:
-    """Cut a text into a header and rows; blank ones are left out.
+def _cells(text: str, separator: str) -> tuple[list[str], list[list[str]], list[int]]:
+    """Cut a text into a header and rows, with the line that each ends on; no blank ones.
 
     Raises:
         ValueError: it can't be cut, or a row has more cells than the header.
@@ -273,7 +289,7 @@ def _cells(text: str, separator: str) -> tuple[list[str], list[list[str]]]:
                 f"line {line} has {len(row)} cells and the header {len(header)}, read as separated "
                 f"by {_in_words(separator)}; put names that hold one between double quotes"
             )
-    return header, [row for _, row in rows]
+    return header, [row for _, row in rows], [line for line, _ in rows]
 
 
 def _in_words(separator: str) -> str:

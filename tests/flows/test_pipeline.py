@@ -28,6 +28,7 @@ FIGURES = ["curves", "confusion", "per_class", "roc", "precision_recall", "relia
 FIGURES += ["confidences", "curves_narrow", "per_class_narrow", "reliability_narrow"]
 FILES = {
     *("manifest.csv", "quarantine.csv", "contents.txt", "hashes.npy", "levels.json"),
+    "decided.csv",
     *("split.csv", "leakage.json", "near.csv", "division.txt", "pairs.json", "joined_groups.json"),
     "originals.txt",
     *("pixels.npy", "pixels.txt", "model.safetensors", "history.csv", "timing.csv", "summary.txt"),
@@ -149,6 +150,7 @@ def test_the_tables_have_the_columns_that_scripts_rely_on(project: Project) -> N
     columns = {
         "manifest.csv": "path label sha256 phash bytes width height mode format orientation",
         "quarantine.csv": "path reason",
+        "decided.csv": "path sha256 kind decision",
         "split.csv": "path label group copy split reason",
         "history.csv": "epoch lr train_loss train_accuracy val_loss val_accuracy",
         "timing.csv": "epoch seconds images_per_second finished_at",

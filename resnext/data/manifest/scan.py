@@ -81,9 +81,8 @@ def scan(
     found = _read_listing(listing, settings, workers, remembered, progress)
     folders = [path.rpartition("/")[0] for path in found.manifest["path"].tolist()]
     labels = {name: class_name(name.split("/")[listing.depth - 1]) for name in sorted(set(folders))}
-    _require_images(root, found)
     found.manifest["label"] = pd.Series([labels[name] for name in folders], dtype="str")
-    _require_two_classes(root, found, set(labels.values()))
+    require_classes(root, found)
     return replace(found, warnings=tuple(folder_warnings(labels)))
 
 
@@ -116,7 +115,7 @@ def scan_table(
     faults = {each.path: each.reason for each in there if each.reason}
     listing = Listing(str(listed.root), files, faults)
     found = _read_listing(listing, settings, workers, remembered, progress)
-    _require_images(table, found)
+    require_images(table, found)
     labels = dict(zip(paths, names, strict=True))
     by_path = [labels[path] for path in found.manifest["path"].tolist()]
     found.manifest["label"] = pd.Series(by_path, dtype="str")
@@ -198,16 +197,26 @@ def _typed(table: pd.DataFrame) -> pd.DataFrame:
 # ---------------------------------------------------------------- what a scan needs
 
 
-def _require_images(root: Path, found: Scan) -> None:
-    """Raise an InputError where no image could be read."""
+def require_images(root: Path, found: Scan) -> None:
+    """Check that a scan holds an image.
+
+    Raises:
+        InputError: it does not.
+    """
     if found.manifest.empty:
         got = name_faults(found.quarantine) or "no file at all"
         remedy = f"{str(root)!r}. Add images, or give another path."
         raise InputError("data", "hold a readable image", got, remedy)
 
 
-def _require_two_classes(root: Path, found: Scan, labels: set[str]) -> None:
-    """Raise an InputError where fewer than two classes hold a readable image."""
+def require_classes(root: Path, found: Scan) -> None:
+    """Check that a scan holds images of two classes.
+
+    Raises:
+        InputError: it does not.
+    """
+    require_images(root, found)
+    labels = set(found.manifest["label"])
     if len(labels) > 1:
         return
     (label,) = labels

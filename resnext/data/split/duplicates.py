@@ -326,7 +326,8 @@ def choose_joined(
     if groups.listed == len(images):
         return _keep(images, near, {}, "--groups names the group of every image")
     unit = images["original" if settings.strategy == "stratified" else "group"]
-    keys = [column.tolist() for column in (images["sha256"], images["original"], before)]
+    columns = (images["sha256"], images["original"], images["decided"], before)
+    keys = [column.tolist() for column in columns]
     apart = images.assign(apart=join_groups(unit.tolist(), *keys))
     clusters, swallowed = dict(near.clusters), list[str]()
     while found := _swallowed(apart, clusters, settings):

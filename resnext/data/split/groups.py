@@ -95,7 +95,8 @@ class Groups:
     """Hold how names were read, and the images with what names and the user's table say.
 
     `images` is sorted by path: path, label, sha256, group, copy, original, fits (the pattern does),
-    listed (the table names its group); its groups are not joined yet.
+    listed (the table names its group); its groups are not joined yet. A person may have `decided`
+    which group an image joins, and that an image is `left_out`, and why; else these are empty.
     """
 
     reading: Reading
@@ -161,7 +162,8 @@ def find_groups(
         )
     listed = read["path"].map(groups or {}).astype("str")
     group = listed.fillna(read["group"])
-    return Groups(reading, read.assign(group=group, listed=listed.notna()))
+    read = read.assign(group=group, listed=listed.notna(), decided="", left_out="")
+    return Groups(reading, read)
 
 
 class Joined:
@@ -285,7 +287,7 @@ def _giant_group(read: pd.DataFrame) -> str:
 def _read(pattern: str, images: pd.DataFrame) -> pd.DataFrame:
     """Put beside images (path) what a pattern reads in their names; an empty one reads nothing."""
     compiled = re.compile(pattern or r"(?!)(?P<group>)")
-    names = [_read_name(compiled, path) for path in images["path"]]
+    names = [read_name(compiled, path) for path in images["path"]]
     group, copy, original, fits = zip(*names, strict=True)
     return images.assign(
         group=pd.Series(group, images.index, dtype="str"),
@@ -295,7 +297,7 @@ def _read(pattern: str, images: pd.DataFrame) -> pd.DataFrame:
     )
 
 
-def _read_name(pattern: re.Pattern[str], path: str) -> tuple[str, int | None, str, bool]:
+def read_name(pattern: re.Pattern[str], path: str) -> tuple[str, int | None, str, bool]:
     """Read group, copy and original in a path, and whether the pattern fits it.
 
     The original is the path without ending and copy number. A path that the pattern does not fit

@@ -11,6 +11,7 @@ import pandas as pd
 from resnext.data.decoding.levels import Levels
 from resnext.data.manifest.class_folders import folder_warnings
 from resnext.data.manifest.hashing import Hashes
+from resnext.data.split.decisions import apply_decisions
 from resnext.data.split.describe import source_of, warn
 from resnext.data.split.draw import draw, fold_of, script_split, splits_of_folders
 from resnext.data.split.duplicates import (
@@ -57,8 +58,11 @@ def split_folder(
     *,
     levels: Levels = Levels(),
     workers: int = 1,
+    decided: pd.DataFrame | None = None,
 ) -> FolderSplit:
     """Split the images of a manifest, below root, with hashes (N, 8) in the manifest's order.
+
+    `decided` holds what a person decided of single images (path, decision).
 
     Raises:
         InputError: a class is too small, the pattern or a table fits nothing, or an image changed
@@ -68,6 +72,8 @@ def split_folder(
     earlier = tables.earlier
     paths_before = earlier["path"].tolist()
     groups = find_groups(manifest, settings.group_pattern, tables.groups, paths_before, hashes)
+    if decided is not None:
+        groups = apply_decisions(groups, decided)
     tables.require_known(groups.images["group"])
     found = NearDuplicates(pd.DataFrame(columns=COLUMNS), {})
     if settings.near_duplicates != "off":
@@ -103,18 +109,19 @@ def split_folder(
 def join(
     groups: Groups, near: NearDuplicates, before: pd.Series[str] | None = None
 ) -> pd.DataFrame:
-    """Join the groups that share a file, an original or a near-duplicate, and find conflicts.
+    """Join the groups that share a file, an original, a near-duplicate or a person's decision.
 
     `before` names the group that each image was in, empty where it was in none: one group then
     is one now. Returns what `draw` and `count_leaks` take: path, label, sha256, id, group, copy,
-    original, cluster (empty where nothing is near), conflict.
+    original, cluster (empty where nothing is near), conflict (or why a person left it out).
     """
     images = groups.images.assign(id=groups.images["group"], cluster=near.cluster_of(groups.images))
-    keys = [images["sha256"], images["original"], images["cluster"]]
+    keys = [images["sha256"], images["original"], images["cluster"], images["decided"]]
     keys += [] if before is None else [before]
     joined = join_groups(images["group"].tolist(), *(key.tolist() for key in keys))
     images = images.assign(group=pd.Series(joined, dtype="str"))
-    return images.assign(conflict=label_conflicts(images))
+    conflicts = label_conflicts(images)
+    return images.assign(conflict=conflicts.where(conflicts != "", images["left_out"]))
 
 
 def _joined(images: pd.DataFrame) -> dict[str, list[str]]:
