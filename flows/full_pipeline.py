@@ -99,7 +99,7 @@ from resnext.data.demonstration import DemoSettings
 from resnext.data.manifest.sources import list_sources
 from resnext.data.split.settings import FoldSettings
 from resnext.device import describe, plan_compute, probe_memory
-from resnext.inference.calibration import read_calibration
+from resnext.inference.calibration import read_calibration, rule_of
 from resnext.inference.predictor import Execution
 from tasks.audit import audit
 from tasks.callbacks.history import add_tags
@@ -280,10 +280,10 @@ def _predict_new(
     """Predict new images, and compare them with those of the model."""
     found = list_sources([source])
     files = list_files(found, runtime.run or runtime.store)
-    temperature = read_calibration(scores.path("calibration.json"))["temperature"]
+    calibration = read_calibration(scores.path("calibration.json"))
     execution = Execution(runtime="torch", compute=plan.compute).apart
     new = runtime.model_copy(update={"data": found.root})
-    how = execution, temperature, plan.reading
+    how = execution, calibration["temperature"], plan.reading, rule_of(calibration)
     yield (predicted := predict_images(new, files, model.only([MODEL]), *how))
     yield (drift := drift_of_batch(runtime, predicted, *known))
     publish_drift(drift)

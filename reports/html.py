@@ -20,7 +20,7 @@ import jinja2
 import pandas as pd
 from markupsafe import Markup
 
-from reports.sections import figures, folder, folds, images, score, split
+from reports.sections import figures, folder, folds, images, score, split, uncertainty
 from resnext.contracts.formatting import count, decimal, percent, plain, plural
 
 CARRIED_FILES = ("pages/*",)
@@ -100,7 +100,7 @@ def _environment() -> jinja2.Environment:
     )
     filters = (percent, decimal, count, plural, plain, images.thumbnail)
     environment.filters |= {each.__name__: each for each in filters}
-    sections = (figures, folder, folds, images, score, split)
+    sections = (figures, folder, folds, images, score, split, uncertainty)
     environment.globals |= {each.__name__.rpartition(".")[2]: each for each in sections}
     environment.globals |= script_of("sort.js")
     environment.globals["MOST_ROWS"] = MOST_ROWS

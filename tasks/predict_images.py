@@ -10,6 +10,7 @@ from resnext.contracts.formatting import first_few, plural
 from resnext.contracts.tables import iterate_rows, read_table, write_table
 from resnext.data.manifest.settings import ReadingSettings
 from resnext.data.manifest.sources import ListedFile, Sources
+from resnext.inference.calibration import AnswerRule
 from resnext.inference.predictor import Execution
 from tasks.callbacks.terminal import counting
 from tasks.stage.artifact import PROCESSES, Artifact, Reads, Work
@@ -55,12 +56,13 @@ def predict_images(
     execution: Execution,
     temperature: float,
     reading: ReadingSettings = ReadingSettings(),
+    rule: AnswerRule = AnswerRule(),
 ) -> bool:
     """Write batch_predictions.csv, and batch_thumbnails.csv where there are few images.
 
-    `model` holds one file, weights or an exported model; `temperature` is that of its calibration.
-    On a CPU each process computes by the threads of `execution`. Tells whether another try would
-    end alike: a file that can't be opened now may be open later.
+    `model` holds one file, weights or an exported model; `temperature` and `rule` are those of its
+    calibration. On a CPU each process computes by the threads of `execution`. Tells whether another
+    try would end alike: a file that can't be opened now may be open later.
     """
     from resnext.inference import shards
     from resnext.inference.batch import FileToAnswer, Job, require_agreement
@@ -74,7 +76,7 @@ def predict_images(
         for path, reason in rows
     ]
     file, small = model.single_path(), len(images) <= MOST_THUMBNAILS
-    job = Job(file, read_facts(file).card, execution, reading, small)
+    job = Job(file, read_facts(file).card, execution, reading, small, rule)
     work.scratch.mkdir(parents=True, exist_ok=True)
     require_agreement(job, images)
     with counting("image", "predict", shown=work.progress_bar) as progress:

@@ -79,11 +79,13 @@ def answer_picture(images: OneImage, data: bytes, explain: bool) -> Answer:
     shown = images.answer(data, explain)
     shares = shown.answer.probabilities
     likeliest = max(shares, key=shares.__getitem__)
-    odd = answer_from(shares, likeliest, images.model.calibration).note.strip()
+    said = answer_from(shares, likeliest, images.model.calibration)
     return Answer(
         answer=shown.answer.name,
         probabilities=shares,
-        note="; ".join(filter(None, [odd, shown.note])),
+        refer=said.refer,
+        possible=[*said.possible],
+        note="; ".join(filter(None, [said.note.strip(), shown.note])),
         thumbnail=shown.thumbnail or None,
         heat_map=shown.heat_map or None,
     )

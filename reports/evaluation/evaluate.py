@@ -18,7 +18,7 @@ import numpy as np
 import pandas as pd
 
 from reports.arrays import BoolArray, FloatArray
-from reports.evaluation import curves, folds
+from reports.evaluation import curves, folds, uncertainty
 from reports.evaluation.bootstrap import UNDEFINED, Interval, resample
 from reports.evaluation.calibration import Calibration, calibrate, calibrated
 from reports.evaluation.intervals import share_interval
@@ -51,11 +51,13 @@ class Evaluation:
     confusion: pd.DataFrame
     metrics: dict[str, Any]
     calibration: Calibration
+    limits: uncertainty.Limits
     per_class: pd.DataFrame
     roc: pd.DataFrame
     precision_recall: pd.DataFrame
     reliability: pd.DataFrame
     confidences: pd.DataFrame
+    risk_coverage: pd.DataFrame
 
 
 def evaluate(
@@ -74,6 +76,10 @@ def evaluate(
     repeats = rows[REPEAT].to_numpy() if in_folds else None
     units, draws = per_group(test, repeats), draw(test)
     fitted = temperatures if calibration.fitted_on else None
+    validation = None if in_folds else read_sample(predictions, classes, split="val")
+    certain = uncertainty.assess(
+        rows, test, validation, (calibration, temperatures, thresholds), settings
+    )
     roc, precision_recall = curves.discrimination(test, calibration.positive)
     return Evaluation(
         confusion=confusion(test),
@@ -84,13 +90,16 @@ def evaluate(
             "per_patient": {"n": len(per_group(test)), **summarise(units, select(BY_GROUP), {})},
             "operating_point": operating_point(test, calibration, temperatures, thresholds),
             **({"folds": folds.summarise_folds(predictions)} if in_folds else {}),
+            "uncertainty": certain.metrics,
         },
         calibration=calibration,
+        limits=certain.limits,
         per_class=per_class(test, draws),
         roc=roc,
         precision_recall=precision_recall,
         reliability=curves.reliability(test, fitted),
         confidences=curves.confidences(test),
+        risk_coverage=certain.curve,
     )
 
 
@@ -108,8 +117,9 @@ def write(evaluation: Evaluation, folder: Path) -> None:
     """Write each table and summary under its fixed name."""
     write_confusion(evaluation.confusion, folder / "confusion.csv")
     write_json(evaluation.metrics, folder / "metrics.json")
-    write_json(evaluation.calibration.content(), folder / "calibration.json")
-    for field in fields(evaluation)[3:]:
+    calibration = evaluation.calibration.content() | evaluation.limits.content()
+    write_json(calibration, folder / "calibration.json")
+    for field in fields(evaluation)[4:]:
         write_table(getattr(evaluation, field.name), folder / f"{field.name}.csv")
 
 

@@ -38,7 +38,7 @@ TEXT_COLUMNS = frozenset(
         *("path", "label", "group", "split", "reason", "sha256", "phash", "mode", "format"),
         *("predicted", "status", "error", "class", "recipe", "when", "finished_at"),
         *("other", "other_label", "verdict", "hashes", "measured", "cut", "reader"),
-        *("note", "thumbnail"),
+        *("note", "thumbnail", "referral", "set"),
     }
 )
 """The columns that hold text; every other column holds numbers, see `_text_columns`."""

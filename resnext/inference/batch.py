@@ -28,6 +28,7 @@ from resnext.data.pixels import DETAIL, Pixels, Progress, to_square
 from resnext.data.processes import map_chunks
 from resnext.data.thumbnails import as_uri, shrink
 from resnext.device import Compute
+from resnext.inference.calibration import AnswerRule
 from resnext.inference.exported import TOLERANCE
 from resnext.inference.predictor import Execution, FloatArray, Predictor, open_predictor
 from resnext.models.model_file import ModelCard
@@ -47,6 +48,7 @@ class Job(NamedTuple):
     execution: Execution
     reading: ReadingSettings
     thumbnails: bool
+    rule: AnswerRule = AnswerRule()
 
 
 class FileToAnswer(NamedTuple):

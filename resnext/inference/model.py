@@ -13,7 +13,7 @@ import numpy as np
 from PIL import Image, ImageOps
 
 from resnext.contracts.errors import InputError
-from resnext.contracts.threshold import answered_class
+from resnext.contracts.threshold import answered_class, is_referred, possible_classes
 from resnext.data.decoding.decode import decode, to_8_bit, to_rgb
 from resnext.data.pixels import DETAIL, Pixels, to_square
 from resnext.device import plan_compute
@@ -32,6 +32,10 @@ class Answer(NamedTuple):
 
     name: str
     probabilities: dict[str, float]
+    refer: bool = False
+    """Whether the answer is too uncertain to be given."""
+    possible: tuple[str, ...] = ()
+    """The classes that the image may be of, the likeliest first; empty where that is not known."""
 
 
 class Model:
@@ -65,9 +69,18 @@ class Model:
         shares = softmax(logs, calibration.get("temperature", 1.0)).tolist()
         found = [dict(zip(classes, row, strict=True)) for row in shares]
         best = [classes[number] for number in logs.argmax(axis=1).tolist()]
-        return [
-            Answer(answered_class(row, likeliest, calibration), row)
+        names = [
+            answered_class(row, likeliest, calibration)
             for row, likeliest in zip(found, best, strict=True)
+        ]
+        return [
+            Answer(
+                name,
+                row,
+                is_referred(row[name], calibration),
+                possible_classes(row, likeliest, calibration),
+            )
+            for name, row, likeliest in zip(names, found, best, strict=True)
         ]
 
     def _pixels(self, image: ImageOrPath) -> Pixels:

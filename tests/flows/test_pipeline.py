@@ -519,7 +519,7 @@ def test_new_pictures_are_predicted_with_the_new_model(project: Project) -> None
     assert len(table) == 20
     assert " ".join(table.columns) == (
         "path predicted confidence p_Blue p_Red calibrated_Blue calibrated_Red status error "
-        "sha256 note"
+        "sha256 note referral set"
     )
     assert len(pd.read_csv(project.store / "latest" / "manifest.csv")) == 40
     assert "were in the model's data already; drift is not measured." in said

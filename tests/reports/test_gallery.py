@@ -24,7 +24,8 @@ from tests.reports.figures.samples import (
 )
 
 STEMS = [
-    *("confusion", "per_class", "roc", "precision_recall", "reliability", "confidences", "curves")
+    *("confusion", "per_class", "roc", "precision_recall", "reliability", "confidences"),
+    *("risk_coverage", "curves"),
 ]
 OPTIONS: dict[str, Any] = {"metric": "val_accuracy", "keep": "best", "show_time": False}
 LONG = ["melanocytic nevus of the very long name", "W" * 40, "a", *class_names(6)]

@@ -39,3 +39,12 @@ def test_the_page_shows_every_file_with_its_answer(tmp_path: Path) -> None:
     assert 'data-rank="0.8"' in page
     assert "1 image: truncated: what is missing is grey" in page
     assert "resnext50_32x4d at 224 px" in page
+    assert "refer" not in page.replace("prefers-color-scheme", "").replace("referrer", "")
+    careful = about.model_copy(
+        update={"max_error": 0.1, "refer_below": 0.85, "set_level": 0.9, "set_from": 0.15}
+    )
+    made = show_predictions.fn(Runtime(store=tmp_path / "store"), both, careful)
+    page = made.path(PAGE).read_text(encoding="utf-8")
+    assert "1 image is referred: no answer is given" in page
+    assert '<strong>refer</strong><span class="small">likeliest: B</span>' in page
+    assert "possible: B, A" in page
