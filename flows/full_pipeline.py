@@ -115,6 +115,7 @@ from tasks.pack import pack
 from tasks.plot import plot
 from tasks.predict_images import list_files, predict_images
 from tasks.publish import publish
+from tasks.reference import reference
 from tasks.report import About, report
 from tasks.scan import scan
 from tasks.split import split
@@ -230,13 +231,17 @@ def stages_after_scan(
     page = report(runtime, manifest, parts, model, scores, explained, figures, about(plan))
     publish(plan.name, scores, figures, page)
     yield page
+    known = None
+    if plan.folds.folds is None or recipe.method == "probe":
+        given = (manifest, parts, pixels, model, plan.compute, prepared.features)
+        yield (known := reference(runtime, *given))
     if plan.export:
         on_cpu = plan_compute("cpu")
         weights = model.only([MODEL])
         yield export(runtime, weights, scores, page, pixels, on_cpu, manifest, parts)
     if plan.predict is not None:
-        known = manifest, parts, predictions
-        yield from _predict_new(runtime, plan.predict, model, plan, scores, known)
+        tables = manifest, parts, predictions
+        yield from _predict_new(runtime, plan.predict, model, plan, scores, tables, known)
 
 
 def prepare(
@@ -275,7 +280,8 @@ def _predict_new(
     model: Artifact,
     plan: Plan,
     scores: Artifact,
-    known: tuple[Artifact, Artifact, Artifact],
+    tables: tuple[Artifact, Artifact, Artifact],
+    known: Artifact | None,
 ) -> Iterator[Artifact]:
     """Predict new images, and compare them with those of the model."""
     found = list_sources([source])
@@ -284,8 +290,8 @@ def _predict_new(
     execution = Execution(runtime="torch", compute=plan.compute).apart
     new = runtime.model_copy(update={"data": found.root})
     how = execution, calibration["temperature"], plan.reading, rule_of(calibration)
-    yield (predicted := predict_images(new, files, model.only([MODEL]), *how))
-    yield (drift := drift_of_batch(runtime, predicted, *known))
+    yield (predicted := predict_images(new, files, model.only([MODEL]), *how, known))
+    yield (drift := drift_of_batch(runtime, predicted, *tables))
     publish_drift(drift)
 
 

@@ -175,7 +175,7 @@ def run_prediction(sources: Sequence[Place], settings: PredictFlags, name: str) 
         reading = build(ReadingSettings, given_of(settings))
         files, rule = list_files(found, run), rule_of(answering.calibration)
         given = files, answering.model, execution, answering.temperature, reading, rule
-        predicted = predict_images(runtime, *given)
+        predicted = predict_images(runtime, *given, answering.reference)
         text = _show(runtime, predicted, answering, settings, what, asked_again)
         if (tables := tables_beside(file)) is not None:
             publish_drift(drift_of_batch(runtime, predicted, *tables))

@@ -57,12 +57,14 @@ def predict_images(
     temperature: float,
     reading: ReadingSettings = ReadingSettings(),
     rule: AnswerRule = AnswerRule(),
+    reference: Annotated[Artifact | None, Reads()] = None,
 ) -> bool:
     """Write batch_predictions.csv, and batch_thumbnails.csv where there are few images.
 
     `model` holds one file, weights or an exported model; `temperature` and `rule` are those of its
-    calibration. On a CPU each process computes by the threads of `execution`. Tells whether another
-    try would end alike: a file that can't be opened now may be open later.
+    calibration; `reference` holds the features of its training images. On a CPU each process
+    computes by the threads of `execution`. Tells whether another try would end alike: a file that
+    can't be opened now may be open later.
     """
     from resnext.inference import shards
     from resnext.inference.batch import FileToAnswer, Job, require_agreement
@@ -77,6 +79,8 @@ def predict_images(
     ]
     file, small = model.single_path(), len(images) <= MOST_THUMBNAILS
     job = Job(file, read_facts(file).card, execution, reading, small, rule)
+    if reference is not None:
+        job = job._replace(reference=reference.single_path())
     work.scratch.mkdir(parents=True, exist_ok=True)
     require_agreement(job, images)
     with counting("image", "predict", shown=work.progress_bar) as progress:
@@ -107,7 +111,8 @@ def _share_out(
     if not left or work.run is None:
         return
     done, failed = len(images) - sum(map(len, left.values())), 0
-    needed = (work.run, job.model, *([] if work.address else [work.images]))
+    files = [job.model] if job.reference is None else [job.model, job.reference]
+    needed = (work.run, *files, *([] if work.address else [work.images]))
     with workers(work.cluster, work.run) as runner:
         given = {"needed": needed, "folder": work.scratch, "job": job, "temperature": temperature}
         futures = [

@@ -55,6 +55,7 @@ TIMES = 4
 """So many times the number of groups the effective number of images of the area is at most."""
 POINTS = 100
 """The curve has at most so many."""
+NONE = "no validation images were kept apart"
 TINY = 1e-9
 """What a sum of shares may lack by rounding."""
 
@@ -134,7 +135,7 @@ def answer(
 def fit_limits(answers: Answers, settings: EvaluationSettings, on: str = "val") -> Limits:
     """Fit on the validation part, or on folds; `on` says which, see `calibration.PARTS`."""
     groups, verb = answers.sample.group_count, "hold" if PARTS[on].endswith("s") else "holds"
-    held = f"{PARTS[on]} {verb} {plural(groups, 'group')}" if groups else "no validation images"
+    held = f"{PARTS[on]} {verb} {plural(groups, 'group')}"
     refer, why = None, None
     if settings.max_error is not None:
         needed, most = groups_needed(settings.max_error), percent(settings.max_error, " ")
@@ -142,10 +143,11 @@ def fit_limits(answers: Answers, settings: EvaluationSettings, on: str = "val") 
         why = f"no probability leaves at most {most} of the answers wrong on {PARTS[on]}"
         if groups < needed:
             why = f"{held}, fewer than the {needed} that a promise of {most} needs"
+        why = why if groups else NONE
     least = set_level(answers, settings.set_level)
     fewest = math.ceil(settings.set_level / (1 - settings.set_level) - TINY)
     sets = percent(settings.set_level, " ")
-    too_few = f"{held}, fewer than the {fewest} that sets of {sets} need"
+    too_few = f"{held}, fewer than the {fewest} that sets of {sets} need" if groups else NONE
     return Limits(
         settings.max_error,
         refer,

@@ -6,6 +6,11 @@ from typing import Any
 REFER, ANSWER = "refer", "answer"
 """What is said of an image, and stands in the column `referral`."""
 
+UNLIKE_FROM = 0.95
+"""An image that is farther from the training images than so many held-out ones is unlike them."""
+UNLIKE = "unlike the training images"
+"""What is said of it."""
+
 
 def answered_class(
     probabilities: Mapping[str, float], likeliest: str, calibration: Mapping[str, Any] | None
@@ -46,3 +51,11 @@ def possible_classes(
         return ()
     others = [name for name, share in probabilities.items() if share >= least and name != likeliest]
     return (likeliest, *sorted(others, key=lambda name: -probabilities[name]))
+
+
+def is_unlike(share: float | None) -> bool:
+    """Tell whether an image is unlike the training images, by the share of nearer held-out ones.
+
+    Not where that is not known (NaN, None).
+    """
+    return share is not None and share > UNLIKE_FROM

@@ -5,6 +5,7 @@ answer is the one that `flows/predict.py` gives for the same file. torch is impo
 file alone; an exported model does without.
 """
 
+import math
 from collections.abc import Mapping, Sequence
 from pathlib import Path
 from typing import Any, NamedTuple, TypeAlias, overload
@@ -19,7 +20,13 @@ from resnext.data.pixels import DETAIL, Pixels, to_square
 from resnext.device import plan_compute
 from resnext.inference.calibration import read_calibration, softmax
 from resnext.inference.exported import SUFFIX, Facts
-from resnext.inference.predictor import Execution, Predictor, RuntimeName, open_predictor
+from resnext.inference.predictor import (
+    Execution,
+    Judging,
+    Predictor,
+    RuntimeName,
+    open_predictor,
+)
 from resnext.models.model_file import ModelCard, read_card
 
 ImageOrPath: TypeAlias = Image.Image | Path | str
@@ -36,15 +43,23 @@ class Answer(NamedTuple):
     """Whether the answer is too uncertain to be given."""
     possible: tuple[str, ...] = ()
     """The classes that the image may be of, the likeliest first; empty where that is not known."""
+    unlike_training: float | None = None
+    """The share 0..1 of held-out images that are more like the training images; see `reference`."""
 
 
 class Model:
     """Answer which class an image shows; made by `load_model`."""
 
     def __init__(
-        self, predictor: Predictor, card: ModelCard, calibration: Mapping[str, Any]
+        self,
+        predictor: Predictor | None,
+        card: ModelCard,
+        calibration: Mapping[str, Any],
+        judge: Judging | None = None,
     ) -> None:
-        self.predictor, self.card, self.calibration = predictor, card, calibration
+        """Take what answers; `judge` tells what is unlike the training images, too."""
+        self.predictor, self.judge = predictor, judge
+        self.card, self.calibration = card, calibration
 
     @overload
     def predict(self, images: ImageOrPath) -> Answer: ...  # type: ignore[overload-overlap]
@@ -65,7 +80,12 @@ class Model:
 
     def _answers(self, images: Sequence[ImageOrPath]) -> list[Answer]:
         classes, calibration = self.card.classes, self.calibration
-        logs = self.predictor(np.stack([self._pixels(image) for image in images]))  # (B, C)
+        pixels = np.stack([self._pixels(image) for image in images])
+        if self.judge is not None:
+            logs, far = self.judge(pixels)  # (B, C), (B,)
+        else:
+            assert self.predictor is not None
+            logs, far = self.predictor(pixels), np.full(len(pixels), np.nan)
         shares = softmax(logs, calibration.get("temperature", 1.0)).tolist()
         found = [dict(zip(classes, row, strict=True)) for row in shares]
         best = [classes[number] for number in logs.argmax(axis=1).tolist()]
@@ -79,8 +99,9 @@ class Model:
                 row,
                 is_referred(row[name], calibration),
                 possible_classes(row, likeliest, calibration),
+                None if math.isnan(each) else each,
             )
-            for name, row, likeliest in zip(names, found, best, strict=True)
+            for name, row, likeliest, each in zip(names, found, best, far.tolist(), strict=True)
         ]
 
     def _pixels(self, image: ImageOrPath) -> Pixels:

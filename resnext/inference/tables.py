@@ -52,8 +52,8 @@ def batch_table(
     """Lay out one row a file, in order: the table batch_predictions.csv.
 
     Beside each p_<class> stands calibrated_<class>, at the temperature. `referral` and `set` are
-    empty where the rule has no such limit. A file without an answer has no numbers, the status
-    "error" and the reason.
+    empty where the rule has no such limit, `unlike_training` where that is not known. A file
+    without an answer has no numbers, the status "error" and the reason.
     """
     none = np.full(len(card.classes), np.nan)
     logs = np.array([none if each.logs is None else each.logs for each in answered])
@@ -64,6 +64,7 @@ def batch_table(
     table["sha256"] = [each.reading.sha256 for each in answered]
     table["note"] = [each.note for each in answered]
     table = table.assign(**_certainty(table, card.classes, rule))
+    table["unlike_training"] = [each.unlike for each in answered]
     return pd.concat([pd.DataFrame({"path": list(paths)}, dtype="str"), table], axis=1)
 
 

@@ -21,9 +21,11 @@ from tasks.stage.runs import run_record, runs
 REPOSITORY = Path(__file__).resolve().parents[2]
 TINY = ["--image-size", "32", "--epochs", "1", "--batch-size", "8", "--device", "cpu"]
 TINY += ["--arch", "resnext38_32x4d"]
-AFTER_SCAN = {"split", "pack", "train", "predict", "evaluate", "explain", "plot", "report"}
+AFTER_SCAN = {
+    *("split", "pack", "train", "predict", "evaluate", "explain", "plot", "report", "reference"),
+}
 FIGURES = ["curves", "confusion", "per_class", "roc", "precision_recall", "reliability"]
-FIGURES += ["confidences"]
+FIGURES += ["confidences", "risk_coverage"]
 FILES = {
     *("manifest.csv", "quarantine.csv", "contents.txt", "hashes.npy", "levels.json"),
     *("split.csv", "leakage.json", "near.csv", "division.txt", "pairs.json", "joined_groups.json"),
@@ -34,6 +36,7 @@ FILES = {
     *("roc.csv", "precision_recall.csv", "reliability.csv", "confidences.csv", "explained.json"),
     *(f"{stem}.{kind}" for stem in FIGURES for kind in ("png", "svg")),
     *("report.html", "MODEL_CARD.md"),
+    *("risk_coverage.csv", "reference.safetensors"),
 }
 
 
@@ -519,7 +522,7 @@ def test_new_pictures_are_predicted_with_the_new_model(project: Project) -> None
     assert len(table) == 20
     assert " ".join(table.columns) == (
         "path predicted confidence p_Blue p_Red calibrated_Blue calibrated_Red status error "
-        "sha256 note referral set"
+        "sha256 note referral set unlike_training"
     )
     assert len(pd.read_csv(project.store / "latest" / "manifest.csv")) == 40
     assert "were in the model's data already; drift is not measured." in said

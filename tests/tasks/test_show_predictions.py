@@ -16,6 +16,7 @@ def test_the_page_shows_every_file_with_its_answer(tmp_path: Path) -> None:
     rows = pd.DataFrame({
         "path": ["a.png", "<b>.png", "c.png"], "predicted": ["B", "", "A"], **shares,
         "status": ["ok", "error", "ok"], "error": ["", "empty <file>", ""],
+        "unlike_training": [0.99, None, 0.5],
         "note": ["", "", "truncated: what is missing is grey"],
     })  # fmt: skip
     write_table(rows, tmp_path / "batch_predictions.csv")
@@ -48,3 +49,4 @@ def test_the_page_shows_every_file_with_its_answer(tmp_path: Path) -> None:
     assert "1 image is referred: no answer is given" in page
     assert '<strong>refer</strong><span class="small">likeliest: B</span>' in page
     assert "possible: B, A" in page
+    assert page.count("unlike the training images") == 1

@@ -28,12 +28,14 @@ from resnext.inference.calibration import AnswerRule
 from resnext.inference.export import export_model
 from resnext.inference.model import read_facts
 from resnext.inference.predictor import Execution, RuntimeName
+from resnext.inference.reference import build_reference, write_reference
 from resnext.inference.tables import batch_table
 from resnext.models.model_file import ModelCard
 from tests.conftest import REPOSITORY
 from tests.resnext.data.samples import picture, save
 from tests.resnext.inference.test_export import RULE, model_of
 
+NEW = ("referral", "set", "unlike_training")
 CERTAIN = AnswerRule(refer_below=0.5, set_from=0.2)
 
 
@@ -116,7 +118,7 @@ def test_a_row_says_whether_it_is_referred_and_which_classes_are_possible() -> N
     assert table["set"].tolist() == ["a|b|c", "a|b|c|=d", "=d", ""]
     before = batch_table(list("1234"), answered, card, 1.0)
     assert set(before["referral"]) == set(before["set"]) == {""}
-    old = [name for name in table if name not in ("referral", "set")]
+    old = [name for name in table if name not in NEW]
     pd.testing.assert_frame_equal(before[old], table[old])
     assert list(table)[: len(old)] == old, "new columns are the last"
 
@@ -128,6 +130,27 @@ def test_the_bytes_do_not_hang_on_the_number_of_processes_and_runtimes_answer_al
     pd.testing.assert_frame_equal(predicted(images, model, workers=2), alone, check_exact=True)
     exported = predicted(images, model.with_suffix(".onnx"))
     pd.testing.assert_frame_equal(exported, alone, atol=1e-5)
+
+
+def test_every_runtime_says_how_unlike_the_training_images_each_image_is(
+    images: Path, model: Path, tmp_path: Path
+) -> None:
+    rng, files = np.random.default_rng(0), files_of(images)[:12]
+    known = rng.random((30, 2048)).astype(np.float32)
+    write_reference(build_reference(known, known + 0.5), "", tmp_path / "reference.safetensors")
+    jobs = [job_of(file) for file in (model, model.with_suffix(".onnx"))]
+    judged = [job._replace(reference=tmp_path / "reference.safetensors") for job in jobs]
+    (one, other), without = (
+        [[each.unlike for each in answer_files(job, files, 1)] for job in some]
+        for some in (judged, jobs)
+    )
+    answered = [each.logs is not None for each in answer_files(jobs[1], files, 1)]
+    assert [not np.isnan(share) for share in one] == answered
+    np.testing.assert_array_equal(one, other)
+    assert np.isnan(without).all()
+    exact = [each.logs for each in answer_files(jobs[1], files, 1) if each.logs is not None]
+    again = [each.logs for each in answer_files(judged[1], files, 1) if each.logs is not None]
+    np.testing.assert_array_equal(exact, again)
 
 
 def test_openvino_answers_as_onnx_runtime_does(images: Path, model: Path) -> None:
