@@ -5,8 +5,8 @@ training images as it is from its five nearest ones on average. That is set agai
 held-out images, which are of the same kind and were not learnt from: 0.9 says that 90 % of them are
 nearer. An image of another kind is farther than nearly all.
 
-The reference is a small file beside the model: features of up to 1,000 training images, in halves,
-and the distances of up to 1,000 held-out ones. It says which model.safetensors it was made with.
+The reference is a small file beside the model: features of up to 500 training images, in halves,
+and the distances of up to 500 held-out ones. It says which model.safetensors it was made with.
 Knows no torch.
 
 Source: Sun et al. 2022, https://arxiv.org/abs/2204.06507 (distances to nearest neighbours among
@@ -29,7 +29,7 @@ from resnext.contracts.errors import InputError
 FILE = "reference.safetensors"
 MADE_OF = "model_sha256"
 NEIGHBOURS = 5
-MOST = 1000
+MOST = 500
 """So many images are kept, and so many held-out ones are measured, at most."""
 FEWEST = 20
 """So many held-out images are needed to say what is far."""
