@@ -110,7 +110,7 @@ from resnext.data.demonstration import DemoSettings
 from resnext.data.manifest.sources import list_sources
 from resnext.data.split.settings import FoldSettings
 from resnext.device import describe, plan_compute, probe_memory
-from resnext.inference.calibration import read_calibration
+from resnext.inference.calibration import read_calibration, rule_of
 from resnext.inference.predictor import Execution
 from tasks.audit import audit
 from tasks.callbacks.history import add_tags
@@ -129,6 +129,7 @@ from tasks.pack import pack
 from tasks.plot import plot
 from tasks.predict_images import list_files, predict_images
 from tasks.publish import publish
+from tasks.reference import reference
 from tasks.report import About, report
 from tasks.scan import scan
 from tasks.shortcuts import covered, shortcuts
@@ -263,13 +264,17 @@ def stages_after_scan(
     page = report(runtime, *made, about(plan), by_part, found, hidden, doubts)
     publish(plan.name, scores, figures, page, parts, model)
     yield page
+    known = None
+    if plan.folds.folds is None or recipe.method == "probe":
+        given = (manifest, parts, pixels, model, plan.compute, prepared.features)
+        yield (known := reference(runtime, *given))
     if plan.export:
         on_cpu = plan_compute("cpu")
         weights = model.only([MODEL])
         yield export(runtime, weights, scores, page, pixels, on_cpu, manifest, parts)
     if plan.predict is not None:
-        known = manifest, parts, predictions
-        yield from _predict_new(runtime, plan.predict, model, plan, scores, known)
+        tables = manifest, parts, predictions
+        yield from _predict_new(runtime, plan.predict, model, plan, scores, tables, known)
 
 
 def prepare(
@@ -329,17 +334,18 @@ def _predict_new(
     model: Artifact,
     plan: Plan,
     scores: Artifact,
-    known: tuple[Artifact, Artifact, Artifact],
+    tables: tuple[Artifact, Artifact, Artifact],
+    known: Artifact | None,
 ) -> Iterator[Artifact]:
     """Predict new images, and compare them with those of the model."""
     found = list_sources([source])
     files = list_files(found, runtime.run or runtime.store)
-    temperature = read_calibration(scores.path("calibration.json"))["temperature"]
+    calibration = read_calibration(scores.path("calibration.json"))
     execution = Execution(runtime="torch", compute=plan.compute).apart
     new = runtime.model_copy(update={"data": found.root})
-    how = execution, temperature, plan.reading
-    yield (predicted := predict_images(new, files, model.only([MODEL]), *how))
-    yield (drift := drift_of_batch(runtime, predicted, *known))
+    how = execution, calibration["temperature"], plan.reading, rule_of(calibration)
+    yield (predicted := predict_images(new, files, model.only([MODEL]), *how, known))
+    yield (drift := drift_of_batch(runtime, predicted, *tables))
     publish_drift(drift)
 
 

@@ -88,6 +88,7 @@ from resnext.contracts.formatting import percent, plural, printable
 from resnext.contracts.tables import iterate_rows
 from resnext.data.manifest.settings import ReadingSettings
 from resnext.device import count_cpus, describe, processor
+from resnext.inference.calibration import rule_of
 from resnext.inference.predictor import Execution
 from tasks.callbacks.history import add_tags
 from tasks.drift import drift_of_batch, publish_drift, tables_beside
@@ -101,7 +102,7 @@ from tasks.predict_images import (
 from tasks.publish import publish_predictions
 from tasks.registry.answering import Answering, choose_answering
 from tasks.registry.choose_model import choose_model, log_model
-from tasks.show_predictions import PAGE, AboutBatch, show_predictions
+from tasks.show_predictions import PAGE, RULE, AboutBatch, show_predictions
 from tasks.stage.artifact import Artifact, Runtime
 from tasks.stage.runs import open_run
 
@@ -179,8 +180,9 @@ def run_prediction(sources: Sequence[Place], settings: PredictFlags, name: str) 
         log.info("computed by %s", execution.name)
         answering = answering._replace(execution=execution)
         reading = build(ReadingSettings, given_of(settings))
-        files, temperature = list_files(found, run), answering.temperature
-        predicted = predict_images(runtime, files, answering.model, execution, temperature, reading)
+        files, rule = list_files(found, run), rule_of(answering.calibration)
+        given = files, answering.model, execution, answering.temperature, reading, rule
+        predicted = predict_images(runtime, *given, answering.reference)
         text = _show(runtime, predicted, answering, settings, what, asked_again)
         if (tables := tables_beside(file)) is not None:
             publish_drift(drift_of_batch(runtime, predicted, *tables))
@@ -215,7 +217,7 @@ def _show(
     if THUMBNAILS in predicted.files:
         facts = (("Model", str(answering.model.single_path())), *_facts_of(answering))
         pictures = not build(ReportSettings, given_of(settings)).no_pictures
-        known = {name: rule.get(name) for name in ("temperature", "positive", "threshold")}
+        known = {name: rule.get(name) for name in RULE}
         about = AboutBatch(data_name=what, facts=facts, command=asked, pictures=pictures, **known)
         show_predictions(runtime, predicted, about)
         made["Page"] = place.with_name(PAGE)

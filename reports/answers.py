@@ -1,6 +1,7 @@
 """Write the answers to a batch as a table for other programs: CSV, Parquet or JSON lines.
 
-The first columns say what is answered; those of batch_predictions.csv follow. Rows are written
+The first columns say what is answered, and are empty where an image is referred; those of
+batch_predictions.csv follow. Rows are written
 some at a time, so that memory stays flat.
 """
 
@@ -22,6 +23,7 @@ from reports.prediction import answer_of
 from resnext.contracts.errors import InputError
 from resnext.contracts.remote import Place, is_address, open_address, upload
 from resnext.contracts.tables import TEXT_COLUMNS, write_table
+from resnext.contracts.threshold import REFER
 
 Write: TypeAlias = Callable[[pd.DataFrame], None]
 
@@ -81,7 +83,7 @@ def _with_answer(
     row: Mapping[str, str], calibration: Mapping[str, Any], top: int
 ) -> dict[str, object]:
     names = ["answer", *(f"answer_{rank}" for rank in range(2, top + 1))]
-    if row["status"] != "ok":
+    if row["status"] != "ok" or row.get("referral") == REFER:
         pairs: list[tuple[str, float | None]] = [("", None)] * len(names)
     else:
         answer = answer_of(row, calibration, top)

@@ -9,6 +9,7 @@ from typing import Any
 from reports.html import render
 from reports.prediction import BatchSummary, answer_of
 from reports.sections import batch
+from resnext.contracts.formatting import percent
 
 
 @dataclass(frozen=True)
@@ -30,8 +31,8 @@ class BatchContent:
 
     @property
     def probabilities(self) -> str:
-        """Say what the probabilities are worth."""
-        return worth_of_probabilities(self.calibration)
+        """Say what the probabilities are worth, and when an image is referred."""
+        return worth_of_probabilities(self.calibration) + limits_in_words(self.calibration)
 
     @property
     def title(self) -> str:
@@ -44,6 +45,23 @@ def worth_of_probabilities(calibration: Mapping[str, Any]) -> str:
     if "temperature" in calibration:
         return f"Probabilities are calibrated (temperature {calibration['temperature']:.2f})."
     return "Probabilities are not calibrated."
+
+
+def limits_in_words(calibration: Mapping[str, Any]) -> str:
+    """Say when an image is referred, and what its possible classes are; empty where neither is."""
+    wrong, least = calibration.get("max_error"), calibration.get("refer_below")
+    said = ""
+    if wrong is not None and least is not None:
+        said = (
+            f" An image is referred where its answer is less probable than {percent(least)}: of "
+            f"the answers that are given at most {percent(wrong)} are wrong, with 95 % confidence."
+        )
+    elif wrong is not None:
+        said = f" No answer is referred: {calibration.get('refer_reason') or 'no reason known'}."
+    if calibration.get("set_from") is not None:
+        level = percent(calibration["set_level"], decimals=0)
+        said += f" The possible classes hold the true one for at least {level} of images."
+    return f"{said} That holds for images like the model's own." if said else ""
 
 
 def render_batch(content: BatchContent) -> str:

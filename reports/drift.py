@@ -33,7 +33,14 @@ from reports.arrays import FloatArray
 from reports.evaluation.bootstrap import SEED, UNDEFINED, draw_counts, interval
 from reports.evaluation.intervals import share_interval
 from reports.evaluation.sample import classes_of, group_codes
-from resnext.contracts.formatting import percent, plural, printable, undefined
+from resnext.contracts.formatting import (
+    percent,
+    percent_interval,
+    plural,
+    printable,
+    undefined,
+)
+from resnext.contracts.threshold import UNLIKE, UNLIKE_FROM
 
 FEWEST = 10
 """So many groups are needed on a side to compare them."""
@@ -67,9 +74,12 @@ def of_batch(
     new = answered[~answered["path"].isin(list(known))].assign(group="")
     sides = _classed(old, "predicted"), _classed(new, "predicted")
     shares = class_shares(*sides, _training(split), classes_of(batch))
-    return _found(
+    found, shares = _found(
         "predicted", *sides, shares, compare_confidence(old, new), len(answered) - len(new)
     )
+    unlike = share_of_unlike(new)
+    words = " ".join(filter(None, [found["words"], _describe_unlike(unlike)]))
+    return found | {"unlike": unlike, "words": words}, shares
 
 
 def since_training(
@@ -162,6 +172,34 @@ def compare_confidence(old: pd.DataFrame, new: pd.DataFrame) -> dict[str, Any]:
         "low": low,
         "high": high,
     }
+
+
+def share_of_unlike(new: pd.DataFrame) -> dict[str, Any] | None:
+    """Give how many new images are farther from the training images than 95 % of held-out ones.
+
+    Images, how many of them are unlike, their share (0..1), and low and high of its interval of
+    95 %, NaN as `share_interval` has it. None where that is not known of any image.
+    """
+    column = new.get("unlike_training")
+    if column is None or not column.notna().any():
+        return None
+    known = new[column.notna()]
+    unlike = (known["unlike_training"] > UNLIKE_FROM).to_numpy()
+    low, high = share_interval(group_codes(known), unlike)
+    share = float(unlike.mean())
+    counts = {"pictures": len(known), "unlike": int(unlike.sum())}
+    return counts | {"share": share, "low": low, "high": high, "expected": 1 - UNLIKE_FROM}
+
+
+def _describe_unlike(found: dict[str, Any] | None) -> str:
+    if found is None:
+        return ""
+    inside = percent_interval(found["share"], (found["low"], found["high"]))
+    verb = "is" if found["unlike"] == 1 else "are"
+    text = f"{found['unlike']:,} of {plural(found['pictures'], 'image')} {verb} {UNLIKE}: {inside}"
+    if undefined(found["low"]) or found["low"] <= found["expected"]:
+        return f"{text}. Of images like those held out 5 % would be."
+    return f"{text}, more than the 5 % of images like those held out."
 
 
 def describe(found: dict[str, Any]) -> str:

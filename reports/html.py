@@ -36,6 +36,7 @@ from reports.sections import (
     shortcuts,
     split,
     subgroups,
+    uncertainty,
 )
 from resnext.contracts.formatting import count, decimal, percent, plain, plural
 
@@ -145,7 +146,7 @@ def _environment() -> jinja2.Environment:
     environment.filters |= {each.__name__: each for each in filters}
     sections = (
         contents, doubts, figures, folder, folds, images, paper, probabilities, run, score,
-        shortcuts, split, subgroups,
+        shortcuts, split, subgroups, uncertainty,
     )  # fmt: skip
     asked = (*sections, advice, checklists, references)
     environment.globals |= {each.__name__.rpartition(".")[2]: each for each in asked}

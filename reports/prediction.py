@@ -12,7 +12,7 @@ from dataclasses import dataclass, field
 from typing import TYPE_CHECKING, Any, NamedTuple
 
 from resnext.contracts.formatting import percent, plural, printable
-from resnext.contracts.threshold import answered_class
+from resnext.contracts.threshold import REFER, answered_class, is_referred, possible_classes
 
 if TYPE_CHECKING:  # it takes a while to import, and one image is answered without it
     import pandas as pd
@@ -31,12 +31,20 @@ class Answer(NamedTuple):
     """Which class would be likelier, where the threshold decides; else empty."""
     others: tuple[tuple[str, float], ...] = ()
     """The next classes with their probabilities, the likeliest first."""
+    refer: bool = False
+    """Whether it is too uncertain to be given."""
+    possible: tuple[str, ...] = ()
+    """The classes that the image may be of, the likeliest first; empty where that is not known."""
 
     def __str__(self) -> str:
         """Write it for a terminal."""
         ranked = [(self.name, self.probability), *self.others]
         shown = [f"{printable(name)} {percent(share, ' ')}" for name, share in ranked]
-        return f"{', '.join(shown)}{self.note}"
+        said = f"{', '.join(shown)}{self.note}"
+        if not self.refer:
+            return said
+        possible = f"; possible: {printable(', '.join(self.possible))}" if self.possible else ""
+        return f"{REFER} (likeliest: {said}{possible})"
 
 
 def answer_of(
@@ -66,14 +74,15 @@ def answer_from(
     """Give the answer that calibrated probabilities by class lead to; see `answer_of`."""
     rule = calibration or {}
     name = answered_class(shares, likeliest, rule)
+    certain = is_referred(shares[name], rule), possible_classes(shares, likeliest, rule)
     ranked = sorted((pair for pair in shares.items() if pair[0] != name), key=lambda each: -each[1])
     others = tuple(ranked[: top - 1])
     if name == likeliest:
-        return Answer(name, shares[name], "", others)
+        return Answer(name, shares[name], "", others, *certain)
     positive, threshold = rule["positive"], percent(rule["threshold"], " ")
     reason = f"counts from {threshold} on" if name == positive else f"is below {threshold}"
     note = f" ({printable(positive)} {reason}; likeliest: {printable(likeliest)})"
-    return Answer(name, shares[name], note, others)
+    return Answer(name, shares[name], note, others, *certain)
 
 
 @dataclass
@@ -86,15 +95,18 @@ class BatchSummary:
     faults: list[str] = field(default_factory=list)
     """Path and reason of the first files that could not be read."""
     first: list[tuple[str, str]] = field(default_factory=list)
+    referred: int = 0
+    """Images whose answer is too uncertain to be given: they count in no class."""
 
     @property
     def unread(self) -> int:
         """Count the files that could not be read."""
-        return self.files - self.classes.total()
+        return self.files - self.classes.total() - self.referred
 
     def __str__(self) -> str:
         """Say in a line how many images were called what."""
         said = [f"{printable(name)} {count}" for name, count in sorted(self.classes.items())]
+        said += [f"{self.referred} referred"] if self.referred else []
         said += [f"{self.unread} could not be read"] if self.unread else []
         return f"{plural(self.files, 'image')}: {', '.join(said)}" if said else "no images"
 
@@ -108,7 +120,10 @@ def summarise(
         found.files += 1
         if row["status"] == "ok":
             answer = answer_of(row, calibration, top)
-            found.classes[answer.name] += 1
+            if answer.refer:
+                found.referred += 1
+            else:
+                found.classes[answer.name] += 1
             found.notes.update(filter(None, row["note"].split("; ")))
             text = str(answer)
         else:

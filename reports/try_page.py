@@ -6,7 +6,7 @@ from collections.abc import Mapping
 from dataclasses import dataclass
 from typing import Any
 
-from reports.batch import worth_of_probabilities
+from reports.batch import limits_in_words, worth_of_probabilities
 from reports.html import render, script_of
 from resnext.contracts.formatting import percent
 
@@ -29,7 +29,7 @@ class TryContent:
     def probabilities(self) -> str:
         """Say what the probabilities are worth, and when the positive class is answered."""
         positive, threshold = (self.calibration.get(name) for name in ("positive", "threshold"))
-        worth = worth_of_probabilities(self.calibration)
+        worth = worth_of_probabilities(self.calibration) + limits_in_words(self.calibration)
         if positive is None or threshold is None:
             return worth
         return f"{worth} {positive} is answered from {percent(threshold)} on, likeliest or not."

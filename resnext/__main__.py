@@ -8,6 +8,7 @@ import sys
 
 from resnext.contracts.errors import InputError
 from resnext.contracts.formatting import percent, printable
+from resnext.contracts.threshold import REFER
 from resnext.inference.model import load_model
 
 
@@ -24,7 +25,9 @@ def main() -> int:
         for picture in asked.pictures:
             answer = model.predict(picture)
             share = percent(answer.probabilities[answer.name], " ")
-            print(f"{printable(picture)}: {printable(answer.name)} {share}", flush=True)
+            said = f"{printable(answer.name)} {share}"
+            said = f"{REFER} ({said})" if answer.refer else said
+            print(f"{printable(picture)}: {said}", flush=True)
     except InputError as error:
         print(f"error: {error}", file=sys.stderr)
         return 2

@@ -19,11 +19,12 @@ def evaluate(
 ) -> None:
     """Write what is known of the test part, and calibration.json from the val part.
 
-    per_class.csv, confusion.csv and metrics.json; roc.csv, precision_recall.csv, reliability.csv
-    and confidences.csv, which figures are drawn from.
+    per_class.csv, confusion.csv and metrics.json; roc.csv, precision_recall.csv, reliability.csv,
+    confidences.csv and risk_coverage.csv, which figures are drawn from.
     """
     from reports.evaluation import evaluate as evaluation
 
     found = evaluation.evaluate(read_predictions(predictions.path("predictions.csv")), settings)
     evaluation.write(found, work.out)
-    log.info(found.calibration.describe())
+    for line in filter(None, (found.calibration.describe(), found.limits.describe())):
+        log.info(line)

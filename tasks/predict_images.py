@@ -10,6 +10,7 @@ from resnext.contracts.formatting import first_few, plural
 from resnext.contracts.tables import iterate_rows, read_table, write_table
 from resnext.data.manifest.settings import ReadingSettings
 from resnext.data.manifest.sources import ListedFile, Sources
+from resnext.inference.calibration import AnswerRule
 from resnext.inference.predictor import Execution
 from tasks.callbacks.terminal import counting
 from tasks.stage.artifact import PROCESSES, Artifact, Reads, Work
@@ -55,12 +56,15 @@ def predict_images(
     execution: Execution,
     temperature: float,
     reading: ReadingSettings = ReadingSettings(),
+    rule: AnswerRule = AnswerRule(),
+    reference: Annotated[Artifact | None, Reads()] = None,
 ) -> bool:
     """Write batch_predictions.csv, and batch_thumbnails.csv where there are few images.
 
-    `model` holds one file, weights or an exported model; `temperature` is that of its calibration.
-    On a CPU each process computes by the threads of `execution`. Tells whether another try would
-    end alike: a file that can't be opened now may be open later.
+    `model` holds one file, weights or an exported model; `temperature` and `rule` are those of its
+    calibration; `reference` holds the features of its training images. On a CPU each process
+    computes by the threads of `execution`. Tells whether another try would end alike: a file that
+    can't be opened now may be open later.
     """
     from resnext.inference import shards
     from resnext.inference.batch import FileToAnswer, Job, require_agreement
@@ -74,7 +78,9 @@ def predict_images(
         for path, reason in rows
     ]
     file, small = model.single_path(), len(images) <= MOST_THUMBNAILS
-    job = Job(file, read_facts(file).card, execution, reading, small)
+    job = Job(file, read_facts(file).card, execution, reading, small, rule)
+    if reference is not None:
+        job = job._replace(reference=reference.single_path())
     work.scratch.mkdir(parents=True, exist_ok=True)
     require_agreement(job, images)
     with counting("image", "predict", shown=work.progress_bar) as progress:
@@ -105,7 +111,8 @@ def _share_out(
     if not left or work.run is None:
         return
     done, failed = len(images) - sum(map(len, left.values())), 0
-    needed = (work.run, job.model, *([] if work.address else [work.images]))
+    files = [job.model] if job.reference is None else [job.model, job.reference]
+    needed = (work.run, *files, *([] if work.address else [work.images]))
     with workers(work.cluster, work.run) as runner:
         given = {"needed": needed, "folder": work.scratch, "job": job, "temperature": temperature}
         futures = [

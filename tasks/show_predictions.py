@@ -10,6 +10,11 @@ from tasks.stage.artifact import Artifact, Reads, Work
 from tasks.stage.decorator import stage
 
 PAGE = "predictions.html"
+RULE = (
+    *("temperature", "positive", "threshold"),
+    *("max_error", "refer_below", "refer_reason", "set_level", "set_from"),
+)
+"""What the page knows of calibration.json."""
 
 
 class AboutBatch(BaseModel):
@@ -21,6 +26,11 @@ class AboutBatch(BaseModel):
     temperature: float | None
     positive: str | None
     threshold: float | None
+    max_error: float | None = None
+    refer_below: float | None = None
+    refer_reason: str | None = None
+    set_level: float | None = None
+    set_from: float | None = None
     facts: tuple[tuple[str, str], ...]
     command: str
     pictures: bool = True
@@ -36,7 +46,7 @@ def show_predictions(
 
     rows = read_rows(batch.path(PREDICTIONS))
     small = [row["thumbnail"] for row in read_rows(batch.path(THUMBNAILS))]
-    known = about.model_dump(include={"temperature", "positive", "threshold"})
+    known = about.model_dump(include={*RULE})
     rule = {name: value for name, value in known.items() if value is not None}
     content = BatchContent(
         data_name=about.data_name,

@@ -53,6 +53,17 @@ class Answer(BaseModel):
 
     answer: str = Field(description="the class that is answered")
     probabilities: dict[str, float] = Field(description="calibrated, 0 to 1, by class")
+    refer: bool = Field(
+        False, description="whether the answer is too uncertain to be given: ask a person"
+    )
+    possible: list[str] = Field(
+        [], description="the classes that it may be, the likeliest first; empty if not known"
+    )
+    unlike_training: float | None = Field(
+        None,
+        description="the share of held-out images, 0 to 1, that are more like the training images: "
+        "above 0.95 the picture is unlike them; null if not known",
+    )
     note: str = Field(description="what is odd about the picture or the answer; empty if nothing")
     thumbnail: str | None = Field(None, description="the picture, small, as a data URI")
     heat_map: str | None = Field(

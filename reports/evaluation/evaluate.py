@@ -18,7 +18,7 @@ import numpy as np
 import pandas as pd
 
 from reports.arrays import FloatArray
-from reports.evaluation import curves, folds
+from reports.evaluation import curves, folds, uncertainty
 from reports.evaluation.bootstrap import UNDEFINED, Interval, resample
 from reports.evaluation.calibration import Calibration, calibrate, calibrated
 from reports.evaluation.calibration_curve import calibration_curve, class_reliability
@@ -57,6 +57,7 @@ class Evaluation:
     confusion: pd.DataFrame
     metrics: dict[str, Any]
     calibration: Calibration
+    limits: uncertainty.Limits
     per_class: pd.DataFrame
     roc: pd.DataFrame
     precision_recall: pd.DataFrame
@@ -65,6 +66,7 @@ class Evaluation:
     class_reliability: pd.DataFrame
     calibration_curve: pd.DataFrame
     net_benefit: pd.DataFrame
+    risk_coverage: pd.DataFrame
 
 
 def evaluate(
@@ -88,6 +90,10 @@ def evaluate(
     units, draws = per_group(test, repeats), draw(test)
     fitted = temperatures if calibration.fitted_on else None
     positive, scores = calibration.positive, summarise(test, METRICS, draws)
+    validation = None if in_folds else read_sample(predictions, classes, split="val")
+    certain = uncertainty.assess(
+        rows, test, validation, (calibration, temperatures, thresholds), settings
+    )
     roc, precision_recall = curves.discrimination(test, positive)
     return Evaluation(
         confusion=confusion(test),
@@ -103,8 +109,10 @@ def evaluate(
                 test, calibration, temperatures, thresholds, settings.prevalence
             ),
             **({"folds": folds.summarise_folds(predictions)} if in_folds else {}),
+            "uncertainty": certain.metrics,
         },
         calibration=calibration,
+        limits=certain.limits,
         per_class=per_class(test, draws),
         roc=roc,
         precision_recall=precision_recall,
@@ -113,6 +121,7 @@ def evaluate(
         class_reliability=class_reliability(test, positive, fitted),
         calibration_curve=calibration_curve(test, positive, fitted),
         net_benefit=net_benefit(test, positive, temperatures),
+        risk_coverage=certain.curve,
     )
 
 
@@ -133,8 +142,9 @@ def write(evaluation: Evaluation, folder: Path) -> None:
     """Write each table and summary under its fixed name."""
     write_confusion(evaluation.confusion, folder / "confusion.csv")
     write_json(evaluation.metrics, folder / "metrics.json")
-    write_json(evaluation.calibration.content(), folder / "calibration.json")
-    for field in fields(evaluation)[3:]:
+    calibration = evaluation.calibration.content() | evaluation.limits.content()
+    write_json(calibration, folder / "calibration.json")
+    for field in fields(evaluation)[4:]:
         write_table(getattr(evaluation, field.name), folder / f"{field.name}.csv")
 
 

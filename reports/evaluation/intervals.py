@@ -85,8 +85,36 @@ def score_interval(
         classes: (N,), the class of each, where all classes weigh the same in the score.
         times: How many times the number of groups the effective number of images is at most.
     """
+    number = _number(value, influence, groups, classes, times)
+    low, high = wilson(np.asarray(value), np.asarray(number))
+    return float(low), float(high)
+
+
+def share_bound(groups: IntArray, hits: Numbers) -> float:
+    """Give what a share of the images is at most, with a confidence of 95 % on this one side.
+
+    It is Clopper and Pearson's bound with the effective number of images, of which the module
+    tells: with one image a group it is exact. NaN as `share_interval` has it.
+    """
+    from scipy.special import betaincinv
+
+    if not len(groups):
+        return math.nan
+    value = float(hits.mean())
+    number = _number(value, (hits - value) / len(hits), groups)
+    return 1.0 if value == 1 else float(betaincinv(value * number + 1, (1 - value) * number, LEVEL))
+
+
+def _number(
+    value: float,
+    influence: FloatArray,
+    groups: IntArray,
+    classes: IntArray | None = None,
+    times: float = 1,
+) -> float:
+    """Give the effective number of images of a score; see `score_interval`."""
     if math.isnan(value) or (0 < value < 1 and (groups == groups[0]).all()):
-        return UNDEFINED
+        return math.nan
     of = np.zeros(len(groups), dtype=np.int64) if classes is None else classes
     held = np.bincount(np.unique(of * (groups.max() + 1) + groups) // (groups.max() + 1))
     unbiased = np.sqrt(held / np.maximum(held - 1, 1))  # of the variance, by class
@@ -94,11 +122,8 @@ def score_interval(
     there = held[held > 0]
     most = times * len(there) ** 2 / (1 / there).sum()
     freedom = max(1, there.sum() - len(there))
-    number = effective_number(
-        *map(np.asarray, (value, (moved**2).sum(), len(groups), freedom, most))
-    )
-    low, high = wilson(np.asarray(value), number)
-    return float(low), float(high)
+    given = (value, (moved**2).sum(), len(groups), freedom, most)
+    return float(effective_number(*map(np.asarray, given)))
 
 
 def effective_number(

@@ -69,6 +69,22 @@ class EvaluationSettings(BaseModel):
             "predictive values are given for it too; none: only for that of the test part"
         ),
     )
+    max_error: float | None = Field(
+        default=None,
+        gt=0,
+        lt=1,
+        description=(
+            "share of wrong answers, at most, that is promised with 95 % confidence where an "
+            "answer is given: less certain images are referred. How certain an answer must be is "
+            "chosen on the validation part; none: every image is answered"
+        ),
+    )
+    set_level: float = Field(
+        default=0.9,
+        gt=0,
+        lt=1,
+        description="share of images whose set of possible classes is to hold the true one",
+    )
 
     @field_validator("threshold", mode="before")
     @classmethod

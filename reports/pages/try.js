@@ -60,8 +60,9 @@ async function ask(file) {
 }
 
 function show(card, said) {
-  card.querySelector(".answer").textContent = said.answer;
-  card.querySelector(".note").textContent = said.note;
+  card.querySelector(".answer").textContent = said.refer ? `Refer (likeliest: ${said.answer})` : said.answer;
+  const possible = said.possible.length > 1 ? `possible: ${said.possible.join(", ")}` : "";
+  card.querySelector(".note").textContent = [possible, said.note].filter(Boolean).join("; ");
   const sights = card.querySelector(".sights");
   sights.append(sight(said.thumbnail, "Picture"));
   if (said.heat_map) {

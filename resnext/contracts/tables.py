@@ -39,7 +39,7 @@ TEXT_COLUMNS = frozenset(
         *("predicted", "status", "error", "class", "recipe", "when", "finished_at"),
         *("other", "other_label", "verdict", "hashes", "measured", "cut", "reader"),
         *("note", "thumbnail", "attribute", "subgroup", "figure", "highest", "lowest", "cue"),
-        *("covered", "kind", "decision", "suggested"),
+        *("covered", "kind", "decision", "suggested", "referral", "set"),
     }
 )
 """The columns that hold text; every other column holds numbers, see `_text_columns`."""

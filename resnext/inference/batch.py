@@ -10,6 +10,7 @@ another's place.
 
 from __future__ import annotations
 
+import math
 from collections.abc import Callable, Iterator, Sequence
 from functools import lru_cache, partial
 from itertools import islice
@@ -28,8 +29,9 @@ from resnext.data.pixels import DETAIL, Pixels, Progress, to_square
 from resnext.data.processes import map_chunks
 from resnext.data.thumbnails import as_uri, shrink
 from resnext.device import Compute
+from resnext.inference.calibration import AnswerRule
 from resnext.inference.exported import TOLERANCE
-from resnext.inference.predictor import Execution, FloatArray, Predictor, open_predictor
+from resnext.inference.predictor import Execution, FloatArray, Judging, open_judging, open_predictor
 from resnext.models.model_file import ModelCard
 
 AT_ONCE = {"cpu": 4, "cuda": 64, "mps": 64}  # images that are computed together
@@ -47,6 +49,9 @@ class Job(NamedTuple):
     execution: Execution
     reading: ReadingSettings
     thumbnails: bool
+    rule: AnswerRule = AnswerRule()
+    reference: Path | None = None
+    """What tells how unlike the training images an image is."""
 
 
 class FileToAnswer(NamedTuple):
@@ -66,6 +71,8 @@ class Answered(NamedTuple):
     """What is odd about an image that was answered."""
     thumbnail: str = ""
     """The image, small, as a data URI."""
+    unlike: float = math.nan
+    """How unlike the training images it is, 0..1; NaN where that is not known."""
 
 
 class _Seen(NamedTuple):
@@ -88,10 +95,10 @@ def answer_files(
         work = partial(_answer_some, job)
         yield from map_chunks(work, files, workers, _crashed, progress, chunk=CHUNK)
         return
-    predictor = open_predictor(job.model, job.execution)
+    judge = _open(job)
     read = map_chunks(partial(_read_some, job), files, workers, _unread, progress, chunk=CHUNK)
     while some := list(islice(read, AT_ONCE[job.execution.compute.device])):
-        yield from _answers(predictor, some, job.execution.compute)
+        yield from _answers(judge, some, job.execution.compute)
 
 
 def require_agreement(job: Job, files: Sequence[FileToAnswer]) -> None:
@@ -115,26 +122,33 @@ def require_agreement(job: Job, files: Sequence[FileToAnswer]) -> None:
 
 
 def _answer_some(job: Job, files: Sequence[FileToAnswer]) -> list[Answered]:
-    predictor = _opened(job, job.model.stat().st_mtime_ns)
-    return _answers(predictor, _read_some(job, files), job.execution.compute)
+    judge = _opened(job, job.model.stat().st_mtime_ns)
+    return _answers(judge, _read_some(job, files), job.execution.compute)
 
 
 @lru_cache(1)
-def _opened(job: Job, changed: int) -> Predictor:  # noqa: ARG001 - another time, another file
+def _opened(job: Job, changed: int) -> Judging:  # noqa: ARG001 - another time, another file
     """Open a model once in a process."""
-    return open_predictor(job.model, job.execution)
+    return _open(job)
 
 
-def _answers(predictor: Predictor, seen: Sequence[_Seen], compute: Compute) -> list[Answered]:
+def _open(job: Job) -> Judging:
+    if job.reference is not None:
+        return open_judging(job.model, job.execution, job.reference)
+    predictor = open_predictor(job.model, job.execution)
+    return lambda pixels: (predictor(pixels), np.full(len(pixels), np.nan))
+
+
+def _answers(judge: Judging, seen: Sequence[_Seen], compute: Compute) -> list[Answered]:
     """Answer the images among some files, a few at once."""
     found = [each.answered for each in seen]
     usable = [(row, each.pixels) for row, each in enumerate(seen) if each.pixels is not None]
     step = AT_ONCE[compute.device]
     for start in range(0, len(usable), step):
         some = usable[start : start + step]
-        logs = predictor(np.stack([pixels for _, pixels in some]))  # (B, C)
-        for (row, _), each in zip(some, logs, strict=True):
-            found[row] = found[row]._replace(logs=each)
+        logs, unlike = judge(np.stack([pixels for _, pixels in some]))  # (B, C), (B,)
+        for (row, _), each, far in zip(some, logs, unlike.tolist(), strict=True):
+            found[row] = found[row]._replace(logs=each, unlike=far)
     return found
 
 

@@ -1,16 +1,34 @@
 """Calibration of new answers: calibration.json read, and probabilities at its temperature."""
 
 import math
+from collections.abc import Mapping
 from pathlib import Path
 from typing import Any, TypeGuard
 
 import numpy as np
+from pydantic import BaseModel, ConfigDict
 
 from resnext.contracts.errors import InputError
 from resnext.contracts.json_files import read_json
 from resnext.inference.predictor import FloatArray
 
 COLDEST, HOTTEST = 0.1, 10.0  # temperatures that a calibration can have
+
+
+class AnswerRule(BaseModel):
+    """Say when an answer is given, and which classes are possible; see `contracts.threshold`."""
+
+    model_config = ConfigDict(frozen=True)
+
+    positive: str | None = None
+    threshold: float | None = None
+    refer_below: float | None = None
+    set_from: float | None = None
+
+
+def rule_of(calibration: Mapping[str, Any]) -> AnswerRule:
+    """Take the rule out of what calibration.json holds; files of before it have less of it."""
+    return AnswerRule(**{name: calibration.get(name) for name in AnswerRule.model_fields})
 
 
 def softmax(logs: FloatArray, temperature: float) -> FloatArray:
@@ -40,6 +58,10 @@ def read_calibration(path: Path) -> dict[str, Any]:
         ),
         (positive is None or isinstance(positive, str), "name a positive class or none", positive),
         (threshold is None or _is_number(threshold), "hold a threshold or none", threshold),
+        *(
+            (level is None or _is_number(level), f"hold {name} as a number or none", level)
+            for name, level in ((name, content.get(name)) for name in ("refer_below", "set_from"))
+        ),
     )  # fmt: skip
     for kept, rule, got in rules:
         if not kept:

@@ -9,6 +9,7 @@ from __future__ import annotations
 import hashlib
 import math
 from collections.abc import Mapping
+from functools import partial
 from pathlib import Path
 from typing import Any, NamedTuple
 
@@ -24,6 +25,7 @@ from resnext.device import Compute
 from resnext.inference.calibration import softmax
 from resnext.inference.exported import (
     ANSWERS,
+    FEATURES,
     IMAGES,
     LOGS,
     PROBABILITIES,
@@ -34,6 +36,7 @@ from resnext.inference.exported import (
 from resnext.inference.predictor import FloatArray, Int64Array
 from resnext.inference.runtimes.onnx_runtime import ExportedModel
 from resnext.inference.runtimes.pytorch import open_network
+from resnext.models.features import over_views, watched
 from resnext.models.model_file import load_network
 from resnext.models.probe import Probe, turn
 
@@ -51,7 +54,7 @@ class Agreement(NamedTuple):
 
 
 class Exportable(nn.Module):
-    """All that the exported file computes: pixels (B, S, S, 3) to the three outputs."""
+    """All that the exported file computes: pixels (B, S, S, 3) to the outputs."""
 
     mean: Tensor
     std: Tensor
@@ -60,6 +63,7 @@ class Exportable(nn.Module):
         super().__init__()
         self.network = AllViews(network) if isinstance(network, Probe) else network
         card, rule = facts.card, facts.calibration
+        self.watched = partial(watched, network, card)
         self.register_buffer("mean", torch.tensor(card.mean)[:, None, None])
         self.register_buffer("std", torch.tensor(card.std)[:, None, None])
         self.temperature = rule.get("temperature", 1.0)
@@ -67,17 +71,23 @@ class Exportable(nn.Module):
         self.threshold = threshold if known else None
         self.positive = card.classes.index(rule["positive"]) if known else 0
 
-    def forward(self, pixels: Tensor) -> tuple[Tensor, Tensor, Tensor]:
-        """Give probabilities (B, C), answers (B,) and log-probabilities (B, C)."""
+    def forward(self, pixels: Tensor) -> tuple[Tensor, ...]:
+        """Give probabilities (B, C), answers (B,), log-probabilities (B, C), features (B, F)."""
         images = pixels.permute(0, 3, 1, 2).to(torch.float32) / 255
-        logs = self.network((images - self.mean) / self.std).float().log_softmax(dim=1)
+        with self.watched() as seen:
+            logs = self.network((images - self.mean) / self.std).float().log_softmax(dim=1)
+        features = (over_views(seen, pixels.shape[0]).float(),) if seen else ()
+        return (*self._answers(logs), logs, *features)
+
+    def _answers(self, logs: Tensor) -> tuple[Tensor, Tensor]:
+        """Give probabilities (B, C) and answers (B,) of log-probabilities (B, C)."""
         shares = (logs / self.temperature).softmax(dim=1)
         if self.threshold is None:
-            return shares, logs.argmax(dim=1), logs
+            return shares, logs.argmax(dim=1)
         positive = torch.arange(shares.shape[1]) == self.positive  # (C,)
         others = shares.masked_fill(positive, -1.0).argmax(dim=1)
         enough = shares[:, self.positive] >= self.threshold
-        return shares, torch.where(enough, self.positive, others), logs
+        return shares, torch.where(enough, self.positive, others)
 
 
 class AllViews(nn.Module):
@@ -109,6 +119,7 @@ def export_model(
     """
     network, card = load_network(model)
     facts = Facts(card, dict(calibration), hashlib.sha256(model.read_bytes()).hexdigest())
+    single = card.members == 1
     example = torch.zeros((2, card.image_size, card.image_size, 3), dtype=torch.uint8)
     try:
         with torch.no_grad():
@@ -118,7 +129,7 @@ def export_model(
                 dynamo=True,
                 dynamic_shapes=({0: torch.export.Dim("batch")},),
                 input_names=[IMAGES],
-                output_names=[PROBABILITIES, ANSWERS, LOGS],
+                output_names=[PROBABILITIES, ANSWERS, LOGS, *([FEATURES] if single else [])],
                 verbose=False,
             )
     except (torch.onnx.OnnxExporterError, RuntimeError) as error:

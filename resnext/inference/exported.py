@@ -23,6 +23,8 @@ IMAGES = "images"
 PROBABILITIES, ANSWERS, LOGS = "probabilities", "answers", "log_probabilities"
 """The outputs: calibrated, float32 (B, C); numbers of the answered classes, int64 (B,); and the
 network's own log-probabilities before calibration, float32 (B, C)."""
+FEATURES = "features"
+"""One more, of a single network: what its last layer is given, float32 (B, F)."""
 CALIBRATION, MADE_OF = "calibration", "model_sha256"
 TOLERANCE = 1e-4  # of a probability, between two runtimes
 EXAMPLE = '''"""Answer which class a picture shows: python example.py PICTURE"""

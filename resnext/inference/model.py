@@ -5,6 +5,7 @@ answer is the one that `flows/predict.py` gives for the same file. torch is impo
 file alone; an exported model does without.
 """
 
+import math
 from collections.abc import Mapping, Sequence
 from pathlib import Path
 from typing import Any, NamedTuple, TypeAlias, overload
@@ -13,13 +14,19 @@ import numpy as np
 from PIL import Image, ImageOps
 
 from resnext.contracts.errors import InputError
-from resnext.contracts.threshold import answered_class
+from resnext.contracts.threshold import answered_class, is_referred, possible_classes
 from resnext.data.decoding.decode import decode, to_8_bit, to_rgb
 from resnext.data.pixels import DETAIL, Pixels, to_square
 from resnext.device import plan_compute
 from resnext.inference.calibration import read_calibration, softmax
 from resnext.inference.exported import SUFFIX, Facts
-from resnext.inference.predictor import Execution, Predictor, RuntimeName, open_predictor
+from resnext.inference.predictor import (
+    Execution,
+    Judging,
+    Predictor,
+    RuntimeName,
+    open_predictor,
+)
 from resnext.models.model_file import ModelCard, read_card
 
 ImageOrPath: TypeAlias = Image.Image | Path | str
@@ -32,15 +39,27 @@ class Answer(NamedTuple):
 
     name: str
     probabilities: dict[str, float]
+    refer: bool = False
+    """Whether the answer is too uncertain to be given."""
+    possible: tuple[str, ...] = ()
+    """The classes that the image may be of, the likeliest first; empty where that is not known."""
+    unlike_training: float | None = None
+    """The share 0..1 of held-out images that are more like the training images; see `reference`."""
 
 
 class Model:
     """Answer which class an image shows; made by `load_model`."""
 
     def __init__(
-        self, predictor: Predictor, card: ModelCard, calibration: Mapping[str, Any]
+        self,
+        predictor: Predictor | None,
+        card: ModelCard,
+        calibration: Mapping[str, Any],
+        judge: Judging | None = None,
     ) -> None:
-        self.predictor, self.card, self.calibration = predictor, card, calibration
+        """Take what answers; `judge` tells what is unlike the training images, too."""
+        self.predictor, self.judge = predictor, judge
+        self.card, self.calibration = card, calibration
 
     @overload
     def predict(self, images: ImageOrPath) -> Answer: ...  # type: ignore[overload-overlap]
@@ -61,13 +80,28 @@ class Model:
 
     def _answers(self, images: Sequence[ImageOrPath]) -> list[Answer]:
         classes, calibration = self.card.classes, self.calibration
-        logs = self.predictor(np.stack([self._pixels(image) for image in images]))  # (B, C)
+        pixels = np.stack([self._pixels(image) for image in images])
+        if self.judge is not None:
+            logs, far = self.judge(pixels)  # (B, C), (B,)
+        else:
+            assert self.predictor is not None
+            logs, far = self.predictor(pixels), np.full(len(pixels), np.nan)
         shares = softmax(logs, calibration.get("temperature", 1.0)).tolist()
         found = [dict(zip(classes, row, strict=True)) for row in shares]
         best = [classes[number] for number in logs.argmax(axis=1).tolist()]
-        return [
-            Answer(answered_class(row, likeliest, calibration), row)
+        names = [
+            answered_class(row, likeliest, calibration)
             for row, likeliest in zip(found, best, strict=True)
+        ]
+        return [
+            Answer(
+                name,
+                row,
+                is_referred(row[name], calibration),
+                possible_classes(row, likeliest, calibration),
+                None if math.isnan(each) else each,
+            )
+            for name, row, likeliest, each in zip(names, found, best, far.tolist(), strict=True)
         ]
 
     def _pixels(self, image: ImageOrPath) -> Pixels:

@@ -11,11 +11,17 @@ from pydantic import BaseModel, ConfigDict
 
 from resnext.data.pixels import Pixels
 from resnext.device import Compute, MemoryFormat
+from resnext.inference.reference import Features, read_reference
 
 FloatArray: TypeAlias = npt.NDArray[np.float64]
 Int64Array: TypeAlias = npt.NDArray[np.int64]
 Predictor: TypeAlias = Callable[[Pixels], FloatArray]
 """Gives log-probabilities (B, C), before calibration, for squares of pixels (B, S, S, 3)."""
+
+Describing: TypeAlias = Callable[[Pixels], tuple[FloatArray, Features | None]]
+"""Gives these and the features (B, F) of the same pass; None where the file has none."""
+Judging: TypeAlias = Callable[[Pixels], tuple[FloatArray, FloatArray]]
+"""Gives these and how unlike the training images each is (B,), NaN where that is not known."""
 
 RuntimeName = Literal["torch", "onnx", "openvino"]
 
@@ -77,3 +83,32 @@ def open_predictor(model: Path, execution: Execution) -> Predictor:
     from resnext.inference.runtimes.onnx_runtime import open_exported
 
     return open_exported(model, execution.compute)
+
+
+def open_judging(model: Path, execution: Execution, reference: Path) -> Judging:
+    """Open a model with its reference, see `open_predictor`.
+
+    Raises:
+        InputError: one of the files can't be read, or see there.
+    """
+    known, describe = read_reference(reference), _open_describing(model, execution)
+
+    def judge(pixels: Pixels) -> tuple[FloatArray, FloatArray]:
+        logs, features = describe(pixels)
+        return logs, np.full(len(logs), np.nan) if features is None else known.unlike(features)
+
+    return judge
+
+
+def _open_describing(model: Path, execution: Execution) -> Describing:
+    if execution.runtime == "torch":
+        from resnext.inference.runtimes import pytorch
+
+        return pytorch.open_describing(model, execution.compute)
+    if execution.runtime == "openvino":
+        from resnext.inference.runtimes import open_vino
+
+        return open_vino.open_describing(model, execution.compute)
+    from resnext.inference.runtimes import onnx_runtime
+
+    return onnx_runtime.open_describing(model, execution.compute)

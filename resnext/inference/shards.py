@@ -101,7 +101,8 @@ def _write_shard(
         small = pd.DataFrame({"path": paths, "thumbnail": [each.thumbnail for each in answered]})
         _write(small, _file(folder, THUMBNAILS, start))
     # At last: where it is, the shard is done.
-    _write(batch_table(paths, answered, job.card, temperature), _file(folder, PREDICTIONS, start))
+    table = batch_table(paths, answered, job.card, temperature, job.rule)
+    _write(table, _file(folder, PREDICTIONS, start))
 
 
 def _file(folder: Path, name: str, start: int) -> Path:

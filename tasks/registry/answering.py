@@ -8,6 +8,7 @@ from typing import Any, NamedTuple
 
 from resnext.contracts.errors import InputError
 from resnext.device import MemoryFormat, plan_compute
+from resnext.inference import reference
 from resnext.inference.exported import FILE, SUFFIX
 from resnext.inference.model import CALIBRATION, read_facts
 from resnext.inference.predictor import Execution, RuntimeName
@@ -27,6 +28,8 @@ class Answering(NamedTuple):
     card: ModelCard
     calibration: Mapping[str, Any]
     """Empty where there is none."""
+    reference: Artifact | None = None
+    """Features of the images that it was trained on, if they lie beside it."""
 
     @property
     def temperature(self) -> float:
@@ -69,7 +72,8 @@ def choose_answering(
     else:
         log.info("calibrated_ columns repeat p_ (temperature 1): no %s by the model", CALIBRATION)
     execution = Execution(runtime="torch", compute=compute)
-    return Answering(model, execution, *read_facts(file)[:2])
+    known = _reference_beside(file, [*model.files.values()])
+    return Answering(model, execution, *read_facts(file)[:2], known)
 
 
 def _exported(model: Artifact, runtime: RuntimeName | None, device: str) -> Answering:
@@ -80,7 +84,16 @@ def _exported(model: Artifact, runtime: RuntimeName | None, device: str) -> Answ
         raise InputError("runtime", "be onnx or openvino for an exported model", runtime, remedy)
     facts = read_facts(model.single_path())
     execution = Execution(runtime=runtime or "onnx", compute=plan_compute("cpu"))
-    return Answering(model, execution, facts.card, facts.calibration)
+    known = _reference_beside(model.single_path(), [facts.made_of])
+    return Answering(model, execution, facts.card, facts.calibration, known)
+
+
+def _reference_beside(file: Path, digests: list[str]) -> Artifact | None:
+    """Give the reference that lies beside a model, where it was made with it and not altered."""
+    beside = file.with_name(reference.FILE)
+    if not beside.is_file() or is_altered(beside) or reference.made_of(beside) not in digests:
+        return None
+    return Artifact.of_file(beside)
 
 
 def _export_beside(file: Path, digests: list[str]) -> Artifact | None:

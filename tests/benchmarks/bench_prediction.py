@@ -32,7 +32,6 @@ from resnext.device import count_cpus
 from resnext.inference import batch
 from resnext.inference.batch import FileToAnswer
 from resnext.inference.export import export_model
-from resnext.inference.predictor import open_predictor
 from resnext.models.architectures import MEAN, STD, build
 from resnext.models.model_file import ModelCard, save_model
 from tests.benchmarks.measuring import describe_machine, render, seconds_of
@@ -99,12 +98,12 @@ def waiting(model: Path, runtime: str, paths: list[str]) -> str:
     if runtime == "loop":
         return ""
     job = job_of(model.with_suffix(".onnx") if runtime == "onnx" else model)
-    predictor = open_predictor(job.model, job.execution)
+    judge = batch._open(job)
     files = [FileToAnswer(path, path, "") for path in paths[:32]]
-    batch._answers(predictor, batch._read_some(job, files[:8]), job.execution.compute)
+    batch._answers(judge, batch._read_some(job, files[:8]), job.execution.compute)
     reading = seconds_of(lambda: batch._read_some(job, files))
     seen = batch._read_some(job, files)
-    answering = seconds_of(lambda: batch._answers(predictor, seen, job.execution.compute))
+    answering = seconds_of(lambda: batch._answers(judge, seen, job.execution.compute))
     return f"{100 * reading / (reading + answering):.1f} %"
 
 
@@ -181,10 +180,10 @@ def check_rows(table: Path, model: Path, source: Path) -> int:
     wrong = sum(row["path"] != name for row, name in zip(rows, names, strict=True))
     wrong += sum(row["status"] != "ok" for row in rows) != BAD
     job = job_of(model)
-    predictor = open_predictor(model, job.execution)
+    judge = batch._open(job)
     for place in random.Random(2).sample(range(FILES), 300):
         files = [FileToAnswer(str(source / names[place]), names[place], "")]
-        (alone,) = batch._answers(predictor, batch._read_some(job, files), job.execution.compute)
+        (alone,) = batch._answers(judge, batch._read_some(job, files), job.execution.compute)
         row = rows[place]
         if alone.logs is None:
             wrong += row["status"] != "error" or row["p_a"] != ""

@@ -22,10 +22,11 @@ REPOSITORY = Path(__file__).resolve().parents[2]
 TINY = ["--image-size", "32", "--epochs", "1", "--batch-size", "8", "--device", "cpu"]
 TINY += ["--arch", "resnext38_32x4d"]
 AFTER_SCAN = {"split", "pack", "train", "predict", "evaluate", "explain", "plot", "report"}
-AFTER_SCAN |= {"cues", "shortcuts", "subgroups", "cover", "covered"}
+AFTER_SCAN |= {"cues", "shortcuts", "subgroups", "cover", "covered", "reference"}
 BEFORE_TRAINING = {"split", "pack", "cues", "shortcuts"}
 FIGURES = ["curves", "confusion", "per_class", "roc", "precision_recall", "reliability"]
 FIGURES += ["confidences", "curves_narrow", "per_class_narrow", "reliability_narrow"]
+FIGURES += ["net_benefit", "risk_coverage"]
 FILES = {
     *("manifest.csv", "quarantine.csv", "contents.txt", "hashes.npy", "levels.json"),
     "decided.csv",
@@ -39,6 +40,8 @@ FILES = {
     *("cues.csv", "shortcuts.csv", "shortcuts.txt", "covered.csv", "covered_predictions.csv"),
     *("subgroups.csv", "subgroup_gaps.csv", "subgroups.json"),
     *("report.html", "MODEL_CARD.md"),
+    *("class_reliability.csv", "calibration_curve.csv", "net_benefit.csv", "risk_coverage.csv"),
+    "reference.safetensors",
 }
 
 
@@ -529,7 +532,7 @@ def test_new_pictures_are_predicted_with_the_new_model(project: Project) -> None
     assert len(table) == 20
     assert " ".join(table.columns) == (
         "path predicted confidence p_Blue p_Red calibrated_Blue calibrated_Red status error "
-        "sha256 note"
+        "sha256 note referral set unlike_training"
     )
     assert len(pd.read_csv(project.store / "latest" / "manifest.csv")) == 40
     assert "were in the model's data already; drift is not measured." in said

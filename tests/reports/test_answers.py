@@ -82,3 +82,12 @@ def test_a_summary_counts_answers_notes_and_faults() -> None:
     assert found.first[0] == ("é.png", "B 35.0 %, A 60.0 % (B counts from 30.0 % on; likeliest: A)")
     assert found.first[1] == ("=1.png", "no prediction: empty file")
     assert str(summarise([], None)) == "no images"
+
+
+def test_an_image_that_is_referred_has_no_answer(tmp_path: Path) -> None:
+    rows = [ROWS[0] | {"referral": "refer", "set": "A|B"}, ROWS[2] | {"referral": "answer"}]
+    write_answers([row | {"set": row.get("set", "C")} for row in rows], tmp_path / "a.csv", {}, 1)
+    referred, given = read(tmp_path / "a.csv")
+    assert [referred[name] for name in ("answer", "probability")] == [None, None]
+    assert (referred["predicted"], referred["referral"], referred["set"]) == ("A", "refer", "A|B")
+    assert (given["answer"], given["set"]) == ("C", "C")

@@ -227,3 +227,30 @@ def test_the_same_images_give_the_same_numbers() -> None:
     batch = answers("AAB" * 11, 0.8, start=100, spread=0.05)
     twice: list[dict[str, Any]] = [drift.of_batch(batch, held_out, split)[0] for _ in range(2)]
     assert twice[0] == twice[1]
+
+
+def test_how_many_new_images_are_unlike_the_training_images_is_said_with_the_interval() -> None:
+    new, held_out = answers("AB" * 10, 0.9, start=100), answers("AB" * 20, 0.9)
+    far = [1.0] * 8 + [0.96] + [0.95, 0.5] * 5 + [math.nan]
+    found, _ = drift.of_batch(new.assign(unlike_training=far), held_out, split_of("AB" * 20))
+    low, high = binomtest(9, 19).proportion_ci(method="wilson")
+    assert found["unlike"] == {
+        "pictures": 19, "unlike": 9, "share": pytest.approx(9 / 19), "low": pytest.approx(low),
+        "high": pytest.approx(high), "expected": pytest.approx(0.05),
+    }  # fmt: skip
+    assert (
+        "9 of 19 images are unlike the training images: 47.4 % (27-68), more than the 5 % of images"
+        in found["words"]
+    )
+    few = new.assign(unlike_training=[1.0] + [0.5] * 19)
+    words = drift.of_batch(few, held_out, split_of("AB" * 20))[0]["words"]
+    assert "1 of 20 images is unlike the training images" in words
+    assert "Of images like those held out 5 % would be." in words
+
+
+def test_where_it_is_not_known_which_images_are_unlike_nothing_is_said_of_it() -> None:
+    new, held_out = answers("AB" * 10, 0.9, start=100), answers("AB" * 20, 0.9)
+    for batch in (new, new.assign(unlike_training=math.nan)):
+        found, _ = drift.of_batch(batch, held_out, split_of("AB" * 20))
+        assert found["unlike"] is None
+        assert "unlike" not in found["words"]

@@ -25,7 +25,7 @@ from tests.reports.figures.samples import (
 
 STEMS = [
     *("confusion", "per_class", "per_class_narrow", "roc", "precision_recall"),
-    *("reliability", "reliability_narrow", "confidences", "net_benefit"),
+    *("reliability", "reliability_narrow", "confidences", "net_benefit", "risk_coverage"),
     *("curves", "curves_narrow"),
 ]
 OPTIONS: dict[str, Any] = {"metric": "val_accuracy", "keep": "best", "show_time": False}

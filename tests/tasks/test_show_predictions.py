@@ -16,6 +16,7 @@ def test_the_page_shows_every_file_with_its_answer(tmp_path: Path) -> None:
     rows = pd.DataFrame({
         "path": ["a.png", "<b>.png", "c.png"], "predicted": ["B", "", "A"], **shares,
         "status": ["ok", "error", "ok"], "error": ["", "empty <file>", ""],
+        "unlike_training": [0.99, None, 0.5],
         "note": ["", "", "truncated: what is missing is grey"],
     })  # fmt: skip
     write_table(rows, tmp_path / "batch_predictions.csv")
@@ -46,3 +47,13 @@ def test_the_page_shows_every_file_with_its_answer(tmp_path: Path) -> None:
     page = without.path(PAGE).read_text(encoding="utf-8")
     assert "data:image" not in page
     assert "a.png" in page
+    assert "refer" not in page.replace("prefers-color-scheme", "").replace("referrer", "")
+    careful = about.model_copy(
+        update={"max_error": 0.1, "refer_below": 0.85, "set_level": 0.9, "set_from": 0.15}
+    )
+    made = show_predictions.fn(Runtime(store=tmp_path / "store"), both, careful)
+    page = made.path(PAGE).read_text(encoding="utf-8")
+    assert "1 image is referred: no answer is given" in page
+    assert '<strong>refer</strong><span class="small">likeliest: B</span>' in page
+    assert "possible: B, A" in page
+    assert page.count("unlike the training images") == 1

@@ -20,8 +20,17 @@ from onnxruntime.capi.onnxruntime_pybind11_state import (
 from resnext.contracts.errors import InputError
 from resnext.data.pixels import Pixels
 from resnext.device import Compute
-from resnext.inference.exported import ANSWERS, IMAGES, LOGS, PROBABILITIES, Facts, read_facts
-from resnext.inference.predictor import FloatArray, Int64Array, Predictor
+from resnext.inference.exported import (
+    ANSWERS,
+    FEATURES,
+    IMAGES,
+    LOGS,
+    PROBABILITIES,
+    Facts,
+    read_facts,
+)
+from resnext.inference.predictor import Describing, FloatArray, Int64Array, Predictor
+from resnext.inference.reference import Features
 
 ERRORS_ONLY = 3
 
@@ -65,6 +74,13 @@ class ExportedModel:
         (logs,) = self.session.run([LOGS], {IMAGES: pixels})
         return np.asarray(logs, dtype=np.float64)
 
+    def describe(self, pixels: Pixels) -> tuple[FloatArray, Features | None]:
+        """Give these, and features (B, F); None where the file was exported without."""
+        if FEATURES not in {each.name for each in self.session.get_outputs()}:
+            return self.predict(pixels), None
+        logs, features = self.session.run([LOGS, FEATURES], {IMAGES: pixels})
+        return np.asarray(logs, dtype=np.float64), features
+
 
 def open_exported(path: Path, compute: Compute) -> Predictor:
     """Open an exported model, to be computed as it is said.
@@ -73,3 +89,8 @@ def open_exported(path: Path, compute: Compute) -> Predictor:
         InputError: it is no file that this project exported.
     """
     return ExportedModel(path, compute.threads).predict
+
+
+def open_describing(path: Path, compute: Compute) -> Describing:
+    """Open an exported model that gives its features too; see `open_exported`."""
+    return ExportedModel(path, compute.threads).describe

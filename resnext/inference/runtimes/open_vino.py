@@ -8,8 +8,9 @@ import numpy as np
 from resnext.contracts.errors import InputError
 from resnext.data.pixels import Pixels
 from resnext.device import Compute
-from resnext.inference.exported import IMAGES, LOGS
-from resnext.inference.predictor import FloatArray, Predictor
+from resnext.inference.exported import FEATURES, IMAGES, LOGS
+from resnext.inference.predictor import Describing, FloatArray, Predictor
+from resnext.inference.reference import Features
 
 
 def open_compiled(path: Path, compute: Compute) -> Predictor:
@@ -18,6 +19,12 @@ def open_compiled(path: Path, compute: Compute) -> Predictor:
     Raises:
         InputError: OpenVINO isn't installed.
     """
+    describe = open_describing(path, compute)
+    return lambda pixels: describe(pixels)[0]
+
+
+def open_describing(path: Path, compute: Compute) -> Describing:
+    """Open an exported model that gives its features too; see `open_compiled`."""
     if find_spec("openvino") is None:
         rule, remedy = "be installed", "Install it by: pip install openvino"
         raise InputError("runtime", rule, "openvino, which is not", remedy)
@@ -30,9 +37,12 @@ def open_compiled(path: Path, compute: Compute) -> Predictor:
     }
     core = openvino.Core()
     compiled = core.compile_model(core.read_model(path), "CPU", settings)
+    names = {name for output in compiled.outputs for name in output.get_names()}
 
-    def predict(pixels: Pixels) -> FloatArray:
-        """Give log-probabilities (B, C) before calibration, float64."""
-        return np.asarray(compiled({IMAGES: pixels})[LOGS], dtype=np.float64)
+    def describe(pixels: Pixels) -> tuple[FloatArray, Features | None]:
+        """Give log-probabilities (B, C) before calibration, float64, and features (B, F)."""
+        found = compiled({IMAGES: pixels})
+        features = np.array(found[FEATURES]) if FEATURES in names else None
+        return np.asarray(found[LOGS], dtype=np.float64), features
 
-    return predict
+    return describe

@@ -9,9 +9,11 @@ from torch import nn
 from resnext import device
 from resnext.data.pixels import Pixels
 from resnext.device import Compute
-from resnext.inference.predictor import FloatArray, Predictor
+from resnext.inference.predictor import Describing, FloatArray, Predictor
+from resnext.inference.reference import Features
 from resnext.models.architectures import Scale
-from resnext.models.model_file import load_network
+from resnext.models.features import over_views, watched
+from resnext.models.model_file import ModelCard, load_network
 from resnext.training.augmentation import normalise, to_float
 from resnext.training.step import autocast, in_format, move_model
 
@@ -35,3 +37,20 @@ def predict(network: nn.Module, compute: Compute, scale: Scale, pixels: Pixels) 
         logits = network(in_format(images, compute)).float()
     found: FloatArray = logits.cpu().double().log_softmax(dim=1).numpy()
     return found
+
+
+def open_describing(path: Path, compute: Compute) -> Describing:
+    """Load a network that gives its features too; see `open_network`."""
+    device.apply(compute)
+    network, card = load_network(path)
+    return partial(describe, move_model(network, compute), compute, card)
+
+
+@torch.inference_mode()
+def describe(
+    network: nn.Module, compute: Compute, card: ModelCard, pixels: Pixels
+) -> tuple[FloatArray, Features | None]:
+    """Give log-probabilities (B, C) and features (B, F) for squares of pixels (B, S, S, 3)."""
+    with watched(network, card) as seen:
+        logs = predict(network, compute, card.scale, pixels)
+    return logs, over_views(seen, len(pixels)).float().cpu().numpy() if seen else None

@@ -79,6 +79,7 @@ def test_a_picture_is_answered_and_shown_only_if_that_is_asked_for(app: FastAPI)
         assert said.status_code == 200
         assert said.json() == {
             "answer": "a", "probabilities": {"a": 0.75, "b": 0.25}, "note": "",
+            "refer": False, "possible": [], "unlike_training": None,
             "thumbnail": None, "heat_map": None,
         }  # fmt: skip
     said = ask(app, "POST", "/predict?explain=true", content=b"x", headers=PNG)

@@ -46,7 +46,7 @@ def test_the_files_have_the_columns_and_keys_that_others_rely_on(tmp_path: Path)
     scores = [key for name in SCORES for key in (name, f"{name}_ci95")]
     assert list(content) == [
         "n", "groups", "few_groups", "smallest_class", *scores, "majority_accuracy",
-        "more_groups", "per_patient", "operating_point",
+        "more_groups", "per_patient", "operating_point", "uncertainty",
     ]  # fmt: skip
     assert list(content["per_patient"]) == [
         "n", "accuracy", "accuracy_ci95", "balanced_accuracy", "balanced_accuracy_ci95",
@@ -61,6 +61,7 @@ def test_the_files_have_the_columns_and_keys_that_others_rely_on(tmp_path: Path)
         "per_class.csv", "confusion.csv", "metrics.json", "calibration.json",
         "roc.csv", "precision_recall.csv", "reliability.csv", "confidences.csv",
         "class_reliability.csv", "calibration_curve.csv", "net_benefit.csv",
+        "risk_coverage.csv",
     }  # fmt: skip
 
 

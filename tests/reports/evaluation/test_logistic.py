@@ -165,8 +165,8 @@ def test_an_image_that_counts_twice_is_as_good_as_two() -> None:
 def test_what_separates_and_too_few_groups_have_no_slope() -> None:
     groups, ones = np.arange(20), np.ones(20)
     hits = groups >= 10
-    apart = recalibrate(1.0 * groups, hits, groups, ones)
-    touching = recalibrate(groups - 1.0 * hits, hits, groups, ones)  # in 9
+    apart = recalibrate(ones * groups, hits, groups, ones)
+    touching = recalibrate(ones * groups - ones * hits, hits, groups, ones)  # in 9
     few = recalibrate(np.array([0.0, 1, 2, 3] * 5), groups % 5 == 0, groups, ones)
     for found in (apart, touching, few):
         assert math.isnan(found.slope)

@@ -138,12 +138,34 @@ def confidences() -> pd.DataFrame:
     return pd.DataFrame(columns)
 
 
+def risk_coverage() -> pd.DataFrame:
+    """Give a curve whose error grows from 0 to a fifth."""
+    coverage = np.linspace(0.01, 1, 100)
+    risk = 0.2 * coverage**2
+    columns = {"probability": 1 - coverage / 2, "coverage": coverage, "n": 100 * coverage}
+    bounds = {"risk": risk, "low": risk / 2, "high": risk + 0.1}
+    return pd.DataFrame(columns | bounds)
+
+
+def uncertainty() -> dict[str, Any]:
+    """Give what metrics.json says of uncertain answers."""
+    promised = {"max_error": 0.1, "refer_below": 0.7, "reason": None, "answered": 0.6}
+    error = {"answered_ci95": [0.5, 0.7], "error": 0.072, "error_ci95": [0.03, 0.14]}
+    sets = {"level": 0.9, "set_from": 0.2, "reason": None, "coverage": 0.92, "single": 0.5}
+    reaches = {"coverage_ci95": [0.8, 0.97], "single_ci95": None, "size_ci95": [1.4, 1.8]}
+    area = {"aurc": 0.067, "aurc_ci95": [0.04, 0.11]}
+    return area | {"referral": promised | error, "sets": sets | reaches | {"size": 1.6}}
+
+
 def metrics(positive: str | None = None) -> dict[str, Any]:
     rates = {"sensitivity": 0.9, "specificity": 0.75}
     bounds = {"sensitivity_ci95": [0.8, 1.0], "specificity_ci95": [0.6, 0.85]}
     point = {"positive": positive, "threshold": 0.3, "chosen_on": "val", **rates, **bounds}
     area = {"n": 40, "auroc": 0.8, "auroc_ci95": [0.7, 0.9]}
-    return area | {"operating_point": point if positive else None}
+    return area | {
+        "operating_point": point if positive else None,
+        "uncertainty": uncertainty(),
+    }
 
 
 def calibration() -> dict[str, Any]:
@@ -162,6 +184,7 @@ def scores(names: Sequence[str], *, drawn: Sequence[str] | None = None) -> Score
         "class_reliability.csv": class_reliability(names),
         "calibration_curve.csv": calibration_curve(names),
         "net_benefit.csv": net_benefit(names[0]),
+        "risk_coverage.csv": risk_coverage(),
         "per_class.csv": per_class(names),
         "metrics.json": metrics(curves[0]),
         "calibration.json": calibration(),

@@ -18,25 +18,32 @@ from PIL import Image
 from resnext.contracts.errors import InputError
 from resnext.contracts.tables import read_table
 from resnext.data.decoding.levels import Levels
+from resnext.data.manifest.reading import Reading
 from resnext.data.manifest.settings import ReadingSettings
 from resnext.data.manifest.sources import list_sources
 from resnext.device import plan_compute
 from resnext.inference import batch, shards
 from resnext.inference.batch import FileToAnswer, Job, answer_files
+from resnext.inference.calibration import AnswerRule
 from resnext.inference.export import export_model
 from resnext.inference.model import read_facts
 from resnext.inference.predictor import Execution, RuntimeName
+from resnext.inference.reference import build_reference, write_reference
 from resnext.inference.tables import batch_table
+from resnext.models.model_file import ModelCard
 from tests.conftest import REPOSITORY
 from tests.resnext.data.samples import picture, save
 from tests.resnext.inference.test_export import RULE, model_of
+
+NEW = ("referral", "set", "unlike_training")
+CERTAIN = AnswerRule(refer_below=0.5, set_from=0.2)
 
 
 def job_of(model: Path, **facts: bool) -> Job:
     runtime: RuntimeName = "onnx" if model.suffix == ".onnx" else "torch"
     execution = Execution(runtime=runtime, compute=plan_compute("cpu")).apart
     card = read_facts(model).card
-    return Job(model, card, execution, ReadingSettings(), facts.get("thumbnails", False))
+    return Job(model, card, execution, ReadingSettings(), facts.get("thumbnails", False), CERTAIN)
 
 
 def files_of(*sources: Path) -> list[FileToAnswer]:
@@ -50,7 +57,7 @@ def predicted(
     """Give the table of a folder."""
     job, files = job_of(model), files_of(folder)
     answered = list(answer_files(job, files, workers))
-    return batch_table([file.path for file in files], answered, job.card, temperature)
+    return batch_table([file.path for file in files], answered, job.card, temperature, job.rule)
 
 
 @pytest.fixture(scope="module")
@@ -97,6 +104,25 @@ def test_every_file_has_its_own_row_whatever_lies_between(images: Path, model: P
         assert mine["sha256"] == own["sha256"]
 
 
+def test_a_row_says_whether_it_is_referred_and_which_classes_are_possible() -> None:
+    card = ModelCard(
+        classes=("a", "b|c", "=d"), architecture="resnext38_32x4d", image_size=32,
+        mean=(0, 0, 0), std=(1, 1, 1),
+    )  # fmt: skip
+    shares = np.array([[0.5, 0.3, 0.2], [0.4, 0.35, 0.25], [0.1, 0.2, 0.7]])
+    answered = [batch.Answered(Reading(), np.log(row)) for row in shares]
+    answered.append(batch.Answered(Reading(reason="empty file")))
+    rule = AnswerRule(refer_below=0.5, set_from=0.25)
+    table = batch_table(list("1234"), answered, card, 1.0, rule)
+    assert table["referral"].tolist() == ["answer", "refer", "answer", ""]
+    assert table["set"].tolist() == ["a|b|c", "a|b|c|=d", "=d", ""]
+    before = batch_table(list("1234"), answered, card, 1.0)
+    assert set(before["referral"]) == set(before["set"]) == {""}
+    old = [name for name in table if name not in NEW]
+    pd.testing.assert_frame_equal(before[old], table[old])
+    assert list(table)[: len(old)] == old, "new columns are the last"
+
+
 def test_the_bytes_do_not_hang_on_the_number_of_processes_and_runtimes_answer_alike(
     images: Path, model: Path
 ) -> None:
@@ -104,6 +130,27 @@ def test_the_bytes_do_not_hang_on_the_number_of_processes_and_runtimes_answer_al
     pd.testing.assert_frame_equal(predicted(images, model, workers=2), alone, check_exact=True)
     exported = predicted(images, model.with_suffix(".onnx"))
     pd.testing.assert_frame_equal(exported, alone, atol=1e-5)
+
+
+def test_every_runtime_says_how_unlike_the_training_images_each_image_is(
+    images: Path, model: Path, tmp_path: Path
+) -> None:
+    rng, files = np.random.default_rng(0), files_of(images)[:12]
+    known = rng.random((30, 2048)).astype(np.float32)
+    write_reference(build_reference(known, known + 0.5), "", tmp_path / "reference.safetensors")
+    jobs = [job_of(file) for file in (model, model.with_suffix(".onnx"))]
+    judged = [job._replace(reference=tmp_path / "reference.safetensors") for job in jobs]
+    (one, other), without = (
+        [[each.unlike for each in answer_files(job, files, 1)] for job in some]
+        for some in (judged, jobs)
+    )
+    answered = [each.logs is not None for each in answer_files(jobs[1], files, 1)]
+    assert [not np.isnan(share) for share in one] == answered
+    np.testing.assert_array_equal(one, other)
+    assert np.isnan(without).all()
+    exact = [each.logs for each in answer_files(jobs[1], files, 1) if each.logs is not None]
+    again = [each.logs for each in answer_files(judged[1], files, 1) if each.logs is not None]
+    np.testing.assert_array_equal(exact, again)
 
 
 def test_openvino_answers_as_onnx_runtime_does(images: Path, model: Path) -> None:

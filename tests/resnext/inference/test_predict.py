@@ -49,6 +49,8 @@ def test_a_calibration_without_a_temperature_is_refused(temperature: str, tmp_pa
         '"positive": "b", "threshold": [1]',
         '"positive": "b", "threshold": true',
         '"positive": "b", "threshold": NaN',
+        '"refer_below": "0.5"',
+        '"set_from": [0.5]',
     ],
 )
 def test_a_calibration_whose_rule_can_not_be_followed_is_refused(rule: str, tmp_path: Path) -> None:

@@ -481,5 +481,7 @@ def test_a_version_keeps_what_the_stages_say() -> None:
     kept = {name for each in all_stages() for name in each.record.registered}
     tables = {"manifest.csv", "split.csv", "predictions.csv", "joined_groups.json", "hashes.npy"}
     scores = {"calibration.json", "metrics.json"}
-    assert kept == {MODEL, "model.onnx", "report.html", "MODEL_CARD.md"} | tables | scores
+    reference = {"reference.safetensors"}
+    written = {"model.onnx", "report.html", "MODEL_CARD.md"}
+    assert kept == {MODEL} | written | tables | scores | reference
     assert {*TABLES} <= kept
