@@ -30,7 +30,7 @@ MANY_GROUPS = 100
 """From so many groups of either side on the curve bends more often."""
 FEW_KNOTS, MANY_KNOTS = (0.1, 0.5, 0.9), (0.05, 0.275, 0.5, 0.725, 0.95)
 """The shares of the log odds below each knot."""
-CURVE = ["when", "class", "predicted", "observed", "low", "high"]
+CURVE = ["when", "class", "probability", "observed", "low", "high"]
 
 
 @dataclass(frozen=True)
@@ -48,7 +48,7 @@ class Stated:
 def calibration_curve(
     sample: Sample, positive: str | None, temperature: FloatArray | None
 ) -> pd.DataFrame:
-    """Give when (before, after the temperatures), class, predicted, observed, low, high."""
+    """Give when (before, after the temperatures), class, probability, observed, low, high."""
     tables = [_curve(stated, sample) for stated in _stated(sample, positive, temperature)]
     filled = [table for table in tables if len(table)]
     return pd.concat(filled, ignore_index=True) if filled else pd.DataFrame(columns=CURVE)

@@ -49,7 +49,7 @@ def plot_reliability(
             may be empty.
         calibration: temperature and reason, as in calibration.json.
         of_class: class, then the columns of reliability; of more than two classes without rows.
-        curve: when, class, predicted, observed, low, high; without rows where there is none.
+        curve: when, class, probability, observed, low, high; without rows where there is none.
         per_class: class, calibration_slope and calibration_intercept, each with _low and _high.
         stacked: Whether the two diagrams stand below each other.
     """
@@ -136,7 +136,7 @@ def _draw_reliability(
     axes.vlines(rows["confidence"], rows["low"], rows["high"], color=color, linewidth=1.2)
     axes.plot(rows["confidence"], rows["accuracy"], line, color=color, linewidth=1, markersize=size)
     if curve is not None:
-        x, low, high = (curve[each] for each in ("predicted", "low", "high"))
+        x, low, high = (curve[each] for each in ("probability", "low", "high"))
         axes.fill_between(x, low, high, color=style.BLUE, alpha=0.16, linewidth=0)
         axes.plot(x, curve["observed"], color=style.BLUE)
     axes.set_title(title, pad=20)

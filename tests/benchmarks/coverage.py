@@ -279,7 +279,7 @@ def _band_at(curve: pd.DataFrame, place: float) -> Interval:
     """Read the band off at a probability; NaN where the curve does not reach it."""
     if curve.empty:
         return UNDEFINED
-    places = curve["predicted"].to_numpy()
+    places = curve["probability"].to_numpy()
     low, high = (
         float(np.interp(place, places, curve[name], left=np.nan, right=np.nan))
         for name in ("low", "high")

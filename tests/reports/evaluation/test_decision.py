@@ -1,3 +1,4 @@
+import math
 from typing import Any
 
 import pandas as pd
@@ -60,6 +61,53 @@ def test_models_that_answer_alike_and_one_group_have_no_interval() -> None:
     groups = ["g"] * 40
     found = decide(answers(HALF, groups), answers(GOOD, groups), SETTINGS)
     assert (found["verdict"], found["low"], found["high"]) == ("undefined", None, None)
+
+
+def stated(of_truth: list[float]) -> pd.DataFrame:
+    """Answers that give the true class these probabilities; every other picture is of class b."""
+    shares = [[1 - p, p] if place % 2 else [p, 1 - p] for place, p in enumerate(of_truth)]
+    return predictions(CLASSES, [CLASSES[place % 2] for place in range(len(of_truth))], shares)
+
+
+BY_LOSS = DecisionSettings(metric="log_loss")
+
+
+def test_of_the_log_loss_less_is_better_in_difference_verdict_and_words() -> None:
+    sure, unsure = stated([0.9, 0.8] * 20), stated([0.7, 0.6] * 20)
+    found = decide(unsure, sure, BY_LOSS)
+    lower = (math.log(0.7 / 0.9) + math.log(0.6 / 0.8)) / 2
+    assert (found["verdict"], found["difference"]) == ("better", pytest.approx(lower))
+    assert found["low"] < found["difference"] < found["high"] < 0
+    assert (found["groups_better"], found["groups_worse"]) == (40, 0)
+    bounds = f"{-found['high']:.3f} to {-found['low']:.3f}"
+    words = describe(found, 2)
+    assert words.startswith(f"0.269 nats better in log loss than version 2 (95 %: {bounds})")
+    assert "luck alone gives such a lead" in words
+    back = decide(sure, unsure, BY_LOSS)
+    assert (back["verdict"], back["difference"]) == ("worse", pytest.approx(-lower))
+    assert back["luck"] > 0.99
+    assert describe(back, 2).startswith("0.269 nats worse in log loss than version 2 (95 %: -")
+    assert "luck" not in describe(back, 2)
+
+
+def test_the_margin_of_the_log_loss_is_in_nats_below_the_champion_s() -> None:
+    sure, unsure = stated([0.9, 0.8] * 20), stated([0.7, 0.6] * 20)
+    least = -decide(unsure, sure, BY_LOSS)["high"]
+    for margin, verdict in ((least - 0.001, "better"), (least + 0.001, "undecided")):
+        settings = DecisionSettings(metric="log_loss", margin=margin)
+        found = decide(unsure, sure, settings)
+        assert found["verdict"] == verdict
+    assert (
+        describe(found, 2).partition("(")[2].count(f"not clearly better by more than {margin:.3f}")
+    )
+
+
+def test_equal_answers_that_are_surer_are_told_apart_by_the_log_loss_alone() -> None:
+    sure, unsure = stated([0.9, 0.8] * 20), stated([0.7, 0.6] * 20)
+    assert decide(unsure, sure, SETTINGS)["verdict"] == "undefined"
+    alike = decide(sure, sure, BY_LOSS)
+    assert (alike["verdict"], alike["groups_better"]) == ("undefined", 0)
+    assert describe(alike, 1) == "exactly as good as version 1 in log loss"
 
 
 def constant(n: int, answer: str = "a") -> pd.DataFrame:

@@ -165,9 +165,9 @@ def test_an_image_that_counts_twice_is_as_good_as_two() -> None:
 def test_what_separates_and_too_few_groups_have_no_slope() -> None:
     groups, ones = np.arange(20), np.ones(20)
     hits = groups >= 10
-    apart = recalibrate(ones * groups, hits, groups, ones)
-    touching = recalibrate(ones * groups - ones * hits, hits, groups, ones)  # in 9
-    few = recalibrate(np.array([0.0, 1, 2, 3] * 5), groups % 5 == 0, groups, ones)
+    apart = recalibrate(groups.astype(np.float64), hits, groups, ones)
+    touching = recalibrate((groups - hits).astype(np.float64), hits, groups, ones)  # in 9
+    few = recalibrate(np.tile(np.arange(4, dtype=np.float64), 5), groups % 5 == 0, groups, ones)
     for found in (apart, touching, few):
         assert math.isnan(found.slope)
         assert math.isnan(found.intercept)
@@ -199,15 +199,15 @@ def test_intervals_of_slope_and_intercept_and_the_curve_s_band_hold_the_truth(gr
 def test_the_curve_is_the_spline_that_statsmodels_fits() -> None:
     odds, _, _ = answers()
     table = calibration_curve(sample(), "b", None)
-    assert list(table) == ["when", "class", "predicted", "observed", "low", "high"]
+    assert list(table) == ["when", "class", "probability", "observed", "low", "high"]
     assert set(table["when"]) == {"before"}
     assert set(table["class"]) == {"b"}
     ends = table["observed"].iloc[[0, -1]].tolist()
     assert ends == pytest.approx([CURVE[0], CURVE[-1]])
-    assert table["predicted"].iloc[[0, -1]].tolist() == pytest.approx(
+    assert table["probability"].iloc[[0, -1]].tolist() == pytest.approx(
         expit([odds.min(), odds.max()]).tolist()
     )
-    inner = np.interp(expit([-1, 0, 1]), table["predicted"], table["observed"])
+    inner = np.interp(expit([-1, 0, 1]), table["probability"], table["observed"])
     assert inner.tolist() == pytest.approx(CURVE[1:-1], abs=2e-4)
     assert ((table["low"] < table["observed"]) & (table["observed"] < table["high"])).all()
 
@@ -231,8 +231,8 @@ def test_of_more_classes_the_curve_is_about_the_answer_and_none_where_groups_are
     table = calibration_curve(three, None, np.full(60, 2.0))
     assert set(table["class"]) == {""}
     before, after = (table[table["when"] == when] for when in ("before", "after"))
-    assert before["predicted"].iloc[-1] == pytest.approx(shares.max())
-    assert after["predicted"].iloc[-1] == pytest.approx(calibrated(shares, 2.0).max())
+    assert before["probability"].iloc[-1] == pytest.approx(shares.max())
+    assert after["probability"].iloc[-1] == pytest.approx(calibrated(shares, 2.0).max())
     assert class_reliability(three, None, None).empty
     few = Sample(("a", "b", "c"), true, true, shares, np.arange(60))
     assert calibration_curve(few, None, None).empty, "no answer is wrong"

@@ -78,6 +78,7 @@ def test_summary_equals_scores_computed_by_hand() -> None:
         "auroc": 5 / 6,
         "majority_accuracy": 3 / 5,
         "log_loss": -sum(losses) / 5,
+        "brier_skill": 1 - 0.188 / 0.24,
         "weighted_f1": (3 * 2 / 3 + 2 * 1 / 2) / 5,
         # of the counts 2 1 / 1 1: (2 * 1 - 1 * 1) / sqrt(3 * 2 * 3 * 2)
         "mcc": 1 / 6,
@@ -206,6 +207,7 @@ def test_probabilities_rounded_in_single_precision_raise_no_warning() -> None:
 
 F1: dict[str, Any] = {"macro_f1": "macro", "weighted_f1": "weighted"}
 COMPARED = ["accuracy", "balanced_accuracy", *F1, "mcc", "auroc", "log_loss", "brier"]
+COMPARED += ["brier_skill"]
 
 
 def weighted(name: str, sample: Sample, weights: FloatArray) -> float:
@@ -229,6 +231,11 @@ def weighted(name: str, sample: Sample, weights: FloatArray) -> float:
     if name == "auroc":
         areas = [reference.roc_auc_score(true == k, shares[:, k], **options) for k in there]
         return float(np.mean(areas))
+    if name == "brier_skill":
+        always = np.tile(np.average(true[:, np.newaxis] == every, axis=0, weights=w), (len(w), 1))
+        options |= {"labels": every}
+        scores = [reference.brier_score_loss(true, each, **options) for each in (shares, always)]
+        return 1 - float(scores[0] / scores[1])
     score = reference.log_loss if name == "log_loss" else reference.brier_score_loss
     return float(score(true, shares, labels=every, **options))
 

@@ -107,6 +107,23 @@ def test_luck_is_one_sided_and_certain_where_nothing_differs() -> None:
     assert math.isnan(luck(a.iloc[:0], a.iloc[:0], "accuracy", allowed=0.025))
 
 
+def test_luck_of_the_log_loss_is_the_share_of_swaps_with_so_low_a_loss() -> None:
+    """Hold it against all 2^8 swaps, written out; of the two groups one is answered worse."""
+    rng = np.random.default_rng(1)
+    true = [*"abababab", *"abababab"]
+    names = [f"g{place // 2}" for place in range(16)]
+    a, b = (predictions(["a", "b"], true, rng.dirichlet([2, 2], 16).tolist(), names) for _ in "12")
+    gains = [
+        math.log(new[f"p_{label}"] / old[f"p_{label}"])
+        for label, old, new in zip(true, a.to_dict("records"), b.to_dict("records"), strict=True)
+    ]
+    of_groups = np.add.reduceat(gains, np.arange(0, 16, 2))
+    signs = 1 - 2 * ((np.arange(256)[:, np.newaxis] >> np.arange(8)) & 1)
+    expected = float((signs @ of_groups >= of_groups.sum() - 1e-9).mean())
+    assert luck(a, b, "log_loss", allowed=0.002) == pytest.approx(expected, abs=0.015)
+    assert luck(a, a, "log_loss", allowed=0.025) == 1
+
+
 @pytest.mark.parametrize("metric", ["balanced_accuracy", "macro_f1"])
 def test_luck_swaps_what_the_metric_is_made_from(metric: str) -> None:
     """Hold the leads against those of tables whose answers were swapped by hand."""

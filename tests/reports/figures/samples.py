@@ -117,7 +117,7 @@ def class_reliability(names: Sequence[str]) -> pd.DataFrame:
 
 def calibration_curve(names: Sequence[str]) -> pd.DataFrame:
     name = names[-1] if len(names) == 2 else ""
-    columns = {"predicted": GRID, "observed": GRID**2, "low": GRID**3, "high": GRID}
+    columns = {"probability": GRID, "observed": GRID**2, "low": GRID**3, "high": GRID}
     tables = [pd.DataFrame({"when": w, "class": name} | columns) for w in ("before", "after")]
     return pd.concat(tables, ignore_index=True)
 
