@@ -61,8 +61,8 @@ def test_test_images_are_answered_by_what_is_left_of_them(
     )
     weights = build("resnext38_32x4d", 2).state_dict()
     save_model(tmp_path / "model.safetensors", weights, card)
-    files = (tmp_path / name for name in ("model.safetensors", "predictions.csv"))
-    found = predict_covered(tmp_path / "manifest.csv", pixels, *files, CPU)
+    model, predictions = tmp_path / "model.safetensors", tmp_path / "predictions.csv"
+    found = predict_covered(tmp_path / "manifest.csv", pixels, model, predictions, CPU)
     assert found["path"].tolist() == ["a.png", "b.png", "d.png"] * 2
     assert found["covered"].tolist() == ["centre"] * 3 + ["border"] * 3
     a, _, d = found.loc[found["covered"] == "border", "p_A"]
