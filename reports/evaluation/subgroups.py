@@ -38,7 +38,7 @@ NOT_STATED = "not stated"
 TOO_FEW, LACKS_CLASSES, NOT_COMPARED = (
     "too few groups",
     "lacks classes",
-    "fewer than two to compare",
+    "not compared",
 )
 BANDS = 3
 """Numbers of more values than `MOST_VALUES` are cut into so many bands."""

@@ -167,6 +167,10 @@ def test_the_tables_have_the_columns_that_scripts_rely_on(project: Project) -> N
         "reliability.csv": "when bin_low bin_high n confidence accuracy low high",
         "confidences.csv": "bin_low bin_high right wrong",
         "confusion.csv": "true Blue Red",
+        "subgroups.csv": "attribute subgroup figure class value low high images groups note",
+        "subgroup_gaps.csv": "attribute figure class gap low high highest lowest note",
+        "shortcuts.csv": "cue auroc auroc_low auroc_high images groups note",
+        "covered.csv": "covered figure value low high images groups",
     }
     latest = project.store / "latest"
     found = {name: " ".join(pd.read_csv(latest / name).columns) for name in columns}

@@ -184,6 +184,7 @@ def test_a_config_file_gives_values_and_a_flag_wins_over_it(
         ("--keep-split a.csv --split random", "--keep-split must go with --split grouped or"),
         ("--keep-split a.csv --preset seed", "--keep-split must go with --split grouped or"),
         ("--groups /no/such.csv", "--groups must be a CSV file, got '/no/such.csv'"),
+        ("--attributes /no/such.csv", "--attributes must be a CSV file, got '/no/such.csv'"),
         ("--split-seed -1", "--split-seed must be at least 0"),
         ("--max-pixels 999999", "--max-pixels must be at least 1000000, got 999999"),
         ("--max-pixels 3000000000", "--max-pixels must be less than or equal to 2000000000"),
