@@ -64,7 +64,7 @@ def find_shortcuts(cues: pd.DataFrame) -> pd.DataFrame:
     groups, folds = group_codes(rows), rows["fold"].to_numpy(dtype=np.int64)
     asked = {name: [c for c in columns if _varies(rows[c])] for name, columns in CUES.items()}
     every = [column for columns in asked.values() for column in columns]
-    few = not len(rows) or _fewest_groups(true, groups) < FEWEST
+    few = len(set(folds)) < 2 or _fewest_groups(true, groups) < FEWEST
     found = []
     for name, columns in {**asked, TOGETHER: every}.items():
         note = TOO_FEW if few else "" if columns else SAME
@@ -109,7 +109,7 @@ def _auroc(
         hits = true[rows, np.newaxis] == np.arange(scores.shape[1])
         own = divide((placed * hits).sum(axis=0), hits.sum(axis=0))
         sizes = np.where(hits, hits.sum(axis=0), (~hits).sum(axis=0))
-        weights = counted / pairs
+        weights = divide(counted, pairs)
         areas += np.nan_to_num(weights * own)
         moved[rows] = np.nan_to_num(weights * divide(placed - own, sizes))
     classes = [1] if len(areas) == 2 else range(len(areas))

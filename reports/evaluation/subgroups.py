@@ -31,7 +31,7 @@ from reports.arrays import BoolArray, FloatArray, IntArray, divide
 from reports.evaluation import intervals
 from reports.evaluation.bootstrap import UNDEFINED, Interval
 from reports.evaluation.intervals import NORMAL, score_interval
-from reports.evaluation.metrics import CLASS_METRICS, FEWEST, Estimate, Metric, select
+from reports.evaluation.metrics import CLASS_METRICS, FEWEST, Metric, select
 from reports.evaluation.sample import Sample, classes_of, evaluated, group_codes, read_sample, weigh
 
 NOT_STATED = "not stated"
@@ -77,7 +77,7 @@ class Measured(NamedTuple):
     moved: FloatArray = np.zeros(0)
     note: str = ""
     compared: Interval = UNDEFINED
-    """The interval that gaps are made from: see `_compared`."""
+    """The interval that gaps are made from: see `MOST_A_GROUP`."""
 
 
 class Subgroup:
@@ -95,25 +95,25 @@ class Subgroup:
             return Measured(note=TOO_FEW)
         values = metric.compute(self.counted)[0]
         value = float(values if figure.index < 0 else values[figure.index])
-        if math.isnan(value) or metric.interval is None:
+        if math.isnan(value):
             return Measured(note=LACKS_CLASSES)
-        low, high = metric.interval(Estimate(sample, value, index=figure.index))
         influence = self._influence(figure)
+        shown, compared = (self._bounds(figure, value, influence, n) for n in (1, MOST_A_GROUP))
+        if metric is BALANCED:
+            shown = intervals.of_balanced_accuracy(sample)
         moved = np.bincount(self.codes, influence, everything).astype(np.float64)
         whole = metric in (ACCURACY, RECALL) or len(sample.held) == held
-        bounds = self._compared(figure, value, influence)
-        return Measured(value, low, high, moved, "" if whole else LACKS_CLASSES, bounds)
+        return Measured(value, *shown, moved, "" if whole else LACKS_CLASSES, compared)
 
-    def _compared(self, figure: Figure, value: float, influence: FloatArray) -> Interval:
-        """Give an interval whose effective number of images is at most 1.5 times that of groups.
+    def _bounds(self, figure: Figure, value: float, influence: FloatArray, most: float) -> Interval:
+        """Give an interval in which a group counts as so many independent images at most.
 
-        Those that are shown stop at the number of groups, which is more cautious than two of them
-        together need.
+        With 1 it is that of the figure, which is more cautious than two of them together need.
         """
         sample = self.sample
         rows = np.flatnonzero((figure.index < 0) | (sample.true == figure.index))
         groups, alone = sample.groups[rows], figure.metric in (ACCURACY, RECALL)
-        times = min(MOST_A_GROUP, len(rows) / len(np.unique(groups)))
+        times = min(most, len(rows) / len(np.unique(groups)))
         times *= max(1, len(sample.auroc_classes) / 2) if figure.metric is AUROC else 1
         of = None if alone else sample.true
         return score_interval(value, influence[rows], groups, of, times=times)
