@@ -181,16 +181,21 @@ def _rows(images: pd.DataFrame, other: Sequence[str] | str, score: Any) -> pd.Da
 
 
 def _without_kept(table: pd.DataFrame, images: pd.DataFrame, decided: pd.DataFrame) -> pd.DataFrame:
-    """Leave out the doubts about an image that a person keeps, of all kinds or of this one."""
-    kept = decided[decided["decision"] == KEEP]
-    pairs = set(zip(kept["sha256"], kept["kind"], strict=True))
+    """Leave out the doubts about an image that a person keeps, of all kinds or of this one.
+
+    The label of an image to which a person gave one is in no doubt any more.
+    """
+    rows = zip(decided["sha256"], decided["kind"], decided["decision"], strict=True)
+    pairs = {(digest, kind) for digest, kind, text in rows if text == KEEP}
+    labels = decided["decision"].str.startswith("label:")
+    pairs |= {(digest, LABEL) for digest in decided.loc[labels, "sha256"]}
     digest: Mapping[str, str] = dict(zip(images["path"], images["sha256"], strict=True))
 
     def is_kept(path: str, kind: str) -> bool:
         return bool(pairs & {(digest.get(path, ""), each) for each in ("", kind)})
 
-    rows = zip(table["path"], table["other"], table["kind"], strict=True)
-    left = [not is_kept(one, kind) and not is_kept(other, kind) for one, other, kind in rows]
+    doubts = zip(table["path"], table["other"], table["kind"], strict=True)
+    left = [not is_kept(one, kind) and not is_kept(other, kind) for one, other, kind in doubts]
     return table[np.array(left, dtype=bool)].reset_index(drop=True)
 
 
@@ -202,5 +207,5 @@ def to_be_decided(
     sides = [doubts[["rank", "path", "kind"]], pairs.assign(path=pairs["other"])]
     asked = pd.concat([side[["rank", "path", "kind"]] for side in sides])
     asked = asked.sort_values("rank", kind="stable").merge(images[["path", "sha256"]], on="path")
-    every = pd.concat([decided, asked.assign(decision="")], ignore_index=True)[DECIDED_COLUMNS]
-    return every.drop_duplicates(["path", "kind"], ignore_index=True)
+    asked = asked.drop_duplicates(["path", "kind"]).assign(decision="")
+    return pd.concat([decided, asked], ignore_index=True)[DECIDED_COLUMNS]

@@ -100,6 +100,16 @@ def test_of_twenty_wrong_labels_at_least_fourteen_are_among_the_first_twenty() -
         assert (found.loc[hits, "suggested"] != found.loc[hits, "label"]).all()
 
 
+def test_the_label_that_a_person_gave_is_in_no_doubt_any_more() -> None:
+    known = drawn()
+    known.images.loc[:19, "label"] = known.images.loc[:19, "label"].map({"a": "b", "b": "a"})
+    found = of_kind(find_doubts(known, no_decisions()), LABEL)
+    first = known.images[known.images["path"] == found["path"].iloc[0]]
+    given = first[["path", "sha256"]].assign(kind="", decision=f"label:{first['label'].iloc[0]}")
+    again = of_kind(find_doubts(known, given), LABEL)
+    assert again["path"].tolist() == found["path"].tolist()[1:]
+
+
 def test_out_of_fold_answers_of_a_network_count_where_there_are_some() -> None:
     images = drawn().images.head(6).assign(copy=0)
     answers = pd.DataFrame({"path": images["path"], "p_a": 0.9, "p_b": 0.1})
@@ -130,6 +140,8 @@ def test_what_a_person_keeps_is_not_listed_again_and_decisions_are_handed_on() -
     assert again["rank"].tolist() == list(range(1, len(again) + 1))
     handed_on = to_be_decided(again, known.images, kept)
     assert handed_on.iloc[0]["decision"] == "keep"
+    relabelled = kept.assign(decision="label:a", kind="")
+    assert NEAR in set(find_doubts(known, relabelled)["kind"]), "a label is no answer to this"
     of_any_kind = kept.assign(sha256=known.images["sha256"].iloc[50], kind="")
     assert FAR not in set(find_doubts(known, of_any_kind)["kind"])
 
