@@ -52,11 +52,10 @@ def draw(
 
     `images` holds path, label, sha256, id, group, copy, original, cluster, conflict (why it can't
     be measured on, or empty) and left_out (why nothing is done with it), sorted by path.
-    `given` names the split of each path for the
-    strategy "given", else the folders do; `earlier` is a split whose images stay where they are
-    (see `keep`). Of a given split val is test where there is no other, and a val that is missing
-    then can be taken out of train. `source` is a sentence on where the groups come from, for an
-    error.
+    `given` names the split of each path for the strategy "given", else the folders do; `earlier`
+    is a split whose images stay where they are (see `keep`). Of a given split val is test where
+    there is no other, and a val that is missing then can be taken out of train. `source` is a
+    sentence on where the groups come from, for an error.
     Returns one row an image; those that take part in nothing are `unused` with a reason.
 
     Raises:
