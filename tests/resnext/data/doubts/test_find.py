@@ -61,6 +61,19 @@ def test_a_near_duplicate_across_the_split_comes_before_one_within_a_part() -> N
     assert ["ON BOTH SIDES" in each for each in found["reason"]] == [True, False]
 
 
+def test_with_folds_a_pair_crosses_where_its_images_are_tested_in_different_folds() -> None:
+    known = drawn()
+    known.features[303], known.features[208] = known.features[10], known.features[6]
+    folds = np.arange(400) // 2 % 2 + 1.0
+    folds[208], folds[303] = folds[6], 3 - folds[10]
+    images = known.images.assign(split="train", fold=folds)
+    found = of_kind(find_doubts(known._replace(images=images), no_decisions()), NEAR)
+    reasons = dict(zip(found["path"], found["reason"], strict=True))
+    assert "ON BOTH SIDES" in reasons["b/010.png"]
+    assert "ON BOTH SIDES" not in reasons["b/006.png"]
+    assert f"(fold {folds[6]:.0f} and fold {folds[6]:.0f})" in reasons["b/006.png"]
+
+
 def test_a_near_duplicate_that_is_mirrored_is_found_in_another_view() -> None:
     known = drawn()
     known.features[303, 0], known.features[303, 1] = known.features[10, 1], known.features[10, 0]
