@@ -105,8 +105,9 @@ from flows.training.networks import STANDS_FOR, train_networks
 from flows.training.side_by_side import Prepared, apart, result_of
 from reports.evaluation.settings import EvaluationSettings
 from resnext.contracts.json_files import read_json
-from resnext.contracts.tables import read_manifest
+from resnext.contracts.tables import read_manifest, read_table
 from resnext.data.demonstration import DemoSettings
+from resnext.data.manifest.decisions import describe_decisions
 from resnext.data.manifest.sources import list_sources
 from resnext.data.split.settings import FoldSettings
 from resnext.device import describe, plan_compute, probe_memory
@@ -131,7 +132,7 @@ from tasks.predict_images import list_files, predict_images
 from tasks.publish import publish
 from tasks.reference import reference
 from tasks.report import About, report
-from tasks.scan import scan
+from tasks.scan import DECIDED, scan
 from tasks.shortcuts import covered, shortcuts
 from tasks.split import split
 from tasks.stage.artifact import Artifact, Runtime
@@ -223,6 +224,9 @@ def stages_after_scan(
     if plan.evaluation != EvaluationSettings():  # wrong input is said before hours of training
         labels = read_manifest(manifest.path("manifest.csv"))["label"]
         require_positive(plan.evaluation, sorted(set(labels)))
+    if plan.decisions is not None:
+        said = describe_decisions(read_table(manifest.path(DECIDED)))
+        plan = replace(plan, notes=(*plan.notes, f"{said}."))
     parts = split(runtime, manifest, plan.split, *plan.tables)
     if plan.only == "split":
         again = f"{plan.command} --only split"

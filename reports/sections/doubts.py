@@ -34,6 +34,8 @@ KINDS = {
     ),
 }
 """The kinds of doubts: title, and what a reader should know."""
+CROSSING = "ON BOTH SIDES OF THE SPLIT"
+"""What doubts.csv says of such a pair."""
 
 
 def counts(doubts: pd.DataFrame) -> dict[str, str]:
@@ -43,8 +45,8 @@ def counts(doubts: pd.DataFrame) -> dict[str, str]:
 
 
 def crossing(doubts: pd.DataFrame) -> int:
-    """Count the pairs that stand on both sides of the split."""
-    return int(doubts["reason"].str.contains("ON BOTH SIDES", regex=False).sum())
+    """Count the pairs that stand on both sides of the split, as their reason says."""
+    return int(doubts["reason"].str.contains(CROSSING, regex=False).sum())
 
 
 def sheets(

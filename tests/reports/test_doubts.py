@@ -9,7 +9,16 @@ from tests.reports.test_html import content
 
 DOUBTS = pd.DataFrame(
     [
-        (1, "near-duplicate", "a/<1>.png", "b/2.png", 0.9, "a", "", "alike, ON BOTH SIDES OF it"),
+        (
+            1,
+            "near-duplicate",
+            "a/<1>.png",
+            "b/2.png",
+            0.9,
+            "a",
+            "",
+            "alike, ON BOTH SIDES OF THE SPLIT",
+        ),
         (2, "label", "a/3.png", "", 0.8, "a", "b", "predicted b"),
     ],
     columns=["rank", "kind", "path", "other", "score", "label", "suggested", "reason"],

@@ -29,7 +29,7 @@ COLUMNS = ["rank", "kind", "path", "other", "score", "label", "suggested", "reas
 NEAR, GROUPS, FAR, LABEL = "near-duplicate", "one group", "off-topic", "label"
 KINDS = (NEAR, GROUPS, FAR, LABEL)
 """The kinds of doubts, in the order in which they are listed."""
-HELD_OUT = ("val", "test")
+HELD_OUT, FOLD = ("val", "test"), "fold"
 ALIKE = 0.7  # from which likeness on two images of different groups may be one
 MUTUAL = 0.75  # share of the images of two groups that must be nearest to the other group
 LEAST = 2  # images that each of two such groups must have
@@ -99,18 +99,28 @@ def near_duplicates(images: pd.DataFrame, neighbours: Neighbours) -> pd.DataFram
     pairs = pairs.sort_values("score", ascending=False, kind="stable")
     pairs = pairs.drop_duplicates(["one", "two"])
     one, two = (images.iloc[pairs[name]].reset_index(drop=True) for name in ("one", "two"))
-    held_out = one["split"].isin([*HELD_OUT]) | two["split"].isin([*HELD_OUT])
+    where = [_places(side) for side in (one, two)]
+    held_out = where[0].isin([*HELD_OUT]) | where[1].isin([*HELD_OUT]) | (FOLD in images)
     used = (one["split"] != UNUSED) & (two["split"] != UNUSED)
-    across = held_out & used & (one["split"] != two["split"])
+    across = held_out & used & (where[0] != where[1])
     found = _rows(one, two["path"].tolist(), pairs["score"].to_numpy())
     found["reason"] = [
         f"very alike, in the groups {a} and {b}{', ON BOTH SIDES OF THE SPLIT' if crosses else ''}"
         f" ({first} and {second})"
         for a, b, first, second, crosses in zip(
-            one["group"], two["group"], one["split"], two["split"], across, strict=True
+            one["group"], two["group"], *where, across, strict=True
         )
     ]
     return found.assign(far=~across).sort_values(["far", "score"], ascending=[True, False])
+
+
+def _places(images: pd.DataFrame) -> pd.Series[str]:
+    """Say in which part of the split each image is, or in which fold it is tested."""
+    if FOLD not in images:
+        return images["split"]
+    rows = zip(images["split"], images[FOLD], strict=True)
+    names = [split if pd.isna(fold) else f"fold {fold:.0f}" for split, fold in rows]
+    return pd.Series(names, images.index, dtype="str")
 
 
 def one_group(images: pd.DataFrame, neighbours: Neighbours) -> pd.DataFrame:
@@ -181,16 +191,21 @@ def _rows(images: pd.DataFrame, other: Sequence[str] | str, score: Any) -> pd.Da
 
 
 def _without_kept(table: pd.DataFrame, images: pd.DataFrame, decided: pd.DataFrame) -> pd.DataFrame:
-    """Leave out the doubts about an image that a person keeps, of all kinds or of this one."""
-    kept = decided[decided["decision"] == KEEP]
-    pairs = set(zip(kept["sha256"], kept["kind"], strict=True))
+    """Leave out the doubts about an image that a person keeps, of all kinds or of this one.
+
+    The label of an image to which a person gave one is in no doubt any more.
+    """
+    rows = zip(decided["sha256"], decided["kind"], decided["decision"], strict=True)
+    pairs = {(digest, kind) for digest, kind, text in rows if text == KEEP}
+    labels = decided["decision"].str.startswith("label:")
+    pairs |= {(digest, LABEL) for digest in decided.loc[labels, "sha256"]}
     digest: Mapping[str, str] = dict(zip(images["path"], images["sha256"], strict=True))
 
     def is_kept(path: str, kind: str) -> bool:
         return bool(pairs & {(digest.get(path, ""), each) for each in ("", kind)})
 
-    rows = zip(table["path"], table["other"], table["kind"], strict=True)
-    left = [not is_kept(one, kind) and not is_kept(other, kind) for one, other, kind in rows]
+    doubts = zip(table["path"], table["other"], table["kind"], strict=True)
+    left = [not is_kept(one, kind) and not is_kept(other, kind) for one, other, kind in doubts]
     return table[np.array(left, dtype=bool)].reset_index(drop=True)
 
 
@@ -202,5 +217,5 @@ def to_be_decided(
     sides = [doubts[["rank", "path", "kind"]], pairs.assign(path=pairs["other"])]
     asked = pd.concat([side[["rank", "path", "kind"]] for side in sides])
     asked = asked.sort_values("rank", kind="stable").merge(images[["path", "sha256"]], on="path")
-    every = pd.concat([decided, asked.assign(decision="")], ignore_index=True)[DECIDED_COLUMNS]
-    return every.drop_duplicates(["path", "kind"], ignore_index=True)
+    asked = asked.drop_duplicates(["path", "kind"]).assign(decision="")
+    return pd.concat([decided, asked], ignore_index=True)[DECIDED_COLUMNS]

@@ -76,7 +76,7 @@ def describe_decisions(decided: pd.DataFrame) -> str:
     counts = Counter(decision.partition(":")[0] for decision in pairs)
     done = [f"{counts[action]:,} {what}" for action, what in DONE.items() if counts[action]]
     images = plural(decided["path"].nunique(), "image")
-    return f"decisions of a person about {images}: {', '.join(done) or 'none'}"
+    return f"A person decided about {images}: {', '.join(done) or 'nothing was changed'}"
 
 
 def read_decisions(file: Path) -> UserTable:

@@ -50,12 +50,12 @@ def draw(
 ) -> pd.DataFrame:
     """Share images out to train, val and test.
 
-    `images` holds path, label, sha256, id, group, copy, original, cluster and conflict (why it
-    can't be measured on, or empty), sorted by path. `given` names the split of each path for the
-    strategy "given", else the folders do; `earlier` is a split whose images stay where they are
-    (see `keep`). Of a given split val is test where there is no other, and a val that is missing
-    then can be taken out of train. `source` is a sentence on where the groups come from, for an
-    error.
+    `images` holds path, label, sha256, id, group, copy, original, cluster, conflict (why it can't
+    be measured on, or empty) and left_out (why nothing is done with it), sorted by path.
+    `given` names the split of each path for the strategy "given", else the folders do; `earlier`
+    is a split whose images stay where they are (see `keep`). Of a given split val is test where
+    there is no other, and a val that is missing then can be taken out of train. `source` is a
+    sentence on where the groups come from, for an error.
     Returns one row an image; those that take part in nothing are `unused` with a reason.
 
     Raises:
@@ -71,6 +71,8 @@ def draw(
         splits = _shuffled(images, settings.shares, settings.seed)
     else:
         splits, reasons = _draw_whole(images, settings, earlier, source)
+    out = images["left_out"] != ""
+    splits, reasons = splits.mask(out, UNUSED), reasons.mask(out, images["left_out"])
     drawn = images.assign(split=splits, reason=reasons)[SPLIT_COLUMNS]
     _require_every_split(drawn, settings, kept=earlier is not None)
     return drawn

@@ -113,15 +113,14 @@ def join(
 
     `before` names the group that each image was in, empty where it was in none: one group then
     is one now. Returns what `draw` and `count_leaks` take: path, label, sha256, id, group, copy,
-    original, cluster (empty where nothing is near), conflict (or why a person left it out).
+    original, cluster (empty where nothing is near), conflict, left_out.
     """
     images = groups.images.assign(id=groups.images["group"], cluster=near.cluster_of(groups.images))
     keys = [images["sha256"], images["original"], images["cluster"], images["decided"]]
     keys += [] if before is None else [before]
     joined = join_groups(images["group"].tolist(), *(key.tolist() for key in keys))
     images = images.assign(group=pd.Series(joined, dtype="str"))
-    conflicts = label_conflicts(images)
-    return images.assign(conflict=conflicts.where(conflicts != "", images["left_out"]))
+    return images.assign(conflict=label_conflicts(images))
 
 
 def _joined(images: pd.DataFrame) -> dict[str, list[str]]:

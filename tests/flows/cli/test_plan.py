@@ -31,6 +31,7 @@ CONTRACT = """
     --clip-norm --ema-decay --freeze-epochs --freeze-stages --layer-decay
     --zero-init-head --label-smoothing --class-weights --sampler --augment
     --mixup --cutmix --keep --metric --patience --positive --sensitivity --threshold
+    --decisions --find-doubts
 """
 
 
@@ -185,6 +186,7 @@ def test_a_config_file_gives_values_and_a_flag_wins_over_it(
         ("--keep-split a.csv --preset seed", "--keep-split must go with --split grouped or"),
         ("--groups /no/such.csv", "--groups must be a CSV file, got '/no/such.csv'"),
         ("--attributes /no/such.csv", "--attributes must be a CSV file, got '/no/such.csv'"),
+        ("--decisions /no/such.csv", "--decisions must be a CSV file, got '/no/such.csv'"),
         ("--split-seed -1", "--split-seed must be at least 0"),
         ("--max-pixels 999999", "--max-pixels must be at least 1000000, got 999999"),
         ("--max-pixels 3000000000", "--max-pixels must be less than or equal to 2000000000"),
@@ -522,3 +524,14 @@ def test_devices_must_be_there_and_are_those_that_torchrun_started(
     assert found.runtime(tmp_path).meeting == "first:29500/start-0"
     with pytest.raises(InputError, match="devices must be 6, as torchrun started, got 2"):
         plan(run=run(devices=2))
+
+
+def test_decisions_and_the_search_for_doubts_are_in_the_command(tmp_path: Path) -> None:
+    file = tmp_path / "decisions.csv"
+    file.write_text("path,decision\n")
+    made = resolve(DataFlags(decisions=file), RunFlags(find_doubts=True))
+    assert made.decisions is not None
+    assert made.decisions.single_path() == file
+    assert f"--decisions {file}" in made.command
+    assert "--find-doubts" in made.command
+    assert resolve().decisions is None

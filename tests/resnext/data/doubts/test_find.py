@@ -61,6 +61,19 @@ def test_a_near_duplicate_across_the_split_comes_before_one_within_a_part() -> N
     assert ["ON BOTH SIDES" in each for each in found["reason"]] == [True, False]
 
 
+def test_with_folds_a_pair_crosses_where_its_images_are_tested_in_different_folds() -> None:
+    known = drawn()
+    known.features[303], known.features[208] = known.features[10], known.features[6]
+    folds = np.arange(400) // 2 % 2 + 1.0
+    folds[208], folds[303] = folds[6], 3 - folds[10]
+    images = known.images.assign(split="train", fold=folds)
+    found = of_kind(find_doubts(known._replace(images=images), no_decisions()), NEAR)
+    reasons = dict(zip(found["path"], found["reason"], strict=True))
+    assert "ON BOTH SIDES" in reasons["b/010.png"]
+    assert "ON BOTH SIDES" not in reasons["b/006.png"]
+    assert f"(fold {folds[6]:.0f} and fold {folds[6]:.0f})" in reasons["b/006.png"]
+
+
 def test_a_near_duplicate_that_is_mirrored_is_found_in_another_view() -> None:
     known = drawn()
     known.features[303, 0], known.features[303, 1] = known.features[10, 1], known.features[10, 0]
@@ -100,6 +113,16 @@ def test_of_twenty_wrong_labels_at_least_fourteen_are_among_the_first_twenty() -
         assert (found.loc[hits, "suggested"] != found.loc[hits, "label"]).all()
 
 
+def test_the_label_that_a_person_gave_is_in_no_doubt_any_more() -> None:
+    known = drawn()
+    known.images.loc[:19, "label"] = known.images.loc[:19, "label"].map({"a": "b", "b": "a"})
+    found = of_kind(find_doubts(known, no_decisions()), LABEL)
+    first = known.images[known.images["path"] == found["path"].iloc[0]]
+    given = first[["path", "sha256"]].assign(kind="", decision=f"label:{first['label'].iloc[0]}")
+    again = of_kind(find_doubts(known, given), LABEL)
+    assert again["path"].tolist() == found["path"].tolist()[1:]
+
+
 def test_out_of_fold_answers_of_a_network_count_where_there_are_some() -> None:
     images = drawn().images.head(6).assign(copy=0)
     answers = pd.DataFrame({"path": images["path"], "p_a": 0.9, "p_b": 0.1})
@@ -130,6 +153,8 @@ def test_what_a_person_keeps_is_not_listed_again_and_decisions_are_handed_on() -
     assert again["rank"].tolist() == list(range(1, len(again) + 1))
     handed_on = to_be_decided(again, known.images, kept)
     assert handed_on.iloc[0]["decision"] == "keep"
+    relabelled = kept.assign(decision="label:a", kind="")
+    assert NEAR in set(find_doubts(known, relabelled)["kind"]), "a label is no answer to this"
     of_any_kind = kept.assign(sha256=known.images["sha256"].iloc[50], kind="")
     assert FAR not in set(find_doubts(known, of_any_kind)["kind"])
 

@@ -59,9 +59,7 @@ def test_a_dropped_image_is_quarantined_and_a_label_changed_while_no_file_is_tou
     assert len(found.hashes) == len(found.odd) == len(found.manifest) == 15
     assert rows["decision"].tolist() == ["drop", "label:Blue", "keep"]
     said = describe_decisions(rows)
-    assert said == (
-        "decisions of a person about 3 images: 1 kept, 1 dropped, 1 given another class"
-    )
+    assert said == "A person decided about 3 images: 1 kept, 1 dropped, 1 given another class"
     assert {path: path.read_bytes() for path in pictures.rglob("*.png")} == before
 
 
