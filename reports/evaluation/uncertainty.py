@@ -305,7 +305,10 @@ def _logit_interval(value: float, moved: FloatArray) -> Interval:
 
 
 def _referral(answers: Answers, limits: Limits, levels: FloatArray) -> dict[str, Any] | None:
-    """Give how many of the test images are answered at their levels (N,), and how many wrongly."""
+    """Give how many of the test images are answered at their levels (N,), and how many wrongly.
+
+    An image without a level, since the other folds have none, is referred.
+    """
     if limits.max_error is None:
         return None
     given, groups = answers.certain >= levels, answers.groups
