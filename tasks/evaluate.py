@@ -19,8 +19,9 @@ def evaluate(
 ) -> None:
     """Write what is known of the test part, and calibration.json from the val part.
 
-    per_class.csv, confusion.csv and metrics.json; roc.csv, precision_recall.csv, reliability.csv
-    and confidences.csv, which figures are drawn from.
+    per_class.csv, confusion.csv and metrics.json; roc.csv, precision_recall.csv, reliability.csv,
+    class_reliability.csv, calibration_curve.csv, net_benefit.csv and confidences.csv, which figures
+    are drawn from.
     """
     from reports.evaluation import evaluate as evaluation
 
