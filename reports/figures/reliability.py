@@ -59,14 +59,11 @@ def plot_reliability(
         figure = style.new_figure(style.WIDTH, 5.8 if name else 5.5)
         panels = figure.subplots(2, 2, gridspec_kw={"height_ratios": [4.6, 1.4 if name else 1]})
         for (upper, lower), (when, title) in zip(panels.T, _titles(calibration), strict=True):
-            rows = shown[shown["when"] == when]
+            rows, confident = (table[table["when"] == when] for table in (shown, filled))
             if rows.empty:
-                why = f": {calibration['reason']}" if calibration.get("reason") else ""
-                style.say(upper, f"The probabilities are not calibrated{why}.", width=38)
-                lower.set_axis_off()
+                _say_why(upper, lower, calibration.get("reason"))
                 continue
-            error = calibration_error(filled[filled["when"] == when])
-            _draw_reliability(upper, rows, title, error, _of(curve, when))
+            _draw_reliability(upper, rows, title, calibration_error(confident), _of(curve, when))
             if name:
                 _draw_outcomes(lower, rows, name)
             else:
@@ -85,6 +82,13 @@ def calibration_error(rows: pd.DataFrame) -> float:
     if not rows["n"].sum():
         return math.nan
     return float(np.average((rows["accuracy"] - rows["confidence"]).abs(), weights=rows["n"]))
+
+
+def _say_why(upper: Axes, lower: Axes, reason: str | None) -> None:
+    """Say instead of a diagram why the probabilities are not calibrated."""
+    why = f": {reason}" if reason else ""
+    style.say(upper, f"The probabilities are not calibrated{why}.", width=38)
+    lower.set_axis_off()
 
 
 def _name(rows: pd.DataFrame, per_class: pd.DataFrame | None) -> str:
