@@ -20,7 +20,8 @@ def evaluate(
     """Write what is known of the test part, and calibration.json from the val part.
 
     per_class.csv, confusion.csv and metrics.json; roc.csv, precision_recall.csv, reliability.csv,
-    confidences.csv and risk_coverage.csv, which figures are drawn from.
+    class_reliability.csv, calibration_curve.csv, net_benefit.csv, confidences.csv and
+    risk_coverage.csv, which figures are drawn from.
     """
     from reports.evaluation import evaluate as evaluation
 

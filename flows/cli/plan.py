@@ -365,11 +365,15 @@ def require_positive(settings: EvaluationSettings, classes: Sequence[str]) -> No
     """Check the positive class against the classes that were found.
 
     Raises:
-        InputError: it is none of them, or a threshold is wanted and of what is not said.
+        InputError: it is none of them, or something is wanted of it and which it is is not said.
     """
-    flag = "threshold" if settings.sensitivity is None else "sensitivity"
-    wanted = settings.sensitivity is not None or settings.threshold != HALF
-    if positive_class(classes, settings.positive) is None and wanted:
+    wanted = {
+        "sensitivity": settings.sensitivity is not None,
+        "threshold": settings.threshold != HALF,
+        "prevalence": settings.prevalence is not None,
+    }
+    flag = next((name for name, given in wanted.items() if given), None)
+    if positive_class(classes, settings.positive) is None and flag:
         rule = "go with `positive` where no class is known to be the positive one"
         remedy = f"Name one of {first_few(classes, most=SHOWN_CLASSES)}."
         raise InputError(flag, rule, "it alone", remedy)

@@ -37,7 +37,7 @@ SMALLEST = float(np.finfo(np.float32).tiny)
 LEAST_SHARE = 0.25
 """The variance is at least such a share of that of images that are all alike in a group."""
 STEPS, HALVINGS = 60, 30
-CLOSE = 1e-9
+CLOSE = 1e-7
 """So little the last step moves any log odds."""
 
 
@@ -154,34 +154,39 @@ def likeliest(
 
     None where there are none. Each step is halved until the likelihood does not fall.
     """
-    from scipy.special import expit
-
     coefficients, odds = np.zeros(design.shape[1]), offset
     best = _likelihood(odds, hits, counted)
     for _ in range(STEPS):
-        shares = expit(odds)
-        spread = counted * shares * (1 - shares)
-        try:
-            step = np.linalg.solve(
-                _sum(design, design * spread[:, np.newaxis]),
-                _sum(design, (counted * (hits - shares))[:, np.newaxis])[:, 0],
-            )
-        except np.linalg.LinAlgError:
+        step = _newton(design, hits, odds, counted)
+        if not np.isfinite(step).all():
             return None
         for _ in range(HALVINGS):
             change = np.einsum("nk,k->n", design, step)
             found = _likelihood(odds + change, hits, counted)
-            if found >= best - CLOSE * abs(best) or not math.isfinite(found):
+            if found >= best - CLOSE * abs(best):
                 break
             step = step / 2
-        if not math.isfinite(found):
-            return None
         coefficients, odds, best = coefficients + step, odds + change, found
         if np.abs(change).max() < CLOSE:
             return coefficients
         if best > -CLOSE:
-            return None
+            return None  # separated, without an error left to learn from
     return None
+
+
+def _newton(
+    design: FloatArray, hits: BoolArray, odds: FloatArray, counted: FloatArray
+) -> FloatArray:
+    """Give Newton's next step (K,); NaN where there is none."""
+    from scipy.special import expit
+
+    shares = expit(odds)
+    spread = counted * shares * (1 - shares)
+    score = _sum(design, (counted * (hits - shares))[:, np.newaxis])[:, 0]
+    try:
+        return np.asarray(np.linalg.solve(_sum(design, design * spread[:, np.newaxis]), score))
+    except np.linalg.LinAlgError:
+        return np.full(len(score), np.nan)
 
 
 def _interval(value: float, fitted: Fit | None) -> Interval:

@@ -61,16 +61,12 @@ def plot_reliability(
     with style.styled([name]):
         figure, panels = _panels(1.4 if name else 1, stacked=stacked)
         for (upper, lower), (when, title) in zip(panels.T, _titles(calibration), strict=True):
-            rows = shown[shown["when"] == when]
+            rows, confident = (table[table["when"] == when] for table in (shown, filled))
             if rows.empty:
-                why = f": {calibration['reason']}" if calibration.get("reason") else ""
-                style.say(upper, f"The probabilities are not calibrated{why}.", width=38)
-                lower.set_axis_off()
+                _say_why(upper, lower, calibration.get("reason"))
                 continue
-            error = (
-                f"calibration error {percent(calibration_error(filled[filled['when'] == when]))}"
-            )
-            style.note(upper, error, (0, 1), (0, 5), ha="left")
+            error = percent(calibration_error(confident))
+            style.note(upper, f"calibration error {error}", (0, 1), (0, 5), ha="left")
             if not stacked:
                 style.note(upper, "dashed: perfect calibration", (1, 1), (0, 5), ha="right")
             _draw_reliability(upper, rows, title, _of(curve, when))
@@ -103,6 +99,13 @@ def calibration_error(rows: pd.DataFrame) -> float:
     if not rows["n"].sum():
         return math.nan
     return float(np.average((rows["accuracy"] - rows["confidence"]).abs(), weights=rows["n"]))
+
+
+def _say_why(upper: Axes, lower: Axes, reason: str | None) -> None:
+    """Say instead of a diagram why the probabilities are not calibrated."""
+    why = f": {reason}" if reason else ""
+    style.say(upper, f"The probabilities are not calibrated{why}.", width=38)
+    lower.set_axis_off()
 
 
 def _name(rows: pd.DataFrame, per_class: pd.DataFrame | None) -> str:

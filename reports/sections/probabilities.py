@@ -32,13 +32,13 @@ ROWS: tuple[tuple[str, str, Write, str], ...] = (
         "lr_positive",
         "Positive likelihood ratio",
         two_decimals,
-        "times an answer {} multiplies the odds of it",
+        "by so much an answer {} multiplies the odds of it",
     ),
     (
         "lr_negative",
         "Negative likelihood ratio",
         two_decimals,
-        "times any other answer multiplies the odds of {}",
+        "by so much any other answer multiplies the odds of {}",
     ),
 )
 

@@ -36,12 +36,12 @@ FILES = {
     "prediction_timing.csv",
     *("predictions.csv", "calibration.json", "per_class.csv", "confusion.csv", "metrics.json"),
     *("roc.csv", "precision_recall.csv", "reliability.csv", "confidences.csv", "explained.json"),
+    *("class_reliability.csv", "calibration_curve.csv", "net_benefit.csv"),
     *(f"{stem}.{kind}" for stem in FIGURES for kind in ("png", "svg")),
     *("cues.csv", "shortcuts.csv", "shortcuts.txt", "covered.csv", "covered_predictions.csv"),
     *("subgroups.csv", "subgroup_gaps.csv", "subgroups.json"),
     *("report.html", "MODEL_CARD.md"),
-    *("class_reliability.csv", "calibration_curve.csv", "net_benefit.csv", "risk_coverage.csv"),
-    "reference.safetensors",
+    *("risk_coverage.csv", "reference.safetensors"),
 }
 
 
@@ -161,11 +161,16 @@ def test_the_tables_have_the_columns_that_scripts_rely_on(project: Project) -> N
         "predictions.csv": "path label group split predicted confidence p_Blue p_Red status error",
         "per_class.csv": "class support precision precision_low precision_high recall recall_low "
         "recall_high specificity specificity_low specificity_high f1 f1_low f1_high auroc "
-        "auroc_low auroc_high average_precision average_precision_low average_precision_high",
+        "auroc_low auroc_high average_precision average_precision_low average_precision_high "
+        "calibration_slope calibration_slope_low calibration_slope_high calibration_intercept "
+        "calibration_intercept_low calibration_intercept_high",
         "roc.csv": "class false_positive_rate true_positive_rate low high",
         "precision_recall.csv": "class recall precision low high",
         "reliability.csv": "when bin_low bin_high n confidence accuracy low high",
         "confidences.csv": "bin_low bin_high right wrong",
+        "class_reliability.csv": "class when bin_low bin_high n confidence accuracy low high",
+        "calibration_curve.csv": "when class probability observed low high",
+        "net_benefit.csv": "class threshold net_benefit low high treat_all",
         "confusion.csv": "true Blue Red",
         "subgroups.csv": "attribute subgroup figure class value low high images groups note",
         "subgroup_gaps.csv": "attribute figure class gap low high highest lowest note",

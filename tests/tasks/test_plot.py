@@ -11,7 +11,8 @@ from tasks.stage.artifact import Artifact, Runtime, sha256_of
 from tests.reports.figures.samples import history, scores, write_scores
 
 STEMS = (
-    *("confidences", "confusion", "curves", "per_class", "precision_recall", "reliability", "roc"),
+    *("confidences", "confusion", "curves", "net_benefit", "per_class", "precision_recall"),
+    *("reliability", "risk_coverage", "roc"),
     *("curves_narrow", "per_class_narrow", "reliability_narrow"),
 )
 

@@ -31,7 +31,7 @@ CONTRACT = """
     --clip-norm --ema-decay --freeze-epochs --freeze-stages --layer-decay
     --zero-init-head --label-smoothing --class-weights --sampler --augment
     --mixup --cutmix --keep --metric --patience --positive --sensitivity --threshold
-    --decisions --find-doubts
+    --decisions --find-doubts --prevalence --max-error --set-level --attributes
 """
 
 
@@ -193,6 +193,7 @@ def test_a_config_file_gives_values_and_a_flag_wins_over_it(
         ("--truncated yes", "--truncated must be 'quarantine' or 'keep', got 'yes'"),
         ("--sensitivity 1", "--sensitivity must be less than 1, got"),
         ("--sensitivity 0", "--sensitivity must be greater than 0, got"),
+        ("--prevalence 1", "--prevalence must be less than 1, got"),
         ("--only nothing", "--only must be 'scan', 'split'"),
         ("--weights /no/such.pth", "There is nothing at that place"),
         ("--weights /", "There is a folder at that place"),
@@ -473,6 +474,8 @@ def test_the_positive_class_must_be_one_that_was_found() -> None:
             require_positive(EvaluationSettings(sensitivity=0.9), classes)
         with pytest.raises(InputError, match=r"^threshold must go with .* Name one of a, b"):
             require_positive(EvaluationSettings(threshold=0.3), classes)
+        with pytest.raises(InputError, match=r"^prevalence must go with `positive` where no"):
+            require_positive(EvaluationSettings(prevalence=0.02), classes)
     many = [f"c{number:02}" for number in range(30)]
     with pytest.raises(InputError, match=r"c19 and 10 more\), got 'x'"):
         require_positive(EvaluationSettings(positive="x"), many)

@@ -8,14 +8,19 @@ from matplotlib.colors import to_hex
 from reports.drawing.style import BLUE
 from reports.evaluation.evaluate import evaluate
 from reports.figures.confidences import plot_confidences
+from reports.figures.net_benefit import plot_net_benefit
 from reports.figures.reliability import calibration_error, plot_reliability
 from tests.reports.evaluation.samples import clustered
 from tests.reports.figures.samples import (
     bars,
     calibration,
+    calibration_curve,
+    class_reliability,
     confidences,
     corners,
     legend_texts,
+    net_benefit,
+    per_class,
     points,
     reliability,
     texts,
@@ -78,6 +83,85 @@ def test_without_a_temperature_the_second_panel_says_why() -> None:
     assert written == "The probabilities are not calibrated: no validation images were kept apart."
     assert len(figure.axes[0].lines) == 2
     assert not figure.axes[1].lines
+
+
+def of_two() -> tuple[pd.DataFrame, pd.DataFrame, pd.DataFrame]:
+    names = ["Others", "Pox"]
+    return class_reliability(names), calibration_curve(names), per_class(names)
+
+
+def test_of_two_classes_the_probability_of_one_is_drawn_with_its_curve_and_band() -> None:
+    bins, curve, classes = of_two()
+    figure = plot_reliability(reliability("before", "after"), calibration(), bins, curve, classes)
+    for axes, when in zip(figure.axes[:2], ("before", "after"), strict=True):
+        rows, smooth = (table[table["when"] == when] for table in (bins, curve))
+        np.testing.assert_array_equal(points(axes, 1), rows[["confidence", "accuracy"]])
+        np.testing.assert_array_equal(points(axes, 2), smooth[["probability", "observed"]])
+        _, band = axes.collections
+        drawn = corners(band)[0]
+        assert {tuple(row) for row in smooth[["probability", "low"]].to_numpy()} <= set(
+            map(tuple, drawn)
+        )
+    assert figure.axes[0].get_ylabel() == "share of Pox"
+    assert [axes.get_xlabel() for axes in figure.axes[2:]] == ["probability of Pox"] * 2
+
+
+def test_below_it_images_of_the_class_rise_and_the_others_hang() -> None:
+    bins, curve, classes = of_two()
+    figure = plot_reliability(reliability("before", "after"), calibration(), bins, curve, classes)
+    rows = bins[bins["when"] == "before"]
+    heights = [bar.get_height() for bar in bars(figure.axes[2])]
+    hits = (rows["n"] * rows["accuracy"]).round()
+    assert heights == [*hits, *(hits - rows["n"])]
+    labels = [label.get_text() for label in figure.axes[2].get_yticklabels()]
+    assert not [label for label in labels if label.startswith(("-", "\u2212"))]
+
+
+def test_slope_and_intercept_of_the_class_stand_in_the_first_panel() -> None:
+    bins, curve, classes = of_two()
+    figure = plot_reliability(reliability("before", "after"), calibration(), bins, curve, classes)
+    said = "slope 0.50 (0.00 to 1.00)\nintercept 0.50 (0.00 to 1.00)"
+    assert [said in [text.get_text() for text in axes.texts] for axes in figure.axes[:2]] == [
+        True,
+        False,
+    ]
+    unknown = classes.assign(calibration_slope=np.nan, calibration_intercept=np.nan)
+    figure = plot_reliability(reliability("before"), calibration(), bins, curve, unknown)
+    assert not [text for text in texts(figure) if "slope" in text]
+
+
+def test_of_more_classes_the_confidence_is_drawn_with_its_curve() -> None:
+    names = ["a", "b", "c"]
+    table, curve = reliability("before", "after"), calibration_curve(names)
+    figure = plot_reliability(
+        table, calibration(), class_reliability(names), curve, per_class(names)
+    )
+    assert [len(axes.lines) for axes in figure.axes[:2]] == [3, 3]
+    assert figure.axes[2].get_xlabel() == "confidence"
+    without = plot_reliability(
+        table, calibration(), class_reliability(names), curve.head(0), per_class(names)
+    )
+    assert [len(axes.lines) for axes in without.axes[:2]] == [2, 2]
+
+
+def test_the_decision_curve_compares_with_acting_on_every_image_and_on_none() -> None:
+    table = net_benefit("Pox")
+    (axes,) = plot_net_benefit(table, per_class(["Others", "Pox"])).axes
+    none, every, answers = (points(axes, place) for place in range(3))
+    assert (none[:, 1] == 0).all()
+    np.testing.assert_array_equal(every, table[["threshold", "treat_all"]])
+    np.testing.assert_array_equal(answers, table[["threshold", "net_benefit"]])
+    assert legend_texts(axes) == [
+        "acting on none", "acting on every image", "95 % band", "acting on the network's answers",
+    ]  # fmt: skip
+    low, high = axes.get_ylim()
+    assert -0.1 < low < 0 < table["high"].max() < high, "acting on every image runs out below"
+
+
+def test_without_a_positive_class_the_decision_curve_says_so() -> None:
+    table = net_benefit("Pox").head(0)
+    (said,) = texts(plot_net_benefit(table, per_class(["a", "b"])))
+    assert " ".join(said.split()).startswith("No decision curve: it is about acting on one class")
 
 
 def test_right_answers_rise_and_wrong_ones_hang_by_confidence() -> None:
