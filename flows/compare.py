@@ -43,7 +43,7 @@ if __name__ == "__main__":
 from flows.cli import terminal
 from flows.cli.command_line import command_line
 from flows.cli.plan import Plan
-from flows.full_pipeline import about, prepare, with_images
+from flows.full_pipeline import with_images
 from flows.serving.run_name import typed_or
 from flows.training.contestants import PROBE, PROBE_NOTE, Contestants, name_of, plan_all
 from flows.training.networks import of_fold
@@ -55,6 +55,7 @@ from flows.training.side_by_side import (
     side_by_side,
     train_and_test,
 )
+from flows.training.stages import about, prepare
 from reports.sections.comparison import short_rows
 from resnext.contracts.formatting import plural
 from resnext.contracts.json_files import read_json

@@ -63,12 +63,13 @@ from pydantic import BaseModel
 
 from flows.cli import terminal
 from flows.cli.plan import Plan, build, given_of, require_no_auto, resolve
-from flows.full_pipeline import run_name, stages_after_scan
+from flows.full_pipeline import run_name
 from flows.retraining.champion import intact_champion, tested_on_folds, warn_of_differences
 from flows.retraining.decision import conclude, decide_on, log_sentence, note_of
 from flows.serving.deployments import require_schedule, serve
 from flows.serving.run_name import typed_or
 from flows.training.networks import STANDS_FOR
+from flows.training.stages import stages_after_scan
 from reports.evaluation.settings import DecisionSettings
 from resnext.contracts.errors import InputError
 from resnext.contracts.formatting import share_with_interval

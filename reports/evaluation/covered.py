@@ -4,7 +4,6 @@ from __future__ import annotations
 
 import pandas as pd
 
-from reports.evaluation.evaluate import summarise
 from reports.evaluation.metrics import select
 from reports.evaluation.sample import REPEAT, classes_of, read_sample
 
@@ -18,6 +17,8 @@ def score_covered(predictions: pd.DataFrame, covered: pd.DataFrame) -> pd.DataFr
     Of a cross-validation the first repeat counts, whose networks answered the covered images too.
     Columns: covered, figure, value, low, high (NaN where undefined), images, groups.
     """
+    from reports.evaluation.evaluate import summarise  # needs SciPy, which a page does not
+
     classes, found = classes_of(predictions), []
     if REPEAT in predictions:
         predictions = predictions[predictions[REPEAT] == 1]
