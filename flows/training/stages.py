@@ -1,4 +1,4 @@
-"""The stages of a run after its scan, in their order, as full_pipeline.py and retrain.py run them."""
+"""The stages of a run after its scan, in their order, for full_pipeline.py and retrain.py."""
 
 import logging
 import sys
