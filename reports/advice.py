@@ -8,7 +8,7 @@ from typing import TYPE_CHECKING
 
 import pandas as pd
 
-from reports.sections import images, score, split
+from reports.sections import images, score, shortcuts, split
 from resnext.contracts.formatting import percent, plural
 
 if TYPE_CHECKING:
@@ -63,6 +63,10 @@ def _few_groups(content: ReportContent) -> str:
     if not metrics.get("few_groups") or metrics.get("folds"):
         return ""
     return "So few groups were tested that chance decides much of the score."
+
+
+def _shortcut(content: ReportContent) -> str:
+    return shortcuts.short_warning(content.shortcuts)
 
 
 def _unknown_groups(content: ReportContent) -> str:
@@ -139,6 +143,7 @@ ADVICE = (
     Advice("leak", _leak, "--split grouped", "keeps each group on one side"),
     Advice("collapse", _collapse, "--preset transfer", "trains a small head on a frozen network"),
     Advice("few groups", _few_groups, "--folds 5", "tests every image once"),
+    Advice("shortcut", _shortcut, "--attributes FILE", "scores sites, cameras and so on apart"),
     Advice("unknown groups", _unknown_groups, "--groups FILE", "says which images belong together"),
     Advice("still rising", _still_rising, "--epochs N", "trains for longer"),
     Advice("imbalance", _imbalance, "--class-weights balanced", "counts rare classes for more"),

@@ -66,7 +66,12 @@ TRIPOD = Checklist(
         Item("9a", "Choice of predictors", "recipe", "The pixels of the image alone."),
         Item("9b", "Definition of predictors", "recipe", "Image size. The author: the cameras."),
         Item("9c", "Who judged predictors", "recipe", "Nobody: the network reads the pixels."),
-        Item("10", "Sample size and its reason", "data", "The sizes. The author: the reason."),
+        Item(
+            "10",
+            "Sample size and its reason",
+            "score",
+            "How many more groups a firm score needs. The author: the reason.",
+        ),
         Item(
             "11",
             "Missing data",
@@ -86,7 +91,7 @@ TRIPOD = Checklist(
         Item("12f", "Updating of the model", "score", "The temperature, where one was fitted."),
         Item("12g", "How predictions were calculated", "reproduce", "The command, the weights."),
         Item("13", "Class imbalance", "recipe", "Class weights and sampler."),
-        Item("14", "Fairness"),
+        Item("14", "Fairness", "subgroups", "The score of each subgroup. The author: why these."),
         Item("15", "Output and threshold", "score", "Probabilities, and how the threshold came."),
         Item("16", "Differences between training and evaluation data", "data", "Images by part."),
         Item("17", "Approval by an ethics committee"),
@@ -103,11 +108,11 @@ TRIPOD = Checklist(
         Item("21", "Numbers in each analysis", "data", "Images and groups by class and part."),
         Item("22", "The full model", "files", "The weights and the model card."),
         Item("23a", "Performance with intervals", "score", "All measures, and those by class."),
-        Item("23b", "Differences between clusters, if examined"),
+        Item("23b", "Differences between clusters, if examined", "subgroups", "Gaps, intervals."),
         Item("24", "Results of updating", "figures", "Reliability before and after."),
         Item("25", "Interpretation"),
         Item("26", "Limits", "limits", "Those of the method. The author: those of the study."),
-        Item("27a", "Input of poor quality"),
+        Item("27a", "Input of poor quality", "uncertainty", "Referral. The author: what is done."),
         Item("27b", "What users must do and know"),
         Item("27c", "Next steps"),
     ),
@@ -137,7 +142,7 @@ CLAIM = Checklist(
         Item("18", "Agreement between and within raters"),
         Item("19", "How data were assigned to parts", "data", "Strategy and shares."),
         Item("20", "Level at which parts are apart", "data", "How groups were found; what leaks."),
-        Item("21", "Intended sample size"),
+        Item("21", "Intended sample size", "score", "How many more groups a firm score needs."),
         Item("22", "The model in detail", "recipe", "The network's name, input and weights."),
         Item("23", "Software", "environment", "Versions of the packages."),
         Item("24", "First values of the parameters", "recipe", "--weights and --seed."),
@@ -146,7 +151,7 @@ CLAIM = Checklist(
         Item("27", "Ensembles", "recipe", "--final and --views, where there are any."),
         Item("28", "Measures of performance", "score", "Each with its meaning."),
         Item("29", "Uncertainty", "score", "95 % intervals over groups."),
-        Item("30", "Robustness or sensitivity"),
+        Item("30", "Robustness or sensitivity", "shortcuts", "Cues, and covered images."),
         Item("31", "Explanation", "heat-maps", "Grad-CAM over mistakes and right answers."),
         Item("32", "Evaluation on internal data", "score", "The test part."),
         Item("33", "Testing on external data"),
@@ -171,7 +176,13 @@ def filled_in(content: ReportContent) -> list[dict[str, Any]]:
 
     `answered` counts the items of which something stands in the report.
     """
-    absent = {"heat-maps"} if content.explained is None else set()
+    there = {
+        "heat-maps": content.explained,
+        "subgroups": content.subgroups,
+        "shortcuts": content.shortcuts,
+        "uncertainty": content.metrics.get("uncertainty"),
+    }
+    absent = {section for section, what in there.items() if what is None}
     found = []
     for each in CHECKLISTS if content.is_medical else ():
         items = [item if item.at not in absent else item[:2] for item in each.items]

@@ -40,6 +40,15 @@ def warnings(found: pd.DataFrame | None) -> list[str]:
     ]
 
 
+def short_warning(found: pd.DataFrame | None) -> str:
+    """Name the cues that tell the class better than chance; empty where none does."""
+    if found is None or above_chance(found).empty:
+        return ""
+    alone = [name for name in above_chance(found)["cue"] if name != TOGETHER]
+    told = ", ".join(alone) or "cues besides the subject together"
+    return f"A shortcut is possible: better than chance, the class is told by {told}."
+
+
 def verdict(found: pd.DataFrame) -> str:
     """Say what the cues tell, or that they tell nothing."""
     tested = found[found["auroc"].notna()]

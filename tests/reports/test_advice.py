@@ -49,6 +49,11 @@ def test_a_report_that_calls_for_nothing_holds_no_advice() -> None:
     assert "What to do next" not in render().text
 
 
+def brightness(low: float) -> pd.DataFrame:
+    row = {"cue": "brightness", "auroc": 0.7, "auroc_low": low, "auroc_high": 0.8, "note": ""}
+    return pd.DataFrame([row | {"images": 90, "groups": 40}])
+
+
 COLLAPSED = scores(["Monkeypox", "Others"], precision=[0.5, np.nan])
 LEAK = {"drawn": {"any": {"count": 2, "share": 0.2}}}
 
@@ -63,6 +68,7 @@ LEAK = {"drawn": {"any": {"count": 2, "share": 0.2}}}
             {"metrics": METRICS | {"few_groups": True}},
             {"metrics": METRICS | {"few_groups": False}},
         ),
+        ("--attributes FILE", {"shortcuts": brightness(0.51)}, {"shortcuts": brightness(0.49)}),
         (
             "--groups FILE",
             {"leakage": {"scheme": {"name": None, "unknown": 3, "names": 9}}},
