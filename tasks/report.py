@@ -2,6 +2,7 @@
 
 from typing import Annotated, Any
 
+import pandas as pd
 from pydantic import BaseModel, ConfigDict
 
 from reports.domain import ReportSettings
@@ -59,39 +60,54 @@ def report(
     from reports.sections.shortcuts import warnings
     from reports.sections.split import notes
 
-    known = data_and_split(manifest, split)
-    confusion = read_confusion(scores.path("confusion.csv"))
-    history = read_table(model.path("history.csv"))
-    cues = read_table(shortcuts.path("shortcuts.csv")) if shortcuts else None
+    known, tables = data_and_split(manifest, split), _of_scores(scores)
+    history, cues = read_table(model.path("history.csv")), _table(shortcuts, "shortcuts.csv")
     content = html.ReportContent(
-        title=f"Image classification report: {about.data_name}",
-        data_name=about.data_name,
-        synthetic=about.synthetic,
-        classes=tuple(confusion.index),
-        settings={section: dict(facts) for section, facts in about.settings},
-        per_class=read_table(scores.path("per_class.csv")),
-        metrics=read_json(scores.path("metrics.json")),
-        calibration=read_json(scores.path("calibration.json")),
         explained=read_json(explained.path("explained.json")),
-        reliability=read_table(scores.path("reliability.csv")),
-        architecture=about.architecture,
-        confusion=confusion,
         history=history,
         figures={name: figures.path(f"{name}.png").read_bytes() for name in NAMES},
-        doubts=read_table(doubts.path("doubts.csv")) if doubts else None,
-        command=about.command,
-        domain=about.report.domain,
-        pictures=not about.report.no_pictures,
-        environment=dict(about.environment),
+        doubts=_table(doubts, "doubts.csv"),
         notes=[*warnings(cues), *notes(known["split"], history), *about.notes],
         subgroups=of_subgroups(subgroups) if subgroups else None,
         shortcuts=cues,
-        covered=read_table(covered.path("covered.csv")) if covered else None,
+        covered=_table(covered, "covered.csv"),
         **known,
+        **tables,
+        **_of_run(about),
     )
     (work.out / "report.html").write_text(html.render_report(content), encoding="utf-8")
     words = model_card.render_card(content, about.architecture)
     (work.out / CARD).write_text(words, encoding="utf-8", errors="replace")
+
+
+def _of_run(about: About) -> dict[str, Any]:
+    """Give what a report says of its run in words."""
+    return {
+        "title": f"Image classification report: {about.data_name}",
+        "data_name": about.data_name,
+        "synthetic": about.synthetic,
+        "architecture": about.architecture,
+        "command": about.command,
+        "domain": about.report.domain,
+        "pictures": not about.report.no_pictures,
+        "settings": {section: dict(facts) for section, facts in about.settings},
+        "environment": dict(about.environment),
+    }
+
+
+def _of_scores(scores: Artifact) -> dict[str, Any]:
+    """Read what the evaluation found, and the classes."""
+    confusion = read_confusion(scores.path("confusion.csv"))
+    return {
+        "classes": tuple(confusion.index),
+        "confusion": confusion,
+        **{name: read_table(scores.path(f"{name}.csv")) for name in ("per_class", "reliability")},
+        **{name: read_json(scores.path(f"{name}.json")) for name in ("metrics", "calibration")},
+    }
+
+
+def _table(made: Artifact | None, name: str) -> pd.DataFrame | None:
+    return read_table(made.path(name)) if made else None
 
 
 def of_subgroups(subgroups: Artifact) -> dict[str, Any]:

@@ -225,18 +225,12 @@ def resolve(*flags: BaseModel, program: str = "full_pipeline.py") -> Plan:
     """
     given = given_of(*flags)
     preset = given.get("preset", "default")
-    images = _asked_folder(given)
-    if images is not None:
-        _require(images.is_dir(), "data", "be a folder of class folders", images)
-        images = images.resolve()
+    images = _images(given)
     split = _split_settings(given, preset, images)
     weights = _weights(given.get("weights"))
     recipe = build_recipe(given | ({"weights": "file"} if weights else {}), preset)
     _require_stage(given.get("only"), recipe, preset)
-    store = store_folder(given.get("store"))
-    inside = images is not None and store.resolve().is_relative_to(images)
-    remedy = "Its folder would be taken for a class. Name another one."
-    _require(not inside, "store", "lie outside --data", store, remedy)
+    store = _store_outside(images, given)
     # A class may be written as its folder is on any system.
     positive = {"positive": class_name(given["positive"])} if given.get("positive") else {}
     without = ELSEWHERE | ({"preset"} if preset == AUTO else set())  # the chosen one is added
@@ -276,6 +270,32 @@ def resolve(*flags: BaseModel, program: str = "full_pipeline.py") -> Plan:
         asked=command_line(program, *flags),
         flags=flags,
     )
+
+
+def _images(given: Given) -> Path | None:
+    """Give the folder of images; None for the demonstration set.
+
+    Raises:
+        InputError: it is no folder.
+    """
+    images = _asked_folder(given)
+    if images is None:
+        return None
+    _require(images.is_dir(), "data", "be a folder of class folders", images)
+    return images.resolve()
+
+
+def _store_outside(images: Path | None, given: Given) -> Path:
+    """Give the store.
+
+    Raises:
+        InputError: it lies among the images.
+    """
+    store = store_folder(given.get("store"))
+    inside = images is not None and store.resolve().is_relative_to(images)
+    remedy = "Its folder would be taken for a class. Name another one."
+    _require(not inside, "store", "lie outside --data", store, remedy)
+    return store
 
 
 def _require_stage(only: str | None, recipe: Recipe, preset: Preset) -> None:

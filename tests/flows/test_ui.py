@@ -170,6 +170,31 @@ def unfold(page: Page, group: str) -> None:
     title.locator("xpath=following::*[normalize-space()='choose'][1]").click()
 
 
+def start_from_the_form(page: Page, ui: Ui, deployment: str) -> str:
+    """Fill in the form, look at it, and give the run that it starts."""
+    page.goto(f"{ui.page}/v2/deployments/deployment/{deployment}/run")
+    page.get_by_label("Run Name").fill(TYPED)
+    field(page, "Data").fill(str(ui.data))
+    field(page, "Store").fill(str(ui.store))
+    short = page.locator("main, body").first.inner_text()
+    unfold(page, "training")
+    unfold(page, "run")
+    field(page, "Network").fill("resnext38_32x4d")
+    for label, value in (("Image size", 32), ("Epochs", 2), ("Batch size", 8), ("Workers", 0)):
+        field(page, label).fill(str(value))
+    form = page.locator("main, body").first.inner_text()
+    assert "Width and height that the network sees, in pixels; left out" in form
+    assert "and 260 of transfer and finetune (from 32 to 1024)" in form
+    assert "Left empty: 224 (preset quick: 64)." in form
+    assert 'type "None"' not in form
+    assert "--" not in form
+    assert form.count("(Optional)") > 3 * short.count("(Optional)"), "folded away at first"
+    page.get_by_role("button", name="Submit").click()
+    page.get_by_text("View run").click()
+    page.wait_for_url("**/runs/flow-run/*")
+    return page.url.rpartition("/")[2].partition("?")[0]
+
+
 @pytest.mark.browser
 @pytest.mark.skipif(CHROMIUM is None, reason="no chromium on the PATH")
 def test_a_run_from_the_form_completes_shows_its_artifacts_and_is_cached_the_second_time(
@@ -190,27 +215,7 @@ def test_a_run_from_the_form_completes_shows_its_artifacts_and_is_cached_the_sec
         with page.expect_response("**/create_flow_run") as made:
             page.get_by_role("button", name="Submit").click()
         wrong = made.value.json()["id"]
-        page.goto(f"{ui.page}/v2/deployments/deployment/{deployment}/run")
-        page.get_by_label("Run Name").fill(TYPED)
-        field(page, "Data").fill(str(ui.data))
-        field(page, "Store").fill(str(ui.store))
-        short = page.locator("main, body").first.inner_text()
-        unfold(page, "training")
-        unfold(page, "run")
-        field(page, "Network").fill("resnext38_32x4d")
-        for label, value in (("Image size", 32), ("Epochs", 2), ("Batch size", 8), ("Workers", 0)):
-            field(page, label).fill(str(value))
-        form = page.locator("main, body").first.inner_text()
-        assert "Width and height that the network sees, in pixels; left out" in form
-        assert "and 260 of transfer and finetune (from 32 to 1024)" in form
-        assert "Left empty: 224 (preset quick: 64)." in form
-        assert 'type "None"' not in form
-        assert "--" not in form
-        assert form.count("(Optional)") > 3 * short.count("(Optional)"), "folded away at first"
-        page.get_by_role("button", name="Submit").click()
-        page.get_by_text("View run").click()
-        page.wait_for_url("**/runs/flow-run/*")
-        run = page.url.rpartition("/")[2].partition("?")[0]
+        run = start_from_the_form(page, ui, deployment)
         expect(page.get_by_text("Completed").first).to_be_visible(timeout=240_000)
         first = ui.api.ended(run)
         assert first["state"]["type"] == "COMPLETED", first["state"]
