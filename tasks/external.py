@@ -40,6 +40,7 @@ from prefect.cache_policies import NO_CACHE
 
 if TYPE_CHECKING:
     from reports.evaluation.calibration import Calibration
+    from reports.evaluation.uncertainty import Limits
 
 log = logging.getLogger(__name__)
 
@@ -144,7 +145,9 @@ def validate(
     table, own = _labelled(split, answers), dict(rule)
     write_table(table, work.out / "predictions.csv")
     fitted = _calibration(own)
-    found = evaluation.evaluate(table, fit=lambda *_: evaluation.spread(fitted, table))
+    found = evaluation.evaluate(
+        table, fit=lambda *_: evaluation.spread(fitted, table), limits=_limits(own)
+    )
     evaluation.write(found, work.out)
     sample = read_sample(table, classes_of(table))
     shares = calibrated(sample.probabilities, fitted.temperature)
@@ -154,6 +157,13 @@ def validate(
         "recalibration": recalibration.measure(replace(sample, probabilities=shares), own),
     }
     write_json(content, work.out / COMPARISON)
+
+
+def _limits(own: Mapping[str, Any]) -> "Limits":
+    """Give the model's limits, of an old model none."""
+    from reports.evaluation.uncertainty import Limits
+
+    return Limits(**{each.name: own[each.name] for each in fields(Limits) if each.name in own})
 
 
 def _labelled(split: Artifact, answers: Artifact) -> pd.DataFrame:

@@ -73,10 +73,12 @@ def evaluate(
     predictions: pd.DataFrame,
     settings: EvaluationSettings = EvaluationSettings(),
     fit: Fit | None = None,
+    limits: uncertainty.Limits | None = None,
 ) -> Evaluation:
     """Evaluate the test part of predictions.csv.
 
-    `fit` gives the calibration; by default it is fitted on the validation part, or on other folds.
+    `fit` gives the calibration, `limits` from where on answers are given; by default both are
+    fitted on the validation part, or on other folds.
 
     Raises:
         InputError: a label, a prediction or the positive class is not among the classes.
@@ -92,7 +94,7 @@ def evaluate(
     positive, scores = calibration.positive, summarise(test, METRICS, draws)
     validation = None if in_folds else read_sample(predictions, classes, split="val")
     certain = uncertainty.assess(
-        rows, test, validation, (calibration, temperatures, thresholds), settings
+        rows, test, validation, (calibration, temperatures, thresholds), settings, limits
     )
     roc, precision_recall = curves.discrimination(test, positive)
     return Evaluation(

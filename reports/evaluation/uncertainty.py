@@ -212,8 +212,9 @@ def assess(
     validation: Sample | None,
     fitted: tuple[Calibration, FloatArray, FloatArray],
     settings: EvaluationSettings,
+    limits: Limits | None = None,
 ) -> Uncertainty:
-    """Fit limits, and measure them on the test part.
+    """Fit limits, unless they are given, and measure them on the test part.
 
     Args:
         rows: The rows of the test part; those of folds have the columns `repeat` and `fold`.
@@ -221,18 +222,21 @@ def assess(
         validation: What is fitted on; None where that is the other folds.
         fitted: The calibration of new images; temperatures (N,) and thresholds (N,) of the rows.
         settings: What is promised.
+        limits: Those of a model that was fitted elsewhere.
     """
     calibration, temperatures, thresholds = fitted
     answers = answer(test, calibration.positive, temperatures, thresholds)
-    on, known = ("val", validation) if validation is not None else ("folds", test)
-    limits = fit_limits(_answer_alike(known, calibration), settings, on)
+    own_limits = limits is None
+    if limits is None:
+        on, known = ("val", validation) if validation is not None else ("folds", test)
+        limits = fit_limits(_answer_alike(known, calibration), settings, on)
     refer, sets = (np.full(len(test), level) for level in limits.levels)
-    if validation is None:
+    if validation is None and own_limits:
         for mine, others in _folds(rows):
             own = replace(
                 calibration, temperature=temperatures[mine[0]], threshold=thresholds[mine[0]]
             )
-            found = fit_limits(_answer_alike(_rows_of(test, others), own), settings, on)
+            found = fit_limits(_answer_alike(_rows_of(test, others), own), settings, "folds")
             refer[mine], sets[mine] = found.levels
     area, bounds = area_under(answers)
     metrics = {

@@ -16,7 +16,9 @@ def test_a_name_that_the_form_fills_in_is_known(name: str) -> None:
     assert is_drawn(name)
 
 
-@pytest.mark.parametrize("name", ["eta6-onnes", "delta311-barad-dur", "omega-suzuki-k"])
+@pytest.mark.parametrize(
+    "name", ["eta6-onnes", "delta311-barad-dur", "omega-suzuki-k", "nu79", "xi2--k"]
+)
 def test_a_name_that_the_form_of_the_old_ui_fills_in_is_known(name: str) -> None:
     assert is_drawn(name)
 
@@ -24,7 +26,8 @@ def test_a_name_that_the_form_of_the_old_ui_fills_in_is_known(name: str) -> None
 @pytest.mark.parametrize(
     "name",
     [
-        "Small-Set", "alpha-test", "beta2-run-k", "bright-field", "pox-trial", "second try",
+        "Small-Set", "alpha", "alpha-test", "beta2-run-k", "bright-field", "pox-trial",
+        "second try",
         "45-data, resnext50_32x4d", "Crab", "Small-Crab 2", "dr. müller's images",
     ],
 )  # fmt: skip
