@@ -43,6 +43,7 @@ from tasks.scan import DECIDED
 from tasks.shortcuts import covered, shortcuts
 from tasks.split import split
 from tasks.stage.artifact import Artifact, Runtime
+from tasks.stage.key import fingerprint
 from tasks.stage.runs import MODEL
 from tasks.subgroups import attributes, subgroups
 
@@ -125,6 +126,7 @@ def _report_stages(
     if (plan.find_doubts or own.recipe.method == "probe") and plan.only not in BEFORE_REPORT:
         yield (doubts := doubts_about(plan, runtime, own, predictions))
     with never_amid_imports():  # each of the two imports what it needs
+        fingerprint("tasks.plot")  # now: explain imports torch, which parses code too
         explaining = explain.submit(runtime, own.manifest, own.pixels, *shown, plan.compute)
         try:  # neither needs the other: plot runs beside it
             if plan.only != "explain":
