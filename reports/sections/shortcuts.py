@@ -45,7 +45,7 @@ def short_warning(found: pd.DataFrame | None) -> str:
     if found is None or above_chance(found).empty:
         return ""
     alone = [name for name in above_chance(found)["cue"] if name != TOGETHER]
-    told = ", ".join(alone) or "cues besides the subject together"
+    told = ", ".join(alone) or "brightness, border, file and the like together"
     return f"A shortcut is possible: better than chance, the class is told by {told}."
 
 
