@@ -7,7 +7,7 @@ from dataclasses import dataclass
 from typing import Any
 
 from reports.html import render
-from reports.prediction import BatchSummary, answer_of
+from reports.prediction import BatchSummary, answer_of, unlike
 from reports.sections import batch
 from resnext.contracts.formatting import percent
 
@@ -66,4 +66,4 @@ def limits_in_words(calibration: Mapping[str, Any]) -> str:
 
 def render_batch(content: BatchContent) -> str:
     """Render the page as one HTML text."""
-    return render("batch.html.j2", content, answer_of=answer_of, batch=batch)
+    return render("batch.html.j2", content, answer_of=answer_of, batch=batch, unlike=unlike)

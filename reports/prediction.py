@@ -12,7 +12,14 @@ from dataclasses import dataclass, field
 from typing import TYPE_CHECKING, Any, NamedTuple
 
 from resnext.contracts.formatting import percent, plural, printable
-from resnext.contracts.threshold import REFER, answered_class, is_referred, possible_classes
+from resnext.contracts.threshold import (
+    REFER,
+    UNLIKE,
+    answered_class,
+    is_referred,
+    is_unlike,
+    possible_classes,
+)
 
 if TYPE_CHECKING:  # it takes a while to import, and one image is answered without it
     import pandas as pd
@@ -111,6 +118,11 @@ class BatchSummary:
         return f"{plural(self.files, 'image')}: {', '.join(said)}" if said else "no images"
 
 
+def unlike(row: Mapping[str, str]) -> str:
+    """Say that an image is unlike the training images; empty where it is not, or not known."""
+    return UNLIKE if is_unlike(float(row.get("unlike_training") or "nan")) else ""
+
+
 def summarise(
     rows: Iterable[Mapping[str, str]], calibration: Mapping[str, Any] | None, top: int = 1
 ) -> BatchSummary:
@@ -125,7 +137,7 @@ def summarise(
             else:
                 found.classes[answer.name] += 1
             found.notes.update(filter(None, row["note"].split("; ")))
-            text = str(answer)
+            text = "; ".join(filter(None, (str(answer), unlike(row))))
         else:
             text = f"no prediction: {printable(row['error'])}"
             if len(found.faults) < FAULTS:

@@ -2,10 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping
-
 from reports.prediction import BatchSummary
-from resnext.contracts.threshold import UNLIKE, is_unlike
 
 
 def class_rows(summary: BatchSummary) -> list[tuple[str, int, float]]:
@@ -13,8 +10,3 @@ def class_rows(summary: BatchSummary) -> list[tuple[str, int, float]]:
     total = summary.classes.total()
     ranked = sorted(summary.classes.items(), key=lambda each: (-each[1], each[0]))
     return [(name, number, number / total) for name, number in ranked]
-
-
-def unlike(row: Mapping[str, str]) -> str:
-    """Say that an image is unlike the training images; empty where it is not, or not known."""
-    return UNLIKE if is_unlike(float(row.get("unlike_training") or "nan")) else ""

@@ -66,6 +66,17 @@ def test_an_answer_that_is_too_uncertain_is_referred_and_counts_in_no_class() ->
     assert summarise(rows, {}).referred == 0, "without a promise every image is answered"
 
 
+def test_an_image_unlike_the_training_images_is_named_so_behind_its_answer() -> None:
+    rows = [
+        {"path": far, "predicted": "a", "status": "ok", "note": "", "calibrated_a": "0.9"}
+        | {"unlike_training": far}
+        for far in ("0.97", "0.5", "")
+    ]
+    assert [said for _, said in summarise(rows, {}).first] == [
+        "a 90.0 %; unlike the training images", "a 90.0 %", "a 90.0 %",
+    ]  # fmt: skip
+
+
 def test_the_positive_class_is_referred_by_its_own_probability() -> None:
     rule = LIMITS | {"positive": "pox", "threshold": 0.3}
     answer = answer_of(row("other", other=0.65, pox=0.35), rule)
