@@ -10,9 +10,9 @@ from tasks.embed import open_features
 from tasks.pack import Packed, open_pixels
 from tasks.stage.artifact import Artifact, Reads, Work
 from tasks.stage.decorator import stage
+from tasks.stage.runs import MODEL
 
 log = logging.getLogger(__name__)
-WEIGHTS = "model.safetensors"
 
 
 @stage(run_name="features of the training images", registered=(FILE,))
@@ -21,7 +21,7 @@ def reference(
     manifest: Annotated[Artifact, Reads("manifest.csv")],
     split: Annotated[Artifact, Reads("split.csv")],
     pixels: Packed,
-    model: Annotated[Artifact, Reads(WEIGHTS)],
+    model: Annotated[Artifact, Reads(MODEL)],
     compute: Compute,
     features: Annotated[Artifact | None, Reads("features.npy", "originals.txt")] = None,
 ) -> None:
@@ -33,7 +33,7 @@ def reference(
         manifest.path("manifest.csv"),
         split.path("split.csv"),
         open_pixels(pixels),
-        model.path(WEIGHTS),
+        model.path(MODEL),
         compute,
         None if features is None else open_features(features),
     )
@@ -41,4 +41,4 @@ def reference(
     if measured < FEWEST:
         few = f"{plural(measured, 'held-out image')}, fewer than {FEWEST}"
         log.info("which new images are unlike the training images can't be told: %s", few)
-    write_reference(found, model.files[WEIGHTS], work.out / FILE)
+    write_reference(found, model.files[MODEL], work.out / FILE)

@@ -10,7 +10,7 @@ from __future__ import annotations
 
 import math
 from collections.abc import Callable, Sequence
-from dataclasses import dataclass, fields
+from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
 
@@ -146,8 +146,9 @@ def write(evaluation: Evaluation, folder: Path) -> None:
     write_json(evaluation.metrics, folder / "metrics.json")
     calibration = evaluation.calibration.content() | evaluation.limits.content()
     write_json(calibration, folder / "calibration.json")
-    for field in fields(evaluation)[4:]:
-        write_table(getattr(evaluation, field.name), folder / f"{field.name}.csv")
+    for name, found in vars(evaluation).items():
+        if isinstance(found, pd.DataFrame) and name != "confusion":
+            write_table(found, folder / f"{name}.csv")
 
 
 def draw(sample: Sample) -> Draws:

@@ -615,8 +615,8 @@ def render(table: Table, found: Sequence[list[float]], runs: int) -> str:
     return "\n".join(lines)
 
 
-def simulate(runs: int) -> str:
-    """Simulate all tables, each row in a process of its own; the seeds make them reproducible."""
+def simulate(tables: Sequence[Table], runs: int) -> str:
+    """Simulate tables, each row in a process of its own; the seeds make them reproducible."""
     written = []
     with ProcessPoolExecutor() as pool:
         jobs = [
@@ -625,26 +625,25 @@ def simulate(runs: int) -> str:
                 runs // table.thinned,
                 [pool.submit(row, runs // table.thinned) for _, row in table.rows],
             )
-            for table in tables()
+            for table in tables
         ]
         for table, count, rows in jobs:
             written.append(render(table, [row.result() for row in rows], count))
     return "\n\n".join(written)
 
 
-def main() -> None:
-    """Simulate, print the tables, and write them into the page unless it is a quick run."""
-    parser = argparse.ArgumentParser(description=__doc__)
+def write_page(about: str | None, page: Path, tables: Sequence[Table], runs: int) -> None:
+    """Simulate tables, print them, and write them into a page unless it is a quick run."""
+    parser = argparse.ArgumentParser(description=about)
     parser.add_argument("--quick", action="store_true", help="a tenth of it, and nothing written")
     quick = parser.parse_args().quick
-    found = simulate(RUNS // 10 if quick else RUNS)
+    found = simulate(tables, runs // 10 if quick else runs)
     print(found)
     if not quick:
-        before, _, rest = PAGE.read_text().partition(BEGIN)
+        before, _, rest = page.read_text().partition(BEGIN)
         date = f"Simulated on {datetime.now(UTC):%Y-%m-%d}."
-        page = f"{before}{BEGIN}\n\n{date}\n\n{found}\n\n{END}{rest.partition(END)[2]}"
-        PAGE.write_text(page)
+        page.write_text(f"{before}{BEGIN}\n\n{date}\n\n{found}\n\n{END}{rest.partition(END)[2]}")
 
 
 if __name__ == "__main__":
-    main()
+    write_page(__doc__, PAGE, tables(), RUNS)

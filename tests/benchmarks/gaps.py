@@ -8,10 +8,7 @@ the intervals hold the truth.
 
 from __future__ import annotations
 
-import argparse
-from concurrent.futures import ProcessPoolExecutor
 from dataclasses import dataclass
-from datetime import UTC, datetime
 from functools import partial
 from pathlib import Path
 
@@ -21,7 +18,7 @@ from scipy.special import expit, ndtr, ndtri
 
 from reports.evaluation.shortcuts import CUES, above_chance, find_shortcuts
 from reports.evaluation.subgroups import score_subgroups
-from tests.benchmarks.coverage import BEGIN, END, LIKENESS, Sizes, Table, grouped, render, words
+from tests.benchmarks.coverage import LIKENESS, Sizes, Table, grouped, words, write_page
 
 PAGE = Path(__file__).resolve().parents[2] / "docs" / "subgroups.md"
 RUNS = 160
@@ -140,29 +137,5 @@ def cue_table() -> Table:
     )
 
 
-def simulate(runs: int) -> str:
-    """Simulate the tables, each row in a process of its own; the seeds make them reproducible."""
-    written = []
-    with ProcessPoolExecutor() as pool:
-        for table in (gap_table(), cue_table()):
-            count = runs // table.thinned
-            jobs = [pool.submit(row, count) for _, row in table.rows]
-            written.append(render(table, [job.result() for job in jobs], count))
-    return "\n\n".join(written)
-
-
-def main() -> None:
-    """Simulate, print the table, and write it into the page unless it is a quick run."""
-    parser = argparse.ArgumentParser(description=__doc__)
-    parser.add_argument("--quick", action="store_true", help="a tenth of it, and nothing written")
-    quick = parser.parse_args().quick
-    found = simulate(RUNS // 10 if quick else RUNS)
-    print(found)
-    if not quick:
-        before, _, rest = PAGE.read_text().partition(BEGIN)
-        date = f"Simulated on {datetime.now(UTC):%Y-%m-%d}."
-        PAGE.write_text(f"{before}{BEGIN}\n\n{date}\n\n{found}\n\n{END}{rest.partition(END)[2]}")
-
-
 if __name__ == "__main__":
-    main()
+    write_page(__doc__, PAGE, [gap_table(), cue_table()], RUNS)
