@@ -21,8 +21,8 @@ import yaml
 from cyclopts import Parameter
 from pydantic import HttpUrl, TypeAdapter, ValidationError
 
+from flows import REPOSITORY
 from flows.cli import run as command
-from flows.cli.flags import REPOSITORY
 from flows.serving import server
 from resnext.contracts.errors import InputError
 

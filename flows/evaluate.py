@@ -15,6 +15,7 @@ from typing import Any
 
 from flows.cli import run as command
 from flows.cli.flags import ExternalFlags
+from resnext.contracts.formatting import is_terminal
 
 
 def main(*, external: ExternalFlags = ExternalFlags()) -> None:
@@ -34,7 +35,7 @@ if __name__ == "__main__":
 
 from flows.cli.command_line import command_line
 from flows.cli.plan import build, existing_table, given_of, store_folder
-from flows.cli.terminal import is_terminal, table
+from flows.cli.terminal import table
 from reports.sections.external import headline, in_both, short_rows
 from reports.sections.score import only_answer
 from resnext.contracts.errors import InputError

@@ -17,6 +17,7 @@ from typing import Any
 
 from flows.cli import run as command
 from flows.cli.flags import ExportFlags
+from resnext.contracts.formatting import is_terminal
 
 
 def main(*, settings: ExportFlags = ExportFlags()) -> None:
@@ -30,7 +31,6 @@ if __name__ == "__main__":
 
 from flows.cli.command_line import command_line
 from flows.cli.plan import store_folder
-from flows.cli.terminal import is_terminal
 from resnext.contracts.errors import InputError
 from resnext.contracts.formatting import plural
 from resnext.contracts.json_files import read_json, write_json

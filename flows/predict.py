@@ -19,6 +19,7 @@ from flows.cli import run as command
 from flows.cli.flags import PageFlags, PredictFlags, full_place
 from flows.serving import server
 from resnext.contracts.errors import InputError
+from resnext.contracts.formatting import is_terminal
 from resnext.contracts.remote import Place, place_of
 from resnext.data.manifest.sources import is_pattern, is_table, list_sources
 
@@ -78,7 +79,7 @@ if __name__ == "__main__":
 
 from flows.cli.command_line import command_line
 from flows.cli.plan import build, given_of, store_folder
-from flows.cli.terminal import is_terminal, table
+from flows.cli.terminal import table
 from flows.serving.run_name import typed_or
 from reports.answers import write_answers
 from reports.domain import ReportSettings
@@ -89,7 +90,7 @@ from resnext.contracts.tables import iterate_rows
 from resnext.data.manifest.settings import ReadingSettings
 from resnext.device import count_cpus, describe, processor
 from resnext.inference.calibration import rule_of
-from resnext.inference.predictor import Execution
+from resnext.inference.execution import Execution
 from tasks.callbacks.history import add_tags
 from tasks.drift import drift_of_batch, publish_drift, tables_beside
 from tasks.measure import chosen_execution, measure_runtimes

@@ -53,7 +53,7 @@ def main(
     terminal.show_only_our_lines()
     names = ("data", "split", "training", "evaluation", "decision", "run", "folds")
     given = (each.model_dump(mode="json") for each in flags)
-    return serve(retrain, schedule, dict(zip(names, given, strict=True)))
+    return serve(retrain, *schedule.when, dict(zip(names, given, strict=True)))
 
 
 if __name__ == "__main__":
@@ -66,7 +66,7 @@ from flows.cli.plan import Plan, build, given_of, require_no_auto, resolve
 from flows.full_pipeline import run_name
 from flows.retraining.champion import intact_champion, tested_on_folds, warn_of_differences
 from flows.retraining.decision import conclude, decide_on, log_sentence, note_of
-from flows.serving.deployments import require_schedule, serve
+from flows.serving.deployments import next_runs, serve
 from flows.serving.run_name import typed_or
 from flows.training.networks import STANDS_FOR
 from flows.training.stages import stages_after_scan
@@ -118,6 +118,20 @@ def retrain(
         add_tags(["retrain", *plan.tags])
         outcome.state = Completed(message=run_retraining(plan, decision, flow_run.id))
     return outcome.state
+
+
+def require_schedule(flags: ScheduleFlags) -> None:
+    """Check when to run.
+
+    Raises:
+        InputError: it is no cron expression, the time zone is unknown, or nothing is to be served.
+    """
+    if flags.serve:
+        next_runs("--cron", *flags.when)
+        return
+    for name in ("cron", "timezone"):
+        if getattr(flags, name) is not None:
+            raise InputError(f"--{name}", "go with --serve", "it alone", "Add --serve.")
 
 
 def plan_retraining(*flags: BaseModel) -> Plan:

@@ -16,9 +16,9 @@ from pathlib import Path
 
 from filelock import FileLock, Timeout
 
+from flows import REPOSITORY
 from flows.automations import watch_heartbeats_where_none_does
 from flows.cli import run as command
-from flows.cli.flags import REPOSITORY
 from flows.serving import server
 from flows.serving.address import LOOPBACK, ServerError, without_login
 from flows.serving.deployments import deployments, folder_of, next_runs, served

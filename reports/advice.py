@@ -8,11 +8,12 @@ from typing import TYPE_CHECKING
 
 import pandas as pd
 
+from reports.parts import validation_name
 from reports.sections import images, score, shortcuts, split
 from resnext.contracts.formatting import percent, plural
 
 if TYPE_CHECKING:
-    from reports.html import ReportContent
+    from reports.content import ReportContent
 
 LARGER = 3
 """From so many times as many training images on, one class outweighs another."""
@@ -81,7 +82,7 @@ def _still_rising(content: ReportContent) -> str:
     accuracy, loss = measured["val_accuracy"], measured["val_loss"]
     if accuracy.iloc[-1] <= accuracy.iloc[:-1].max() or loss.iloc[-1] >= loss.iloc[:-1].min():
         return ""
-    part = split.validation_name(content.split).lower()
+    part = validation_name(content.split).lower()
     return (
         f"Accuracy and loss of the {part} part were best at the last of {len(measured)} epochs: "
         "the training ended too early."

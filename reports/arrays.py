@@ -1,6 +1,8 @@
-"""Name the kinds of arrays that reports compute with, and divide where a divisor may be 0."""
+"""Name the arrays and intervals that reports compute with; divide where a divisor may be 0."""
 
 from __future__ import annotations
+
+import math
 
 import numpy as np
 import numpy.typing as npt
@@ -9,6 +11,12 @@ IntArray = npt.NDArray[np.int64]
 FloatArray = npt.NDArray[np.float64]
 BoolArray = npt.NDArray[np.bool_]
 Numbers = FloatArray | IntArray | BoolArray
+
+Interval = tuple[float, float]
+"""The least and the greatest value."""
+UNDEFINED: Interval = (math.nan, math.nan)
+LEVEL = 0.95
+"""So often an interval holds the true value."""
 
 
 def divide(above: Numbers, below: Numbers) -> FloatArray:

@@ -13,7 +13,7 @@ from collections.abc import Sequence
 from typing import TYPE_CHECKING, Any, NamedTuple
 
 if TYPE_CHECKING:
-    from reports.html import ReportContent
+    from reports.content import ReportContent
 
 AUTHOR = "The author must say."
 

@@ -29,8 +29,8 @@ import numpy as np
 import pandas as pd
 from scipy.stats import MonteCarloMethod, chi2_contingency
 
-from reports.arrays import FloatArray
-from reports.evaluation.bootstrap import SEED, UNDEFINED, draw_counts, interval
+from reports.arrays import UNDEFINED, FloatArray
+from reports.evaluation.bootstrap import SEED, draw_counts, interval
 from reports.evaluation.intervals import share_interval
 from reports.evaluation.sample import classes_of, group_codes
 from resnext.contracts.formatting import (

@@ -12,8 +12,9 @@ import json
 import re
 from typing import Any
 
+from reports.content import ReportContent
 from reports.evaluation.metrics import METRICS
-from reports.html import ReportContent, render
+from reports.html import render
 from reports.sections import split
 from resnext.contracts.formatting import MARKS, undefined
 

@@ -6,7 +6,7 @@ from collections.abc import Callable
 from typing import TYPE_CHECKING, NamedTuple
 
 if TYPE_CHECKING:
-    from reports.html import ReportContent
+    from reports.content import ReportContent
 
 
 class Reference(NamedTuple):

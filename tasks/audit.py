@@ -24,9 +24,10 @@ def audit(
 ) -> None:
     """Write audit.html."""
     from reports import html
+    from reports.content import AuditContent
 
     known = data_and_split(manifest, split)
-    content = html.AuditContent(
+    content = AuditContent(
         title=f"Audit of a data set: {data_name}",
         data_name=data_name,
         synthetic=synthetic,

@@ -21,7 +21,7 @@ def ensemble(
     ],
 ) -> None:
     """Write model.safetensors; history.csv and timing.csv are those of the first network."""
-    from resnext.models.ensemble import join_models
+    from resnext.models.model_file import join_models
 
     join_models([each.path("model.safetensors") for each in models], work.out / "model.safetensors")
     for name in OF_FIRST:

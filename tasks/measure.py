@@ -14,7 +14,7 @@ import pandas as pd
 from resnext.contracts.json_files import read_json, write_json
 from resnext.contracts.tables import write_table
 from resnext.device import Compute, MemoryFormat
-from resnext.inference.predictor import Execution
+from resnext.inference.execution import Execution
 from tasks.stage.artifact import Artifact, Reads, Work
 from tasks.stage.decorator import stage
 
@@ -63,7 +63,7 @@ def measure_runtimes(
     `model` holds one file: weights, for which torch's memory formats are compared, or an exported
     model, for which ONNX Runtime and OpenVINO are, where that is installed.
     """
-    from resnext.inference.runtimes.rates import measure_predictors
+    from resnext.inference.rates import measure_predictors
     from resnext.speed import fastest
 
     alternatives = execution.alternatives()

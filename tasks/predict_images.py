@@ -8,10 +8,10 @@ from typing import TYPE_CHECKING, Annotated
 from resnext.contracts.errors import InputError
 from resnext.contracts.formatting import first_few, plural
 from resnext.contracts.tables import iterate_rows, read_table, write_table
+from resnext.data.manifest.listing import ListedFile, Sources
 from resnext.data.manifest.settings import ReadingSettings
-from resnext.data.manifest.sources import ListedFile, Sources
 from resnext.inference.calibration import AnswerRule
-from resnext.inference.predictor import Execution
+from resnext.inference.execution import Execution
 from tasks.callbacks.terminal import counting
 from tasks.stage.artifact import PROCESSES, Artifact, Reads, Work
 from tasks.stage.cluster import is_of_engine, require_seen, workers

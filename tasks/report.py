@@ -57,12 +57,13 @@ def report(
 ) -> None:
     """Write report.html and MODEL_CARD.md."""
     from reports import html, model_card
+    from reports.content import ReportContent
     from reports.sections.shortcuts import warnings
     from reports.sections.split import notes
 
     known, tables = data_and_split(manifest, split), _of_scores(scores)
     history, cues = read_table(model.path("history.csv")), _table(shortcuts, "shortcuts.csv")
-    content = html.ReportContent(
+    content = ReportContent(
         explained=read_json(explained.path("explained.json")),
         history=history,
         figures={name: figures.path(f"{name}.png").read_bytes() for name in NAMES},

@@ -7,7 +7,8 @@ from pathlib import Path
 
 from pydantic import BaseModel
 
-from flows.cli.flags import REPOSITORY, full_path
+from flows import REPOSITORY
+from flows.cli.flags import full_path
 
 README_PYTHON = ".venv/bin/python"  # of the commands in README and reports
 

@@ -19,6 +19,7 @@ from pydantic import (
     create_model,
 )
 
+from flows import REPOSITORY
 from flows.cli.form import Form
 from reports.domain import ReportSettings
 from reports.evaluation.settings import DecisionSettings, EvaluationSettings
@@ -26,13 +27,12 @@ from resnext.contracts.remote import is_address
 from resnext.data.manifest.settings import ReadingSettings
 from resnext.data.split.settings import FoldSettings, SplitSettings
 from resnext.device import MemoryFormat
-from resnext.inference.predictor import RuntimeName
+from resnext.inference.execution import RuntimeName
 from resnext.training.recipe import Recipe
 from tasks.stage.artifact import PROCESSES
 
 T = TypeVar("T", bound=BaseModel)
 
-REPOSITORY = Path(__file__).resolve().parents[2]
 SYNTHETIC = "synthetic demonstration set"
 USUAL_DATA = REPOSITORY / "data" / "45-data"
 

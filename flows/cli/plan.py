@@ -11,13 +11,13 @@ from typing import Any, NamedTuple, TypeVar
 
 from pydantic import BaseModel
 
+from flows import REPOSITORY
 from flows.cli import torchrun
 from flows.cli.command_line import README_PYTHON, arguments_of, command_line
 from flows.cli.flags import (
     AUTO,
     NOT_FLAGS,
     PRESETS,
-    REPOSITORY,
     SYNTHETIC,
     USUAL_DATA,
     DecisionFlags,
@@ -25,7 +25,6 @@ from flows.cli.flags import (
     flag_name,
     preset_values,
 )
-from flows.cli.terminal import is_terminal
 from reports.domain import ReportSettings
 from reports.evaluation.settings import (
     HALF,
@@ -34,7 +33,7 @@ from reports.evaluation.settings import (
     positive_class,
 )
 from resnext.contracts.errors import InputError
-from resnext.contracts.formatting import first_few
+from resnext.contracts.formatting import first_few, is_terminal
 from resnext.data.manifest.class_folders import class_name, split_folders
 from resnext.data.manifest.settings import ReadingSettings
 from resnext.data.split.settings import JOINED_FILE, FoldSettings, SplitSettings

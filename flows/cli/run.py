@@ -26,8 +26,7 @@ from pydantic import ValidationError
 from flows.cli import flags, torchrun
 from flows.serving.address import ServerError
 from flows.serving.signals import end_with_starter
-from resnext.contracts.errors import ExportError, InputError, TrainingError
-from tasks.callbacks.interrupts import StoppedError
+from resnext.contracts.errors import ExportError, InputError, StoppedError, TrainingError
 
 if TYPE_CHECKING:
     from prefect.client.schemas.objects import State

@@ -17,7 +17,13 @@ from rich.table import Table
 from rich.text import Text
 
 from flows.cli.command_line import interpreter
-from resnext.contracts.formatting import display_width, percent, printable, share_with_interval
+from resnext.contracts.formatting import (
+    display_width,
+    is_terminal,
+    percent,
+    printable,
+    share_with_interval,
+)
 from tasks import LOGGERS
 from tasks.stage.artifact import current_stage
 from tasks.stage.runs import LATEST, run_metrics
@@ -152,11 +158,6 @@ def _worth_showing(record: logging.LogRecord) -> bool:
     That events can't be sent is hidden too: `tasks.callbacks.history` says that a server is gone.
     """
     return not record.name.startswith(HIDDEN) and record.levelno >= logging.WARNING
-
-
-def is_terminal(file: TextIO | None) -> bool:
-    """Tell whether a person looks at what is written; there may be no file at all."""
-    return file is not None and file.isatty()
 
 
 def log_images(plan: "Plan") -> None:

@@ -13,7 +13,7 @@ from zoneinfo import available_timezones
 
 import yaml
 
-from flows.cli.flags import REPOSITORY, ScheduleFlags
+from flows import REPOSITORY
 from flows.serving import server
 from flows.serving.address import is_taken
 from flows.serving.signals import end_by_sigterm
@@ -65,20 +65,6 @@ def served() -> Iterator[RunnerDeployment]:
         yield deployment
 
 
-def require_schedule(flags: ScheduleFlags) -> None:
-    """Check when to run.
-
-    Raises:
-        InputError: it is no cron expression, the time zone is unknown, or nothing is to be served.
-    """
-    if not flags.serve:
-        for name in ("cron", "timezone"):
-            if getattr(flags, name) is not None:
-                raise InputError(f"--{name}", "go with --serve", "it alone", "Add --serve.")
-        return
-    next_runs("--cron", *flags.when)
-
-
 def next_runs(what: str, cron: str, timezone: str) -> str:
     """Say when a cron text comes next, three times, as Prefect's scheduler reckons.
 
@@ -106,7 +92,7 @@ def next_runs(what: str, cron: str, timezone: str) -> str:
     return f"{', '.join(f'{date:%a %Y-%m-%d %H:%M}' for date in dates)} ({timezone})"
 
 
-def serve(flow: Flow[..., Any], flags: ScheduleFlags, parameters: dict[str, Any]) -> None:
+def serve(flow: Flow[..., Any], cron: str, timezone: str, parameters: dict[str, Any]) -> None:
     """Run a flow by the clock until Ctrl-C, one run at a time; the second waits.
 
     A run that is stopped saves a checkpoint.
@@ -114,7 +100,6 @@ def serve(flow: Flow[..., Any], flags: ScheduleFlags, parameters: dict[str, Any]
     Raises:
         InputError: see `server.connected`; or the server's deployment is somebody else's.
     """
-    cron, timezone = flags.when
     name = f"{flow.name}-served"
     end_by_sigterm()
     port = 0 if is_taken(server.PORT) else server.PORT

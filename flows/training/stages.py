@@ -21,7 +21,7 @@ from resnext.data.manifest.sources import list_sources
 from resnext.data.split.settings import FoldSettings
 from resnext.device import describe, plan_compute, probe_memory
 from resnext.inference.calibration import read_calibration, rule_of
-from resnext.inference.predictor import Execution
+from resnext.inference.execution import Execution
 from tasks.audit import audit
 from tasks.callbacks.interrupts import never_amid_imports
 from tasks.cover import cover

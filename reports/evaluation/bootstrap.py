@@ -35,7 +35,7 @@ from typing import TYPE_CHECKING, TypeVar
 
 import numpy as np
 
-from reports.arrays import BoolArray, FloatArray, IntArray
+from reports.arrays import LEVEL, UNDEFINED, BoolArray, FloatArray, IntArray, Interval
 
 if TYPE_CHECKING:
     from scipy.sparse import csr_array
@@ -44,14 +44,11 @@ if TYPE_CHECKING:
 
 DRAWS = 2000
 SEED = 20_260
-LEVEL = 0.95
 TRIES = 20
 """So often a draw that lacks a class is drawn again."""
 CELLS = 400_000
 """So many weights of images are held at once (3 MB, which stay in a processor's cache)."""
 
-Interval = tuple[float, float]
-UNDEFINED: Interval = (math.nan, math.nan)
 Name = TypeVar("Name", bound=Hashable)
 
 

@@ -23,8 +23,8 @@ from typing import Any, NamedTuple, get_args
 import numpy as np
 import pandas as pd
 
-from reports.arrays import FloatArray
-from reports.evaluation.bootstrap import UNDEFINED, Interval, interval, resample
+from reports.arrays import UNDEFINED, FloatArray, Interval
+from reports.evaluation.bootstrap import interval, resample
 from reports.evaluation.evaluate import summarise
 from reports.evaluation.metrics import select
 from reports.evaluation.paired import Difference, difference, holm, p_value, read_pair

@@ -18,8 +18,7 @@ import numpy as np
 import pandas as pd
 from scipy.sparse import csr_array
 
-from reports.arrays import BoolArray, FloatArray
-from reports.evaluation.bootstrap import UNDEFINED, Interval
+from reports.arrays import UNDEFINED, BoolArray, FloatArray, Interval
 from reports.evaluation.calibration import calibrated
 from reports.evaluation.intervals import mean_interval, share_interval
 from reports.evaluation.sample import Sample

@@ -17,9 +17,9 @@ from typing import Any
 import numpy as np
 import pandas as pd
 
-from reports.arrays import FloatArray
+from reports.arrays import UNDEFINED, FloatArray, Interval
 from reports.evaluation import curves, folds, uncertainty
-from reports.evaluation.bootstrap import UNDEFINED, Interval, resample
+from reports.evaluation.bootstrap import resample
 from reports.evaluation.calibration import Calibration, calibrate, calibrated
 from reports.evaluation.calibration_curve import calibration_curve, class_reliability
 from reports.evaluation.decision_curve import net_benefit

@@ -22,7 +22,7 @@ from typing import Any
 import numpy as np
 import pandas as pd
 
-from reports.evaluation.bootstrap import UNDEFINED, Interval
+from reports.arrays import UNDEFINED, Interval
 from reports.evaluation.metrics import select
 from reports.evaluation.paired import difference, on_common_images, read_pair
 from reports.evaluation.sample import evaluated

@@ -33,8 +33,7 @@ from typing import TYPE_CHECKING
 
 import numpy as np
 
-from reports.arrays import FloatArray, IntArray, Numbers, divide
-from reports.evaluation.bootstrap import LEVEL, UNDEFINED, Interval
+from reports.arrays import LEVEL, UNDEFINED, FloatArray, IntArray, Interval, Numbers, divide
 from reports.evaluation.ranking import placements, placements_by_class
 from reports.evaluation.sample import Sample, weigh
 

@@ -27,8 +27,7 @@ from dataclasses import dataclass
 
 import numpy as np
 
-from reports.arrays import BoolArray, FloatArray, IntArray
-from reports.evaluation.bootstrap import LEVEL, UNDEFINED, Interval
+from reports.arrays import LEVEL, UNDEFINED, BoolArray, FloatArray, IntArray, Interval
 
 FEWEST_GROUPS = 5
 """Either side needs so many groups for a fit."""
@@ -64,7 +63,7 @@ class Fit:
 
 
 @dataclass(frozen=True)
-class Recalibration:
+class CalibrationLine:
     """Hold slope and intercept of one class; both are None where nothing could be fitted."""
 
     line: Fit | None = None
@@ -93,16 +92,16 @@ class Recalibration:
         return _interval(self.intercept, self.shift)
 
 
-def recalibrate(
+def fit_line(
     odds: FloatArray, hits: BoolArray, groups: IntArray, counted: FloatArray
-) -> Recalibration:
+) -> CalibrationLine:
     """Regress hits on log odds, where each image counts so many times; all arguments are (N,)."""
     sides = (hits & (counted > 0), ~hits & (counted > 0))
     if min(len(np.unique(groups[side])) for side in sides) < FEWEST_GROUPS:
-        return Recalibration()
+        return CalibrationLine()
     ones = np.ones((len(odds), 1))
     line = fit(np.column_stack([ones, odds]), hits, groups, counted)
-    return Recalibration(line, fit(ones, hits, groups, counted, odds) if line else None)
+    return CalibrationLine(line, fit(ones, hits, groups, counted, odds) if line else None)
 
 
 def log_odds(probabilities: FloatArray, index: int) -> FloatArray:

@@ -20,11 +20,11 @@ from typing import Any, Literal
 
 import numpy as np
 
-from reports.arrays import BoolArray, FloatArray, IntArray, divide
+from reports.arrays import UNDEFINED, BoolArray, FloatArray, IntArray, Interval, divide
 from reports.evaluation import intervals
-from reports.evaluation.bootstrap import UNDEFINED, Interval, interval
+from reports.evaluation.bootstrap import interval
 from reports.evaluation.intervals import score_interval, share_interval
-from reports.evaluation.logistic import FEWEST_GROUPS, Recalibration
+from reports.evaluation.logistic import FEWEST_GROUPS, CalibrationLine
 from reports.evaluation.ranking import Steps
 from reports.evaluation.sample import Sample, Weighted
 from resnext.contracts.formatting import decimal, percent
@@ -61,9 +61,9 @@ class Estimate:
         return np.asarray(self.sample.predicted == self.index)
 
     @property
-    def recalibration(self) -> Recalibration:
+    def calibration_line(self) -> CalibrationLine:
         """Give the slope and intercept of the class, undefined ones where it is not there."""
-        return self.sample.recalibrations.get(self.index, Recalibration())
+        return self.sample.calibration_lines.get(self.index, CalibrationLine())
 
 
 @dataclass(frozen=True)
@@ -141,20 +141,20 @@ def f1(counted: Weighted) -> FloatArray:
 
 def calibration_slope(counted: Weighted) -> FloatArray:
     """Give by how much the log odds of each class would have to be multiplied, (B, C)."""
-    return _recalibrated(counted, lambda found: found.slope)
+    return _of_lines(counted, lambda found: found.slope)
 
 
 def calibration_intercept(counted: Weighted) -> FloatArray:
     """Give what would have to be added to the log odds of each class, (B, C)."""
-    return _recalibrated(counted, lambda found: found.intercept)
+    return _of_lines(counted, lambda found: found.intercept)
 
 
-def _recalibrated(counted: Weighted, read: Callable[[Recalibration], float]) -> FloatArray:
+def _of_lines(counted: Weighted, read: Callable[[CalibrationLine], float]) -> FloatArray:
     """Read slope or intercept off the fits of each row of weights, (B, C)."""
     sample, found = counted.sample, np.full(counted.there.shape, np.nan)
     for row, weights in enumerate(counted.weights):
         alike = bool((weights == 1).all())
-        fits = sample.recalibrations if alike else sample.recalibrate(weights[sample.groups])
+        fits = sample.calibration_lines if alike else sample.fit_lines(weights[sample.groups])
         for index, fitted in fits.items():
             found[row, index] = read(fitted)
     return found
@@ -223,7 +223,7 @@ CLASS_METRICS: list[Metric] = [
         "are too extreme",
         UNFITTED,
         calibration_slope,
-        lambda e: e.recalibration.slope_interval,
+        lambda e: e.calibration_line.slope_interval,
         in_percent=False,
     ),
     Metric(
@@ -232,7 +232,7 @@ CLASS_METRICS: list[Metric] = [
         "0 where the class is as frequent as its probabilities say, below 0 where it is less so",
         UNFITTED,
         calibration_intercept,
-        lambda e: e.recalibration.intercept_interval,
+        lambda e: e.calibration_line.intercept_interval,
         in_percent=False,
     ),
 ]

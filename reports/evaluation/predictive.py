@@ -17,8 +17,7 @@ from __future__ import annotations
 import math
 from typing import Any, NamedTuple
 
-from reports.arrays import BoolArray
-from reports.evaluation.bootstrap import UNDEFINED, Interval
+from reports.arrays import UNDEFINED, BoolArray, Interval
 from reports.evaluation.intervals import share_interval
 from reports.evaluation.sample import Sample
 

@@ -17,7 +17,7 @@ import numpy as np
 import pandas as pd
 
 from reports.arrays import BoolArray, FloatArray, IntArray, divide, nan_mean
-from reports.evaluation.logistic import Recalibration, log_odds, recalibrate
+from reports.evaluation.logistic import CalibrationLine, fit_line, log_odds
 from reports.evaluation.ranking import Ranking, Steps, rank
 from resnext.contracts.errors import InputError
 from resnext.contracts.formatting import first_few
@@ -82,9 +82,9 @@ class Sample:
         }
 
     @cached_property
-    def recalibrations(self) -> dict[int, Recalibration]:
+    def calibration_lines(self) -> dict[int, CalibrationLine]:
         """Fit the log odds of each class that the sample holds to the truth."""
-        return self.recalibrate(np.ones(len(self)))
+        return self.fit_lines(np.ones(len(self)))
 
     @cached_property
     def auroc_classes(self) -> list[int]:
@@ -98,10 +98,10 @@ class Sample:
             return [self.classes.index(sorted(self.classes)[1])]
         return self.held
 
-    def recalibrate(self, counted: FloatArray) -> dict[int, Recalibration]:
+    def fit_lines(self, counted: FloatArray) -> dict[int, CalibrationLine]:
         """Fit them where each image counts so many times, (N,)."""
         return {
-            index: recalibrate(
+            index: fit_line(
                 log_odds(self.probabilities, index), self.true == index, self.groups, counted
             )
             for index in self.held

@@ -27,9 +27,8 @@ from typing import Any, NamedTuple
 import numpy as np
 import pandas as pd
 
-from reports.arrays import BoolArray, FloatArray, IntArray, divide
+from reports.arrays import UNDEFINED, BoolArray, FloatArray, IntArray, Interval, divide
 from reports.evaluation import intervals
-from reports.evaluation.bootstrap import UNDEFINED, Interval
 from reports.evaluation.intervals import NORMAL, score_interval
 from reports.evaluation.metrics import CLASS_METRICS, FEWEST, Metric, select
 from reports.evaluation.sample import Sample, classes_of, evaluated, group_codes, read_sample, weigh

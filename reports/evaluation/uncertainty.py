@@ -39,8 +39,7 @@ from typing import Any
 import numpy as np
 import pandas as pd
 
-from reports.arrays import BoolArray, FloatArray, IntArray
-from reports.evaluation.bootstrap import LEVEL, Interval
+from reports.arrays import LEVEL, BoolArray, FloatArray, IntArray, Interval
 from reports.evaluation.calibration import PARTS, Calibration, calibrated
 from reports.evaluation.intervals import UPPER, score_interval, share_bound, share_interval
 from reports.evaluation.sample import FOLD, REPEAT, Sample

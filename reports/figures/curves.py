@@ -15,7 +15,7 @@ import pandas as pd
 from reports.drawing import style
 from reports.drawing.fonts import LATIN_FONT
 from reports.drawing.plot import Plot
-from reports.sections.split import PARTS, is_measured, validation_name
+from reports.parts import PARTS, is_measured, validation_name
 from resnext.contracts.formatting import percent, plural, undefined
 
 if TYPE_CHECKING:

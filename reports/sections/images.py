@@ -12,7 +12,7 @@ from typing import Any, TypeAlias
 
 import pandas as pd
 
-from reports.sections.split import PARTS
+from reports.parts import PARTS
 from resnext.contracts.formatting import count, percent, plural, undefined
 
 THUMBNAIL = re.compile(r"data:image/(?:jpeg|png);base64,[A-Za-z0-9+/]+={0,2}")

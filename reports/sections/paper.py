@@ -10,12 +10,13 @@ from collections.abc import Callable, Mapping
 from typing import TYPE_CHECKING, Any
 
 from reports.evaluation.metrics import METRICS
+from reports.parts import PARTS
 from reports.sections import split
 from reports.sections.score import commonest, reach
 from resnext.contracts.formatting import Bounds, count, percent, plural, undefined
 
 if TYPE_CHECKING:
-    from reports.html import ReportContent
+    from reports.content import ReportContent
 
 NAMED = 12
 """Up to so many classes are named."""
@@ -76,7 +77,7 @@ def _split(content: ReportContent) -> str:
     images, groups = rows["All images"], rows["Groups"]
     listed = [
         f"{name.lower()} ({plural(images[part], 'image')} of {plural(groups[part], 'group')})"
-        for part, name in split.PARTS.items()
+        for part, name in PARTS.items()
         if part != "unused" and images[part]
     ]
     found = content.metrics.get("folds")

@@ -11,11 +11,10 @@ from typing import Any
 
 import pandas as pd
 
+from reports.parts import PARTS, is_measured, validation_name
 from reports.sections.folder import tally
 from resnext.contracts.formatting import NOT_AVAILABLE, count, first_few, percent, plural
 
-PARTS = {"train": "Train", "val": "Validation", "test": "Test", "unused": "Unused"}
-"""The parts of a split and what a reader calls them."""
 CONFLICT = "label conflict: "
 FOLD = "fold"
 """The column of split.csv that says in which fold an image is tested."""
@@ -89,16 +88,6 @@ def label_conflicts(split: pd.DataFrame) -> list[tuple[str, str]]:
     unused = split[(split["split"] == "unused") & split["reason"].str.startswith(CONFLICT)]
     reasons = unused["reason"].str.removeprefix(CONFLICT)
     return [(str(p), str(r)) for p, r in zip(unused["path"], reasons, strict=True)]
-
-
-def validation_name(split: pd.DataFrame) -> str:
-    """Name the part that the history's val columns measure: test where there is no val part."""
-    return PARTS["val" if (split["split"] == "val").any() else "test"]
-
-
-def is_measured(history: pd.DataFrame) -> bool:
-    """Tell whether another part than train was measured after an epoch; for a probe none is."""
-    return bool(history[["val_accuracy", "val_loss"]].notna().any(axis=None))
 
 
 def notes(split: pd.DataFrame, history: pd.DataFrame) -> list[str]:

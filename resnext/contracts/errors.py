@@ -1,4 +1,4 @@
-"""The exceptions that name a fault which a person can mend.
+"""The exceptions that name a fault which a person can mend, and that somebody ended a run.
 
 They do not say how an error is shown: the command line prints one line and exits with 2.
 """
@@ -25,6 +25,10 @@ class InputError(ValueError):
 
 class TrainingError(RuntimeError):
     """The training can't go on, for a reason that a person can act on."""
+
+
+class StoppedError(Exception):
+    """Somebody asked the process to end: a cancelled run, a worker that stops, `kill`."""
 
 
 class ExportError(RuntimeError):

@@ -9,7 +9,7 @@ import math
 import re
 import unicodedata
 from collections.abc import Iterable, Mapping, Sequence
-from typing import Any
+from typing import Any, TextIO
 
 Bounds = Sequence[float | None] | None
 """An interval, low and high, as a table holds it."""
@@ -98,3 +98,8 @@ def display_width(text: str) -> int:
     """Count the columns that a terminal gives a text: wide characters 2, combining ones 0."""
     wide = sum(unicodedata.east_asian_width(character) in "WF" for character in text)
     return len(text) + wide - sum(unicodedata.combining(character) > 0 for character in text)
+
+
+def is_terminal(file: TextIO | None) -> bool:
+    """Tell whether a person looks at what is written; there may be no file at all."""
+    return file is not None and file.isatty()

@@ -30,8 +30,9 @@ from resnext.data.processes import map_chunks
 from resnext.data.thumbnails import as_uri, shrink
 from resnext.device import Compute
 from resnext.inference.calibration import AnswerRule
+from resnext.inference.execution import Execution, FloatArray, Judging
 from resnext.inference.exported import TOLERANCE
-from resnext.inference.predictor import Execution, FloatArray, Judging, open_judging, open_predictor
+from resnext.inference.predictor import open_judging, open_predictor
 from resnext.models.model_file import ModelCard
 
 AT_ONCE = {"cpu": 4, "cuda": 64, "mps": 64}  # images that are computed together

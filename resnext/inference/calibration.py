@@ -10,7 +10,7 @@ from pydantic import BaseModel, ConfigDict
 
 from resnext.contracts.errors import InputError
 from resnext.contracts.json_files import read_json
-from resnext.inference.predictor import FloatArray
+from resnext.inference.execution import FloatArray
 
 COLDEST, HOTTEST = 0.1, 10.0  # temperatures that a calibration can have
 

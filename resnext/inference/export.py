@@ -23,6 +23,7 @@ from resnext.contracts.threshold import answered_class
 from resnext.data.pixels import PixelSource, Rows
 from resnext.device import Compute
 from resnext.inference.calibration import softmax
+from resnext.inference.execution import FloatArray, Int64Array
 from resnext.inference.exported import (
     ANSWERS,
     FEATURES,
@@ -33,7 +34,6 @@ from resnext.inference.exported import (
     Facts,
     metadata_of,
 )
-from resnext.inference.predictor import FloatArray, Int64Array
 from resnext.inference.runtimes.onnx_runtime import ExportedModel
 from resnext.inference.runtimes.pytorch import open_network
 from resnext.models.features import over_views, watched

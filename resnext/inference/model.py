@@ -19,14 +19,9 @@ from resnext.data.decoding.decode import decode, to_8_bit, to_rgb
 from resnext.data.pixels import DETAIL, Pixels, to_square
 from resnext.device import plan_compute
 from resnext.inference.calibration import read_calibration, softmax
+from resnext.inference.execution import Execution, Judging, Predictor, RuntimeName
 from resnext.inference.exported import SUFFIX, Facts
-from resnext.inference.predictor import (
-    Execution,
-    Judging,
-    Predictor,
-    RuntimeName,
-    open_predictor,
-)
+from resnext.inference.predictor import open_predictor
 from resnext.models.model_file import ModelCard, read_card
 
 ImageOrPath: TypeAlias = Image.Image | Path | str

@@ -16,7 +16,7 @@ from resnext.contracts.threshold import (
 )
 from resnext.inference.batch import Answered
 from resnext.inference.calibration import AnswerRule, softmax
-from resnext.inference.predictor import FloatArray
+from resnext.inference.execution import FloatArray
 from resnext.models.model_file import ModelCard
 
 BETWEEN = "|"

@@ -9,12 +9,10 @@ from __future__ import annotations
 
 import math
 from collections.abc import Sequence
-from pathlib import Path
 
 import torch
 from torch import Tensor, nn
 
-from resnext.models.model_file import load_network, save_model
 from resnext.models.probe import Probe
 
 
@@ -31,25 +29,7 @@ class Ensemble(nn.Module):
         return torch.logsumexp(torch.stack(found), dim=0) - math.log(len(found))
 
 
-def join_models(models: Sequence[Path], path: Path) -> None:
-    """Write the model file of an ensemble of models that differ in nothing but their weights.
-
-    Raises:
-        InputError: a model file can't be read.
-        OSError: the file can't be written.
-    """
-    networks, cards = zip(*map(load_network, models), strict=True)
-    card = cards[0]
-    probes = [network for network in networks if isinstance(network, Probe)]
-    if probes:
-        weights = _joined_probes(probes)
-        shape = card.probe.model_copy(update={"heads": len(weights["heads.out"])})
-        return save_model(path, weights, card.model_copy(update={"probe": shape}))
-    weights = Ensemble(networks).state_dict()
-    return save_model(path, weights, card.model_copy(update={"members": len(networks)}))
-
-
-def _joined_probes(probes: Sequence[Probe]) -> dict[str, Tensor]:
+def joined_probes(probes: Sequence[Probe]) -> dict[str, Tensor]:
     """Put the heads of all probes on the one frozen network that they share.
 
     Each probe standardises features by its own training images: that goes into its first layer.

@@ -4,6 +4,7 @@ What a file says of itself stands in one entry of its metadata, because the form
 no fixed order and the same weights must give the same bytes. It is read without torch.
 """
 
+from collections.abc import Sequence
 from pathlib import Path
 from typing import TYPE_CHECKING, Annotated, Literal
 
@@ -106,6 +107,27 @@ def load_network(path: Path) -> "tuple[nn.Module, ModelCard]":
             "It is damaged. Name another file, or run the pipeline again.",
         ) from error
     return network.eval(), card
+
+
+def join_models(models: Sequence[Path], path: Path) -> None:
+    """Write the model file of an ensemble of models that differ in nothing but their weights.
+
+    Raises:
+        InputError: a model file can't be read.
+        OSError: the file can't be written.
+    """
+    from resnext.models.ensemble import Ensemble, joined_probes
+    from resnext.models.probe import Probe
+
+    networks, cards = zip(*map(load_network, models), strict=True)
+    card = cards[0]
+    probes = [network for network in networks if isinstance(network, Probe)]
+    if probes:
+        weights = joined_probes(probes)
+        shape = card.probe.model_copy(update={"heads": len(weights["heads.out"])})
+        return save_model(path, weights, card.model_copy(update={"probe": shape}))
+    weights = Ensemble(networks).state_dict()
+    return save_model(path, weights, card.model_copy(update={"members": len(networks)}))
 
 
 def _build(card: ModelCard) -> "nn.Module":

@@ -13,15 +13,12 @@ from functools import partial
 from types import FrameType
 from typing import Any, Self
 
+from resnext.contracts.errors import StoppedError
 from resnext.training.callback import Callback
 
 IMPORTING = "<frozen importlib._bootstrap>"  # the file of Python's own code that imports
 LOOK_EVERY = 2.0  # seconds until a cluster's worker looks again whether its run is over
 ASK_AGAIN = 0.02  # seconds until a signal that came amid an import is sent again
-
-
-class StoppedError(Exception):
-    """Somebody asked the process to end: a cancelled run, a worker that stops, `kill`."""
 
 
 def signals_to_end() -> list[signal.Signals]:

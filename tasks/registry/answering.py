@@ -9,9 +9,9 @@ from typing import Any, NamedTuple
 from resnext.contracts.errors import InputError
 from resnext.device import MemoryFormat, plan_compute
 from resnext.inference import reference
+from resnext.inference.execution import Execution, RuntimeName
 from resnext.inference.exported import FILE, SUFFIX
 from resnext.inference.model import CALIBRATION, read_facts
-from resnext.inference.predictor import Execution, RuntimeName
 from resnext.models.model_file import ModelCard
 from tasks.registry.choose_model import unaltered
 from tasks.stage.artifact import Artifact

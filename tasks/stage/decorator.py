@@ -25,8 +25,7 @@ from typing import Any, Concatenate, Generic, ParamSpec, Self, TypeAlias, get_ar
 from pydantic import BaseModel
 
 import tasks
-from resnext.contracts.errors import InputError
-from tasks.callbacks.interrupts import StoppedError
+from resnext.contracts.errors import InputError, StoppedError
 from tasks.stage.artifact import Artifact, Reads, Runtime, Work, current_stage
 from tasks.stage.cluster import require_seen
 from tasks.stage.key import cache_key, digest_of, fingerprint

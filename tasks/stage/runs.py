@@ -15,9 +15,8 @@ from typing import Any
 
 from filelock import FileLock, Timeout
 
-from resnext.contracts.errors import InputError
+from resnext.contracts.errors import InputError, StoppedError
 from resnext.contracts.json_files import json_text, read_json
-from tasks.callbacks.interrupts import StoppedError
 from tasks.stage.artifact import Artifact
 from tasks.stage.store import replace_file
 

@@ -19,14 +19,14 @@ import numpy as np
 import pandas as pd
 from scipy.special import expit, ndtri
 
-from reports.arrays import FloatArray, IntArray
+from reports.arrays import UNDEFINED, FloatArray, IntArray, Interval
 from reports.evaluation import intervals
-from reports.evaluation.bootstrap import UNDEFINED, Interval, interval, resample
+from reports.evaluation.bootstrap import interval, resample
 from reports.evaluation.calibration_curve import calibration_curve
 from reports.evaluation.decision_curve import benefit_interval
 from reports.evaluation.evaluate import summarise
 from reports.evaluation.intervals import effective_number, wilson
-from reports.evaluation.logistic import log_odds, recalibrate
+from reports.evaluation.logistic import fit_line, log_odds
 from reports.evaluation.metrics import CLASS_METRICS, select
 from reports.evaluation.predictive import predictive_values
 from reports.evaluation.sample import Sample, weigh
@@ -187,7 +187,7 @@ class Means:
         """Give the mean AUROC of a very large test part."""
         many = Means(self.classes, 500 * self.classes**2, (8, 8), self.apart)
         sample = many.sample(np.random.default_rng(0))
-        return {"auroc": mean_area(sample), "slope": sample.recalibrations[0].slope}
+        return {"auroc": mean_area(sample), "slope": sample.calibration_lines[0].slope}
 
 
 def grouped(rng: np.random.Generator, groups: int, sizes: Sizes) -> IntArray:
@@ -242,7 +242,7 @@ def mean_area(sample: Sample) -> float:
 def recalibrated_intervals(sample: Sample) -> dict[str, Interval]:
     """Give the intervals of slope and intercept, and those of the calibration curve."""
     hits, counted = sample.true == 1, np.ones(len(sample))
-    found = recalibrate(log_odds(sample.probabilities, 1), hits, sample.groups, counted)
+    found = fit_line(log_odds(sample.probabilities, 1), hits, sample.groups, counted)
     curve = calibration_curve(sample, "b", None)
     return {
         "slope": found.slope_interval,
@@ -254,7 +254,7 @@ def recalibrated_intervals(sample: Sample) -> dict[str, Interval]:
 def class_slope_interval(sample: Sample) -> dict[str, Interval]:
     """Give the interval of the slope of the first class."""
     hits, counted = sample.true == 0, np.ones(len(sample))
-    found = recalibrate(log_odds(sample.probabilities, 0), hits, sample.groups, counted)
+    found = fit_line(log_odds(sample.probabilities, 0), hits, sample.groups, counted)
     return {"slope": found.slope_interval}
 
 

@@ -11,8 +11,8 @@ import math
 
 import numpy as np
 
-from reports.arrays import FloatArray
-from reports.evaluation.bootstrap import Interval, interval, resample
+from reports.arrays import FloatArray, Interval
+from reports.evaluation.bootstrap import interval, resample
 from reports.evaluation.evaluate import summarise
 from reports.evaluation.external import difference_interval
 from reports.evaluation.metrics import Metric, select

@@ -14,8 +14,8 @@ from resnext.data.manifest.sources import list_sources
 from resnext.device import count_cpus, plan_compute
 from resnext.inference import shards
 from resnext.inference.batch import FileToAnswer, Job
+from resnext.inference.execution import Execution, RuntimeName
 from resnext.inference.model import read_facts
-from resnext.inference.predictor import Execution, RuntimeName
 
 LOOP = "loop"
 

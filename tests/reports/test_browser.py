@@ -10,6 +10,7 @@ import pytest
 from playwright.sync_api import Browser, Page, sync_playwright
 
 from reports import html
+from reports.content import ReportContent
 from reports.sections import figures
 from resnext.contracts.tables import confusion_table
 from tests.reports.sections.test_images import RIGHT, entry, known
@@ -72,7 +73,7 @@ class Seen:
         self.page.goto(file.as_uri())
 
 
-def hostile(classes: list[str]) -> html.ReportContent:
+def hostile(classes: list[str]) -> ReportContent:
     per_class = scores(classes, recall=[0.9 - 0.001 * place for place in range(len(classes))])
     low, high = [0.1] * len(classes), [0.95] * len(classes)
     return content(

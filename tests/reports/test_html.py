@@ -12,6 +12,7 @@ import pandas as pd
 import pytest
 
 from reports import html
+from reports.content import ReportContent
 from reports.evaluation.metrics import CLASS_METRICS
 from reports.sections import contents, run
 from resnext.contracts.tables import confusion_table
@@ -82,9 +83,9 @@ METRICS = {
 }
 
 
-def content(classes: list[str] | None = None, **changes: Any) -> html.ReportContent:
+def content(classes: list[str] | None = None, **changes: Any) -> ReportContent:
     classes = classes or ["Monkeypox", "Others"]
-    built = html.ReportContent(
+    built = ReportContent(
         title="Report",
         data_name="skin",
         synthetic=False,

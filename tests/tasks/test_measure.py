@@ -7,8 +7,8 @@ from unittest.mock import Mock
 import pytest
 
 from resnext.device import plan_compute
-from resnext.inference.predictor import Execution
-from resnext.inference.runtimes import rates
+from resnext.inference import rates
+from resnext.inference.execution import Execution
 from resnext.training import formats
 from tasks.measure import chosen_execution, chosen_format, measure, measure_runtimes
 from tasks.stage.artifact import Artifact, Runtime
@@ -38,9 +38,9 @@ def test_runtimes_of_an_exported_model_and_formats_of_torch_are_alternatives(
     assert list(by_torch.alternatives()) == ["torch, contiguous", "torch, channels last"]
     assert by_torch.flags == "--runtime torch --memory-format contiguous"
     exported = Execution(runtime="onnx", compute=plan_compute("cpu")).apart
-    monkeypatch.setattr("resnext.inference.predictor.find_spec", lambda _: object())
+    monkeypatch.setattr("resnext.inference.execution.find_spec", lambda _: object())
     assert list(exported.alternatives()) == ["onnx", "openvino"]
-    monkeypatch.setattr("resnext.inference.predictor.find_spec", lambda _: None)
+    monkeypatch.setattr("resnext.inference.execution.find_spec", lambda _: None)
     assert list(exported.alternatives()) == ["onnx"]
     assert exported.flags == "--runtime onnx"
 

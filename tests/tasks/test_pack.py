@@ -10,7 +10,7 @@ from resnext.data.manifest.settings import ReadingSettings
 from resnext.device import plan_compute
 from resnext.inference import batch
 from resnext.inference.batch import Job
-from resnext.inference.predictor import Execution
+from resnext.inference.execution import Execution
 from resnext.models.architectures import MEAN, STD
 from resnext.models.model_file import ModelCard
 from tasks.pack import open_pixels, pack

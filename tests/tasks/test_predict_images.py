@@ -10,7 +10,7 @@ from resnext.contracts.tables import read_table
 from resnext.data.manifest.settings import ReadingSettings
 from resnext.data.manifest.sources import list_sources
 from resnext.device import plan_compute
-from resnext.inference.predictor import Execution
+from resnext.inference.execution import Execution
 from tasks.predict_images import list_files, predict_images
 from tasks.stage.artifact import Artifact, Runtime
 from tests.resnext.data.samples import jpeg_cut, picture, save

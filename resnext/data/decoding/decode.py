@@ -30,10 +30,13 @@ from PIL import Image, ImageFile
 from resnext.contracts.errors import InputError
 from resnext.data.decoding.deep import (
     DEFAULT,
+    Deep,
     correct_reading,
     deep_colour,
     deep_grey,
-    in_8_bits,
+    fit_range,
+    measure,
+    note,
     rawmode_of,
     scaled,
 )
@@ -181,7 +184,7 @@ def to_8_bit(image: Image.Image, levels: Levels | None = None) -> Image.Image:
     What it holds itself is for what doesn't depend on brightness. Pillow would clip it at white.
     """
     deep = deep_grey(image)
-    return image if deep is None else in_8_bits(deep, levels)[0]
+    return image if deep is None else _in_8_bits(deep, levels)[0]
 
 
 # ---------------------------------------------------------------- decoding
@@ -206,7 +209,7 @@ def _decode(
             width, height = height, width
         there = rows_there(image) if cut else None
         deep = deep_colour(data, rawmode, image) if rawmode else deep_grey(image)
-        plain, measured = (image, "") if deep is None else in_8_bits(deep, levels)
+        plain, measured = (image, "") if deep is None else _in_8_bits(deep, levels)
         if big and plain.width * plain.height > BIG_SIDE**2:
             plain = _shrunk(plain, least or BIG_SIDE)
         if orientation in UPRIGHT and not turned:
@@ -341,3 +344,12 @@ def quiet() -> Iterator[None]:
             _silenced -= 1
             if not _silenced:
                 _silent.close()
+
+
+def _in_8_bits(deep: Deep, levels: Levels | None) -> tuple[Image.Image, str]:
+    """Scale a deep image by the levels, without them by what it holds; either is noted."""
+    if levels is not None:
+        limits = levels.of(deep.kind)
+        return scaled(deep, limits), note(deep.kind, limits)
+    held = measure(deep.values, deep.kind, deep.nodata)
+    return scaled(deep, fit_range(deep.kind, [held])), note(deep.kind, held)

@@ -15,14 +15,11 @@ import io
 import re
 import sys
 from collections.abc import Sequence
-from typing import TYPE_CHECKING, Any, NamedTuple, TypeAlias
+from typing import Any, NamedTuple, TypeAlias
 
 import numpy as np
 import numpy.typing as npt
 from PIL import Image, ImageFile
-
-if TYPE_CHECKING:  # it takes a while to import, and processes that scan don't need it
-    from resnext.data.decoding.levels import Levels
 
 Values: TypeAlias = npt.NDArray[Any]
 Range: TypeAlias = tuple[float, float]
@@ -51,15 +48,6 @@ class Deep(NamedTuple):
     inverted: bool = False
     nodata: float | None = None
     alpha: Image.Image | None = None
-
-
-def in_8_bits(deep: Deep, levels: Levels | None) -> tuple[Image.Image, str]:
-    """Scale a deep image by the levels, without them by what it holds; either is noted."""
-    if levels is not None:
-        limits = levels.of(deep.kind)
-        return scaled(deep, limits), note(deep.kind, limits)
-    held = measure(deep.values, deep.kind, deep.nodata)
-    return scaled(deep, fit_range(deep.kind, [held])), note(deep.kind, held)
 
 
 def scaled(deep: Deep, limits: Range) -> Image.Image:

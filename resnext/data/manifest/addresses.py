@@ -15,8 +15,17 @@ from typing import Any
 
 from resnext.contracts.errors import InputError
 from resnext.contracts.remote import Place, is_address, open_address, reached
-from resnext.data.manifest.listing import BAD_NAME, LARGEST_FILE, Listing, is_left_out, shown
-from resnext.data.manifest.sources import ARGUMENT, TABLES, ListedFile, Sources
+from resnext.data.manifest.listing import (
+    ARGUMENT,
+    BAD_NAME,
+    LARGEST_FILE,
+    TABLES,
+    ListedFile,
+    Listing,
+    Sources,
+    is_left_out,
+    shown,
+)
 
 DIGITS = 15  # hexadecimal: as a table's whole numbers hold them
 

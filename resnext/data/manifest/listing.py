@@ -52,6 +52,8 @@ SPLIT_FOLDER_NAMES = {  # how a data set that comes divided names its folders, a
 }  # fmt: skip
 BAD_NAME = re.compile("[\0-\x1f\x7f\ud800-\udfff]")  # what no UTF-8 table can hold in one line
 LARGEST_FILE = 512 << 20  # bytes; a bigger file is no photograph and is not read into memory
+TABLES = frozenset({".csv", ".tsv"})
+ARGUMENT = "source"
 
 
 @dataclass
@@ -70,6 +72,27 @@ class Listing:
     depth: int = 1
     system: Counter[str] = field(default_factory=Counter)
     outside: dict[str, str] = field(default_factory=dict)
+
+
+class ListedFile(NamedTuple):
+    """One file: what tells that it changed, or the reason why it can't be opened."""
+
+    path: str
+    size: int
+    mtime_ns: int
+    inode: int
+    reason: str = ""
+
+
+class Sources(NamedTuple):
+    """What lies in the sources: the folder that paths are relative to, the files, and notes."""
+
+    root: Path
+    files: list[ListedFile]
+    listings: list[Listing]
+    notes: list[str]
+    address: str = ""
+    """That of the root, where the files are not here."""
 
 
 class _Folder(NamedTuple):

@@ -13,34 +13,17 @@ import os
 from collections.abc import Iterator, Sequence
 from glob import glob, has_magic
 from pathlib import Path
-from typing import NamedTuple
 
 from resnext.contracts.remote import Place, is_address
-from resnext.data.manifest.listing import BAD_NAME, Listing, list_images, shown
-
-TABLES = frozenset({".csv", ".tsv"})
-ARGUMENT = "source"
-
-
-class ListedFile(NamedTuple):
-    """One file: what tells that it changed, or the reason why it can't be opened."""
-
-    path: str
-    size: int
-    mtime_ns: int
-    inode: int
-    reason: str = ""
-
-
-class Sources(NamedTuple):
-    """What lies in the sources: the folder that paths are relative to, the files, and notes."""
-
-    root: Path
-    files: list[ListedFile]
-    listings: list[Listing]
-    notes: list[str]
-    address: str = ""
-    """That of the root, where the files are not here."""
+from resnext.data.manifest.listing import (
+    ARGUMENT,
+    BAD_NAME,
+    TABLES,
+    ListedFile,
+    Sources,
+    list_images,
+    shown,
+)
 
 
 def list_sources(sources: Sequence[Place]) -> Sources:

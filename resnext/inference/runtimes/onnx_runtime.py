@@ -20,6 +20,7 @@ from onnxruntime.capi.onnxruntime_pybind11_state import (
 from resnext.contracts.errors import InputError
 from resnext.data.pixels import Pixels
 from resnext.device import Compute
+from resnext.inference.execution import Describing, FloatArray, Int64Array, Predictor
 from resnext.inference.exported import (
     ANSWERS,
     FEATURES,
@@ -29,7 +30,6 @@ from resnext.inference.exported import (
     Facts,
     read_facts,
 )
-from resnext.inference.predictor import Describing, FloatArray, Int64Array, Predictor
 from resnext.inference.reference import Features
 
 ERRORS_ONLY = 3

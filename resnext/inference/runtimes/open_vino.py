@@ -8,8 +8,8 @@ import numpy as np
 from resnext.contracts.errors import InputError
 from resnext.data.pixels import Pixels
 from resnext.device import Compute
+from resnext.inference.execution import Describing, FloatArray, Predictor
 from resnext.inference.exported import FEATURES, IMAGES, LOGS
-from resnext.inference.predictor import Describing, FloatArray, Predictor
 from resnext.inference.reference import Features
 
 

@@ -9,7 +9,7 @@ from torch import nn
 from resnext import device
 from resnext.data.pixels import Pixels
 from resnext.device import Compute
-from resnext.inference.predictor import Describing, FloatArray, Predictor
+from resnext.inference.execution import Describing, FloatArray, Predictor
 from resnext.inference.reference import Features
 from resnext.models.architectures import Scale
 from resnext.models.features import over_views, watched

@@ -8,8 +8,9 @@ from pathlib import Path
 import pytest
 
 from flows.cli.flags import ScheduleFlags
+from flows.retrain import require_schedule
 from flows.serving import deployments
-from flows.serving.deployments import next_runs, require_schedule
+from flows.serving.deployments import next_runs
 from resnext.contracts.errors import InputError
 from tests.conftest import REPOSITORY
 from tests.flows.serving.serving import (

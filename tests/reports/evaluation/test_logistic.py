@@ -39,9 +39,9 @@ from reports.evaluation.logistic import (
     LEAST_SHARE,
     Fit,
     fit,
+    fit_line,
     likeliest,
     log_odds,
-    recalibrate,
 )
 from reports.evaluation.sample import Sample
 from tests.benchmarks.coverage import Ranks, covered, recalibrated_intervals
@@ -72,7 +72,7 @@ def sample(name: str = "b") -> Sample:
 
 def both() -> tuple[Fit, Fit]:
     odds, true, groups = answers()
-    found = recalibrate(odds, true == 1, groups, np.ones(len(odds)))
+    found = fit_line(odds, true == 1, groups, np.ones(len(odds)))
     assert found.line
     assert found.shift
     return found.line, found.shift
@@ -99,7 +99,7 @@ def test_slope_and_intercept_are_statsmodels() -> None:
     line, shift = both()
     assert line.coefficients.tolist() == pytest.approx(LINE, abs=1e-8)
     assert shift.coefficients.tolist() == pytest.approx([SHIFT], abs=1e-8)
-    found = sample().recalibrations[1]
+    found = sample().calibration_lines[1]
     assert (found.slope, found.intercept) == pytest.approx((LINE[1], SHIFT))
 
 
@@ -136,7 +136,7 @@ def test_log_odds_that_are_twice_as_great_have_half_the_slope_and_a_shifted_one_
     odds, true, groups = answers()
     ones = np.ones(len(odds))
     found, twice, moved = (
-        recalibrate(each, true == 1, groups, ones) for each in (odds, 2 * odds, odds + 1)
+        fit_line(each, true == 1, groups, ones) for each in (odds, 2 * odds, odds + 1)
     )
     assert twice.slope == pytest.approx(found.slope / 2)
     assert [b / 2 for b in found.slope_interval] == pytest.approx(list(twice.slope_interval))
@@ -145,7 +145,7 @@ def test_log_odds_that_are_twice_as_great_have_half_the_slope_and_a_shifted_one_
 
 
 def test_of_two_classes_both_have_one_slope_and_opposite_intercepts() -> None:
-    one, other = (sample().recalibrations[index] for index in (0, 1))
+    one, other = (sample().calibration_lines[index] for index in (0, 1))
     assert one.slope == pytest.approx(other.slope)
     assert one.intercept == pytest.approx(-other.intercept)
     low, high = one.intercept_interval
@@ -165,9 +165,9 @@ def test_an_image_that_counts_twice_is_as_good_as_two() -> None:
 def test_what_separates_and_too_few_groups_have_no_slope() -> None:
     groups, ones = np.arange(20), np.ones(20)
     hits = groups >= 10
-    apart = recalibrate(groups.astype(np.float64), hits, groups, ones)
-    touching = recalibrate((groups - hits).astype(np.float64), hits, groups, ones)  # in 9
-    few = recalibrate(np.tile(np.arange(4, dtype=np.float64), 5), groups % 5 == 0, groups, ones)
+    apart = fit_line(groups.astype(np.float64), hits, groups, ones)
+    touching = fit_line((groups - hits).astype(np.float64), hits, groups, ones)  # in 9
+    few = fit_line(np.tile(np.arange(4, dtype=np.float64), 5), groups % 5 == 0, groups, ones)
     for found in (apart, touching, few):
         assert math.isnan(found.slope)
         assert math.isnan(found.intercept)

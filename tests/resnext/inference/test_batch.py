@@ -25,9 +25,9 @@ from resnext.device import plan_compute
 from resnext.inference import batch, shards
 from resnext.inference.batch import FileToAnswer, Job, answer_files
 from resnext.inference.calibration import AnswerRule
+from resnext.inference.execution import Execution, RuntimeName
 from resnext.inference.export import export_model
 from resnext.inference.model import read_facts
-from resnext.inference.predictor import Execution, RuntimeName
 from resnext.inference.reference import build_reference, write_reference
 from resnext.inference.tables import batch_table
 from resnext.models.model_file import ModelCard

@@ -5,8 +5,7 @@ import torch
 from torch import Tensor, nn
 
 from resnext.models.architectures import MEAN, STD, build, find_architecture
-from resnext.models.ensemble import join_models
-from resnext.models.model_file import ModelCard, load_network, save_model
+from resnext.models.model_file import ModelCard, join_models, load_network, save_model
 from resnext.models.probe import Probe
 from resnext.models.views import ProbeShape
 

@@ -6,10 +6,10 @@ from pathlib import Path
 
 import pytest
 
+from resnext.contracts.errors import StoppedError
 from tasks.callbacks import interrupts
 from tasks.callbacks.interrupts import (
     SaveAndStop,
-    StoppedError,
     never_amid_imports,
     signals_to_end,
 )

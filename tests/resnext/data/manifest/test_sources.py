@@ -5,7 +5,8 @@ from pathlib import Path
 import pytest
 
 from resnext.contracts.errors import InputError
-from resnext.data.manifest.sources import ListedFile, Sources, list_sources
+from resnext.data.manifest.listing import ListedFile, Sources
+from resnext.data.manifest.sources import list_sources
 from tests.resnext.data.samples import save
 
 

@@ -7,8 +7,9 @@ from pathlib import Path
 import numpy as np
 
 from resnext.inference.batch import AT_ONCE
+from resnext.inference.execution import Execution
 from resnext.inference.model import read_facts
-from resnext.inference.predictor import Execution, open_predictor
+from resnext.inference.predictor import open_predictor
 from resnext.speed import fewest_seconds
 
 
