@@ -127,13 +127,13 @@ def left_out(found: Found) -> dict[str, str]:
 
 
 def bars(comparison: Found) -> list[dict[str, Any]]:
-    """Give the balanced accuracy here and on the own test part as bars: name, value, width, reach.
+    """Give the balanced accuracy here and on the own test part as bars, see `score.Result`.
 
     Width and reach (where the interval begins and how wide it is) are in percent.
     """
     row: Found = next((row for row in comparison["scores"] if row["name"] == MAIN.name), {})
     return [
-        _bar(name, row[side], row[f"{side}_ci95"])
+        _bar(f"Balanced accuracy, {name}", row[side], row[f"{side}_ci95"], name == OWN)
         for name, side in ((HERE, "external"), (OWN, "internal"))
         if not undefined(row.get(side))
     ]
@@ -193,11 +193,14 @@ def _would_be(row: Found, calibration: Found) -> str:
     )
 
 
-def _bar(name: str, share: float, bounds: Bounds) -> dict[str, Any]:
+def _bar(name: str, share: float, bounds: Bounds, is_baseline: bool) -> dict[str, Any]:
     found = defined(bounds)
     reach = None if found is None else (100 * found[0], 100 * (found[1] - found[0]))
     value, its = percent(share), " to ".join(map(percent, found or ()))
-    return {"name": name, "value": value, "bounds": its, "width": 100 * share, "reach": reach}
+    return {
+        "name": name, "value": value, "bounds": its, "width": 100 * share, "reach": reach,
+        "is_baseline": is_baseline,
+    }  # fmt: skip
 
 
 def _score(metric: Metric, row: Found) -> tuple[str, str]:

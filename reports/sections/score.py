@@ -42,6 +42,11 @@ class Result:
     reach: tuple[float, float] | None
     """Where the interval begins and how wide it is, in percent; None where undefined."""
 
+    @property
+    def is_baseline(self) -> bool:
+        """Tell whether it is what others are compared with."""
+        return self.metric.shown == "baseline"
+
 
 def verdict(metrics: Metrics, per_class: pd.DataFrame) -> str:
     """Say how the score compares with always answering the commonest class, if it is not that."""

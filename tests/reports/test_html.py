@@ -215,7 +215,7 @@ def test_what_leaks_is_said_once_before_the_score_with_what_a_random_split_hides
 
 def test_the_caption_of_a_table_stands_above_the_box_that_scrolls() -> None:
     page = html.render_report(content())
-    words = "On the test part, each figure above its 95\u00a0% interval. Click a heading to sort."
+    words = "Each figure above its 95\u00a0% interval. Click a heading to sort."
     assert f'<p class="caption">{words}</p>\n<div class="scroll"' in page
     assert "<caption" not in page
 
