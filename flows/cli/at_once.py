@@ -9,8 +9,6 @@ from flows.cli.plan import store_folder
 from reports.prediction import answer_from
 from resnext.contracts.errors import InputError
 from resnext.contracts.formatting import printable
-from resnext.inference.model import Model
-from resnext.inference.predictor import open_predictor
 from tasks.registry.answering import choose_answering
 from tasks.registry.choose_model import choose_model, log_model
 
@@ -33,18 +31,18 @@ def answer_at_once(image: Path, settings: PredictFlags) -> bool:
     store = store_folder(settings.store)
     found = choose_model(settings.model, store, settings.registry)
     answering = choose_answering(found, settings.runtime, settings.device, settings.memory_format)
-    card = answering.card
-    predictor = open_predictor(answering.model.single_path(), answering.execution)
+    model = answering.open()
     try:
-        answer = Model(predictor, card, answering.calibration).predict(image)
+        answer = model.predict(image)
     except InputError:
         return False
     terminal.show_only_our_lines()
     chosen = settings.model is not None or settings.registry is not None
-    log_model(store, found, card, chosen=chosen)
+    log_model(store, found, answering.card, chosen=chosen)
     shares = answer.probabilities
     likeliest = max(shares, key=shares.__getitem__)
     shown = answer_from(shares, likeliest, answering.calibration, settings.top)
-    log.info("%s: %s", printable(image.name), shown, extra={"plain": True})
+    said = "; ".join(filter(None, [str(shown), answer.oddness]))
+    log.info("%s: %s", printable(image.name), said, extra={"plain": True})
     log.info(UNRECORDED)
     return True

@@ -23,13 +23,10 @@ from reports.prediction import answer_from
 from reports.try_page import TryContent, render_try_page
 from resnext.contracts.errors import InputError
 from resnext.contracts.remote import Place
-from resnext.contracts.threshold import UNLIKE, is_unlike
 from resnext.data.manifest.settings import ReadingSettings
 from resnext.device import describe
 from resnext.inference.exported import SUFFIX
-from resnext.inference.model import Model
 from resnext.inference.one_image import OneImage, has_heat_maps
-from resnext.inference.predictor import open_judging, open_predictor
 from tasks.registry.answering import Answering, choose_answering
 from tasks.registry.choose_model import choose_model, facts_of_model, log_model
 
@@ -81,15 +78,13 @@ def answer_picture(images: OneImage, data: bytes, explain: bool) -> Answer:
     shares = shown.answer.probabilities
     likeliest = max(shares, key=shares.__getitem__)
     said = answer_from(shares, likeliest, images.model.calibration)
-    far = shown.answer.unlike_training
-    odd = UNLIKE if is_unlike(far) else ""
     return Answer(
         answer=shown.answer.name,
         probabilities=shares,
         refer=said.refer,
         possible=[*said.possible],
-        unlike_training=far,
-        note="; ".join(filter(None, [odd, said.note.strip(), shown.note])),
+        unlike_training=shown.answer.unlike_training,
+        note="; ".join(filter(None, [shown.answer.oddness, said.note.strip(), shown.note])),
         thumbnail=shown.thumbnail or None,
         heat_map=shown.heat_map or None,
     )
@@ -114,12 +109,7 @@ def _require_flags(sources: Sequence[Place], settings: PredictFlags, page: PageF
 
 def _open(found: Path, answering: Answering, reading: ReadingSettings) -> OneImage:
     """Open the model; its heat maps are computed with its weights, where those are at hand."""
-    given, judge = (answering.model.single_path(), answering.execution), None
-    if answering.reference is not None:
-        judge = open_judging(*given, answering.reference.single_path())
-    predictor = None if judge else open_predictor(*given)
-    model = Model(predictor, answering.card, answering.calibration, judge)
-    return OneImage(model, reading, _weights(found), answering.execution.compute)
+    return OneImage(answering.open(), reading, _weights(found), answering.execution.compute)
 
 
 def _weights(found: Path) -> Path | None:

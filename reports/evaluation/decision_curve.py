@@ -20,7 +20,7 @@ from scipy.sparse import csr_array
 
 from reports.arrays import UNDEFINED, BoolArray, FloatArray, Interval
 from reports.evaluation.calibration import calibrated
-from reports.evaluation.intervals import mean_interval, share_interval
+from reports.evaluation.intervals import COMBINED, mean_interval, share_interval
 from reports.evaluation.sample import Sample
 
 THRESHOLDS = np.linspace(0.01, 0.99, 99)
@@ -65,7 +65,9 @@ def benefit_interval(
         weight: What a false alarm counts.
     """
     found, alarms = flagged & hits, flagged & ~hits
-    of_found, of_alarms = (share_interval(sample.groups, each) for each in (found, alarms))
+    of_found, of_alarms = (
+        share_interval(sample.groups, each, times=COMBINED) for each in (found, alarms)
+    )
     if sample.group_count < 2 or math.isnan(of_found[0] + of_alarms[0]):
         return UNDEFINED
     bounds = [of_found, (-weight * of_alarms[1], -weight * of_alarms[0])]

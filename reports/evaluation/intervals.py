@@ -16,6 +16,8 @@ sources: near 0 and 1 the variance that a few groups show is often far too small
 moves the score, as at exactly 0 and 1, the effective number is that of the groups. Of a score in
 which K classes weigh the same, it is at most K squared over the sum of 1 / groups of the class,
 which is the number of groups where all classes have equally many.
+Two intervals that are each so cautious are too cautious together: where they are combined, as in a
+ratio or a difference, the number is at most `COMBINED` times as great.
 
 `docs/coverage.md` holds the simulated coverage; `tests.benchmarks.coverage` writes it.
 Source: Korn & Graubard 1998, Survey Methodology 24 (2), 193-201
@@ -42,11 +44,15 @@ if TYPE_CHECKING:
 
 UPPER = (1 + LEVEL) / 2
 NORMAL = NormalDist().inv_cdf(UPPER)
+COMBINED = 2.5
+"""So many independent images a group counts as at most, where two intervals make a third one."""
 ROUNDING = 1e-12
 """A variance so much smaller than that of independent images is none."""
 
 
-def share_interval(groups: IntArray, hits: Numbers, units: Numbers | None = None) -> Interval:
+def share_interval(
+    groups: IntArray, hits: Numbers, units: Numbers | None = None, *, times: float = 1
+) -> Interval:
     """Give the interval of the share that hits are of units, both added up over the images.
 
     NaN without units, and as `score_interval` has it.
@@ -55,6 +61,7 @@ def share_interval(groups: IntArray, hits: Numbers, units: Numbers | None = None
         groups: (N,), the group of each image.
         hits: (N,), what counts of each image, up to its units.
         units: (N,), what could count; 1 each by default. An image without units is left out.
+        times: See `score_interval`.
     """
     sizes = np.ones(len(groups)) if units is None else units
     counted = np.flatnonzero(sizes)
@@ -62,7 +69,9 @@ def share_interval(groups: IntArray, hits: Numbers, units: Numbers | None = None
         return UNDEFINED
     total = sizes.sum()
     value = float(hits.sum() / total)
-    return score_interval(value, ((hits - value * sizes) / total)[counted], groups[counted])
+    influence, of = ((hits - value * sizes) / total)[counted], groups[counted]
+    times = min(times, len(of) / len(np.unique(of)))  # no more than there are images
+    return score_interval(value, influence, of, times=times)
 
 
 def score_interval(

@@ -18,7 +18,7 @@ import math
 from typing import Any, NamedTuple
 
 from reports.arrays import UNDEFINED, BoolArray, Interval
-from reports.evaluation.intervals import share_interval
+from reports.evaluation.intervals import COMBINED, share_interval
 from reports.evaluation.sample import Sample
 
 
@@ -40,10 +40,10 @@ class Share(NamedTuple):
         return {name: self.value, f"{name}_ci95": bounds}
 
 
-def share(sample: Sample, hits: BoolArray, rows: BoolArray) -> Share:
-    """Give the share of hits (N,) among some rows (N,)."""
+def share(sample: Sample, hits: BoolArray, rows: BoolArray, *, times: float = 1) -> Share:
+    """Give the share of hits (N,) among some rows (N,); for `times` see `score_interval`."""
     value = float(hits[rows].mean()) if rows.any() else math.nan
-    return Share(value, share_interval(sample.groups[rows], hits[rows]))
+    return Share(value, share_interval(sample.groups[rows], hits[rows], times=times))
 
 
 def predictive_values(
@@ -60,17 +60,18 @@ def predictive_values(
         positive: (N,), those that are of it.
         prevalence: The share of the class where the answers are to be used, 0..1.
     """
-    sensitivity = share(sample, flagged, positive)
-    specificity = share(sample, ~flagged, ~positive)
+    asked = (flagged, positive), (~flagged, ~positive)  # sensitivity, specificity
+    sensitivity, specificity = (share(sample, *each) for each in asked)
+    two = [share(sample, *each, times=COMBINED) for each in asked]
     return {
         **sensitivity.named("sensitivity"),
         **specificity.named("specificity"),
         "prevalence": float(positive.mean()) if len(sample) else math.nan,
         **share(sample, positive, flagged).named("ppv"),
         **share(sample, ~positive, ~flagged).named("npv"),
-        **ratio(sensitivity, specificity.rest).named("lr_positive"),
-        **ratio(sensitivity.rest, specificity).named("lr_negative"),
-        "at_prevalence": prevalence and _at(prevalence, sensitivity, specificity),
+        **ratio(two[0], two[1].rest).named("lr_positive"),
+        **ratio(two[0].rest, two[1]).named("lr_negative"),
+        "at_prevalence": prevalence and _at(prevalence, *two),
     }
 
 

@@ -29,7 +29,7 @@ import pandas as pd
 
 from reports.arrays import UNDEFINED, BoolArray, FloatArray, IntArray, Interval, divide
 from reports.evaluation import intervals
-from reports.evaluation.intervals import NORMAL, score_interval
+from reports.evaluation.intervals import COMBINED, NORMAL, score_interval
 from reports.evaluation.metrics import CLASS_METRICS, FEWEST, Metric, select
 from reports.evaluation.sample import Sample, classes_of, evaluated, group_codes, read_sample, weigh
 
@@ -46,8 +46,6 @@ MOST_SUBGROUPS = 10
 """Of an attribute: the rest of its values is one subgroup."""
 TUKEY = (1.960, 2.344, 2.569, 2.728, 2.850, 2.949, 3.031, 3.102, 3.164, 3.219, 3.268)
 """The studentised range at 95 %, divided by the square root of 2, of 2 to 12 subgroups."""
-MOST_A_GROUP = 1.5
-"""So many independent images a group counts as at most, where subgroups are compared."""
 ACCURACY, BALANCED, AUROC = select(["accuracy", "balanced_accuracy", "auroc"])
 (RECALL,) = (metric for metric in CLASS_METRICS if metric.name == "recall")
 
@@ -76,7 +74,7 @@ class Measured(NamedTuple):
     moved: FloatArray = np.zeros(0)
     note: str = ""
     compared: Interval = UNDEFINED
-    """The interval that gaps are made from: see `MOST_A_GROUP`."""
+    """The interval that gaps are made from: see `intervals.COMBINED`."""
 
 
 class Subgroup:
@@ -97,7 +95,7 @@ class Subgroup:
         if math.isnan(value):
             return Measured(note=LACKS_CLASSES)
         influence = self._influence(figure)
-        shown, compared = (self._bounds(figure, value, influence, n) for n in (1, MOST_A_GROUP))
+        shown, compared = (self._bounds(figure, value, influence, n) for n in (1, COMBINED))
         if metric is BALANCED:
             shown = intervals.of_balanced_accuracy(sample)
         moved = np.bincount(self.codes, influence, everything).astype(np.float64)

@@ -96,7 +96,7 @@ def answer_files(
         work = partial(_answer_some, job)
         yield from map_chunks(work, files, workers, _crashed, progress, chunk=CHUNK)
         return
-    judge = _open(job)
+    judge = open_judging(job.model, job.execution, job.reference)
     read = map_chunks(partial(_read_some, job), files, workers, _unread, progress, chunk=CHUNK)
     while some := list(islice(read, AT_ONCE[job.execution.compute.device])):
         yield from _answers(judge, some, job.execution.compute)
@@ -130,14 +130,7 @@ def _answer_some(job: Job, files: Sequence[FileToAnswer]) -> list[Answered]:
 @lru_cache(1)
 def _opened(job: Job, changed: int) -> Judging:  # noqa: ARG001 - another time, another file
     """Open a model once in a process."""
-    return _open(job)
-
-
-def _open(job: Job) -> Judging:
-    if job.reference is not None:
-        return open_judging(job.model, job.execution, job.reference)
-    predictor = open_predictor(job.model, job.execution)
-    return lambda pixels: (predictor(pixels), np.full(len(pixels), np.nan))
+    return open_judging(job.model, job.execution, job.reference)
 
 
 def _answers(judge: Judging, seen: Sequence[_Seen], compute: Compute) -> list[Answered]:

@@ -5,6 +5,7 @@ answer is the one that `flows/predict.py` gives for the same file. torch is impo
 file alone; an exported model does without.
 """
 
+import hashlib
 import math
 from collections.abc import Mapping, Sequence
 from pathlib import Path
@@ -14,14 +15,21 @@ import numpy as np
 from PIL import Image, ImageOps
 
 from resnext.contracts.errors import InputError
-from resnext.contracts.threshold import answered_class, is_referred, possible_classes
+from resnext.contracts.threshold import (
+    UNLIKE,
+    answered_class,
+    is_referred,
+    is_unlike,
+    possible_classes,
+)
 from resnext.data.decoding.decode import decode, to_8_bit, to_rgb
 from resnext.data.pixels import DETAIL, Pixels, to_square
 from resnext.device import plan_compute
 from resnext.inference.calibration import read_calibration, softmax
-from resnext.inference.execution import Execution, Judging, Predictor, RuntimeName
+from resnext.inference.execution import Execution, Judging, RuntimeName
 from resnext.inference.exported import SUFFIX, Facts
-from resnext.inference.predictor import open_predictor
+from resnext.inference.predictor import open_judging
+from resnext.inference.reference import reference_beside
 from resnext.models.model_file import ModelCard, read_card
 
 ImageOrPath: TypeAlias = Image.Image | Path | str
@@ -41,20 +49,17 @@ class Answer(NamedTuple):
     unlike_training: float | None = None
     """The share 0..1 of held-out images that are more like the training images; see `reference`."""
 
+    @property
+    def oddness(self) -> str:
+        """Say that the image is unlike the training images; empty where it is not, or not known."""
+        return UNLIKE if is_unlike(self.unlike_training) else ""
+
 
 class Model:
     """Answer which class an image shows; made by `load_model`."""
 
-    def __init__(
-        self,
-        predictor: Predictor | None,
-        card: ModelCard,
-        calibration: Mapping[str, Any],
-        judge: Judging | None = None,
-    ) -> None:
-        """Take what answers; `judge` tells what is unlike the training images, too."""
-        self.predictor, self.judge = predictor, judge
-        self.card, self.calibration = card, calibration
+    def __init__(self, judge: Judging, card: ModelCard, calibration: Mapping[str, Any]) -> None:
+        self.judge, self.card, self.calibration = judge, card, calibration
 
     @overload
     def predict(self, images: ImageOrPath) -> Answer: ...  # type: ignore[overload-overlap]
@@ -76,11 +81,7 @@ class Model:
     def _answers(self, images: Sequence[ImageOrPath]) -> list[Answer]:
         classes, calibration = self.card.classes, self.calibration
         pixels = np.stack([self._pixels(image) for image in images])
-        if self.judge is not None:
-            logs, far = self.judge(pixels)  # (B, C), (B,)
-        else:
-            assert self.predictor is not None
-            logs, far = self.predictor(pixels), np.full(len(pixels), np.nan)
+        logs, far = self.judge(pixels)  # (B, C), (B,)
         shares = softmax(logs, calibration.get("temperature", 1.0)).tolist()
         found = [dict(zip(classes, row, strict=True)) for row in shares]
         best = [classes[number] for number in logs.argmax(axis=1).tolist()]
@@ -116,7 +117,10 @@ class Model:
 
 
 def load_model(path: Path | str, device: str = "auto") -> Model:
-    """Load a model file with the calibration.json beside it, if there is one; or an exported model.
+    """Load a model file, or an exported model, with what lies beside it.
+
+    That is its calibration.json, and its reference.safetensors, by which it tells what is unlike
+    the training images.
 
     Args:
         path: A `model.safetensors` that the pipeline wrote, or an .onnx file that was exported.
@@ -132,11 +136,11 @@ def load_model(path: Path | str, device: str = "auto") -> Model:
     facts = read_facts(file)
     runtime: RuntimeName = "onnx" if file.suffix == SUFFIX else "torch"
     compute = plan_compute("cpu" if runtime == "onnx" else device)
-    return Model(
-        open_predictor(file, Execution(runtime=runtime, compute=compute)),
-        facts.card,
-        facts.calibration,
-    )
+    with file.open("rb") as opened:
+        digests = [facts.made_of or hashlib.file_digest(opened, "sha256").hexdigest()]
+    execution = Execution(runtime=runtime, compute=compute)
+    judge = open_judging(file, execution, reference_beside(file, digests))
+    return Model(judge, facts.card, facts.calibration)
 
 
 def read_facts(file: Path) -> Facts:

@@ -28,12 +28,15 @@ def open_predictor(model: Path, execution: Execution) -> Predictor:
     return open_exported(model, execution.compute)
 
 
-def open_judging(model: Path, execution: Execution, reference: Path) -> Judging:
-    """Open a model with its reference, see `open_predictor`.
+def open_judging(model: Path, execution: Execution, reference: Path | None) -> Judging:
+    """Open a model with its reference, if it has one; see `open_predictor`.
 
     Raises:
         InputError: one of the files can't be read, or see there.
     """
+    if reference is None:
+        predict = open_predictor(model, execution)
+        return lambda pixels: (predict(pixels), np.full(len(pixels), np.nan))
     known, describe = read_reference(reference), _open_describing(model, execution)
 
     def judge(pixels: Pixels) -> tuple[FloatArray, FloatArray]:

@@ -16,6 +16,8 @@ since there may be few images.
 
 from __future__ import annotations
 
+from collections.abc import Collection
+from contextlib import suppress
 from pathlib import Path
 from typing import NamedTuple, TypeAlias
 
@@ -127,10 +129,9 @@ def read_reference(path: Path) -> Reference:
         raise InputError("reference", rule, f"'{path}'", remedy) from error
 
 
-def made_of(path: Path) -> str:
-    """Give the SHA-256 of the model that a reference was made with; empty where it is none."""
-    try:
-        with safe_open(path, framework="np") as file:
-            return str((file.metadata() or {}).get(MADE_OF, ""))
-    except (OSError, SafetensorError):
-        return ""
+def reference_beside(model: Path, digests: Collection[str]) -> Path | None:
+    """Give the reference that lies beside a model, if it was made with a file of these SHA-256."""
+    path = model.with_name(FILE)
+    with suppress(OSError, SafetensorError), safe_open(path, framework="np") as file:
+        return path if (file.metadata() or {}).get(MADE_OF) in digests else None
+    return None

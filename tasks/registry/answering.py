@@ -8,10 +8,11 @@ from typing import Any, NamedTuple
 
 from resnext.contracts.errors import InputError
 from resnext.device import MemoryFormat, plan_compute
-from resnext.inference import reference
 from resnext.inference.execution import Execution, RuntimeName
 from resnext.inference.exported import FILE, SUFFIX
-from resnext.inference.model import CALIBRATION, read_facts
+from resnext.inference.model import CALIBRATION, Model, read_facts
+from resnext.inference.predictor import open_judging
+from resnext.inference.reference import reference_beside
 from resnext.models.model_file import ModelCard
 from tasks.registry.choose_model import unaltered
 from tasks.stage.artifact import Artifact
@@ -35,6 +36,16 @@ class Answering(NamedTuple):
     def temperature(self) -> float:
         """Give the temperature of the calibration, 1 without one."""
         return float(self.calibration.get("temperature", 1.0))
+
+    def open(self) -> Model:
+        """Open the model to answer single images.
+
+        Raises:
+            InputError: see `open_judging`.
+        """
+        known = None if self.reference is None else self.reference.single_path()
+        judge = open_judging(self.model.single_path(), self.execution, known)
+        return Model(judge, self.card, self.calibration)
 
 
 def choose_answering(
@@ -90,10 +101,8 @@ def _exported(model: Artifact, runtime: RuntimeName | None, device: str) -> Answ
 
 def _reference_beside(file: Path, digests: list[str]) -> Artifact | None:
     """Give the reference that lies beside a model, where it was made with it and not altered."""
-    beside = file.with_name(reference.FILE)
-    if not beside.is_file() or is_altered(beside) or reference.made_of(beside) not in digests:
-        return None
-    return Artifact.of_file(beside)
+    beside = reference_beside(file, digests)
+    return None if beside is None or is_altered(beside) else Artifact.of_file(beside)
 
 
 def _export_beside(file: Path, digests: list[str]) -> Artifact | None:

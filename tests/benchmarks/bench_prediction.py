@@ -32,6 +32,7 @@ from resnext.device import count_cpus
 from resnext.inference import batch
 from resnext.inference.batch import FileToAnswer
 from resnext.inference.export import export_model
+from resnext.inference.predictor import open_judging
 from resnext.models.architectures import MEAN, STD, build
 from resnext.models.model_file import ModelCard, save_model
 from tests.benchmarks.measuring import describe_machine, render, seconds_of
@@ -98,7 +99,7 @@ def waiting(model: Path, runtime: str, paths: list[str]) -> str:
     if runtime == "loop":
         return ""
     job = job_of(model.with_suffix(".onnx") if runtime == "onnx" else model)
-    judge = batch._open(job)
+    judge = open_judging(job.model, job.execution, job.reference)
     files = [FileToAnswer(path, path, "") for path in paths[:32]]
     batch._answers(judge, batch._read_some(job, files[:8]), job.execution.compute)
     reading = seconds_of(lambda: batch._read_some(job, files))
@@ -180,7 +181,7 @@ def check_rows(table: Path, model: Path, source: Path) -> int:
     wrong = sum(row["path"] != name for row, name in zip(rows, names, strict=True))
     wrong += sum(row["status"] != "ok" for row in rows) != BAD
     job = job_of(model)
-    judge = batch._open(job)
+    judge = open_judging(job.model, job.execution, job.reference)
     for place in random.Random(2).sample(range(FILES), 300):
         files = [FileToAnswer(str(source / names[place]), names[place], "")]
         (alone,) = batch._answers(judge, batch._read_some(job, files), job.execution.compute)

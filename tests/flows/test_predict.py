@@ -1,5 +1,6 @@
 """A folder of new pictures that is empty on some nights, and what is no empty folder."""
 
+import hashlib
 import json
 import os
 import subprocess
@@ -8,6 +9,7 @@ from pathlib import Path
 from typing import Any
 
 import fsspec
+import numpy as np
 import pytest
 
 from flows import predict
@@ -17,6 +19,7 @@ from flows.cli.flags import PredictFlags
 from flows.serving import server
 from resnext.contracts.errors import InputError
 from resnext.inference.export import export_model
+from resnext.inference.reference import Reference, write_reference
 from tasks.stage.runs import runs
 from tests.conftest import REPOSITORY
 from tests.resnext.data.samples import picture, save
@@ -151,6 +154,11 @@ def test_one_image_is_answered_without_prefect_and_with_an_export_without_torch(
     export_model(folder / "model.safetensors", RULE, folder / "model.onnx", {})
     again = alone(folder, str(folder / "a.png"))
     assert again.stdout.splitlines() == [answer, "[]"]
+    digest = hashlib.sha256((folder / "model.safetensors").read_bytes()).hexdigest()
+    near = Reference(np.eye(1, 2048, dtype=np.float32), np.zeros(20, dtype=np.float32))
+    write_reference(near, digest, folder / "reference.safetensors")
+    odd = alone(folder, str(folder / "a.png")).stdout.splitlines()
+    assert odd == [f"{answer}; unlike the training images", "[]"]
     model_of(folder, "resnext38_32x4d", seed=1)  # of which the export is not made
     assert alone(folder, str(folder / "a.png")).stdout.splitlines()[1] == "['torch']"
 

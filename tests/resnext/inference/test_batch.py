@@ -190,13 +190,13 @@ def test_images_on_a_gpu_are_answered_here_and_read_in_processes(
     here: list[int] = []
 
     def opened(*_: object) -> object:
-        def predictor(pixels: np.ndarray) -> np.ndarray:
+        def judge(pixels: np.ndarray) -> tuple[np.ndarray, np.ndarray]:
             here.append(len(pixels))
-            return np.full((len(pixels), 3), -1.0)
+            return np.full((len(pixels), 3), -1.0), np.full(len(pixels), np.nan)
 
-        return predictor
+        return judge
 
-    monkeypatch.setattr(batch, "open_predictor", opened)
+    monkeypatch.setattr(batch, "open_judging", opened)
     job = job_of(model)
     on_gpu = job.execution.compute.model_copy(update={"device": "cuda"})
     job = job._replace(execution=Execution(runtime="torch", compute=on_gpu))

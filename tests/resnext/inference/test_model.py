@@ -1,5 +1,6 @@
 """The library in a few lines: it answers what the tables of a batch say."""
 
+import hashlib
 import json
 import re
 import subprocess
@@ -17,6 +18,7 @@ from reports.model_card import render_card
 from resnext.contracts.errors import InputError
 from resnext.data.decoding.levels import Levels
 from resnext.inference.model import Model
+from resnext.inference.reference import Reference, write_reference
 from resnext.models.architectures import MEAN, STD, build
 from resnext.models.model_file import ModelCard, save_model
 from tests.reports.test_html import content
@@ -100,6 +102,22 @@ def test_the_threshold_beside_a_model_decides_and_without_a_file_nothing_is_cali
     softened = {name: share ** (1 / 2.5) for name, share in plain.probabilities.items()}
     expected = softened["yes"] / sum(softened.values())
     assert model.predict(image).probabilities["yes"] == pytest.approx(expected, abs=1e-6)
+
+
+def test_with_its_reference_beside_it_a_model_tells_what_is_unlike_its_training_images(
+    folder: Path, tmp_path: Path
+) -> None:
+    """Held-out images at no distance at all: any other image is farther than all of them."""
+    (tmp_path / "model.safetensors").symlink_to(folder / "model.safetensors")
+    digest = hashlib.sha256((folder / "model.safetensors").read_bytes()).hexdigest()
+    known = Reference(np.eye(1, 2048, dtype=np.float32), np.zeros(20, dtype=np.float32))
+    found = []
+    for made_of in (digest, "another model's"):
+        write_reference(known, made_of, tmp_path / "reference.safetensors")
+        model = resnext.load_model(tmp_path / "model.safetensors", device="cpu")
+        answer = model.predict(folder / "images" / "a.png")
+        found.append((answer.unlike_training, answer.oddness))
+    assert found == [(1.0, "unlike the training images"), (None, "")]
 
 
 @pytest.mark.parametrize("held", [None, b"", b"hello"])

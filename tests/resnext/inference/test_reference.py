@@ -20,9 +20,9 @@ from resnext.inference.reference import (
     Reference,
     build_reference,
     evenly,
-    made_of,
     mean_distance,
     read_reference,
+    reference_beside,
     unit,
     write_reference,
 )
@@ -95,9 +95,12 @@ def test_a_file_is_read_as_it_was_written_and_says_whose_it_is(tmp_path: Path) -
     write_reference(reference, "abc", file)
     for one, other in zip(read_reference(file), reference, strict=True):
         np.testing.assert_array_equal(one, other)
-    assert made_of(file) == "abc"
+    model = tmp_path / "model.safetensors"
+    assert reference_beside(model, ["other", "abc"]) == file
+    assert reference_beside(model, ["other"]) is None
+    assert reference_beside(tmp_path / "elsewhere" / "model.onnx", ["abc"]) is None
     file.write_text("none")
-    assert made_of(file) == made_of(tmp_path / "missing") == ""
+    assert reference_beside(model, ["abc"]) is None
     with pytest.raises(InputError, match="reference must be a file that the pipeline wrote"):
         read_reference(file)
 
