@@ -9,8 +9,9 @@ from typing import TYPE_CHECKING
 import pandas as pd
 
 from reports.parts import validation_name
-from reports.sections import images, score, shortcuts, split
+from reports.sections import score, shortcuts, split
 from resnext.contracts.formatting import percent, plural
+from resnext.contracts.heat_maps import COARSE
 
 if TYPE_CHECKING:
     from reports.content import ReportContent
@@ -128,7 +129,7 @@ def _error(reliability: pd.DataFrame | None, when: str) -> float:
 
 def _coarse(content: ReportContent) -> str:
     cells = (content.explained or {}).get("cells", 0)
-    if not 0 < cells < images.COARSE:
+    if not 0 < cells < COARSE:
         return ""
     return "At this image size the network can't show where it looked."
 

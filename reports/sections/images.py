@@ -14,6 +14,7 @@ import pandas as pd
 
 from reports.parts import PARTS
 from resnext.contracts.formatting import count, percent, plural, undefined
+from resnext.contracts.heat_maps import COARSE
 
 THUMBNAIL = re.compile(r"data:image/(?:jpeg|png);base64,[A-Za-z0-9+/]+={0,2}")
 KINDS = {
@@ -64,8 +65,6 @@ REMEDIES = {
 """By list and kind, the flag that changes what is wrong with such pairs, and what it does."""
 ALARMING = 1.25
 """From so many times an even map's share on, heat at the border is warned of."""
-COARSE = 4
-"""With fewer places a side than this, a map shows nothing."""
 
 Pairs: TypeAlias = Mapping[str, Sequence[Mapping[str, Any]]]
 """pairs.json: pairs of images by the name of their list, and under `gallery` single ones."""
