@@ -144,10 +144,10 @@ def test_what_is_not_known_has_no_sentence() -> None:
     unfitted = {
         "temperature": 1.0,
         "fitted_on": None,
-        "reason": "no validation images were kept apart",
+        "reason": "no validation images were kept out of training",
     }
     assert score.sentences({}, unfitted, table) == [
-        "Probabilities are not calibrated: no validation images were kept apart."
+        "Probabilities are not calibrated: no validation images were kept out of training."
     ]
 
 
