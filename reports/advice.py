@@ -9,7 +9,7 @@ from typing import TYPE_CHECKING
 import pandas as pd
 
 from reports.parts import validation_name
-from reports.sections import score, shortcuts, split
+from reports.sections import doubts, score, shortcuts, split
 from resnext.contracts.formatting import percent, plural
 from resnext.contracts.heat_maps import COARSE
 
@@ -54,6 +54,11 @@ def _leak(content: ReportContent) -> str:
     return (
         f"{plural(leaks['count'], 'test image')} {have} in train, which makes the score too good."
     )
+
+
+def _doubts(content: ReportContent) -> str:
+    warning = doubts.warning(content.doubts)
+    return f"{warning} doubts.html shows them." if warning else ""
 
 
 def _collapse(content: ReportContent) -> str:
@@ -143,6 +148,7 @@ def _conflicts(content: ReportContent) -> str:
 
 ADVICE = (
     Advice("leak", _leak, "--split grouped", "keeps each group on one side"),
+    Advice("doubts", _doubts, "--decisions FILE", "says which pairs are one, or drops an image"),
     Advice("collapse", _collapse, "--preset transfer", "trains a small head on a frozen network"),
     Advice("few groups", _few_groups, "--folds 5", "tests every image once"),
     Advice("shortcut", _shortcut, "--attributes FILE", "scores sites, cameras and so on apart"),

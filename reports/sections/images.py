@@ -132,12 +132,23 @@ def heat_maps(
     coarse = _coarse(explained["cells"])
     return {
         "mistakes": mistakes,
+        "wrong": wrong,
         "right": [each for each in explained["pictures"] if each["label"] == each["predicted"]],
         "extent": _extent(len(mistakes), wrong, "mistake", "predictions.csv"),
         "mapped": explained["layer"] is not None and not coarse,
         "coarse": coarse,
         "border": _border(explained["border_share"], explained["even_border_share"]),
     }
+
+
+def no_mistake(wrong: int) -> str:
+    """Say that no mistake is shown; of folds, the mistakes of the others may be all."""
+    if not wrong:
+        return "No test image was given a wrong class."
+    return (
+        f"The first fold has none; {plural(wrong, 'answer')} of the other folds "
+        f"{'is' if wrong == 1 else 'are'} wrong: predictions.csv lists all."
+    )
 
 
 def _extent(here: int, found: int, noun: str, file: str) -> str:
