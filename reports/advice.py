@@ -134,7 +134,7 @@ def _error(reliability: pd.DataFrame | None, when: str) -> float:
 
 def _coarse(content: ReportContent) -> str:
     cells = (content.explained or {}).get("cells", 0)
-    if not 0 < cells < COARSE:
+    if not content.pictures or not 0 < cells < COARSE:
         return ""
     return "At this image size the network can't show where it looked."
 

@@ -8,13 +8,16 @@ from __future__ import annotations
 
 import re
 from collections.abc import Mapping, Sequence
-from typing import Any, TypeAlias
+from typing import TYPE_CHECKING, Any, TypeAlias
 
 import pandas as pd
 
 from reports.parts import PARTS
 from resnext.contracts.formatting import count, percent, plural, undefined
 from resnext.contracts.heat_maps import COARSE
+
+if TYPE_CHECKING:
+    from reports.content import ReportContent
 
 THUMBNAIL = re.compile(r"data:image/(?:jpeg|png);base64,[A-Za-z0-9+/]+={0,2}")
 KINDS = {
@@ -115,6 +118,12 @@ def gallery(pairs: Pairs) -> dict[str, list[Mapping[str, Any]]]:
     for each in sorted(samples, key=lambda each: order.index(each["part"])):
         found.setdefault(str(each["label"]), []).append(each)
     return {label: found[label] for label in sorted(found)}
+
+
+def has_maps(content: ReportContent) -> bool:
+    """Tell whether the report shows heat maps."""
+    explained = content.explained or {"layer": None, "cells": 0}
+    return content.pictures and explained["layer"] is not None and explained["cells"] >= COARSE
 
 
 def heat_maps(

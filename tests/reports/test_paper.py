@@ -51,6 +51,26 @@ def test_each_item_points_to_a_section_that_is_there_or_says_that_the_author_mus
         assert f"{each['name']}: {each['answered']} of {len(each['items'])} items" in page.text
 
 
+def test_what_a_run_has_not_made_answers_no_item() -> None:
+    def answers(**given: Any) -> dict[str, bool]:
+        lists = filled_in(content(**given))
+        return {
+            f"{e['name'][0]}{row['number']}": bool(row["at"]) for e in lists for row in e["items"]
+        }
+
+    maps = known(cells=4)
+    without = answers(explained=known(cells=3))
+    assert not any(without[number] for number in ("C31", "C43", "T24"))
+    assert without["C39"], "mistakes are listed without a map too"
+    made = answers(explained=maps, calibration={"fitted_on": "val", "temperature": 2.0, "n": 90})
+    assert made["C31"]
+    assert made["T24"]
+    assert not answers(explained=maps, pictures=False)["C31"]
+    cited = {each.what for each in references(content(explained=maps))}
+    coarse = {each.what for each in references(content(explained=known(cells=3)))}
+    assert cited - coarse == {"heat maps"}
+
+
 def test_checklists_for_medicine_are_for_medical_images_alone() -> None:
     assert len(filled_in(content())) == len(CHECKLISTS)
     assert filled_in(content(domain="general")) == []
