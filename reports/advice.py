@@ -119,6 +119,12 @@ def _worse_calibrated(content: ReportContent) -> str:
     )
 
 
+def _uncalibrated(content: ReportContent) -> str:
+    if content.metrics.get("folds"):
+        return ""
+    return score.unusable(content.metrics, content.calibration)
+
+
 def calibration_errors(reliability: pd.DataFrame | None) -> tuple[float, float]:
     """Give the expected calibration error before and after the temperature; NaN where unknown."""
     return _error(reliability, "before"), _error(reliability, "after")
@@ -156,6 +162,9 @@ ADVICE = (
     Advice("still rising", _still_rising, "--epochs N", "trains for longer"),
     Advice("imbalance", _imbalance, "--class-weights balanced", "counts rare classes for more"),
     Advice("calibration", _worse_calibrated, "--folds 5", "fits it on the answers to all images"),
+    Advice(
+        "far off", _uncalibrated, "--folds 5", "fits a temperature on the answers to all images"
+    ),
     Advice("heat maps", _coarse, "--image-size 224", "gives heat maps that can be read"),
     Advice("conflicts", _conflicts, "--only split", "lists them, so that one can be removed"),
 )

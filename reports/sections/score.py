@@ -25,6 +25,8 @@ from resnext.contracts.formatting import (
 )
 
 Metrics = Mapping[str, Any]
+FAR = 0.1
+"""A calibration error that is surely larger makes a probability useless: 0.9 may stand for 0.8."""
 
 
 @dataclass(frozen=True)
@@ -253,6 +255,21 @@ def _calibration(calibration: Mapping[str, Any] | None) -> str:
         f"Probabilities of new images are calibrated by the temperature "
         f"{calibration['temperature']:.2f}, fitted on {plural(calibration['n'], noun)} of the "
         f"{part}.{own if in_folds else ''}"
+    )
+
+
+def unusable(metrics: Metrics, calibration: Mapping[str, Any] | None) -> str:
+    """Say that probabilities are far off where nothing calibrates them; empty where they are not.
+
+    They are where all of the error's interval lies above `FAR`: less may be chance.
+    """
+    bounds = defined(metrics.get("ece_ci95"))
+    fitted = (calibration or {}).get("fitted_on") is not None
+    if fitted or bounds is None or bounds[0] <= FAR:
+        return ""
+    return (
+        "The probabilities can't be taken at their word: they are not calibrated, and the "
+        f"calibration error is {percent(metrics['ece'])} (95\u00a0%: {reach(bounds)})."
     )
 
 
