@@ -61,7 +61,8 @@ def limits_in_words(calibration: Mapping[str, Any]) -> str:
     if wrong is not None and least is not None:
         said = (
             f" An image is referred where its answer is less probable than {percent(least)}: of "
-            f"the answers that are given at most {percent(wrong)} are wrong, with 95 % confidence."
+            f"the answers that are given at most {percent(wrong)} are wrong, with 95\u00a0% "
+            "confidence."
         )
     elif wrong is not None:
         said = f" No answer is referred: {calibration.get('refer_reason') or 'no reason known'}."

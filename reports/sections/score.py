@@ -276,7 +276,7 @@ def unusable(metrics: Metrics, calibration: Mapping[str, Any] | None) -> str:
 def _within(bounds: Bounds, before: str, after: str = "") -> str:
     """Write an interval within a sentence; nothing where it is undefined."""
     text = reach(bounds)
-    return f"{before}95 %: {text}{after}" if text else ""
+    return f"{before}95\u00a0%: {text}{after}" if text else ""
 
 
 def _results(metrics: Metrics, kinds: Collection[str]) -> list[Result]:
