@@ -16,7 +16,7 @@ from resnext.contracts.formatting import display_width, percent, plural, printab
 from resnext.data.manifest.listing import SPLIT_FOLDER_NAMES
 from resnext.data.split.draw import COPY_HELD_OUT, NOT_GIVEN
 from resnext.data.split.duplicates import CONFLICT, TO_JUDGE, NearDuplicates
-from resnext.data.split.groups import EACH_ALONE, Groups
+from resnext.data.split.groups import EACH_ALONE, Groups, in_words
 from resnext.data.split.keep_split import kept_warnings
 from resnext.data.split.settings import SPLITS, UNUSED
 from resnext.data.split.tables import Tables, alike_notes
@@ -48,13 +48,14 @@ def evidence_of(groups: Groups) -> str:
     else:
         said = but or f"no naming scheme fits 95 % of {names:,} names"
         said += ", so every image is a group of its own"
-    return f"{listed}; else {said}" if groups.listed else said
+    return in_words(f"{listed}; else {said}" if groups.listed else said)
 
 
 def source_of(groups: Groups) -> str:
     """Say in a sentence for an error where the groups come from; empty where nothing tells."""
     how = "a guess: " if groups.guessed else "those of "
-    return f"The groups are {how}{groups.reading.scheme}. " if groups.reading.scheme else ""
+    scheme = in_words(groups.reading.scheme)
+    return f"The groups are {how}{scheme}. " if scheme else ""
 
 
 def describe_split(drawn: pd.DataFrame, report: Report) -> str:

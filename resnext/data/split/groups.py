@@ -54,6 +54,8 @@ class Scheme(NamedTuple):
     """Name a way of naming images, with patterns such as `group_pattern` takes."""
 
     name: str
+    words: str
+    """What a reader calls it."""
     pattern: str
     """Of group, original and copy."""
     without_copies: str
@@ -64,15 +66,31 @@ class Scheme(NamedTuple):
 SCHEMES = tuple(
     Scheme(
         name,
+        words,
         rf"(?:^|/)(?P<group>{group})_\d{{1,3}}{_COPY}",
         rf"(?:^|/)(?P<group>{group})_",
         rf"^(?P<group>(?:.*/)?{group}_\d{{1,3}}){_COPY}",
     )
-    for name, group in (
-        ("patient_photograph_copy", r"[A-Za-z]+\d{1,4}"),
-        ("class_patient_photograph", r"[A-Za-z]+_\d{1,4}"),
+    for name, words, group in (
+        (
+            "patient_photograph_copy",
+            "the form P01_02_03 (patient, photograph, copy)",
+            r"[A-Za-z]+\d{1,4}",
+        ),
+        (
+            "class_patient_photograph",
+            "the form POX_01_02_03 (class, patient, photograph, copy)",
+            r"[A-Za-z]+_\d{1,4}",
+        ),
     )
 )
+
+
+def in_words(text: str) -> str:
+    """Write built-in schemes in a text as a reader knows them."""
+    for scheme in SCHEMES:
+        text = text.replace(scheme.name, scheme.words)
+    return text
 
 
 class Reading(NamedTuple):

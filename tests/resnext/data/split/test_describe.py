@@ -13,6 +13,7 @@ from tests.resnext.data.samples import msld, plain, prepared, split, table
 
 KINDS = ("copy", "exact", "near", "group", "any")
 V1 = "patient_photograph_copy"
+V1_WORDS = "the form P01_02_03 (patient, photograph, copy)"
 
 
 def leaks(part: str, pictures: int, **counts: int) -> dict[str, Any]:
@@ -31,7 +32,7 @@ def report(**changed: Any) -> dict[str, Any]:
     """Lay out a leakage.json of 20 patients in which nothing leaks."""
     scheme = {
         "name": V1,
-        "evidence": f"{V1} fits 60 of 60 names",
+        "evidence": f"{V1_WORDS} fits 60 of 60 names",
         "listed": 0,
         "groups_known": True,
     }
@@ -62,7 +63,7 @@ NONE = "no naming scheme fits 95 % of 12 names, so every image is a group of its
 @pytest.mark.parametrize(
     ("manifest", "pattern", "groups", "evidence"),
     [
-        (MANY, None, [], f"{V1} fits 1,990 of 1,991 names"),
+        (MANY, None, [], f"{V1_WORDS} fits 1,990 of 1,991 names"),
         (plain(6), None, [], NONE),
         (plain(6), r"(?P<group>a/\d+)", [], r"--group-pattern (?P<group>a/\d+) fits 6 of 12 names"),
         (
@@ -71,7 +72,7 @@ NONE = "no naming scheme fits 95 % of 12 names, so every image is a group of its
         ),
         (
             msld(3), None, ["Macular/M01_01_00.jpg"],
-            f"--groups names the group of 1 of 18 images; else {V1} fits 18 of 18 names",
+            f"--groups names the group of 1 of 18 images; else {V1_WORDS} fits 18 of 18 names",
         ),
     ],
 )  # fmt: skip
@@ -87,7 +88,7 @@ def test_the_evidence_of_groups_is_said(
 def test_a_grouped_split_by_hand() -> None:
     drawn = split(msld(10), SplitSettings())
     assert lines(drawn, random=leaks("test", 12, copy=11, group=11)) == [
-        f"Groups: {V1} fits 60 of 60 names",
+        f"Groups: {V1_WORDS} fits 60 of 60 names",
         "20 ids make 20 groups: no id was joined to another by a shared original, an identical "
         "file or a near-duplicate",
         "images (groups)    train    val   test",

@@ -401,7 +401,7 @@ def test_an_error_that_follows_from_a_guess_names_scheme_group_and_what_helps(
     text = str(caught.value)
     assert text.startswith("Each class folder must hold at least 3 groups for a split into 3 parts")
     assert ", got 2 in 'nev'. " in text
-    assert "The groups are a guess: patient_photograph_copy. " in text
+    assert "The groups are a guess: the form P01_02_03 (patient, photograph, copy). " in text
     assert "Group 'P050' holds 12 of 24 images of 'nev'. " in text
     assert text.endswith(
         "remove the folder, say with `groups` or `group_pattern` who is who (--group-pattern "

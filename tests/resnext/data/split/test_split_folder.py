@@ -370,7 +370,7 @@ def test_leakage_says_all_that_is_documented(tmp_path: Path) -> None:
     assert (found["strategy"], found["fold"], found["warnings"]) == ("grouped", None, [])
     assert found["scheme"] == {
         "name": "patient_photograph_copy",
-        "evidence": "patient_photograph_copy fits 24 of 24 names",
+        "evidence": "the form P01_02_03 (patient, photograph, copy) fits 24 of 24 names",
         "pattern": SCHEMES[0].pattern, "proposal": None, "guessed": False, "groups_known": True,
         "fits": 24, "listed": 0, "unknown": 0, "names": 24, "ids": 12, "groups": 11,
     }  # fmt: skip
