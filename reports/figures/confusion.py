@@ -104,12 +104,19 @@ def _write_cells(axes: Axes, counts: FloatArray, shares: FloatArray) -> None:
         plain = {"size": 9.5 if large else 8, "color": color}
         texts: list[tuple[str, float, dict[str, Any]]] = [
             (f"{number:.0f}", 7, bold),
-            (f"{100 * share:.0f} %", -7, plain),
+            (f"{_whole_percent(share)} %", -7, plain),
         ]
         for text, above, look in texts if number else [("0", 0, {})]:
             look |= {"family": LATIN_FONT} | middle
             written = style.note(axes, text, (column, row), (0, above), **look)
             written.set_in_layout(False)  # it lies inside the cell, and to measure each takes long
+
+
+def _whole_percent(share: float) -> str:
+    """Round a share 0..1 to whole percent, but never what is neither none nor all to 0 or 100."""
+    if share in (0, 1) or 0.005 < share < 0.995:
+        return f"{100 * share:.0f}"
+    return f"{100 * min(max(share, 0.001), 0.999):.1f}"
 
 
 def _draw_scale(figure: Figure, axes: Axes, image: AxesImage) -> None:

@@ -77,6 +77,14 @@ def part_names(split: pd.DataFrame) -> dict[str, str]:
     return PARTS | ({"test": "Tested in a fold"} if FOLD in split else {})
 
 
+def tested_in(split: pd.DataFrame) -> dict[str, str]:
+    """Name the fold that each image is tested in, by path; none where there are no folds."""
+    if FOLD not in split:
+        return {}
+    tested = split[split[FOLD].notna()]
+    return {p: f"Fold {int(n)}" for p, n in zip(tested["path"], tested[FOLD], strict=True)}
+
+
 def unused_reasons(split: pd.DataFrame) -> list[tuple[str, int]]:
     """Count the unused images by reason, the commonest first, without the names in them."""
     unused = split.loc[split["split"] == "unused", "reason"]

@@ -27,8 +27,8 @@ EACH_FOLD_TESTS = "docs/splits.md: every fold tests on each class"
 # With 47 to 800 training images in all, a classifier on the frozen network is as good as
 # fine-tuning, or better. With more, fine-tuning is better.
 KORNBLITH = "Kornblith et al. 2019, https://arxiv.org/abs/1805.08974"
-FROZEN_OR_NOT = f"{KORNBLITH}; the border is a rule of thumb"
-WEIGHTING = "Buda et al. 2018, https://arxiv.org/abs/1710.05381; the border is a rule of thumb"
+FROZEN_OR_NOT = f"{KORNBLITH}; the limit is a rule of thumb"
+WEIGHTING = "Buda et al. 2018, https://arxiv.org/abs/1710.05381; the limit is a rule of thumb"
 TRIED = "docs/training.md: the recipe of the preset"
 VIEWS = "docs/benchmarks.md: what a frozen network is worth"
 

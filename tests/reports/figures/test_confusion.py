@@ -16,6 +16,22 @@ def test_cells_hold_count_and_share_of_the_row_and_its_colour() -> None:
     np.testing.assert_array_equal(shares.filled(np.nan), [[0.75, 0.25], [np.nan, np.nan]])
 
 
+@pytest.mark.parametrize(
+    ("counts", "shown"),
+    [
+        ([199, 1], ["99.5 %", "0.5 %"]),
+        ([197, 3], ["98 %", "2 %"]),
+        ([9999, 1], ["99.9 %", "0.1 %"]),
+    ],
+)
+def test_a_share_that_is_neither_none_nor_all_is_not_rounded_to_it(
+    counts: list[int], shown: list[str]
+) -> None:
+    figure = plot_confusion(confusion_table([counts, [0, 1]], ["a", "b"], ["a", "b"]))
+    assert texts(figure)[1:4:2] == shown
+    assert texts(figure)[-1] == "100 %"
+
+
 @pytest.mark.parametrize(("classes", "numbers"), [(2, True), (9, True), (20, True), (100, False)])
 def test_up_to_twenty_classes_have_numbers_and_all_have_names(classes: int, numbers: bool) -> None:
     figure = plot_confusion(matrix(classes))

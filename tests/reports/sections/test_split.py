@@ -239,3 +239,9 @@ def test_near_duplicates_that_were_not_joined_are_no_proof() -> None:
     )
     more = leakage | {"drawn": counted | {"group": counts(1, 10)}}
     assert "too good to be believed for new patients" in section.leak_verdict(more)[1]
+
+
+def test_with_folds_an_image_is_named_by_the_fold_that_tests_it() -> None:
+    table = pd.DataFrame({"path": ["a", "b", "c"], "fold": [2.0, None, 1.0]})
+    assert section.tested_in(table) == {"a": "Fold 2", "c": "Fold 1"}
+    assert section.tested_in(table[["path"]]) == {}
