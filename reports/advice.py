@@ -73,7 +73,16 @@ def _few_groups(content: ReportContent) -> str:
 
 
 def _shortcut(content: ReportContent) -> str:
-    return shortcuts.short_warning(content.shortcuts)
+    return "" if _stated(content) else shortcuts.short_warning(content.shortcuts)
+
+
+def _shortcut_in_spite(content: ReportContent) -> str:
+    return shortcuts.short_warning(content.shortcuts) if _stated(content) else ""
+
+
+def _stated(content: ReportContent) -> bool:
+    """Tell whether a table of the user's says of which sites, cameras and so on the images are."""
+    return bool((content.subgroups or {}).get("stated"))
 
 
 def _unknown_groups(content: ReportContent) -> str:
@@ -158,6 +167,12 @@ ADVICE = (
     Advice("collapse", _collapse, "--preset transfer", "trains a small head on a frozen network"),
     Advice("few groups", _few_groups, "--folds 5", "tests every image once"),
     Advice("shortcut", _shortcut, "--attributes FILE", "scores sites, cameras and so on apart"),
+    Advice(
+        "shortcut, scored apart",
+        _shortcut_in_spite,
+        "--groups FILE",
+        "with a site or camera for a group tests on others than were trained on",
+    ),
     Advice("unknown groups", _unknown_groups, "--groups FILE", "says which images belong together"),
     Advice("still rising", _still_rising, "--epochs N", "trains for longer"),
     Advice("imbalance", _imbalance, "--class-weights balanced", "counts rare classes for more"),

@@ -11,11 +11,12 @@ from __future__ import annotations
 
 import base64
 import hashlib
+import re
 from pathlib import Path
 from typing import Any
 
 import jinja2
-from markupsafe import Markup
+from markupsafe import Markup, escape
 
 from reports import advice, checklists, parts, references
 from reports.content import AuditContent, ReportContent
@@ -40,6 +41,8 @@ from resnext.contracts.formatting import count, decimal, percent, plain, plural
 CARRIED_FILES = ("pages/*",)
 
 PAGES = Path(__file__).parent / "pages"
+FLAG = re.compile(r"(?<![\w-])--[a-z][a-z-]+(?: (?:[A-Z]{4,}|general|medical)\b| &#39;.+?&#39;)?")
+"""A flag in an escaped sentence, with its value or what stands for it, as in --groups FILE."""
 MOST_ROWS = 20
 """So many rows of a long list are shown; the rest is counted."""
 
@@ -69,7 +72,7 @@ def _environment() -> jinja2.Environment:
         trim_blocks=True,
         lstrip_blocks=True,
     )
-    filters = (percent, decimal, count, plural, plain, images.thumbnail)
+    filters = (percent, decimal, count, plural, plain, flags, images.thumbnail)
     environment.filters |= {each.__name__: each for each in filters}
     sections = (
         contents, doubts, figures, folder, folds, images, paper, probabilities, run, score,
@@ -80,6 +83,11 @@ def _environment() -> jinja2.Environment:
     environment.globals |= script_of("sort.js")
     environment.globals["MOST_ROWS"] = MOST_ROWS
     return environment
+
+
+def flags(text: str) -> Markup:
+    """Set the flags of a sentence in the type of code; everything else is escaped."""
+    return Markup(FLAG.sub(r"<code>\g<0></code>", str(escape(text))))
 
 
 def script_of(name: str) -> dict[str, str]:

@@ -440,7 +440,7 @@ METRICS: list[Metric] = [
     ),
     Metric(
         "ece_excess",
-        "beyond chance",
+        "less what chance alone gives",
         "what the calibration error is above that of a perfectly calibrated network",
         NO_IMAGE,
         lambda counted: calibration_error(counted) - chance_calibration_error(counted.sample),

@@ -104,7 +104,7 @@ def _write_cells(axes: Axes, counts: FloatArray, shares: FloatArray) -> None:
         plain = {"size": 9.5 if large else 8, "color": color}
         texts: list[tuple[str, float, dict[str, Any]]] = [
             (f"{number:.0f}", 7, bold),
-            (f"{_whole_percent(share)} %", -7, plain),
+            (f"{_whole_percent(float(share))} %", -7, plain),
         ]
         for text, above, look in texts if number else [("0", 0, {})]:
             look |= {"family": LATIN_FONT} | middle

@@ -46,13 +46,11 @@ SHEETS = {
     ),
     "reported": (
         "Near-duplicates that were not joined",
-        "These images look nearly the same, and count as different ones all the same. If they "
-        "show one thing, name their groups with --groups FILE.",
+        "These images look nearly the same, and count as different ones all the same.",
     ),
     "listed": (
         "For you to judge",
-        "These pairs resemble each other, but not enough to be joined. If two images belong "
-        "together, say so with --groups FILE.",
+        "These pairs resemble each other, but not enough to be joined.",
     ),
 }
 """The lists of pairs in the order of the report: title, and what a reader should know."""

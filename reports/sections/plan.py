@@ -58,6 +58,11 @@ def expected(found: Mapping[str, Any]) -> str:
 def facts(found: Facts) -> dict[str, str]:
     """Give the facts that the rules looked at, by name, in the order of reading."""
     groups = count(found["groups"]) + ("" if found["groups_known"] else ", not known for sure")
+    fewest, most = found["rarest_originals"], found["commonest_originals"]
+    originals = {
+        "Fewest originals": f"{found['rarest']}, {count(fewest)}",
+        "Most originals": f"{found['commonest']}, {count(most)}",
+    }
     memory = f", {found['gpu_memory'] / GIB:.0f} GiB" if found["gpu_memory"] else ""
     return {
         "Images": count(found["images"]),
@@ -68,8 +73,7 @@ def facts(found: Facts) -> dict[str, str]:
         "Groups": groups,
         "Classes": count(found["classes"]),
         "Fewest groups": f"{found['smallest']}, {count(found['smallest_groups'])}",
-        "Fewest originals": f"{found['rarest']}, {count(found['rarest_originals'])}",
-        "Most originals": f"{found['commonest']}, {count(found['commonest_originals'])}",
+        **({"Originals of each class": count(most)} if fewest == most else originals),
         "Shorter side, median": f"{count(found['side'])} px",
         "Network": found["network"],
         "Its own size": f"{found['network_size']} px",

@@ -304,7 +304,8 @@ def _reach_or_why(metrics: Metrics, metric: Metric) -> str:
     """Write the interval of a metric, or that it has none for want of groups."""
     smallest = metrics.get("smallest_class") or {"groups": metric.fewest_groups}
     if smallest["groups"] < metric.fewest_groups:
-        return f"n/a, with under {metric.fewest_groups} groups of “{smallest['class']}”"
+        few = f"n/a, with under {metric.fewest_groups} groups of a class"
+        return f"{few}, such as “{smallest['class']}”"
     return reach(metrics.get(f"{metric.name}_ci95"), metric.write)
 
 

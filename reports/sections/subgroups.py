@@ -60,7 +60,12 @@ def _rows(figures: pd.DataFrame, shown: Sequence[Column]) -> list[dict[str, Any]
 
 
 def _gaps(gaps: pd.DataFrame, shown: Sequence[Column]) -> list[dict[str, str]]:
-    return [_cell(row, metric, "gap") for metric, row in _of(gaps, shown)]
+    """Give the widest gaps; of shares they are in percentage points, no shares themselves."""
+    cells = (_cell(row, metric, "gap") for metric, row in _of(gaps, shown))
+    return [
+        {name: text.replace("\u00a0%", "\u00a0points") for name, text in each.items()}
+        for each in cells
+    ]
 
 
 def _of(table: pd.DataFrame, shown: Sequence[Column]) -> list[tuple[Metric, dict[Any, Any]]]:

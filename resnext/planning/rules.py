@@ -197,8 +197,8 @@ RULES: tuple[Rule, ...] = (
         "class_weights", "otherwise",
         holds=always,
         value="none",
-        reason="The commonest class has {commonest_originals:,} originals, {imbalance:.1f} times "
-        "as many as the rarest with {rarest_originals:,}. They count alike.",
+        reason="The commonest class has {commonest_originals:,} originals, the rarest "
+        "{rarest_originals:,}. They count alike.",
         source=WEIGHTING,
     ),
     Rule(

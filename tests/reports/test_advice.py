@@ -126,3 +126,15 @@ def test_the_rarest_class_may_be_absent_from_the_test_part() -> None:
     classes = ["a", "b"]
     counts = confusion_table(np.zeros((2, 2), dtype=int), classes, classes)
     assert names(classes=classes, confusion=counts) == []
+
+
+def test_who_gave_attributes_is_not_told_to_give_them() -> None:
+    none = pd.DataFrame({"attribute": [], "figure": [], "class": [], "gap": [], "low": []})
+    given = {"figures": none, "gaps": none, "notes": [], "stated": True}
+    assert names(shortcuts=brightness(0.51), subgroups=given) == ["--groups FILE"]
+    unstated = given | {"stated": False}
+    assert names(shortcuts=brightness(0.51), subgroups=unstated) == ["--attributes FILE"]
+
+
+def test_heat_maps_are_not_advised_where_no_image_is_to_be_shown() -> None:
+    assert names(explained={"cells": 2}, pictures=False) == []

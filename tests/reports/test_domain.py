@@ -41,7 +41,7 @@ def test_no_patient_is_spoken_of_where_there_is_none_unless_it_is_asked_for() ->
     before, reason, after = text.partition("No name of a class sounds medical")
     assert reason
     assert not OF_PATIENTS.search(before)
-    assert "give --domain medical: nothing here may be used to diagnose anybody" in after
+    assert "give --domain medical : nothing here may be used to diagnose anybody" in after
     asked = render(**flowers, domain="medical").text
     assert "all images of one patient" in asked
     assert "This is not a medical device." in asked
@@ -50,7 +50,7 @@ def test_no_patient_is_spoken_of_where_there_is_none_unless_it_is_asked_for() ->
 
 def test_medical_words_say_which_class_told_them() -> None:
     text = render().text
-    assert "since a class is called “Monkeypox”. If that is wrong, give --domain general." in text
+    assert "since a class is called “Monkeypox”. If that is wrong, give --domain general ." in text
     assert not OF_PATIENTS.search(render(domain="general").text.partition("Limits")[0])
 
 

@@ -337,3 +337,12 @@ def test_a_file_name_that_is_not_utf8_can_be_written() -> None:
 
 def test_equal_contents_give_equal_text() -> None:
     assert html.render_report(content()) == html.render_report(content())
+
+
+def test_flags_in_a_sentence_are_code_and_nothing_in_it_becomes_a_tag() -> None:
+    said = "Give --groups FILE or --group-pattern '(?P<a>.+)', <b> a--b, --domain general."
+    assert html.flags(said) == (
+        "Give <code>--groups FILE</code> or "
+        "<code>--group-pattern &#39;(?P&lt;a&gt;.+)&#39;</code>, &lt;b&gt; a--b, "
+        "<code>--domain general</code>."
+    )

@@ -62,6 +62,12 @@ def test_groups_that_are_not_known_are_warned_of(known: bool) -> None:
     assert ("not known for sure" in plan.facts(found)["Groups"]) is not known
 
 
+def test_no_class_is_the_largest_where_all_are_equal() -> None:
+    assert plan.facts(asdict(facts({"a": 20, "b": 20})))["Originals of each class"] == "20"
+    found = plan.facts(asdict(facts({"a": 20, "b": 21})))
+    assert (found["Fewest originals"], found["Most originals"]) == ("a, 20", "b, 21")
+
+
 def test_the_facts_name_the_machine() -> None:
     assert plan.facts(asdict(facts({"a": 3, "b": 3}, surroundings=CPU)))["Device"] == "CPU, 2 cores"
     found = plan.facts(asdict(facts({"a": 3, "b": 3}, surroundings=GPU)))

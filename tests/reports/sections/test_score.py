@@ -116,7 +116,10 @@ def test_tiles_are_those_of_the_figures_that_are_there() -> None:
 def test_an_interval_that_needs_more_groups_says_why_it_is_not_there() -> None:
     metrics = {"mcc": 0.5, "mcc_ci95": None, "smallest_class": {"class": "Pox", "groups": 4}}
     (tile,) = score.tiles(metrics)
-    assert (tile.value, tile.bounds) == ("0.500", "n/a, with under 5 groups of “Pox”")
+    assert (tile.value, tile.bounds) == (
+        "0.500",
+        "n/a, with under 5 groups of a class, such as “Pox”",
+    )
     (tile,) = score.tiles(metrics | {"smallest_class": {"class": "Pox", "groups": 5}})
     assert tile.bounds == ""
 
@@ -124,7 +127,7 @@ def test_an_interval_that_needs_more_groups_says_why_it_is_not_there() -> None:
 def test_the_calibration_error_is_shown_with_what_of_it_is_beyond_chance() -> None:
     (tile,) = score.tiles({"ece": 0.16, "ece_ci95": [0.05, 0.3], "ece_excess": 0.004})
     assert (tile.name, plain(tile.value)) == ("Calibration error", "16.0 %")
-    assert plain(tile.meaning).endswith("; beyond chance: 0.4 %")
+    assert plain(tile.meaning).endswith("; less what chance alone gives: 0.4 %")
     (tile,) = score.tiles({"ece": 0.16, "ece_ci95": [0.05, 0.3], "ece_excess": -0.004})
     assert tile.meaning.endswith("differ; no more than chance")
     (tile,) = score.tiles({"ece": math.nan, "ece_excess": math.nan})

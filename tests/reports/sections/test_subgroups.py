@@ -48,6 +48,20 @@ def test_the_positive_class_of_many_has_its_recall() -> None:
     assert "Recall of class 03" in report(9, "class 03").text
 
 
+def test_a_gap_of_shares_is_in_points() -> None:
+    gap = {"attribute": "age", "figure": "accuracy", "class": "", "gap": 0.314, "low": 0.1}
+    gaps = pd.DataFrame([gap | {"high": 0.5, "note": ""}])
+    figures = pd.DataFrame([{"attribute": "age", "subgroup": "old", "images": 9, "groups": 9}])
+    figures = figures.assign(figure="accuracy", value=0.7, low=0.6, high=0.8, note="")
+    figures["class"] = ""
+    column = words.columns(["a", "b"], None)[:1]
+    (table,) = words.tables({"figures": figures, "gaps": gaps}, column)
+    assert (table["gap"][0]["text"], table["gap"][0]["bounds"]) == (
+        "31.4\u00a0points", "10 to 50\u00a0points",
+    )  # fmt: skip
+    assert table["rows"][0]["cells"][0]["text"] == "70.0\u00a0%"
+
+
 def test_a_gap_that_is_clearly_above_0_is_said_in_words() -> None:
     assert "Accuracy by site: Lisbon lies" in report(9).text
     column = words.columns(["a", "b"], None)[0]
