@@ -55,7 +55,9 @@ def read_attributes(
         InputError: the table can't be read, is about none of the images, or says two things of one.
     """
     table, key = read_described(path, FLAG, (IMAGE, GROUP), REMEDY)
-    rows = table.rows.apply(lambda column: column.str.strip())
+    if table.rows.empty:
+        raise table.wrong("have a row for each image or group", "none", REMEDY)
+    rows = table.rows.apply(lambda column: column.str.strip().str.normalize("NFC"))
     table = replace(table, rows=rows.mask(rows.apply(lambda c: c.str.casefold().isin(UNKNOWN)), ""))
     images = sorted(split["path"])
     by_image = key == IMAGE.name

@@ -71,6 +71,8 @@ def test_ids_are_no_attributes(tmp_path: Path) -> None:
         ("path,age\nx.png,1\n", "must name images by their paths below the data folder"),
         ("group,age\nQ1,1\n", "must name groups that are here, got Q1, where groups are P1;"),
         ("", "must be a CSV table in UTF-8"),
+        ("path,age\n", "--attributes must have a row for each image or group, got none."),
+        ("group,age\n", "--attributes must have a row for each image or group, got none."),
     ],
 )
 def test_a_bad_table_is_refused_in_words(text: str, said: str, tmp_path: Path) -> None:
