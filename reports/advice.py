@@ -9,8 +9,9 @@ from typing import TYPE_CHECKING
 import pandas as pd
 
 from reports.parts import validation_name
-from reports.sections import images, score, shortcuts, split
+from reports.sections import doubts, score, shortcuts, split
 from resnext.contracts.formatting import percent, plural
+from resnext.contracts.heat_maps import COARSE
 
 if TYPE_CHECKING:
     from reports.content import ReportContent
@@ -53,6 +54,11 @@ def _leak(content: ReportContent) -> str:
     return (
         f"{plural(leaks['count'], 'test image')} {have} in train, which makes the score too good."
     )
+
+
+def _doubts(content: ReportContent) -> str:
+    warning = doubts.warning(content.doubts)
+    return f"{warning} doubts.html shows them." if warning else ""
 
 
 def _collapse(content: ReportContent) -> str:
@@ -113,6 +119,12 @@ def _worse_calibrated(content: ReportContent) -> str:
     )
 
 
+def _uncalibrated(content: ReportContent) -> str:
+    if content.metrics.get("folds"):
+        return ""
+    return score.unusable(content.metrics, content.calibration)
+
+
 def calibration_errors(reliability: pd.DataFrame | None) -> tuple[float, float]:
     """Give the expected calibration error before and after the temperature; NaN where unknown."""
     return _error(reliability, "before"), _error(reliability, "after")
@@ -128,7 +140,7 @@ def _error(reliability: pd.DataFrame | None, when: str) -> float:
 
 def _coarse(content: ReportContent) -> str:
     cells = (content.explained or {}).get("cells", 0)
-    if not 0 < cells < images.COARSE:
+    if not content.pictures or not 0 < cells < COARSE:
         return ""
     return "At this image size the network can't show where it looked."
 
@@ -142,6 +154,7 @@ def _conflicts(content: ReportContent) -> str:
 
 ADVICE = (
     Advice("leak", _leak, "--split grouped", "keeps each group on one side"),
+    Advice("doubts", _doubts, "--decisions FILE", "says which pairs are one, or drops an image"),
     Advice("collapse", _collapse, "--preset transfer", "trains a small head on a frozen network"),
     Advice("few groups", _few_groups, "--folds 5", "tests every image once"),
     Advice("shortcut", _shortcut, "--attributes FILE", "scores sites, cameras and so on apart"),
@@ -149,6 +162,9 @@ ADVICE = (
     Advice("still rising", _still_rising, "--epochs N", "trains for longer"),
     Advice("imbalance", _imbalance, "--class-weights balanced", "counts rare classes for more"),
     Advice("calibration", _worse_calibrated, "--folds 5", "fits it on the answers to all images"),
+    Advice(
+        "far off", _uncalibrated, "--folds 5", "fits a temperature on the answers to all images"
+    ),
     Advice("heat maps", _coarse, "--image-size 224", "gives heat maps that can be read"),
     Advice("conflicts", _conflicts, "--only split", "lists them, so that one can be removed"),
 )

@@ -6,8 +6,9 @@ from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from typing import Any
 
+from reports.domain import domain_of
 from reports.html import render
-from reports.prediction import BatchSummary, answer_of, unlike
+from reports.prediction import BatchSummary, answer_of, classes_of, unlike
 from reports.sections import batch
 from resnext.contracts.formatting import percent
 
@@ -35,16 +36,22 @@ class BatchContent:
         return worth_of_probabilities(self.calibration) + limits_in_words(self.calibration)
 
     @property
+    def is_medical(self) -> bool:
+        """Tell whether the images are of patients, as the names of the classes say."""
+        return domain_of(None, classes_of(self.rows[0]) if self.rows else ()) == "medical"
+
+    @property
     def title(self) -> str:
         """Head the page."""
         return f"Predictions: {self.data_name}"
 
 
 def worth_of_probabilities(calibration: Mapping[str, Any]) -> str:
-    """Say whether probabilities are calibrated."""
-    if "temperature" in calibration:
+    """Say whether probabilities are calibrated, and why they are not."""
+    if calibration.get("fitted_on") is not None:
         return f"Probabilities are calibrated (temperature {calibration['temperature']:.2f})."
-    return "Probabilities are not calibrated."
+    reason = calibration.get("reason")
+    return f"Probabilities are not calibrated{f': {reason}' if reason else ''}."
 
 
 def limits_in_words(calibration: Mapping[str, Any]) -> str:
@@ -54,7 +61,8 @@ def limits_in_words(calibration: Mapping[str, Any]) -> str:
     if wrong is not None and least is not None:
         said = (
             f" An image is referred where its answer is less probable than {percent(least)}: of "
-            f"the answers that are given at most {percent(wrong)} are wrong, with 95 % confidence."
+            f"the answers that are given at most {percent(wrong)} are wrong, with 95\u00a0% "
+            "confidence."
         )
     elif wrong is not None:
         said = f" No answer is referred: {calibration.get('refer_reason') or 'no reason known'}."

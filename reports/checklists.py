@@ -12,6 +12,8 @@ from __future__ import annotations
 from collections.abc import Sequence
 from typing import TYPE_CHECKING, Any, NamedTuple
 
+from reports.sections import images
+
 if TYPE_CHECKING:
     from reports.content import ReportContent
 
@@ -27,6 +29,8 @@ class Item(NamedTuple):
     """The section of the report that answers it, empty where only the author can."""
     says: str = AUTHOR
     """What stands there, and what remains for the author."""
+    needs: str = ""
+    """What the section must hold besides, see `filled_in`."""
 
 
 class Checklist(NamedTuple):
@@ -109,7 +113,9 @@ TRIPOD = Checklist(
         Item("22", "The full model", "files", "The weights and the model card."),
         Item("23a", "Performance with intervals", "score", "All measures, and those by class."),
         Item("23b", "Differences between clusters, if examined", "subgroups", "Gaps, intervals."),
-        Item("24", "Results of updating", "figures", "Reliability before and after."),
+        Item(
+            "24", "Results of updating", "figures", "Reliability before and after.", "temperature"
+        ),
         Item("25", "Interpretation"),
         Item("26", "Limits", "limits", "Those of the method. The author: those of the study."),
         Item("27a", "Input of poor quality", "uncertainty", "Referral. The author: what is done."),
@@ -152,7 +158,7 @@ CLAIM = Checklist(
         Item("28", "Measures of performance", "score", "Each with its meaning."),
         Item("29", "Uncertainty", "score", "95 % intervals over groups."),
         Item("30", "Robustness or sensitivity", "shortcuts", "Cues, and covered images."),
-        Item("31", "Explanation", "heat-maps", "Grad-CAM over mistakes and right answers."),
+        Item("31", "Explanation", "heat-maps", "Grad-CAM over mistakes and right answers.", "maps"),
         Item("32", "Evaluation on internal data", "score", "The test part."),
         Item("33", "Testing on external data"),
         Item("34", "Registration of a clinical trial"),
@@ -164,7 +170,7 @@ CLAIM = Checklist(
         Item("40", "Limits", "limits", "Those of the method. The author: those of the study."),
         Item("41", "Meaning for practice"),
         Item("42", "Protocol or further technical details", "recipe", "All settings."),
-        Item("43", "Access to software, model and data", "files", "The author: where they are."),
+        Item("43", "Access to software, model and data"),
         Item("44", "Funding, and the role of those who paid"),
     ),
 )
@@ -177,15 +183,17 @@ def filled_in(content: ReportContent) -> list[dict[str, Any]]:
     `answered` counts the items of which something stands in the report.
     """
     there = {
-        "heat-maps": content.explained,
-        "subgroups": content.subgroups,
-        "shortcuts": content.shortcuts,
-        "uncertainty": content.metrics.get("uncertainty"),
+        "heat-maps": content.explained is not None,
+        "subgroups": content.subgroups is not None,
+        "shortcuts": content.shortcuts is not None,
+        "uncertainty": content.metrics.get("uncertainty") is not None,
+        "maps": images.has_maps(content),
+        "temperature": (content.calibration or {}).get("fitted_on") is not None,
     }
-    absent = {section for section, what in there.items() if what is None}
+    absent = {what for what, is_there in there.items() if not is_there}
     found = []
     for each in CHECKLISTS if content.is_medical else ():
-        items = [item if item.at not in absent else item[:2] for item in each.items]
+        items = [item[:2] if {item.at, item.needs} & absent else item for item in each.items]
         rows = [Item(*item)._asdict() for item in items]
         answered = sum(bool(row["at"]) for row in rows)
         found.append(each._asdict() | {"items": rows, "answered": answered})

@@ -15,7 +15,7 @@ from typing import Any
 from reports.content import ReportContent
 from reports.evaluation.metrics import METRICS
 from reports.html import render
-from reports.sections import split
+from reports.sections import doubts, split
 from resnext.contracts.formatting import MARKS, undefined
 
 MARKS_AND_FLAGS = re.compile(rf"(--[\w-]+ '[^'`]*')|{MARKS.pattern}")
@@ -23,12 +23,14 @@ MARKS_AND_FLAGS = re.compile(rf"(--[\w-]+ '[^'`]*')|{MARKS.pattern}")
 
 def render_card(content: ReportContent, architecture: str) -> str:
     """Render the card as markdown with a head in YAML."""
+    crossing = filter(None, [doubts.warning(content.doubts)])
+    cautions = [*content.notes, *split.cautions(content.leakage), *crossing]
     ticks = max(map(len, re.findall("`+", content.command)), default=0)
     return render(
         "card.md.j2",
         content,
         architecture=architecture,
-        cautions=[*map(_caution, [*content.notes, *split.cautions(content.leakage)])],
+        cautions=[*map(_caution, cautions)],
         head={name: json.dumps(value) for name, value in _head(content, architecture).items()},
         fence="`" * max(3, 1 + ticks),  # more than the command holds
     )

@@ -64,12 +64,14 @@ def answer_of(
         calibration: What calibration.json holds; None where there is none.
         top: How many classes to name.
     """
-    shares = {
-        str(name).removeprefix(PREFIX): float(share)
-        for name, share in row.items()
-        if str(name).startswith(PREFIX)
-    }
+    shares = {name: float(row[f"{PREFIX}{name}"]) for name in classes_of(row)}
     return answer_from(shares, str(row["predicted"]), calibration, top)
+
+
+def classes_of(row: Mapping[str, Any] | pd.Series[Any]) -> list[str]:
+    """Name the classes that a row of batch_predictions.csv holds probabilities of."""
+    names = (str(name) for name, _ in row.items())
+    return [name.removeprefix(PREFIX) for name in names if name.startswith(PREFIX)]
 
 
 def answer_from(

@@ -5,6 +5,8 @@ from __future__ import annotations
 from collections.abc import Callable
 from typing import TYPE_CHECKING, NamedTuple
 
+from reports.sections import images
+
 if TYPE_CHECKING:
     from reports.content import ReportContent
 
@@ -106,7 +108,7 @@ REFERENCES = (
         "Selvaraju RR, Cogswell M, Das A, Vedantam R, Parikh D, Batra D. Grad-CAM: visual "
         "explanations from deep networks via gradient-based localization. ICCV 2017. "
         "arXiv:1610.02391",
-        lambda content: (content.explained or {}).get("layer") is not None,
+        images.has_maps,
     ),
     Reference(
         "the checklist TRIPOD+AI",

@@ -58,17 +58,20 @@ def report(
     """Write report.html and MODEL_CARD.md."""
     from reports import html, model_card
     from reports.content import ReportContent
+    from reports.sections.score import unusable
     from reports.sections.shortcuts import warnings
     from reports.sections.split import notes
 
     known, tables = data_and_split(manifest, split), _of_scores(scores)
     history, cues = read_table(model.path("history.csv")), _table(shortcuts, "shortcuts.csv")
+    far = unusable(tables["metrics"], tables["calibration"])
+    said = [*filter(None, [far]), *warnings(cues), *notes(known["split"], history), *about.notes]
     content = ReportContent(
         explained=read_json(explained.path("explained.json")),
         history=history,
         figures={name: figures.path(f"{name}.png").read_bytes() for name in NAMES},
         doubts=_table(doubts, "doubts.csv"),
-        notes=[*warnings(cues), *notes(known["split"], history), *about.notes],
+        notes=said,
         subgroups=of_subgroups(subgroups) if subgroups else None,
         shortcuts=cues,
         covered=_table(covered, "covered.csv"),

@@ -11,7 +11,7 @@ from tasks.stage.decorator import stage
 
 PAGE = "predictions.html"
 RULE = (
-    *("temperature", "positive", "threshold"),
+    *("temperature", "fitted_on", "reason", "positive", "threshold"),
     *("max_error", "refer_below", "refer_reason", "set_level", "set_from"),
 )
 """What the page knows of calibration.json."""
@@ -24,6 +24,8 @@ class AboutBatch(BaseModel):
 
     data_name: str
     temperature: float | None
+    fitted_on: str | None = None
+    reason: str | None = None
     positive: str | None
     threshold: float | None
     max_error: float | None = None

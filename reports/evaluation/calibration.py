@@ -193,7 +193,7 @@ def _too_few(number: int, noun: str, fewest: int, on: str) -> str | None:
     if number >= fewest:
         return None
     if number == 0:
-        return "no validation images were kept apart"
+        return "no validation images were kept out of training"
     return f"{_holds(on)} {plural(number, noun)}, fewer than {fewest}"
 
 

@@ -54,7 +54,7 @@ TIMES = 4
 """So many times the number of groups the effective number of images of the area is at most."""
 POINTS = 100
 """The curve has at most so many."""
-NONE = "no validation images were kept apart"
+NONE = "no validation images were kept out of training"
 TINY = 1e-9
 """What a sum of shares may lack by rounding."""
 

@@ -7,7 +7,7 @@ from typing import Any
 
 import pandas as pd
 
-from resnext.contracts.formatting import count
+from resnext.contracts.formatting import count, plural
 
 KINDS = {
     "near-duplicate": (
@@ -34,7 +34,7 @@ KINDS = {
     ),
 }
 """The kinds of doubts: title, and what a reader should know."""
-CROSSING = "ON BOTH SIDES OF THE SPLIT"
+CROSSING = "on both sides of the split"
 """What doubts.csv says of such a pair."""
 
 
@@ -47,6 +47,17 @@ def counts(doubts: pd.DataFrame) -> dict[str, str]:
 def crossing(doubts: pd.DataFrame) -> int:
     """Count the pairs that stand on both sides of the split, as their reason says."""
     return int(doubts["reason"].str.contains(CROSSING, regex=False).sum())
+
+
+def warning(doubts: pd.DataFrame | None) -> str:
+    """Say how many pairs may make the score too good; empty where none does, or nobody looked."""
+    across = 0 if doubts is None else crossing(doubts)
+    if not across:
+        return ""
+    return (
+        f"{plural(across, 'pair')} of images that look like one "
+        f"{'stands' if across == 1 else 'stand'} {CROSSING}: if they are, the score is too good."
+    )
 
 
 def sheets(

@@ -8,12 +8,16 @@ from __future__ import annotations
 
 import re
 from collections.abc import Mapping, Sequence
-from typing import Any, TypeAlias
+from typing import TYPE_CHECKING, Any, TypeAlias
 
 import pandas as pd
 
 from reports.parts import PARTS
 from resnext.contracts.formatting import count, percent, plural, undefined
+from resnext.contracts.heat_maps import COARSE
+
+if TYPE_CHECKING:
+    from reports.content import ReportContent
 
 THUMBNAIL = re.compile(r"data:image/(?:jpeg|png);base64,[A-Za-z0-9+/]+={0,2}")
 KINDS = {
@@ -64,8 +68,6 @@ REMEDIES = {
 """By list and kind, the flag that changes what is wrong with such pairs, and what it does."""
 ALARMING = 1.25
 """From so many times an even map's share on, heat at the border is warned of."""
-COARSE = 4
-"""With fewer places a side than this, a map shows nothing."""
 
 Pairs: TypeAlias = Mapping[str, Sequence[Mapping[str, Any]]]
 """pairs.json: pairs of images by the name of their list, and under `gallery` single ones."""
@@ -118,6 +120,12 @@ def gallery(pairs: Pairs) -> dict[str, list[Mapping[str, Any]]]:
     return {label: found[label] for label in sorted(found)}
 
 
+def has_maps(content: ReportContent) -> bool:
+    """Tell whether the report shows heat maps."""
+    explained = content.explained or {"layer": None, "cells": 0}
+    return content.pictures and explained["layer"] is not None and explained["cells"] >= COARSE
+
+
 def heat_maps(
     explained: Mapping[str, Any] | None, confusion: pd.DataFrame
 ) -> dict[str, Any] | None:
@@ -133,12 +141,23 @@ def heat_maps(
     coarse = _coarse(explained["cells"])
     return {
         "mistakes": mistakes,
+        "wrong": wrong,
         "right": [each for each in explained["pictures"] if each["label"] == each["predicted"]],
         "extent": _extent(len(mistakes), wrong, "mistake", "predictions.csv"),
         "mapped": explained["layer"] is not None and not coarse,
         "coarse": coarse,
         "border": _border(explained["border_share"], explained["even_border_share"]),
     }
+
+
+def no_mistake(wrong: int) -> str:
+    """Say that no mistake is shown; of folds, the mistakes of the others may be all."""
+    if not wrong:
+        return "No test image was given a wrong class."
+    return (
+        f"The first fold has none; {plural(wrong, 'answer')} of the other folds "
+        f"{'is' if wrong == 1 else 'are'} wrong: predictions.csv lists all."
+    )
 
 
 def _extent(here: int, found: int, noun: str, file: str) -> str:

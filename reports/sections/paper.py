@@ -9,11 +9,13 @@ from __future__ import annotations
 from collections.abc import Callable, Mapping
 from typing import TYPE_CHECKING, Any
 
+import pandas as pd
+
 from reports.evaluation.metrics import METRICS
 from reports.parts import PARTS
 from reports.sections import split
-from reports.sections.score import commonest, reach
-from resnext.contracts.formatting import Bounds, count, percent, plural, undefined
+from reports.sections.score import commonest, probability_word, reach
+from resnext.contracts.formatting import Bounds, percent, plural, undefined
 
 if TYPE_CHECKING:
     from reports.content import ReportContent
@@ -37,10 +39,13 @@ INTERVALS = (
 )
 
 
+NAMES = ("Brier",)
+"""What keeps its capital within a sentence, besides abbreviations."""
+
+
 def methods(content: ReportContent) -> str:
     """Say how the images were shared out, what was trained, and how it was tested."""
-    flags = {name: value for each in content.settings.values() for name, value in each.items()}
-    parts = [_data(content), _split(content), _training(content, flags), _testing(content)]
+    parts = [_data(content), _split(content), training(content), _testing(content)]
     return " ".join(part for part in [*parts, INTERVALS] if part)
 
 
@@ -55,7 +60,7 @@ def results(content: ReportContent) -> str:
         f"would have been right on {percent(m.get('majority_accuracy'))}.",
         _others(m),
         _by_class(content),
-        _at_threshold(m.get("operating_point")),
+        _at_threshold(m.get("operating_point"), content.calibration),
     ]
     return " ".join(text for text in said if text)
 
@@ -89,27 +94,68 @@ def _split(content: ReportContent) -> str:
         left = f"; {plural(images['unused'], 'image')} stayed unused" if images["unused"] else ""
         said = [f"They were divided into {', '.join(listed)}{left}."] if listed else []
     said.append(SPLIT.get(str(leakage.get("strategy") or ""), ""))
+    said.append(_groups(leakage))
     near = leakage.get("near") or {}
     joined = near.get("searched") is not False and "joined_pairs" in near
     return " ".join(filter(None, [*said, NEAR if joined else ""]))
 
 
-def _training(content: ReportContent, flags: Mapping[str, str]) -> str:
+def _groups(leakage: Mapping[str, Any]) -> str:
+    """Say what the groups rest on, where they are not known."""
+    if not split.unknown_groups(leakage):
+        return ""
+    scheme = leakage["scheme"]
+    if scheme.get("guessed"):
+        return "The groups were guessed from the names of files and folders."
+    unknown, total = scheme.get("unknown"), scheme.get("names")
+    whose = (
+        "The groups" if unknown in (None, total) else f"The groups of {plural(unknown, 'image')}"
+    )
+    return f"{whose} were not known; each such image counted as a group of its own."
+
+
+def training(content: ReportContent) -> str:
+    """Say what was trained, and how; empty where the settings don't."""
+    flags = {name: value for each in content.settings.values() for name, value in each.items()}
     name = content.architecture or flags.get("--arch", "")
     if not name or "--epochs" not in flags:
         return ""
-    probe = flags.get("--method") == "probe"
-    what = f"Heads on a frozen {name} were" if probe else f"A {name} was"
-    weights = flags.get("--weights", "").partition(", licence")[0]
     told = {
         "images of {} px": flags.get("--image-size"),
         "batches of {}": flags.get("--batch-size"),
         "the optimizer {}": flags.get("--optimizer"),
         "a learning rate of {}": flags.get("--lr"),
-        "weights that start from {}": weights,
     }
     with_ = ", ".join(text.format(value) for text, value in told.items() if value)
-    return f"{what} trained for {flags['--epochs']} epochs with {with_}."
+    how = f"for {flags['--epochs']} epochs{f' with {with_}' if with_ else ''}"
+    start = _start(flags.get("--weights", ""))
+    if flags.get("--method") == "probe":
+        frozen = f"Heads on a frozen {name}{f' with {start}' if start else ''}"
+        return f"{frozen} were trained {how}, {_originals(content)}."
+    article = "An" if name[0] in "aeiou" else "A"
+    return f"{article} {name} was trained{f' from {start}' if start else ''} {how}."
+
+
+def _start(weights: str) -> str:
+    """Name the weights that a network begins with, as the flag of the recipe describes them."""
+    name = weights.partition(",")[0]
+    known = {
+        "none": "random weights",
+        "imagenet": "ImageNet weights",
+        "bundled": "ImageNet weights",
+    }
+    return known.get(name.partition(" ")[0], f"the weights {name}" if name else "")
+
+
+def _originals(content: ReportContent) -> str:
+    """Say on which images a probe was trained: neither copies nor a validation part serve it."""
+    if content.metrics.get("folds"):
+        return "on the originals alone"
+    number = split.probe_originals(content.split, content.manifest)
+    return (
+        f"on the {plural(number, 'original')} of the train and validation parts; this method "
+        "chooses nothing by a validation part"
+    )
 
 
 def _testing(content: ReportContent) -> str:
@@ -131,8 +177,15 @@ def _others(m: Mapping[str, Any]) -> str:
         for each in METRICS
         if each.shown in ("bar", "tile") and each.name != "accuracy" and each.name in m
     ]
-    listed = [f"{e.title} was {_measure(m, e.name)}" for e in names if not undefined(m[e.name])]
-    return f"{'; '.join(listed)}." if listed else ""
+    known = [each for each in names if not undefined(m[each.name])]
+    text = "; ".join(f"{_lower(each.title)} was {_measure(m, each.name)}" for each in known)
+    return f"{text[0].upper()}{text[1:]}." if text else ""
+
+
+def _lower(title: str) -> str:
+    """Write a title as it stands within a sentence."""
+    first = title.split()[0]
+    return title if first.isupper() or first in NAMES else f"{title[0].lower()}{title[1:]}"
 
 
 def _measure(m: Mapping[str, Any], name: str) -> str:
@@ -154,16 +207,22 @@ def _by_class(content: ReportContent) -> str:
         return ""
     if known["recall"].min() == known["recall"].max():
         return f"Recall was {percent(known['recall'].max())} in every class."
-    ranked = known.sort_values("recall", kind="stable").to_dict("records")
-    least, most = ranked[0], ranked[-1]
-    return (
-        f"Recall by class went from {percent(least['recall'])} (“{least['class']}”, "
-        f"{count(least['support'])} images) to {percent(most['recall'])} (“{most['class']}”, "
-        f"{count(most['support'])} images)."
+    least, most = (
+        f"{percent(recall)} ({_those(known[known['recall'] == recall])})"
+        for recall in (known["recall"].min(), known["recall"].max())
     )
+    return f"Recall by class went from {least} to {most}."
 
 
-def _at_threshold(point: Mapping[str, Any] | None) -> str:
+def _those(rows: pd.DataFrame) -> str:
+    """Name a class with its images; of several the first, and their number."""
+    name = f"“{rows['class'].iloc[0]}”"
+    if len(rows) > 1:
+        return f"{len(rows)} classes, such as {name}"
+    return f"{name}, {plural(rows['support'].iloc[0], 'image')}"
+
+
+def _at_threshold(point: Mapping[str, Any] | None, calibration: Mapping[str, Any] | None) -> str:
     if not point or undefined(point["sensitivity"]) or undefined(point["specificity"]):
         return ""
     said = [
@@ -171,6 +230,7 @@ def _at_threshold(point: Mapping[str, Any] | None) -> str:
         for name in ("sensitivity", "specificity")
     ]
     return (
-        f"For “{point['positive']}” from a calibrated probability of {point['threshold']:.3f} on, "
+        f"For “{point['positive']}” from a {probability_word(calibration)} of "
+        f"{point['threshold']:.3f} on, "
         f"{' and '.join(said)}."
     )

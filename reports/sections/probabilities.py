@@ -125,4 +125,4 @@ def _slope(metrics: Metrics, per_class: pd.DataFrame) -> str:
 
 def _within(bounds: tuple[float, float]) -> str:
     text = reach(bounds, two_decimals)
-    return f" (95 %: {text})" if text else ""
+    return f" (95\u00a0%: {text})" if text else ""

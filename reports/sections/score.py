@@ -25,6 +25,8 @@ from resnext.contracts.formatting import (
 )
 
 Metrics = Mapping[str, Any]
+FAR = 0.1
+"""A calibration error that is surely larger makes a probability useless: 0.9 may stand for 0.8."""
 
 
 @dataclass(frozen=True)
@@ -161,7 +163,7 @@ def sentences(
     metrics: Metrics, calibration: Mapping[str, Any] | None, per_class: pd.DataFrame
 ) -> list[str]:
     """Say what the score is by group, at the threshold, and how probabilities are calibrated."""
-    at_threshold = _operating_point(metrics) or _both_sensitivities(per_class)
+    at_threshold = _operating_point(metrics, calibration) or _both_sensitivities(per_class)
     size = [_few_groups(metrics), _more_groups(metrics), _by_group(metrics)]
     return [text for text in (*size, at_threshold, _calibration(calibration)) if text]
 
@@ -200,15 +202,21 @@ def _by_group(metrics: Metrics) -> str:
     )
 
 
-def _operating_point(metrics: Metrics) -> str:
+def probability_word(calibration: Mapping[str, Any] | None) -> str:
+    """Call a probability calibrated where a temperature was fitted, and there alone."""
+    fitted = (calibration or {}).get("fitted_on") is not None
+    return "calibrated probability" if fitted else "probability"
+
+
+def _operating_point(metrics: Metrics, calibration: Mapping[str, Any] | None) -> str:
     point = metrics.get("operating_point")
     if not point:
         return ""
     return (
         f"“{point['positive']}” is the positive class. With a threshold it would be said from a "
-        f"calibrated probability of {point['threshold']:.3f} on ({point['rule']}; never chosen on "
-        "the test part). On the "
-        f"test part that finds {percent(point['sensitivity'])} of “{point['positive']}” "
+        f"{probability_word(calibration)} of {point['threshold']:.3f} on ({point['rule']}; never "
+        f"chosen on the test part). On the test part that finds {percent(point['sensitivity'])} of "
+        f"“{point['positive']}” "
         f"(sensitivity{_within(point['sensitivity_ci95'], ', ')}) and leaves "
         f"{percent(point['specificity'])} of the others alone "
         f"(specificity{_within(point['specificity_ci95'], ', ')})."
@@ -250,10 +258,25 @@ def _calibration(calibration: Mapping[str, Any] | None) -> str:
     )
 
 
+def unusable(metrics: Metrics, calibration: Mapping[str, Any] | None) -> str:
+    """Say that probabilities are far off where nothing calibrates them; empty where they are not.
+
+    They are where all of the error's interval lies above `FAR`: less may be chance.
+    """
+    bounds = defined(metrics.get("ece_ci95"))
+    fitted = (calibration or {}).get("fitted_on") is not None
+    if fitted or bounds is None or bounds[0] <= FAR:
+        return ""
+    return (
+        "The probabilities can't be taken at their word: they are not calibrated, and the "
+        f"calibration error is {percent(metrics['ece'])} (95\u00a0%: {reach(bounds)})."
+    )
+
+
 def _within(bounds: Bounds, before: str, after: str = "") -> str:
     """Write an interval within a sentence; nothing where it is undefined."""
     text = reach(bounds)
-    return f"{before}95 %: {text}{after}" if text else ""
+    return f"{before}95\u00a0%: {text}{after}" if text else ""
 
 
 def _results(metrics: Metrics, kinds: Collection[str]) -> list[Result]:

@@ -26,7 +26,7 @@ def in_a_line(found: pd.DataFrame) -> str:
     told = [_alone(row) for row in above_chance(found).to_dict("records")]
     if not told:
         return "no cue such as brightness, border or file format tells the class alone"
-    return f"a shortcut is possible: {first_few(told, '; ')}"
+    return f"a shortcut is possible: {first_few(told, '; ')}".replace("\u00a0", " ")
 
 
 def warnings(found: pd.DataFrame | None) -> list[str]:
@@ -35,8 +35,8 @@ def warnings(found: pd.DataFrame | None) -> list[str]:
         return []
     told = [_alone(row) for row in above_chance(found).to_dict("records")]
     return [
-        f"A shortcut is possible: without the subject, {first_few(told, '; ')}. The network may "
-        "have learnt that instead."
+        "A shortcut is possible: with no regard to what an image shows, "
+        f"{first_few(told, '; ')}. The network may have learnt that instead."
     ]
 
 
@@ -102,17 +102,20 @@ def covered_verdict(covered: pd.DataFrame) -> str:
     """Say what the network knows without the centre, where the subject is as a rule."""
     rows = covered[covered["covered"] == "centre"].to_dict("records")
     scores = {row["figure"]: row for row in rows}
-    area, low = (scores["auroc"][name] for name in ("value", "low"))
+    area, low, high = (scores["auroc"][name] for name in ("value", "low", "high"))
     if undefined(area) or undefined(low):
         return ""
     right = percent(scores["accuracy"]["value"])
     known = (
-        f"With the centre covered the network has an AUROC of {decimal(area)} and is right on "
-        f"{right}."
+        f"With the centre covered the network has an AUROC of {decimal(area)} (95\u00a0%: "
+        f"{_reach(low, high)}) and is right on {right}."
     )
     if low > 0.5:
         return f"{known} So it knows something of the class from the border alone."
-    return f"{known} So nothing shows that it knows the class from the border."
+    return (
+        f"{known} The interval of the AUROC reaches down to chance (0.5), so nothing shows that it "
+        "knows the class from the border."
+    )
 
 
 def tested(found: pd.DataFrame) -> str:
@@ -124,7 +127,7 @@ def tested(found: pd.DataFrame) -> str:
 def _alone(row: Mapping[Any, Any]) -> str:
     who = "these cues together have" if row["cue"] == TOGETHER else f"{row['cue']} alone has"
     reach = _reach(row["auroc_low"], row["auroc_high"])
-    return f"{who} an AUROC of {decimal(row['auroc'])} (95 %: {reach})"
+    return f"{who} an AUROC of {decimal(row['auroc'])} (95\u00a0%: {reach})"
 
 
 def _reach(low: float, high: float) -> str:

@@ -90,6 +90,17 @@ def label_conflicts(split: pd.DataFrame) -> list[tuple[str, str]]:
     return [(str(p), str(r)) for p, r in zip(unused["path"], reasons, strict=True)]
 
 
+def probe_originals(split: pd.DataFrame, manifest: pd.DataFrame) -> int:
+    """Count the different originals of train and validation: a probe is trained on those alone.
+
+    Of a class that holds nothing but copies, all images count.
+    """
+    original = split["copy"].fillna(0) == 0
+    alone = ~split["label"].isin(split.loc[original, "label"])
+    mine = split[(original | alone) & split["split"].isin(("train", "val"))]
+    return int(mine.merge(manifest[["path", "sha256"]], on="path")["sha256"].nunique())
+
+
 def notes(split: pd.DataFrame, history: pd.DataFrame) -> list[str]:
     """Say what a reader of the score must know of the split."""
     by_test = validation_name(split) == PARTS["test"] and is_measured(history)

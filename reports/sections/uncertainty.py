@@ -5,7 +5,7 @@ The numbers come from `uncertainty` in metrics.json as they are; metrics of befo
 
 from __future__ import annotations
 
-from collections.abc import Mapping
+from collections.abc import Callable, Mapping
 from typing import Any
 
 from reports.sections.score import reach
@@ -23,10 +23,9 @@ def sentences(metrics: Metrics) -> list[str]:
 
 
 def _curve(found: Metrics) -> str:
-    bounds = reach(found.get("aurc_ci95"), decimal)
     return (
         f"The area under the risk-coverage curve is {decimal(found['aurc'])}"
-        f"{f' (95 %: {bounds})' if bounds else ''}: the mean share of wrong answers, over all "
+        f"{_within(found.get('aurc_ci95'), decimal)}: the mean share of wrong answers, over all "
         "shares of images that might be answered, the most certain first. 0 is perfect."
     )
 
@@ -41,10 +40,10 @@ def _referral(referral: Metrics | None) -> str:
     if referral["refer_below"] is None:
         return f"At most {wrong} of wrong answers can't be promised: {referral['reason']}."
     return (
-        f"Promised, with 95 % confidence: at most {wrong} of the answers are wrong. So an image "
-        f"is referred where its answer is less probable than {percent(referral['refer_below'])}. "
-        f"On the test part that answers {percent(referral['answered'])} of the images"
-        f"{_within(referral['answered_ci95'])}, and {percent(referral['error'])} of these answers "
+        f"Promised, with 95\u00a0% confidence: at most {wrong} of the answers are wrong. So an "
+        "image is referred where its answer is less probable than "
+        f"{percent(referral['refer_below'])}. On the test part that answers "
+        f"{percent(referral['answered'])} of the images{_within(referral['answered_ci95'])}, and {percent(referral['error'])} of these answers "
         f"are wrong{_within(referral['error_ci95'])}."
     )
 
@@ -53,14 +52,13 @@ def _sets(sets: Metrics) -> str:
     level = percent(sets["level"])
     if sets["set_from"] is None:
         return f"There are no sets of possible classes: {sets['reason']}."
-    size = reach(sets["size_ci95"], _size)
     return (
         f"The set of possible classes of an image holds the likeliest class and each of at least "
         f"{percent(sets['set_from'])} probability, so that the sets of {level} of images hold the "
         f"true class. On the test part {percent(sets['coverage'])} do"
         f"{_within(sets['coverage_ci95'])}; a set holds {_size(sets['size'])} classes on average"
-        f"{f' (95 %: {size})' if size else ''}, and {percent(sets['single'])} of the sets hold "
-        "one class alone."
+        f"{_within(sets['size_ci95'], _size)}, and {percent(sets['single'])} of the sets hold one "
+        "class alone."
     )
 
 
@@ -68,6 +66,6 @@ def _size(size: float | None) -> str:
     return "n/a" if size is None or undefined(size) else f"{size:.2f}"
 
 
-def _within(bounds: Bounds) -> str:
-    text = reach(bounds)
-    return f" (95 %: {text})" if text else ""
+def _within(bounds: Bounds, write: Callable[[float | None], str] = percent) -> str:
+    text = reach(bounds, write)
+    return f" (95\u00a0%: {text})" if text else ""

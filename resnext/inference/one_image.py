@@ -6,6 +6,7 @@ or for the first heat map.
 
 from __future__ import annotations
 
+import math
 from functools import cached_property, partial
 from pathlib import Path
 from typing import TYPE_CHECKING, NamedTuple
@@ -14,6 +15,7 @@ import numpy as np
 from PIL import Image
 
 from resnext.contracts.errors import InputError
+from resnext.contracts.heat_maps import COARSE
 from resnext.data.decoding.decode import admitted_pixels, decode, quiet, to_rgb
 from resnext.data.manifest.reading import read_data, why_refused
 from resnext.data.manifest.settings import ReadingSettings
@@ -29,6 +31,7 @@ if TYPE_CHECKING:  # it imports torch
     from resnext.inference.explain import Explainer
 
 SIDE = 320  # pixels of a thumbnail's longer side
+STRIDE = 32  # pixels a side to one place of the last layer, as nearly all networks have it
 
 
 class Shown(NamedTuple):
@@ -98,5 +101,10 @@ class OneImage:
 
 
 def has_heat_maps(card: ModelCard) -> bool:
-    """Tell whether a model can show where it looks; several networks that answer together don't."""
-    return card.members == 1 and find_architecture(card.architecture).heat_layer is not None
+    """Tell whether a model can show where it looks; several networks that answer together don't.
+
+    Nor does one whose images are so small that a map would tell too few places apart.
+    """
+    places = math.ceil(card.image_size / STRIDE)
+    has_layer = find_architecture(card.architecture).heat_layer is not None
+    return card.members == 1 and has_layer and places >= COARSE

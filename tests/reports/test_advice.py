@@ -91,6 +91,11 @@ LEAK = {"drawn": {"any": {"count": 2, "share": 0.2}}}
             unbalanced(LABELS[3:]),
         ),
         ("--folds 5", {"reliability": errors(0.02, 0.05)}, {"reliability": errors(0.02, 0.029)}),
+        (
+            "--folds 5",
+            {"metrics": METRICS | {"ece": 0.5, "ece_ci95": [0.3, 0.6]}},
+            {"metrics": METRICS | {"ece": 0.5, "ece_ci95": [0.05, 0.6]}},
+        ),
         ("--image-size 224", {"explained": {"cells": 2}}, {"explained": {"cells": 4}}),
     ],
 )  # fmt: skip

@@ -4,6 +4,7 @@ import pandas as pd
 
 from reports import html
 from reports.doubts import DoubtsContent, render_doubts
+from reports.model_card import render_card
 from reports.sections.doubts import counts, crossing
 from tests.reports.test_html import content
 
@@ -17,7 +18,7 @@ DOUBTS = pd.DataFrame(
             0.9,
             "a",
             "",
-            "alike, ON BOTH SIDES OF THE SPLIT",
+            "alike, on both sides of the split",
         ),
         (2, "label", "a/3.png", "", 0.8, "a", "b", "predicted b"),
     ],
@@ -54,4 +55,8 @@ def test_the_report_says_how_many_and_links_to_them_where_they_were_looked_for()
     assert "doubts.html" not in html.render_report(content())
     page = html.render_report(content(doubts=DOUBTS))
     assert 'href="doubts.html"' in page
-    assert "1 pair of images that look like one stands on both sides of the split" in page
+    words = "1 pair of images that look like one stands on both sides of the split"
+    assert page.count(words) == 2, "where the score is read, and where the doubts are"
+    assert "--decisions FILE" in page
+    assert words in render_card(content(doubts=DOUBTS), "resnext50_32x4d")
+    assert words not in html.render_report(content(doubts=DOUBTS.tail(1)))

@@ -4,6 +4,8 @@ from pathlib import Path
 
 import pandas as pd
 
+from reports.batch import BatchContent, render_batch, worth_of_probabilities
+from reports.prediction import BatchSummary
 from resnext.contracts.tables import write_table
 from tasks.show_predictions import PAGE, AboutBatch, show_predictions
 from tasks.stage.artifact import Artifact, Runtime
@@ -25,7 +27,7 @@ def test_the_page_shows_every_file_with_its_answer(tmp_path: Path) -> None:
     one = Artifact.of_file(tmp_path / "batch_predictions.csv")
     both = one.model_copy(update={"files": {**one.files, "batch_thumbnails.csv": "2"}})
     about = AboutBatch(
-        data_name="inbox", temperature=1.25, positive=None, threshold=None,
+        data_name="inbox", temperature=1.25, fitted_on="val", positive=None, threshold=None,
         facts=(("Network", "resnext50_32x4d at 224 px"),), command="predict.py inbox",
     )  # fmt: skip
     made = show_predictions.fn(Runtime(store=tmp_path / "store"), both, about)
@@ -33,6 +35,7 @@ def test_the_page_shows_every_file_with_its_answer(tmp_path: Path) -> None:
     assert "3 files of" in page
     assert "of which 1 could not be read" in page
     assert "Probabilities are calibrated (temperature 1.25)." in page
+    assert "medical" not in page, "A and B name no disease"
     assert page.count(THUMB) == 1
     assert "evil.example" not in page
     assert "&lt;b&gt;.png" in page
@@ -57,3 +60,19 @@ def test_the_page_shows_every_file_with_its_answer(tmp_path: Path) -> None:
     assert '<strong>refer</strong><span class="small">likeliest: B</span>' in page
     assert "possible: B, A" in page
     assert page.count("unlike the training images") == 1
+
+
+def test_answers_that_name_a_disease_are_no_diagnosis() -> None:
+    row = {"path": "a.png", "predicted": "nevus", "calibrated_nevus": "1", "status": "ok"}
+    content = BatchContent(
+        "inbox", [row | {"note": "", "thumbnail": ""}], {}, BatchSummary(), {}, ""
+    )
+    assert "This is not a medical device." in render_batch(content)
+
+
+def test_a_temperature_that_was_not_fitted_calibrates_nothing() -> None:
+    unfitted = {"temperature": 1.0, "fitted_on": None, "reason": "27 groups, fewer than 60"}
+    assert worth_of_probabilities(unfitted) == (
+        "Probabilities are not calibrated: 27 groups, fewer than 60."
+    )
+    assert worth_of_probabilities({}) == "Probabilities are not calibrated."

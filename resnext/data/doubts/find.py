@@ -105,7 +105,7 @@ def near_duplicates(images: pd.DataFrame, neighbours: Neighbours) -> pd.DataFram
     across = held_out & used & (where[0] != where[1])
     found = _rows(one, two["path"].tolist(), pairs["score"].to_numpy())
     found["reason"] = [
-        f"very alike, in the groups {a} and {b}{', ON BOTH SIDES OF THE SPLIT' if crosses else ''}"
+        f"very alike, in the groups {a} and {b}{', on both sides of the split' if crosses else ''}"
         f" ({first} and {second})"
         for a, b, first, second, crosses in zip(
             one["group"], two["group"], *where, across, strict=True

@@ -273,7 +273,7 @@ def test_a_port_in_use_is_said_before_a_model_is_looked_for(
 def folder(tmp_path_factory: pytest.TempPathFactory) -> Path:
     """A model with its calibration, and pictures."""
     root = tmp_path_factory.mktemp("page")
-    model_of(root, "resnext38_32x4d")
+    model_of(root, "resnext38_32x4d", side=128)
     (root / "calibration.json").write_text(json.dumps(RULE))
     save(root / "a.png", picture(90, 60, seed=1))
     (root / "b.png").write_text("no picture at all")
@@ -305,7 +305,7 @@ def test_the_program_answers_as_the_library_does_keeps_nothing_and_ends_by_ctrl_
     assert process.returncode == 0, err
     assert out.strip() == "Stopped. No picture was kept."
     assert err.splitlines() == [
-        f"{'':10}model: a file; classes a, b, ç; resnext38_32x4d at 32 px; "
+        f"{'':10}model: a file; classes a, b, ç; resnext38_32x4d at 128 px; "
         f"{folder / 'model.safetensors'}"
     ]
     expected = load_model(folder / "model.safetensors", "cpu").predict(folder / "a.png")

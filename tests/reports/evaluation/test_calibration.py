@@ -66,7 +66,7 @@ MANY = sure(2.5)
 @pytest.mark.parametrize(
     ("sample", "reason"),
     [
-        (perfect(0), "no validation images were kept apart"),
+        (perfect(0), "no validation images were kept out of training"),
         (perfect(1), "the validation part holds 1 group, fewer than 60"),
         (replace(MANY, groups=MANY.groups % 59), "holds 59 groups, fewer than 60"),
         (replace(perfect(60), true=np.zeros(60, dtype=int)), "holds one class only"),
@@ -227,9 +227,9 @@ def test_without_a_validation_part_nothing_is_chosen() -> None:
         "threshold": 0.5,
         "fitted_on": None,
         "n": None,
-        "reason": "no validation images were kept apart",
+        "reason": "no validation images were kept out of training",
     }
-    assert "not fitted: no validation images were kept apart" in found.describe()
+    assert "not fitted: no validation images were kept out of training" in found.describe()
 
 
 def test_a_positive_class_that_the_validation_part_lacks_keeps_the_temperature() -> None:

@@ -135,6 +135,11 @@ def test_covered_images_stand_beside_the_same_images_uncovered() -> None:
         assert values["centre", "accuracy"] == 0
         assert values["centre", "auroc"] == values["nothing", "auroc"] == metrics["auroc"]
     assert "AUROC of 0." in words.covered_verdict(found)
+    area = (found["covered"] == "centre") & (found["figure"] == "auroc")
+    found.loc[area, ["value", "low", "high"]] = 0.62, 0.37, 0.87
+    said = words.covered_verdict(found).replace("\u00a0", " ")
+    assert "an AUROC of 0.620 (95 %: 0.370 to 0.870) and is right on 0.0 %. The interval" in said
+    assert "reaches down to chance (0.5), so nothing shows" in said
     assert [row["name"] for row in words.covered_rows(found)] == [
         "Nothing", "The centre", "The border",
     ]  # fmt: skip

@@ -77,10 +77,13 @@ def test_the_calibration_error_is_that_of_the_evaluation_and_weighs_the_gaps_by_
 
 
 def test_without_a_temperature_the_second_panel_says_why() -> None:
-    reason = {"temperature": 1.0, "reason": "no validation images were kept apart"}
+    reason = {"temperature": 1.0, "reason": "no validation images were kept out of training"}
     figure = plot_reliability(reliability("before"), reason)
     written = " ".join(figure.axes[1].texts[0].get_text().split())
-    assert written == "The probabilities are not calibrated: no validation images were kept apart."
+    assert (
+        written
+        == "The probabilities are not calibrated: no validation images were kept out of training."
+    )
     assert len(figure.axes[0].lines) == 2
     assert not figure.axes[1].lines
 

@@ -7,9 +7,10 @@ import numpy as np
 import pytest
 
 from reports import html
+from reports.evaluation.metrics import OF_FOLDS
 from reports.sections import images
 from resnext.contracts.tables import confusion_table
-from tests.reports.test_html import EVIL, PAIR, THUMBNAIL, Page, content, render
+from tests.reports.test_html import EVIL, METRICS, PAIR, THUMBNAIL, Page, content, render
 
 CLASSES = ["cat", "dog"]
 
@@ -153,6 +154,18 @@ def test_a_mistake_shows_the_image_and_a_map_of_either_class_and_a_right_answer_
     right = page_of(entry(**RIGHT))
     assert "the image for “cat” cat , found, 87.5 % sure 1.jpg" in right.text
     assert len([tag for tag, _ in right.tags if tag == "img"]) == 2
+
+
+def test_a_first_fold_without_a_mistake_hides_none_of_the_others() -> None:
+    row = {metric.name: 0.5 for metric in OF_FOLDS}
+    page = render(
+        classes=CLASSES, figures={}, explained=known(entry(**RIGHT)),
+        confusion=confusion_table(np.array([[5, 1], [0, 5]]), CLASSES, CLASSES),
+        metrics=METRICS
+        | {"folds": {"folds": 3, "repeats": 1, "each": [], "mean": row, "deviation": row}},
+    )  # fmt: skip
+    assert "The first fold has none; 1 answer of the other folds is wrong" in page.text
+    assert "No test image was given a wrong class" not in page.text
 
 
 def test_the_rest_of_many_mistakes_is_counted() -> None:

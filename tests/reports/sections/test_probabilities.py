@@ -80,7 +80,7 @@ def test_slope_and_intercept_of_the_positive_class_are_said() -> None:
     table = scores(["Others", "Pox"], **SLOPES)
     said = probabilities.sentences(metrics(), table)[1]
     assert said == (
-        "The calibration slope of “Pox” is 0.80 (95 %: 0.50 to 1.10): 1 is right, below 1 the "
+        "The calibration slope of “Pox” is 0.80 (95\u00a0%: 0.50 to 1.10): 1 is right, below 1 the "
         "probabilities are too extreme. Its intercept is -0.25: 0 is right, below 0 they are too "
         "high."
     )

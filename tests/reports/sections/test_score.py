@@ -38,6 +38,21 @@ def plain(text: str) -> str:
     return text.replace("\u00a0", " ")
 
 
+@pytest.mark.parametrize(
+    ("bounds", "fitted_on", "said"),
+    [
+        ([0.101, 0.3], None, True), ([0.1, 0.3], None, False), (None, None, False),
+        ([0.101, 0.3], "val", False),
+    ],
+)  # fmt: skip
+def test_probabilities_that_are_surely_far_off_are_warned_of_where_nothing_calibrates_them(
+    bounds: list[float] | None, fitted_on: str | None, said: bool
+) -> None:
+    found = score.unusable({"ece": 0.2, "ece_ci95": bounds}, {"fitted_on": fitted_on})
+    assert bool(found) == said
+    assert ("calibration error is 20.0 % (95 %: 10.1 % to 30.0 %)" in plain(found)) == said
+
+
 def test_a_baseline_inside_the_interval_is_said_to_be_a_matter_of_chance() -> None:
     table = scores(["a", "b"])
     assert score.verdict(METRICS, table).endswith("With so few groups that may be chance.")
@@ -144,10 +159,10 @@ def test_what_is_not_known_has_no_sentence() -> None:
     unfitted = {
         "temperature": 1.0,
         "fitted_on": None,
-        "reason": "no validation images were kept apart",
+        "reason": "no validation images were kept out of training",
     }
     assert score.sentences({}, unfitted, table) == [
-        "Probabilities are not calibrated: no validation images were kept apart."
+        "Probabilities are not calibrated: no validation images were kept out of training."
     ]
 
 

@@ -32,7 +32,7 @@ RULE = {"temperature": 2.5, "positive": "b", "threshold": 0.3}
 ROWS = np.arange(8)
 
 
-def model_of(folder: Path, name: str, seed: int = 0, **facts: Any) -> Path:
+def model_of(folder: Path, name: str, seed: int = 0, side: int = 32, **facts: Any) -> Path:
     """Write a model whose answers differ from image to image."""
     torch.manual_seed(seed)
     record, file = find_architecture(name), folder / "model.safetensors"
@@ -44,7 +44,12 @@ def model_of(folder: Path, name: str, seed: int = 0, **facts: Any) -> Path:
         network = build(name, len(CLASSES))
         torch.nn.init.normal_(network.get_parameter(f"{record.head}.weight"))
     card = ModelCard(
-        classes=CLASSES, architecture=name, image_size=32, mean=record.mean, std=record.std, **facts
+        classes=CLASSES,
+        architecture=name,
+        image_size=side,
+        mean=record.mean,
+        std=record.std,
+        **facts,
     )
     save_model(file, network.state_dict(), card)
     return file

@@ -24,7 +24,7 @@ COMPUTE = plan_compute("cpu")
 def folder(tmp_path_factory: pytest.TempPathFactory) -> Path:
     """A model, and images of several kinds."""
     root = tmp_path_factory.mktemp("one image")
-    model_of(root, "resnext38_32x4d")
+    model_of(root, "resnext38_32x4d", side=128)
     save(root / "plain.png", picture(600, 400, seed=1))
     exif = Image.Exif()
     exif[0x0112] = 6  # to be turned
@@ -104,6 +104,14 @@ def test_a_model_without_weights_or_of_several_networks_has_no_heat_map(
     shown = without.answer((folder / "plain.png").read_bytes(), explain=True)
     assert shown.thumbnail
     assert shown.heat_map == ""
-    several = read_card(model_of(tmp_path, "resnext38_32x4d", members=2))
     assert has_heat_maps(model.card)
+    several = read_card(model_of(tmp_path, "resnext38_32x4d", side=128, members=2))
     assert not has_heat_maps(several)
+
+
+@pytest.mark.parametrize(("side", "shown"), [(96, False), (97, True)])
+def test_images_on_which_a_map_would_tell_three_places_a_side_apart_have_none(
+    tmp_path: Path, side: int, shown: bool
+) -> None:
+    """97 pixels are three places of 32, and a fourth of the last one."""
+    assert has_heat_maps(read_card(model_of(tmp_path, "resnext38_32x4d", side=side))) is shown

@@ -58,7 +58,7 @@ def test_a_near_duplicate_across_the_split_comes_before_one_within_a_part() -> N
     pairs = [{*pair} for pair in found[["path", "other"]].to_numpy().tolist()]
     assert pairs == [{"b/010.png", "b/303.png"}, {"b/006.png", "a/208.png"}]
     assert found["score"].is_monotonic_increasing, "the less alike pair is the more serious"
-    assert ["ON BOTH SIDES" in each for each in found["reason"]] == [True, False]
+    assert ["on both sides" in each for each in found["reason"]] == [True, False]
 
 
 def test_with_folds_a_pair_crosses_where_its_images_are_tested_in_different_folds() -> None:
@@ -69,8 +69,8 @@ def test_with_folds_a_pair_crosses_where_its_images_are_tested_in_different_fold
     images = known.images.assign(split="train", fold=folds)
     found = of_kind(find_doubts(known._replace(images=images), no_decisions()), NEAR)
     reasons = dict(zip(found["path"], found["reason"], strict=True))
-    assert "ON BOTH SIDES" in reasons["b/010.png"]
-    assert "ON BOTH SIDES" not in reasons["b/006.png"]
+    assert "on both sides" in reasons["b/010.png"]
+    assert "on both sides" not in reasons["b/006.png"]
     assert f"(fold {folds[6]:.0f} and fold {folds[6]:.0f})" in reasons["b/006.png"]
 
 
