@@ -84,7 +84,7 @@ def _lacking(comparison: Found) -> str:
     """Say which classes one side lacks; empty where both hold the same."""
     sides = {"external": "these images", "internal": "the images of the model's own test part"}
     named = {side: first_few(f"“{each}”" for each in comparison["lacking"][side]) for side in sides}
-    return " and ".join(f"{sides[side]} hold no {names}" for side, names in named.items() if names)
+    return " and ".join(f"{sides[side]} lack {names}" for side, names in named.items() if names)
 
 
 def never_found(per_class: pd.DataFrame) -> Iterator[str]:

@@ -187,7 +187,7 @@ def test_a_folder_of_one_class_is_scored_and_balanced_accuracy_is_not_compared(
     assert scores["balanced_accuracy"] is None
     assert scores["accuracy"] is not None
     page = (found / "external.html").read_text(encoding="utf-8")
-    assert "not compared, since these images hold no “Blue”" in page
+    assert "not compared, since these images lack “Blue”" in page
     assert "No image of the model&#39;s class Blue is scored." in page
 
 

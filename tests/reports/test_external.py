@@ -94,7 +94,7 @@ def test_where_a_class_is_missing_balanced_accuracies_stand_apart() -> None:
     found = {"scores": rows, "lacking": SAME | {"external": ["Others"]}}
     assert external.headline(found) == (
         "Balanced accuracy 60.0 % here, 65.1 % on the model's own test part. They are not "
-        "compared, since these images hold no “Others”."
+        "compared, since these images lack “Others”."
     )
     assert [bar["name"] for bar in external.bars(found)] == ["Balanced accuracy, these images"]
 

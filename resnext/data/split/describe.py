@@ -34,6 +34,11 @@ LEAKS = {
     "group": "the same group",
 }
 
+FOLDS_APART = (
+    "Each image in a fold is tested there, by a network that had not seen its group. Train and val "
+    "are for a model that is trained on all folds (--final everything)"
+)
+
 Report = Mapping[str, Any]
 
 
@@ -67,6 +72,7 @@ def describe_split(drawn: pd.DataFrame, report: Report) -> str:
         *_group_lines(report),
         *_table_lines(report.get("tables", {})),
         *_count_lines(drawn),
+        *([FOLDS_APART] if "fold" in drawn else []),
         *_leak_lines(drawn, report),
         *(f"WARNING: {warning}" for warning in warnings),
     ]

@@ -144,6 +144,13 @@ def test_pairs_that_only_look_alike_are_said_where_there_are_some() -> None:
     )
 
 
+def test_of_folds_it_is_said_what_train_and_val_are_for() -> None:
+    drawn = split(msld(10), SplitSettings())
+    found = lines(drawn.assign(fold=1))
+    assert found[2].split() == ["images", "(groups)", "train", "val", "test", "in", "a", "fold"]
+    assert found[7].endswith("for a model that is trained on all folds (--final everything)")
+
+
 def test_many_classes_are_cut_after_twenty() -> None:
     paths = [f"c{label:02d}/{n}.jpg" for label in range(23) for n in range(3)]
     found = lines(split(table(paths), SplitSettings()))
