@@ -74,6 +74,8 @@ class StageRecord:
     """Compute at every call; the result is kept under the digest of what came out."""
     log_again: str = ""
     """File it writes that is logged again where nothing is computed."""
+    label: str = ""
+    """What its lines begin with; else its first word, cut to a column."""
     log_first: str = ""
     """What is said before it is computed, where it says nothing itself for a while."""
 
@@ -157,7 +159,9 @@ class Stage(Generic[P]):
 
     def _run(self, runtime: Runtime, *args: Any, **kwargs: Any) -> tuple[Artifact, bool]:
         """Give the artifact, and whether it was there already."""
-        token = current_stage.set(f"{runtime.label} {shown_name(self.name)}".lstrip())
+        token = current_stage.set(
+            f"{runtime.label} {self.record.label or shown_name(self.name)}".lstrip()
+        )
         try:
             require_seen(runtime.leader)
             artifact, cached = self._find_or_compute(runtime, self._inputs(*args, **kwargs))

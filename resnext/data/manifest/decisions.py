@@ -71,12 +71,14 @@ def named(decided: pd.DataFrame, action: str) -> dict[str, str]:
 
 
 def describe_decisions(decided: pd.DataFrame) -> str:
-    """Count the images that decisions were about, by what was done."""
+    """Count the images that decisions were about, by what was done; identical ones count each."""
     pairs = decided.drop_duplicates(["path", "decision"])["decision"]
     counts = Counter(decision.partition(":")[0] for decision in pairs)
     done = [f"{counts[action]:,} {what}" for action, what in DONE.items() if counts[action]]
-    images = plural(decided["path"].nunique(), "image")
-    return f"A person decided about {images}: {', '.join(done) or 'nothing was changed'}"
+    files = decided.drop_duplicates("path")["sha256"]
+    images, again = plural(len(files), "image"), int(files.duplicated().sum())
+    identical = f" ({again:,} of them identical to another of them)" if again else ""
+    return f"A person decided about {images}{identical}: {', '.join(done) or 'nothing was changed'}"
 
 
 def read_decisions(file: Path) -> UserTable:

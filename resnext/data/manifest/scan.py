@@ -9,6 +9,7 @@ images, and it writes no file.
 from __future__ import annotations
 
 import os
+from collections.abc import Collection
 from dataclasses import dataclass, replace
 from pathlib import Path
 
@@ -69,6 +70,7 @@ def scan(
     root: Path,
     settings: ReadingSettings = ReadingSettings(),
     *,
+    known: Collection[str] = (),
     workers: int = 1,
     remembered: pd.DataFrame | None = None,
     progress: Progress | None = None,
@@ -78,18 +80,18 @@ def scan(
     Where root holds the folders train, val and test, it is the second. Folders whose names differ
     in what no screen shows are one class (`class_name`).
 
-    `workers` processes decode, where there is enough to read; `progress` is called with files
-    read and files to read.
+    One class is enough if it is among the `known` ones. `workers` processes decode, where there is
+    enough to read; `progress` is called with files read and files to read.
 
     Raises:
         InputError: root is no folder, or holds fewer than two classes with a readable image.
     """
-    listing = list_classes(root)
+    listing = list_classes(root, known)
     found = _read_listing(listing, settings, workers, remembered, progress)
     folders = [path.rpartition("/")[0] for path in found.manifest["path"].tolist()]
     labels = {name: class_name(name.split("/")[listing.depth - 1]) for name in sorted(set(folders))}
     found.manifest["label"] = pd.Series([labels[name] for name in folders], dtype="str")
-    require_classes(root, found)
+    require_classes(root, found, known)
     return replace(found, warnings=tuple(folder_warnings(labels)))
 
 
@@ -231,15 +233,15 @@ def require_images(root: Path, found: Scan) -> None:
         raise InputError("data", "hold a readable image", got, remedy)
 
 
-def require_classes(root: Path, found: Scan) -> None:
-    """Check that a scan holds images of two classes.
+def require_classes(root: Path, found: Scan, known: Collection[str] = ()) -> None:
+    """Check that a scan holds images of two classes, or of one of the `known` ones.
 
     Raises:
         InputError: it does not.
     """
     require_images(root, found)
     labels = set(found.manifest["label"])
-    if len(labels) > 1:
+    if len(labels) > 1 or labels & {*known}:
         return
     (label,) = labels
     below = (path.split("/")[found.listing.depth : -1] for path in found.manifest["path"].tolist())

@@ -59,6 +59,8 @@ def test_a_dropped_image_is_quarantined_and_a_label_changed_while_no_file_is_tou
     assert len(found.hashes) == len(found.odd) == len(found.manifest) == 15
     assert rows["decision"].tolist() == ["drop", "label:Blue", "keep"]
     said = describe_decisions(rows)
+    twice = rows.assign(sha256="1")
+    assert "about 3 images (2 of them identical to another of them): " in describe_decisions(twice)
     assert said == "A person decided about 3 images: 1 kept, 1 dropped, 1 given another class"
     assert {path: path.read_bytes() for path in pictures.rglob("*.png")} == before
 
