@@ -282,8 +282,8 @@ def _bands(numbers: pd.Series[float]) -> pd.Series[str]:
 
     A number that is more frequent than a band is large makes for fewer bands.
     """
-    edges = numbers.quantile([place / BANDS for place in range(1, BANDS)])
-    bands = sum((numbers > edge).astype(int) for edge in edges)
+    edges = numbers.quantile([place / BANDS for place in range(1, BANDS)]).to_numpy()
+    bands = pd.Series(np.searchsorted(edges, numbers), numbers.index)
     if bands.nunique() < 2:  # the greatest number is that frequent
         bands = (numbers >= numbers.max()).astype(int)
     ends = numbers.groupby(bands).agg(["min", "max"])

@@ -76,5 +76,5 @@ def test_names_are_met_as_those_of_other_tables_are(tmp_path: Path) -> None:
 def test_one_image_by_two_paths_has_one_class(tmp_path: Path) -> None:
     image = save(tmp_path / "a.png")
     table = written(tmp_path / "list.csv", f"path,label\na.png,cat\n{image},dog\n")
-    with pytest.raises(InputError, match="name one class for each image, got two for 'a.png'"):
+    with pytest.raises(InputError, match=r"name one class for each image, got two for 'a\.png'"):
         scan_table(table)
