@@ -29,8 +29,11 @@ def choose_model(path: Path | None, store: Path, name: str | None = None) -> Pat
     """Give the file of weights to use.
 
     Raises:
-        InputError: there is none, the champion is broken, or no telling which one is meant.
+        InputError: there is none, the champion is broken, no telling which one is meant, or both
+            are named.
     """
+    if path is not None and name is not None:
+        raise InputError("registry", "go without `model`", f"'{name}'", "Leave one of them out.")
     found = path or _champion_model(store, name) or newest_model(store)
     if found is None:
         remedy = "Run flows/full_pipeline.py first, or name a file with `model`."

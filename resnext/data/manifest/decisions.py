@@ -16,7 +16,7 @@ import pandas as pd
 
 from resnext.contracts.formatting import plural
 from resnext.data.manifest.class_folders import class_name
-from resnext.data.manifest.scan import Scan, require_classes
+from resnext.data.manifest.scan import Scan
 from resnext.data.user_tables import (
     IMAGE,
     Column,
@@ -59,7 +59,10 @@ def decide(found: Scan, root: Path, file: Path) -> tuple[Scan, pd.DataFrame]:
         quarantine=pd.concat([found.quarantine, reasons]).sort_values("path", ignore_index=True),
         warnings=(*found.warnings, *table.notes, *gone),
     )
-    require_classes(root, decided)
+    left = set(decided.manifest["label"])
+    if len(left) < 2:
+        got = f"only {quoted(*left)}" if left else "none"
+        raise table.wrong("leave images of at least 2 classes", got, "Change some of them.")
     return decided, rows[DECIDED_COLUMNS].reset_index(drop=True)
 
 
@@ -92,6 +95,7 @@ def read_decisions(file: Path) -> UserTable:
     rows = table.rows.assign(line=list(table.lines))
     for name in ("sha256", "kind", "decision"):
         rows[name] = rows[name].str.strip()
+    rows["sha256"] = rows["sha256"].str.lower()
     rows = rows[rows["decision"] != ""].reset_index(drop=True)
     rows["decision"] = [
         _clean(table, text, line) for text, line in zip(rows["decision"], rows["line"], strict=True)
@@ -144,7 +148,7 @@ def _require_classes_there(table: UserTable, rows: pd.DataFrame, classes: set[st
 
 def _require_no_contradiction(table: UserTable, rows: pd.DataFrame) -> None:
     """Refuse two classes or groups for an image, and one that is dropped and something else."""
-    acts = rows[rows["decision"] != KEEP].drop_duplicates(["path", "decision"])
+    acts = rows.drop_duplicates(["path", "decision"])
     acts = acts.assign(action=[text.partition(":")[0] for text in acts["decision"]])
     dropped = acts["path"].isin(acts.loc[acts["decision"] == DROP, "path"])
     again = acts.duplicated("path", keep=False)

@@ -176,6 +176,8 @@ def test_a_file_is_called_a_file(store: Store, caplog: pytest.LogCaptureFixture)
 def test_the_folder_of_a_run_names_its_model(store: Store, tmp_path: Path) -> None:
     run = store.train(*POX)
     assert choose_model(run, store.root) == run / MODEL
+    with pytest.raises(InputError, match="registry must go without `model`, got 'skin'"):
+        choose_model(run, store.root, "skin")
     empty = tmp_path / "empty"
     empty.mkdir()
     with pytest.raises(InputError, match="That folder holds none"):
