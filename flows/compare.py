@@ -4,7 +4,7 @@ $ python flows/compare.py default seed --data FOLDER --folds 5
 
 Each is trained and tested on every fold, so that every image is tested once a seed; what is cached
 is not trained again. The first is what the others are compared with. The frozen probe is compared
-too, with its own settings.
+too, with its own settings unless it is named.
 """
 
 import logging
@@ -29,8 +29,8 @@ def main(
 
     Args:
         recipes: presets, architectures or TOML files of training settings; those that are no preset
-            begin from --preset, and flags win over all of them, but not over the frozen probe,
-            which is added
+            begin from --preset, and flags win over all of them, but not over the frozen probe
+            that is added where it is not named
     """
     flags = (compared, data, split, training, run)
     plan_all(recipes, *flags)  # wrong input is said first
@@ -45,7 +45,14 @@ from flows.cli.command_line import command_line
 from flows.cli.plan import Plan
 from flows.full_pipeline import with_images
 from flows.serving.run_name import typed_or
-from flows.training.contestants import PROBE, PROBE_NOTE, Contestants, name_of, plan_all
+from flows.training.contestants import (
+    ADDED_NOTE,
+    PROBE,
+    PROBE_NOTE,
+    Contestants,
+    name_of,
+    plan_all,
+)
 from flows.training.networks import of_fold
 from flows.training.side_by_side import (
     Network,
@@ -128,7 +135,7 @@ def compare_recipes(
     with command.flow_outcome() as outcome:
         plans = plan_all(recipes, compared, data, split, training, run)
         asked = command_line("compare.py", compared, data, split, training, run, positional=recipes)
-        said = run_comparison(plans, asked, flow_run.id, compared)
+        said = run_comparison(plans, asked, flow_run.id, compared, recipes)
         outcome.state = Completed(message=said)
     return outcome.state
 
@@ -138,7 +145,9 @@ def run_name() -> str:
     return f"compare {', '.join(map(name_of, flow_run.parameters['recipes']))}"
 
 
-def run_comparison(plans: Contestants, asked: str, name: str, compared: CompareFlags) -> str:
+def run_comparison(
+    plans: Contestants, asked: str, name: str, compared: CompareFlags, recipes: tuple[str, ...]
+) -> str:
     """Train, test and compare; say in a line how it came out.
 
     Raises:
@@ -156,7 +165,7 @@ def run_comparison(plans: Contestants, asked: str, name: str, compared: CompareF
         answers = tuple(each.predictions for each in folds)
         random = tuple(each.predictions for each in tested if not each.training.on_folds)
         scores = compare(runtime, names, answers, compared.seeds, random)
-        shown = show(runtime, scores, folds, about_all(plans, tested, asked))
+        shown = show(runtime, scores, folds, about_all(plans, tested, asked, recipes))
         publish_comparison(f"{first.data_name}: {', '.join(names)}", shown)
     rows = terminal.table(short_rows(read_table(shown.path(COMPARISON))), names=1)
     text = scores.path("comparison.txt").read_text(encoding="utf-8")
@@ -253,11 +262,14 @@ def show(
     )
 
 
-def about_all(plans: Contestants, tested: Sequence[Outcome], asked: str) -> AboutComparison:
+def about_all(
+    plans: Contestants, tested: Sequence[Outcome], asked: str, named: tuple[str, ...]
+) -> AboutComparison:
     """Gather the facts of a comparison for its page."""
     first = next(iter(plans.values()))[0]
     recipes = {name: each[0].flags_as_text()["training"] for name, each in plans.items()}
     settings = dict.fromkeys(flag for each in recipes.values() for flag in each)
+    share = share_of(first.compute, first.folds.folds or 1)
     return AboutComparison(
         data_name=first.data_name,
         synthetic=first.data is None,
@@ -268,25 +280,24 @@ def about_all(plans: Contestants, tested: Sequence[Outcome], asked: str) -> Abou
             for name, each in recipes.items()
         ),
         chosen=tuple((each.training.name, each.settings) for each in tested if each.settings),
-        environment=about(first).environment,
-        notes=(*_of_threads(first), *_of_probe(plans)),
+        environment=about(replace(first, compute=share)).environment,
+        notes=(*_of_threads(share.threads, first.compute.threads), *_of_probe(plans, named)),
     )
 
 
-def _of_threads(plan: Plan) -> Iterator[str]:
+def _of_threads(share: int, threads: int) -> Iterator[str]:
     """Say by how many threads a training was computed, where it is not by all of them."""
-    share = share_of(plan.compute, plan.folds.folds or 1).threads
-    if share < plan.compute.threads:
+    if share < threads:
         yield (
-            f"Each training and prediction was computed by {plural(share, 'thread')} of "
-            f"{plan.compute.threads}, so that several ran side by side. Minutes are those of each, "
-            "added up."
+            f"Each training and prediction was computed by {plural(share, 'thread')} of {threads}, "
+            "so that several ran side by side. Minutes are those of each, added up."
         )
 
 
-def _of_probe(plans: Contestants) -> Iterator[str]:
-    if PROBE in plans and plans[PROBE][0].preset == PROBE:
-        yield PROBE_NOTE
+def _of_probe(plans: Contestants, named: tuple[str, ...]) -> Iterator[str]:
+    """Say what the probe is, and that flags do not count for one that nobody named."""
+    if PROBE in plans:
+        yield PROBE_NOTE if PROBE in named else f"{PROBE_NOTE} {ADDED_NOTE}"
 
 
 if __name__ == "__main__":

@@ -36,7 +36,7 @@ if __name__ == "__main__":
 from flows.cli.command_line import command_line
 from flows.cli.plan import build, existing_table, given_of, store_folder
 from flows.cli.terminal import table
-from reports.sections.external import headline, in_both, short_rows
+from reports.sections.external import headline, in_both, never_found, short_rows
 from reports.sections.score import only_answer
 from resnext.contracts.errors import InputError
 from resnext.contracts.formatting import percent, plural, share_with_interval
@@ -127,9 +127,10 @@ def run_evaluation(external: ExternalFlags, name: str) -> str:
             store=store, run=run, data=data.resolve() if data.is_dir() else data.parent,
             workers=count_cpus(), progress_bar=is_terminal(sys.stderr),
         )  # fmt: skip
+        facts = facts_of_model(store, file, answering.card) | {"file": str(file)}
         about = AboutExternal(
             data_name=data.name,
-            model=(*facts_of_model(store, file, answering.card).items(), ("file", str(file))),
+            model=tuple((name.capitalize(), text) for name, text in facts.items()),
             command=asked["command"],
             environment=_environment(answering),
         )
@@ -156,8 +157,8 @@ def _stages(
     ))  # fmt: skip
     folder = external.data is not None and external.data.is_dir()
     listed = None if folder else existing_table("data", external.data)
-    yield (manifest := scan(runtime, reading, None, listed))
     groups, classes = existing_table("groups", external.groups), answering.card.classes
+    yield (manifest := scan(runtime, reading, None, listed, classes))
     beside = groups, known, parts, hashes, joined
     yield (split := overlap(runtime, manifest, classes, settings, external.new_groups, *beside))
     how = answering.execution.apart, answering.temperature, reading
@@ -193,8 +194,9 @@ def _conclude(run: Path, found: Artifact, name: str) -> str:
         f"{share_with_interval(metrics, 'balanced_accuracy')}"
     )
     pairs = comparison["in_both"]
-    alone = only_answer(read_table(found.path("per_class.csv")))
-    more = filter(None, (alone, in_both(pairs) if pairs else ""))
+    per_class = read_table(found.path("per_class.csv"))
+    missed = [only_answer(per_class)] if only_answer(per_class) else never_found(per_class)
+    more = [*missed, *([in_both(pairs)] if pairs else [])]
     said = "\n".join([text, headline(comparison), *more])
     rows = table(short_rows(comparison, metrics), names=1)
     log.info("\n%s\n\n%s", rows, said, extra={"plain": True})

@@ -263,7 +263,7 @@ def _explain(found: dict[str, Any]) -> str:
     if not undefined(low) and not low <= 0 <= found["confidence"]["high"]:
         changed.append("mean confidence")
     if not changed:
-        return f"Chance explains such differences{shown}."
+        return f"Such differences may be chance{shown}."
     verb = "differs" if changed == ["mean confidence"] else "differ"
     return f"The {' and the '.join(changed)} {verb} by more than chance explains."
 

@@ -151,8 +151,10 @@ def validate(
     evaluation.write(found, work.out)
     sample = read_sample(table, classes_of(table))
     shares = calibrated(sample.probabilities, fitted.temperature)
+    lacking = _lacking(table, held_out)
     content = {
-        "scores": _own(scores, found.metrics),
+        "scores": _own(scores, found.metrics, same_classes=not any(lacking.values())),
+        "lacking": lacking,
         "in_both": _in_both(table, manifest, known, held_out),
         "recalibration": recalibration.measure(replace(sample, probabilities=shares), own),
     }
@@ -176,11 +178,29 @@ def _labelled(split: Artifact, answers: Artifact) -> pd.DataFrame:
     return table.drop(columns=["sha256", "note", *calibrated])
 
 
-def _own(scores: Artifact | None, metrics: Mapping[str, Any]) -> list[dict[str, Any]]:
+def _lacking(table: pd.DataFrame, held_out: Artifact | None) -> dict[str, list[str]]:
+    """Name the classes that these images or the model's own test part lack.
+
+    Without its predictions.csv it is taken to hold every class.
+    """
+    from reports.evaluation import external
+    from reports.evaluation.sample import classes_of, evaluated
+
+    if held_out is None:
+        return external.lacking(classes_of(table), table["label"])
+    own = evaluated(read_predictions(held_out.single_path()))
+    return external.lacking(own["label"], table["label"])
+
+
+def _own(
+    scores: Artifact | None, metrics: Mapping[str, Any], *, same_classes: bool
+) -> list[dict[str, Any]]:
     """Compare the scores with those of the model's own test part, if they are there."""
     from reports.evaluation import external
 
-    return [] if scores is None else external.compare(read_json(scores.single_path()), metrics)
+    if scores is None:
+        return []
+    return external.compare(read_json(scores.single_path()), metrics, same_classes=same_classes)
 
 
 def _in_both(

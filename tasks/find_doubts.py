@@ -13,7 +13,11 @@ DOUBTS = "doubts.csv"
 PAGE = "doubts.html"
 
 
-@stage(run_name="doubts about {data_name}", log_first="comparing the images by their features")
+@stage(
+    run_name="doubts about {data_name}",
+    label="doubts",
+    log_first="comparing the images by their features",
+)
 def find_doubts(
     work: Work,
     manifest: Annotated[Artifact, Reads("manifest.csv", DECIDED)],

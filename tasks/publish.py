@@ -1,68 +1,63 @@
-"""What the Prefect UI shows of a run: score, leaks, classes, curves, where the report is.
+"""What the Prefect UI shows of a run: the head of its report, the classes, where the report is.
 
 Always runs, since every flow run has artifacts of its own. Tables and figures are taken as they
 lie in the store; nothing is computed or drawn here.
 """
 
+from collections.abc import Iterable, Mapping
+from datetime import UTC, datetime
 from pathlib import Path
-from typing import Any
+from typing import TYPE_CHECKING, Any
 
 import pandas as pd
 
 from reports.prediction import BatchSummary
-from resnext.contracts.formatting import count, percent, plain, plural, printable
-from resnext.contracts.json_files import read_json
+from resnext.contracts.formatting import (
+    count,
+    percent,
+    percent_interval,
+    plain,
+    plural,
+    printable,
+)
 from resnext.contracts.tables import read_table
 from tasks.callbacks.history import call_server
+from tasks.report import content_of
 from tasks.stage.artifact import Artifact
 
 from prefect import task
 from prefect.artifacts import create_markdown_artifact, create_table_artifact
 from prefect.cache_policies import NO_CACHE
 
+if TYPE_CHECKING:
+    from reports.content import ReportContent
+
 MOST_CLASSES = 20
 ELSEWHERE = "The artifact per-class holds them."
+SYNTHETIC = (
+    "**Synthetic data.** The images are drawings made by a program, not photographs. The score "
+    "says nothing about patients."
+)
+IN_SHORT = ("precision", "recall", "f1")
+"""Metrics of a class that the summary holds: a table of all is wider than the UI's page."""
 
 
 @task(task_run_name="publish to the UI", cache_policy=NO_CACHE, persist_result=False, retries=0)
-def publish(
-    name: str,
-    scores: Artifact,
-    figures: Artifact,
-    report: Artifact,
-    split: Artifact | None = None,
-    model: Artifact | None = None,
-) -> None:
+def publish(name: str, report: Artifact, model: Artifact, *made: Any) -> None:
     """Make the artifacts of a flow run.
 
     Args:
         name: What was evaluated, for people.
-        scores: Holds per_class.csv and metrics.json.
-        figures: Holds curves.png and confusion.png.
         report: Holds report.html.
-        split: Holds leakage.json.
         model: Holds timing.csv, which says when it was trained, and for how long.
+        made: What `tasks.report.content_of` takes.
     """
-    from reports.sections.figures import data_uri
-
-    curves, confusion = (
-        data_uri(figures.path(f"{name}.png").read_bytes()) for name in ("curves", "confusion")
-    )
-    per_class = read_table(scores.path("per_class.csv"))
-    rows = per_class_rows(per_class)
-    metrics = read_json(scores.path("metrics.json"))
-    page = report.path("report.html")
-    leakage = read_json(split.path("leakage.json")) if split else None
-    text = summary(name, metrics, per_class, curves, confusion, page, leakage)
-    text += trained(read_table(model.path("timing.csv"))) if model else ""
-
+    content, page = content_of(*made), report.path("report.html")
+    rows = per_class_rows(content.per_class)
     # a browser follows no link from a server's page to a file
     where = f"The whole report is on the machine of the run:\n\n`{page}`\n"
-    texts = {
-        "curves": (f"![Learning curves]({curves})", "Learning curves"),
-        "report": (where, "Report"),
-        "summary": (text, "Score and figures"),
-    }
+    text = summary(name, content, page) + trained(read_table(model.path("timing.csv")))
+    texts = {"report": (where, "Report"), "summary": (text, "Score and figures")}
 
     def create() -> None:
         description = f"Test part, by class: {name}"
@@ -73,49 +68,82 @@ def publish(
     call_server(create)
 
 
-def summary(
-    name: str,
-    metrics: dict[str, Any],
-    per_class: pd.DataFrame,
-    curves: str,
-    confusion: str,
-    report: Path,
-    leakage: dict[str, Any] | None = None,
-) -> str:
+def summary(name: str, content: "ReportContent", report: Path) -> str:
     """Render what the head of the report says as markdown, with the figures inside."""
+    from reports.sections.figures import data_uri
     from reports.sections.score import score_table, sentences, verdict
     from reports.sections.split import leak_verdict, random_verdict
 
-    grave, leaks = leak_verdict(leakage)
-    leaks = f"**{plain(leaks)}**" if grave else plain(leaks)
-    compared, random = plain(verdict(metrics, per_class)), plain(random_verdict(leakage))
-    classes = class_table(per_class) if len(per_class) <= MOST_CLASSES else ELSEWHERE
+    metrics, per_class = content.metrics, content.per_class
+    grave, leaks = leak_verdict(content.leakage, content.words.beings)
+    drawn = {"curves": "Learning curves", "confusion": "Confusion matrix"}
     parts = [
-        f"# {name}", _headline(metrics), compared, leaks, random,
+        f"# {plain(name)}",
+        SYNTHETIC if content.synthetic else "",
+        _headline(metrics),
+        plain(verdict(metrics, per_class)),
+        f"**{plain(leaks)}**" if grave else plain(leaks),
+        plain(random_verdict(content.leakage)),
+        _advice(content),
         "\n".join(score_table(metrics, per_class)),
-        *map(plain, sentences(metrics, None, per_class)),
-        f"## Classes\n\n{classes}",
-        f"![Learning curves]({curves})", f"![Confusion matrix]({confusion})",
+        *map(plain, sentences(metrics, content.calibration, per_class)),
+        _listed("To be read with the score", map(plain, content.notes)),
+        f"## Classes\n\n{class_table(per_class)}",
+        *(f"![{title}]({data_uri(content.figures[key])})" for key, title in drawn.items()),
         f"The report is in `{report}`.\n",
-    ]  # fmt: skip
+    ]
     return "\n\n".join(part for part in parts if part)
 
 
-def _headline(metrics: dict[str, Any]) -> str:
+def _headline(metrics: Mapping[str, Any]) -> str:
     """Say how many answers were right, and within which interval."""
     from reports.sections.score import reach
 
+    if not metrics.get("n"):
+        return "No score."
     tested = f"{plural(metrics['n'], 'test image')} of {plural(metrics['groups'], 'group')}"
     bounds = reach(metrics.get("accuracy_ci95"))
     right = f"Right on **{percent(metrics.get('accuracy'))}** of {tested}."
     return f"{right} 95 % interval: {bounds}." if bounds else right
 
 
+def _advice(content: "ReportContent") -> str:
+    from reports.advice import advise
+
+    return _listed(
+        "What to do next",
+        (
+            f"{plain(each['words'])} `{each['flag']}` {plain(each['effect'])}."
+            for each in advise(content)
+        ),
+    )
+
+
+def _listed(title: str, items: Iterable[str]) -> str:
+    """Write a list in Markdown below its title; nothing where it is empty."""
+    lines = "\n".join(f"* {item}" for item in items)
+    return f"## {title}\n\n{lines}" if lines else ""
+
+
 def class_table(per_class: pd.DataFrame) -> str:
-    """Write the per-class table in Markdown."""
-    rows = per_class_rows(per_class)
-    lines = [[*rows[0]], ["---"] * len(rows[0]), *([*map(plain, row.values())] for row in rows)]
+    """Write the per-class table in Markdown, in short; a long one stands elsewhere."""
+    from reports.sections.score import class_metrics
+
+    if len(per_class) > MOST_CLASSES:
+        return ELSEWHERE
+    metrics = [metric for metric in class_metrics(per_class) if metric.name in IN_SHORT]
+    lines = [["class", "images", *(metric.title for metric in metrics)]]
+    lines.append(["---", *["--:"] * (1 + len(metrics))])
+    for row in per_class.to_dict("records"):
+        shares = [_short(row, metric.name) for metric in metrics]
+        lines.append([plain(row["class"]), count(row["support"]), *shares])
     return "\n".join(f"| {' | '.join(cells)} |" for cells in lines)
+
+
+def _short(row: Mapping[Any, Any], name: str) -> str:
+    """Write a share with its interval, which is not to be broken into lines."""
+    interval = row.get(f"{name}_low"), row.get(f"{name}_high")
+    return percent_interval(row[name], interval).replace(" ", "\u00a0")
 
 
 def trained(timing: pd.DataFrame) -> str:
@@ -125,8 +153,9 @@ def trained(timing: pd.DataFrame) -> str:
     """
     if timing.empty:
         return ""
+    ended = datetime.fromisoformat(timing["finished_at"].iloc[-1]).astimezone(UTC)
     minutes = timing["seconds"].sum() / 60
-    return f"Trained in {minutes:.1f} minutes, until {timing['finished_at'].iloc[-1]}.\n"
+    return f"Trained in {minutes:.1f} minutes, until {ended:%Y-%m-%d %H:%M} UTC.\n"
 
 
 def per_class_rows(per_class: pd.DataFrame) -> list[dict[str, str]]:

@@ -1,6 +1,6 @@
 """Render the report: everything about one run in one file."""
 
-from typing import Annotated, Any
+from typing import TYPE_CHECKING, Annotated, Any
 
 import pandas as pd
 from pydantic import BaseModel, ConfigDict
@@ -12,6 +12,9 @@ from resnext.contracts.tables import read_confusion, read_table
 from tasks.audit import Divided, Found, data_and_split
 from tasks.stage.artifact import Artifact, Reads, Work
 from tasks.stage.decorator import stage
+
+if TYPE_CHECKING:
+    from reports.content import ReportContent
 
 CARD = "MODEL_CARD.md"
 
@@ -57,6 +60,28 @@ def report(
 ) -> None:
     """Write report.html and MODEL_CARD.md."""
     from reports import html, model_card
+
+    made = manifest, split, model, scores, explained, figures, about
+    content = content_of(*made, subgroups, shortcuts, covered, doubts)
+    (work.out / "report.html").write_text(html.render_report(content), encoding="utf-8")
+    words = model_card.render_card(content, about.architecture)
+    (work.out / CARD).write_text(words, encoding="utf-8", errors="replace")
+
+
+def content_of(
+    manifest: Artifact,
+    split: Artifact,
+    model: Artifact,
+    scores: Artifact,
+    explained: Artifact,
+    figures: Artifact,
+    about: About,
+    subgroups: Artifact | None = None,
+    shortcuts: Artifact | None = None,
+    covered: Artifact | None = None,
+    doubts: Artifact | None = None,
+) -> "ReportContent":
+    """Read what the report is made from: the files that `report` reads."""
     from reports.content import ReportContent
     from reports.sections.score import unusable
     from reports.sections.shortcuts import warnings
@@ -66,7 +91,7 @@ def report(
     history, cues = read_table(model.path("history.csv")), _table(shortcuts, "shortcuts.csv")
     far = unusable(tables["metrics"], tables["calibration"])
     said = [*filter(None, [far]), *warnings(cues), *notes(known["split"], history), *about.notes]
-    content = ReportContent(
+    return ReportContent(
         explained=read_json(explained.path("explained.json")),
         history=history,
         figures={name: figures.path(f"{name}.png").read_bytes() for name in NAMES},
@@ -79,9 +104,6 @@ def report(
         **tables,
         **_of_run(about),
     )
-    (work.out / "report.html").write_text(html.render_report(content), encoding="utf-8")
-    words = model_card.render_card(content, about.architecture)
-    (work.out / CARD).write_text(words, encoding="utf-8", errors="replace")
 
 
 def _of_run(about: About) -> dict[str, Any]:

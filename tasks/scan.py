@@ -7,6 +7,7 @@ again. What is remembered of them lies beside the results, in a file that no key
 import hashlib
 import io
 import logging
+from functools import partial
 from pathlib import Path
 from typing import Annotated
 
@@ -39,14 +40,15 @@ def scan(
     settings: ReadingSettings = ReadingSettings(),
     decisions: Annotated[Artifact | None, Reads()] = None,
     table: Annotated[Artifact | None, Reads()] = None,
+    known: tuple[str, ...] = (),
 ) -> None:
     """Write manifest.csv, contents.txt, hashes.npy, levels.json, quarantine.csv of class folders.
 
     contents.txt holds the sha256 of every image, sorted, each once; levels.json how deep images
     are scaled; decided.csv what a person decided of which image. With a table of path,label it says
-    which images there are.
+    which images there are. A folder may hold one class alone if that is among the `known` ones.
     """
-    found = _scan(work, settings, None if table is None else table.single_path())
+    found = _scan(work, settings, None if table is None else table.single_path(), known)
     decided = no_decisions()
     if decisions is not None:
         found, decided = decide(found, work.images, decisions.single_path())
@@ -65,11 +67,14 @@ def read_levels(scanned: Artifact) -> Levels:
     return Levels.model_validate_json(scanned.path(LEVELS).read_text(encoding="utf-8"))
 
 
-def _scan(work: Work, settings: ReadingSettings, table: Path | None) -> manifest.Scan:
+def _scan(
+    work: Work, settings: ReadingSettings, table: Path | None, known: tuple[str, ...]
+) -> manifest.Scan:
     memory = work.store / "scan" / f"{digest_of(str(table or work.data))}.memory.csv"
     remembered = None if work.verify else _recall(memory)
     with counting("image", "scan", shown=work.progress_bar) as progress:
-        scanned = manifest.scan if table is None else manifest.scan_table
+        of_folder = partial(manifest.scan, known=known)
+        scanned = of_folder if table is None else manifest.scan_table
         found = scanned(
             table or work.images,
             settings,

@@ -14,7 +14,7 @@ log = logging.getLogger(__name__)
 ATTRIBUTES, NOTES = "attributes.csv", "attributes.json"
 
 
-@stage(run_name="read attributes")
+@stage(run_name="read attributes", label="subgroups")
 def attributes(
     work: Work,
     split: Annotated[Artifact, Reads("split.csv", JOINED_FILE)],

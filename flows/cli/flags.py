@@ -395,8 +395,9 @@ class CompareFlags(Flags):
     )  # fmt: skip
     no_probe: bool = Field(
         False,
-        description="leave out the frozen probe (preset transfer), which else is compared too with "
-        "its own settings: of the flags of training only --seed counts for it [default: off]",
+        description="leave out the frozen probe (preset transfer), which is added where it is not "
+        "named, with its own settings: of the flags of training only --seed counts for it "
+        "[default: off]",
     )
 
 

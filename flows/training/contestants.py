@@ -21,11 +21,12 @@ from resnext.training.recipe import with_settings
 
 PROBE = "transfer"
 """The preset, and the row, of the frozen probe."""
-PROBE_NOTE = (
-    f"{PROBE} is the frozen probe, which stands in every comparison: small heads on a network that "
-    "has learnt from ImageNet. It keeps its own settings, such as image size and epochs, whatever "
-    "flags are given; only --seed counts for it."
+PROBE_NOTE = f"{PROBE} is the frozen probe: small heads on a network that has learnt from ImageNet."
+ADDED_NOTE = (
+    "It was added. It keeps its own settings, such as image size and epochs, whatever flags are "
+    "given; only --seed counts for it."
 )
+"""What holds besides for a probe that was not named."""
 
 Contestants = dict[str, tuple[Plan, ...]]
 """What is planned of each recipe: the folds, and a random split if that was asked."""

@@ -21,7 +21,8 @@ def measured_compute(plan: Plan, runtime: Runtime, split: Artifact) -> Compute:
     images = int((read_table(split.path("split.csv"))["split"] == "train").sum())
     training = recipe.method != "probe"
     passes = recipe.epochs if training else len(TURNS[recipe.views])
-    if not plan.measured or compute.device != "cpu" or images * passes < WORTH:
+    used = not training or plan.only != "shortcuts"  # which needs no network
+    if not (plan.measured and used) or compute.device != "cpu" or images * passes < WORTH:
         return compute
     found = measure(runtime, processor(), recipe.arch, recipe.image_size, training, compute)
     return compute.model_copy(update={"memory_format": chosen_format(found)})

@@ -141,8 +141,9 @@ def _report_stages(
     masked = cover(runtime, own.manifest, own.pixels, *each, plan.compute)
     made = (own.manifest, own.split, model, scores, explained, figures, about(plan))
     hidden = covered(runtime, predictions, masked)
-    page = report(runtime, *made, by_part, found, hidden, doubts)
-    publish(plan.name, scores, figures, page, own.split, model)
+    beside = by_part, found, hidden, doubts
+    page = report(runtime, *made, *beside)
+    publish(plan.name, page, model, *made, *beside)
     yield page
     return page
 

@@ -17,7 +17,7 @@ from reports.arrays import BoolArray, FloatArray, IntArray, divide
 from reports.evaluation.bootstrap import percentiles, resample
 from reports.evaluation.calibration import calibrated
 from reports.evaluation.intervals import share_interval, wilson
-from reports.evaluation.metrics import ECE_BINS, bins_of
+from reports.evaluation.metrics import ECE_BINS, FEWEST, bins_of
 from reports.evaluation.ranking import Ranking
 from reports.evaluation.sample import Sample
 
@@ -41,18 +41,23 @@ def discrimination(
     curves, where there is one; a class beside which there is no other image has no ROC curve.
 
     Where a true-positive rate is exactly 0 or 1 the band is Wilson's interval of the class's
-    groups, but at the false-positive rate 1, where the curve ends at 1 by its definition.
+    groups, but at the false-positive rate 1, where the curve ends at 1 by its definition. A mean
+    over the classes has no band where a class has fewer than 5 groups: draws would lack classes.
+
+    In a draw some images stand twice, which makes precision at a high recall greater. So the band
+    of precisions is moved by how far the median of the draws lies from the curve.
     """
     roc, precision_recall = [pd.DataFrame(columns=ROC)], [pd.DataFrame(columns=PRECISION_RECALL)]
+    enough = len(sample) > 0 and sample.smallest_class[1] >= FEWEST
     for name, (rates, precisions), drawn in _curves(sample, positive):
         groups = sample.group_count
         if name != MEAN:
             groups = sample.groups_of(sample.true == sample.classes.index(name))
         if not np.isnan(rates).all():
-            band = _band(drawn[:, 0], groups)
+            band = _band(drawn[:, 0], groups if name != MEAN or enough else 0)
             band = band if name == MEAN else _with_ends(rates, band, groups)
             roc.append(_table(ROC, name, GRID, rates, *band))
-        band = _band(drawn[:, 1], groups)
+        band = _band(drawn[:, 1], groups if name != MEAN or enough else 0, around=precisions)
         precision_recall.append(_table(PRECISION_RECALL, name, GRID, precisions, *band))
     return _joined(roc), _joined(precision_recall)
 
@@ -112,10 +117,19 @@ def _both(ranking: Ranking, weights: FloatArray) -> FloatArray:
     return np.stack([steps.roc(GRID), steps.precision(GRID)], axis=1)
 
 
-def _band(drawn: FloatArray, groups: int) -> Band:
-    """Give the band of curves (B, 101), point by point; NaN as `interval` has it."""
+def _band(drawn: FloatArray, groups: int, around: FloatArray | None = None) -> Band:
+    """Give the band of curves (B, 101), point by point; NaN as `interval` has it.
+
+    With `around`, a curve (101,), it is moved by as much as the median of the draws must be.
+    """
     found = percentiles(drawn, groups)
-    return (np.full(len(GRID), np.nan),) * 2 if found is None else found
+    if found is None:
+        return (np.full(len(GRID), np.nan),) * 2
+    if around is None:
+        return found
+    apart = around - np.median(drawn[~np.isnan(drawn).any(axis=1)], axis=0)
+    low, high = (np.clip(bound + apart, 0, 1) for bound in found)
+    return np.minimum(low, around), np.maximum(high, around)
 
 
 def _with_ends(values: FloatArray, band: Band, groups: int) -> Band:

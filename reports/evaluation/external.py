@@ -7,6 +7,9 @@ metrics.json. In 400 simulations each of 20 to 60 groups a side it held the true
 accuracy, balanced accuracy or AUROC in 96 to 98 %, one from draws of groups on both sides in 90 to
 96 %.
 
+A score that is a mean over the classes has another meaning where a class is missing: the balanced
+accuracy of images of one class is the recall of that class. Such scores are not compared.
+
 Images that the model's own test part holds too are no evidence from elsewhere. They are counted,
 and their answers of then and now are compared in pairs.
 Source: Zou & Donner 2008, https://doi.org/10.1002/sim.3095
@@ -16,7 +19,7 @@ Source: Newcombe 1998, https://doi.org/10.1002/(SICI)1097-0258(19980430)17:8<873
 from __future__ import annotations
 
 import math
-from collections.abc import Mapping
+from collections.abc import Iterable, Mapping
 from typing import Any
 
 import numpy as np
@@ -33,17 +36,31 @@ COMPARED = select(
 )
 """What is compared, in the order of the rows."""
 (MAIN,) = select(["balanced_accuracy"])
+OVER_CLASSES = ("balanced_accuracy", "auroc", "macro_f1", "mcc")
+"""What is compared only where both sides hold the same classes."""
 
 Metrics = Mapping[str, Any]
 
 
-def compare(internal: Metrics, external: Metrics) -> list[dict[str, Any]]:
+def compare(
+    internal: Metrics, external: Metrics, *, same_classes: bool = True
+) -> list[dict[str, Any]]:
     """Give a row for each score: `internal`, `external` and `difference` (external less internal).
 
     Each has its interval as `<name>_ci95`. `internal` and `external` are what metrics.json holds; a
-    score that one of them lacks is NaN.
+    score that one of them lacks is NaN. So is a difference over classes that are not the same.
     """
-    return [_row(metric.name, internal, external) for metric in COMPARED]
+    rows = [_row(metric.name, internal, external) for metric in COMPARED]
+    for row in rows:
+        if not same_classes and row["name"] in OVER_CLASSES:
+            row |= {"difference": math.nan, "difference_ci95": UNDEFINED}
+    return rows
+
+
+def lacking(internal: Iterable[str], external: Iterable[str]) -> dict[str, list[str]]:
+    """Name the classes that one side's images lack and the other's show, by side."""
+    own, here = {*internal}, {*external}
+    return {"external": sorted(own - here), "internal": sorted(here - own)}
 
 
 def difference_interval(one: float, its: Bounds, other: float, others: Bounds) -> Interval:

@@ -276,12 +276,15 @@ def brier(counted: Weighted) -> FloatArray:
 def brier_skill(counted: Weighted) -> FloatArray:
     """Give how much of the Brier score of always answering the class shares is saved, (B,).
 
-    At most 1; 0 is no better than the shares of the draw itself, below 0 is worse.
+    At most 1; 0 is no better than these shares, below 0 is worse. They are those of the sample in
+    every draw: a draw's own shares would fit it better than it deserves.
     Source: Murphy 1973, https://doi.org/10.1175/1520-0450(1973)012<0595:ANVPOT>2.0.CO;2
     """
+    classes = len(counted.sample.classes)
+    always = np.bincount(counted.sample.true, minlength=classes) / max(1, len(counted.sample))
     shares = divide(counted.there, counted.total[:, np.newaxis])
-    unskilled = 1 - (shares**2).sum(axis=1)
-    return 1 - divide(brier(counted), unskilled / 2 if shares.shape[1] < 3 else unskilled)
+    unskilled = 1 - 2 * shares @ always + (always**2).sum()
+    return 1 - divide(brier(counted), unskilled / 2 if classes < 3 else unskilled)
 
 
 def calibration_error(counted: Weighted) -> FloatArray:

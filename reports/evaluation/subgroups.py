@@ -32,6 +32,7 @@ from reports.evaluation import intervals
 from reports.evaluation.intervals import COMBINED, NORMAL, score_interval
 from reports.evaluation.metrics import CLASS_METRICS, FEWEST, Metric, select
 from reports.evaluation.sample import Sample, classes_of, evaluated, group_codes, read_sample, weigh
+from resnext.contracts.formatting import plural
 
 NOT_STATED = "not stated"
 TOO_FEW, LACKS_CLASSES, NOT_COMPARED = (
@@ -42,6 +43,8 @@ TOO_FEW, LACKS_CLASSES, NOT_COMPARED = (
 BANDS = 3
 """Numbers of more values than `MOST_VALUES` are cut into so many bands."""
 MOST_VALUES = 6
+MOST_OF_A_NUMBER = 1e15
+"""What is longer is an id: a number holds no more digits."""
 MOST_SUBGROUPS = 10
 """Of an attribute: the rest of its values is one subgroup."""
 TUKEY = (1.960, 2.344, 2.569, 2.728, 2.850, 2.949, 3.031, 3.102, 3.164, 3.219, 3.268)
@@ -254,16 +257,15 @@ def cut(stated: pd.Series[str], groups: IntArray) -> tuple[dict[str, BoolArray],
     """
     known = stated[stated != ""]
     numbers, count, note = pd.to_numeric(known, errors="coerce"), known.nunique(), ""
-    if len(known) and numbers.notna().all():
-        names = _bands(numbers) if count > MOST_VALUES else known
-        note = (
-            f"cut into {names.nunique()} bands of about as many images"
-            if count > MOST_VALUES
-            else ""
-        )
+    if len(known) and (numbers.abs() < MOST_OF_A_NUMBER).all():
+        names = numbers.map("{:.15g}".format)
+        if names.nunique() > MOST_VALUES:
+            names = _bands(numbers)
+            note = f"cut into {names.nunique()} bands"
         order = list(dict.fromkeys(names.loc[numbers.sort_values(kind="stable").index]))
     elif count > MOST_SUBGROUPS and 2 * count > len(known):
-        return {}, "left out, since nearly every image has a value of its own"
+        values = f"{count:,} different values for {plural(len(known), 'image')}"
+        return {}, f"left out, since there are {values}"
     else:
         names, note = _commonest(known, groups[(stated != "").to_numpy()])
         order = sorted(set(names), key=lambda name: (name.startswith(OTHER), name))
@@ -276,14 +278,21 @@ def cut(stated: pd.Series[str], groups: IntArray) -> tuple[dict[str, BoolArray],
 
 
 def _bands(numbers: pd.Series[float]) -> pd.Series[str]:
-    """Name the band of each number by the least and the greatest in it."""
-    bands = pd.qcut(numbers, BANDS, labels=False, duplicates="drop")
+    """Name the band of each number by the least and the greatest in it, in as few digits as do.
+
+    A number that is more frequent than a band is large makes for fewer bands.
+    """
+    edges = numbers.quantile([place / BANDS for place in range(1, BANDS)]).to_numpy()
+    bands = pd.Series(np.searchsorted(edges, numbers), numbers.index)
+    if bands.nunique() < 2:  # the greatest number is that frequent
+        bands = (numbers >= numbers.max()).astype(int)
     ends = numbers.groupby(bands).agg(["min", "max"])
-    words = [
-        f"{low:.4g} to {high:.4g}" if low < high else f"{low:.4g}"
-        for low, high in ends.itertuples(index=False)
-    ]
-    return bands.map(dict(zip(ends.index, words, strict=True)))
+    for digits in range(4, 16):
+        words = [[f"{end:.{digits}g}" for end in pair] for pair in ends.itertuples(index=False)]
+        names = [" to ".join(dict.fromkeys(pair)) for pair in words]
+        if len({end for pair in words for end in pair}) == len(np.unique(ends)):
+            break
+    return bands.map(dict(zip(ends.index, names, strict=True)))
 
 
 def _commonest(known: pd.Series[str], groups: IntArray) -> tuple[pd.Series[str], str]:

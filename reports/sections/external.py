@@ -9,8 +9,11 @@ from __future__ import annotations
 from collections.abc import Iterator, Mapping
 from typing import Any
 
+import pandas as pd
+
 from reports.evaluation.external import COMPARED, MAIN
 from reports.evaluation.metrics import METRICS, Metric
+from reports.sections.score import only_answer
 from resnext.contracts.formatting import (
     NOT_AVAILABLE,
     Bounds,
@@ -60,7 +63,10 @@ def headline(comparison: Found) -> str:
     here, own = (
         percent_interval(row[side], row[f"{side}_ci95"]) for side in ("external", "internal")
     )
-    text = f"{MAIN.title} {here} here, {own} on the model's own test part: "
+    text = f"{MAIN.title} {here} here, {own} on the model's own test part"
+    if missing := _lacking(comparison):
+        return f"{text}. They are not compared, since {missing}."
+    text += ": "
     if undefined(row["difference"]):
         return f"{text}no difference can be told."
     text += f"{_points(row['difference'])} points"
@@ -68,16 +74,32 @@ def headline(comparison: Found) -> str:
     if bounds is None:
         return f"{text}. Whether chance explains it can't be told."
     low, high = map(_points, bounds)
-    verdict = (
-        "More than chance explains."
-        if bounds[0] > 0 or bounds[1] < 0
-        else ("Chance explains such a difference.")
-    )
+    verdict = "More than chance explains."
+    if bounds[0] <= 0 <= bounds[1]:  # which is no proof that there is none
+        verdict = "The interval holds 0: there may be a true difference, or none."
     return f"{text} (95 % interval {low} to {high}). {verdict}"
 
 
-def notes(comparison: Found, found: Found, metrics: Found) -> Iterator[str]:
+def _lacking(comparison: Found) -> str:
+    """Say which classes one side lacks; empty where both hold the same."""
+    sides = {"external": "these images", "internal": "the images of the model's own test part"}
+    named = {side: first_few(f"“{each}”" for each in comparison["lacking"][side]) for side in sides}
+    return " and ".join(f"{sides[side]} lack {names}" for side, names in named.items() if names)
+
+
+def never_found(per_class: pd.DataFrame) -> Iterator[str]:
+    """Name the classes of which no image was recognised."""
+    rows = per_class[(per_class["support"] > 0) & (per_class["recall"] == 0)]
+    for name, support in zip(rows["class"], rows["support"], strict=True):
+        yield f"“{name}” was never recognised: 0 of {plural(support, 'image')}."
+
+
+def notes(
+    comparison: Found, found: Found, metrics: Found, per_class: pd.DataFrame
+) -> Iterator[str]:
     """Say what is to be read with the score."""
+    if not only_answer(per_class):  # which says it of all others
+        yield from never_found(per_class)
     if not found["checked"]:
         yield (
             "Whether the model was trained on some of these images could not be checked: its "
@@ -89,8 +111,10 @@ def notes(comparison: Found, found: Found, metrics: Found) -> Iterator[str]:
             f"There are {plural(smallest['groups'], 'group')} of “{smallest['class']}”, too few "
             "for a firm score: even the intervals are rough guesses."
         )
-    if found["absent"]:
-        yield f"No image of the model's classes {first_few(found['absent'])} is here."
+    yield from (f"{_capital(warning)}." for warning in found["group_warnings"])
+    if absent := found["absent"]:
+        classes = "class" if len(absent) == 1 else "classes"
+        yield f"No image of the model's {classes} {first_few(absent)} is scored."
     if pairs := comparison.get("in_both"):
         yield in_both(pairs)
     if point := metrics.get("operating_point"):
@@ -105,19 +129,20 @@ def in_both(pairs: Found) -> str:
         if pairs["most_apart"] < 5e-4
         else (f"probabilities differ by up to {pairs['most_apart']:.3f}")
     )
+    are = "is" if pairs["n"] == 1 else "are"
     return (
-        f"{plural(pairs['n'], 'scored image')} are in the model's own test part too, and are no "
-        f"evidence from elsewhere: {old} of them were right then and {new} now; {same}. The "
-        "intervals of the differences take both sides for independent, and are too wide for them."
+        f"{plural(pairs['n'], 'scored image')} {are} in the model's own test part too, and {are} "
+        f"no evidence from elsewhere: {old} right then and {new} now; {same}. The intervals of the "
+        "differences take both sides for independent, and are too wide."
     )
 
 
 def left_out(found: Found) -> dict[str, str]:
     """List how many images are scored, and how many are left out for which reason."""
     rows = {"Images found": f"{found['images']:,}"}
-    rows |= {
-        f"Left out: {reason}": f"{count:,}" for reason, count in sorted(found["left_out"].items())
-    }
+    for reason, count in sorted(found["left_out"].items()):
+        known = ", known from the training data" if reason in found["known"] else ""
+        rows[f"Left out{known}: {reason}"] = f"{count:,}"
     rows |= {
         f"Class “{name}” of which the model knows nothing": plural(count, "image")
         for name, count in found["lacking"].items()
@@ -132,10 +157,11 @@ def bars(comparison: Found) -> list[dict[str, Any]]:
     Width and reach (where the interval begins and how wide it is) are in percent.
     """
     row: Found = next((row for row in comparison["scores"] if row["name"] == MAIN.name), {})
+    alone = any(comparison["lacking"].values())
     return [
         _bar(f"Balanced accuracy, {name}", row[side], row[f"{side}_ci95"], name == OWN)
         for name, side in ((HERE, "external"), (OWN, "internal"))
-        if not undefined(row.get(side))
+        if not undefined(row.get(side)) and not (alone and name == OWN)
     ]
 
 
@@ -181,10 +207,9 @@ def recalibration(comparison: Found, calibration: Found) -> Iterator[str]:
 def _would_be(row: Found, calibration: Found) -> str:
     """Say which numbers of calibration.json would be others."""
     temperature, threshold = row["would_be"]["temperature"], row["would_be"]["threshold"]
-    text = (
-        f"In calibration.json the temperature would be {temperature:.3f} in place of "
-        f"{calibration['temperature']:.3f}"
-    )
+    would, own = (f"{each:.3f}" for each in (temperature, calibration["temperature"]))
+    change = f"stay {own}" if would == own else f"be {would} in place of {own}"
+    text = f"In calibration.json the temperature would {change}"
     if threshold is None:
         return f"{text}; it has no place for intercepts."
     return (
@@ -289,7 +314,9 @@ def drift_rows(drift: Found) -> list[list[str]]:
     return [
         [
             row["class"],
-            percent_interval(row["new_share"], (row["new_share_low"], row["new_share_high"])),
+            percent_interval(
+                row["new_share"], (row["new_share_low"], row["new_share_high"])
+            ).replace("-", " to "),  # as in the sentence above the table
             percent(row["training_share"]),
         ]
         for row in drift["shares"]

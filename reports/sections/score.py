@@ -106,7 +106,7 @@ def tiles(metrics: Metrics) -> list[Result]:
 def score_table(metrics: Metrics, per_class: pd.DataFrame) -> list[str]:
     """Write all metrics of the test part as the lines of a table in Markdown."""
     rows = [*bars(metrics, per_class), *tiles(metrics)]
-    lines = [f"| {plain(r.name)} | {r.value} | {r.bounds or NOT_AVAILABLE} |" for r in rows]
+    lines = [f"| {plain(r.name)} | {r.value} | {plain(r.bounds) or NOT_AVAILABLE} |" for r in rows]
     return ["| figure | test part | 95 % interval |", "|---|---|---|", *lines]
 
 

@@ -44,8 +44,7 @@ def _referral(referral: Metrics | None) -> str:
         "image is referred where its answer is less probable than "
         f"{percent(referral['refer_below'])}. On the test part that answers "
         f"{percent(referral['answered'])} of the images{_within(referral['answered_ci95'])}, and "
-        f"{percent(referral['error'])} of these answers "
-        f"are wrong{_within(referral['error_ci95'])}."
+        f"{percent(referral['error'])} of these answers are wrong{_within(referral['error_ci95'])}."
     )
 
 

@@ -46,24 +46,27 @@ class Attributes(NamedTuple):
 def read_attributes(
     path: Path, split: pd.DataFrame, joined: Mapping[str, Sequence[str]], root: Path
 ) -> Attributes:
-    """Read a table of attributes, and find the images of a split (path, group) in it.
+    """Read a table of attributes, and find the images of a split (path, group, copy) in it.
 
     `joined` lists the ids of each group that several were joined to. An image that no row is about
-    has no row in the result.
+    has no row in the result. Augmented copies need none: no score is of them.
 
     Raises:
         InputError: the table can't be read, is about none of the images, or says two things of one.
     """
     table, key = read_described(path, FLAG, (IMAGE, GROUP), REMEDY)
-    rows = table.rows.apply(lambda column: column.str.strip())
+    if table.rows.empty:
+        raise table.wrong("have a row for each image or group", "none", REMEDY)
+    rows = table.rows.apply(lambda column: column.str.strip().str.normalize("NFC"))
     table = replace(table, rows=rows.mask(rows.apply(lambda c: c.str.casefold().isin(UNKNOWN)), ""))
     images = sorted(split["path"])
     by_image = key == IMAGE.name
     stated = _of_images(table, images, root) if by_image else _of_groups(table, split, joined)
-    without = [image for image in images if image not in stated.answers]
+    originals = sorted(split.loc[split["copy"].fillna(0) == 0, "path"])
+    without = [image for image in originals if image not in stated.answers]
     notes = [*table.notes, *stated.notes]
     if without:
-        few = f"{len(without):,} of {plural(len(images), 'image')} have no row in {FLAG}"
+        few = f"{len(without):,} of {plural(len(originals), 'original')} have no row in {FLAG}"
         notes.append(f"{few}, so that nothing is stated of them: {first_shown(without)}")
     long = [
         (image, name, value)
@@ -91,7 +94,7 @@ def _of_images(table: UserTable, images: Sequence[str], root: Path) -> Stated:
     unknown = [name for name, image in zip(found.names, found.of_rows, strict=True) if not image]
     named = dict.fromkeys(image for image in found.of_rows if image)
     answers = {image: {name: of[image] for name, of in by_column.items()} for image in named}
-    return Stated(answers, _unknown(unknown, "name no image that is here"))
+    return Stated(answers, _unknown(unknown, "image that is used (see quarantine.csv)"))
 
 
 def _of_groups(
@@ -116,13 +119,14 @@ def _of_groups(
             f"{first_shown(keys)}, where groups are {first_shown(sorted(set(split['group'])))}",
             "Correct them, or give a column path.",
         )
-    return Stated(answers, _unknown([key for key in keys if key not in met], "name no group here"))
+    return Stated(answers, _unknown([key for key in keys if key not in met], "group that is here"))
 
 
 def _unknown(names: Sequence[str], what: str) -> list[str]:
     if not names:
         return []
-    return [f"{plural(len(names), 'row')} of {FLAG} {what}: {first_shown(names)}"]
+    verb = "is" if len(names) == 1 else "are"
+    return [f"{plural(len(names), 'row')} of {FLAG} {verb} about no {what}: {first_shown(names)}"]
 
 
 # ---------------------------------------------------------------- what the scan knows

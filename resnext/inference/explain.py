@@ -109,7 +109,9 @@ def choose(predictions: pd.DataFrame) -> pd.DataFrame:
     First the most confident mistakes, then right ones: class by class in turn the most confident,
     no two of one group. Of equal confidences the first path wins.
     """
-    tested = predictions[(predictions["split"] == "test") & (predictions["status"] == "ok")]
+    columns = ["path", "label", "group", "predicted", "confidence"]
+    used = (predictions["split"] == "test") & (predictions["status"] == "ok")
+    tested = predictions.loc[used, columns]
     numbers = tested.astype({"confidence": "float64"})  # a table from disk holds text
     ranked = numbers.sort_values(["confidence", "path"], ascending=[False, True])
     right = ranked["predicted"] == ranked["label"]
@@ -117,8 +119,7 @@ def choose(predictions: pd.DataFrame) -> pd.DataFrame:
         ranked[~right].head(MOST_MISTAKES).assign(kind="mistake"),
         _in_turn(ranked[right]).assign(kind="right"),
     ]
-    columns = ["path", "label", "group", "predicted", "confidence", "kind"]
-    return pd.concat(found, ignore_index=True)[columns]
+    return pd.concat(found, ignore_index=True)
 
 
 def _in_turn(ranked: pd.DataFrame) -> pd.DataFrame:

@@ -37,9 +37,11 @@ def prediction_columns(
         shares["calibrated"] = softmax(logs, temperature)
     best = np.asarray(classes, dtype=object)[shares["p"].argmax(axis=1)]
     table = pd.DataFrame({"predicted": best, "confidence": shares["p"].max(axis=1)})
-    for kind, values in shares.items():
-        table[[f"{kind}_{name}" for name in classes]] = values
-    return table.assign(status="ok", error="")
+    by_class = [
+        pd.DataFrame(values, columns=[f"{kind}_{name}" for name in classes])
+        for kind, values in shares.items()
+    ]
+    return pd.concat([table, *by_class], axis=1).assign(status="ok", error="")
 
 
 def batch_table(

@@ -74,7 +74,8 @@ class PrefectUI(Display):
         from prefect.artifacts import update_progress_artifact
 
         self.updated = time.monotonic()
-        artifact, share = self.artifact, 100 * self.step / max(1, self.total)
+        artifact = self.artifact
+        share = round(100 * self.step / max(1, self.total), 1)  # the page shows every digit
         if artifact is not None:
             call_server(
                 lambda: update_progress_artifact(artifact, progress=share, description=text)

@@ -16,7 +16,7 @@ from tasks.registry.aliases import Alias, all_aliases, choose_alias, label_of, q
 from tasks.registry.promotion import champion_of
 from tasks.registry.versions import FACTS, NUMBER, find_version, intact_weights
 from tasks.stage.artifact import Artifact
-from tasks.stage.runs import newest_model, run_metrics, run_record
+from tasks.stage.runs import MODEL, newest_model, run_metrics, run_record
 from tasks.stage.store import is_altered
 
 log = logging.getLogger(__name__)
@@ -29,14 +29,21 @@ def choose_model(path: Path | None, store: Path, name: str | None = None) -> Pat
     """Give the file of weights to use.
 
     Raises:
-        InputError: there is none, the champion is broken, or no telling which one is meant.
+        InputError: there is none, the champion is broken, no telling which one is meant, or both
+            are named.
     """
+    if path is not None and name is not None:
+        raise InputError("registry", "go without `model`", f"'{name}'", "Leave one of them out.")
     found = path or _champion_model(store, name) or newest_model(store)
     if found is None:
         remedy = "Run flows/full_pipeline.py first, or name a file with `model`."
         raise InputError("store", "hold a finished model", f"'{store}' with none", remedy)
+    if found.is_dir() and (found / MODEL).is_file():
+        found /= MODEL
     if not found.is_file():
         remedy = "There is no such file. Check the path."
+        if found.is_dir():
+            remedy = "That folder holds none. Name the folder of a run that trained, or the file."
         raise InputError("model", "be a model.safetensors", f"'{found}'", remedy)
     return found.absolute()
 
@@ -135,7 +142,7 @@ def facts_of_model(store: Path, model: Path, card: ModelCard) -> dict[str, str]:
 
     Of a file that lies in no store, data and score are not known.
     """
-    folder, classes = model.parent, {"classes": label_of(None, card.classes)}
+    folder, classes = model.parent.resolve(), {"classes": label_of(None, card.classes)}
     record = run_record(folder)
     if NUMBER.fullmatch(folder.name) and (folder / FACTS).is_file():
         version = find_version(store, int(folder.name))

@@ -10,6 +10,8 @@ from pathlib import Path
 
 from pydantic import BaseModel, ConfigDict, Field
 
+FILE = "file"
+"""The stage of what came from outside the store."""
 PROCESSES = "processes"
 """Shares work out to processes of this machine, and to no cluster."""
 current_stage: ContextVar[str] = ContextVar("current_stage", default="")
@@ -49,7 +51,14 @@ class Artifact(BaseModel):
             OSError: the file can't be read.
         """
         digest = sha256_of(path)
-        return cls(stage="file", key=digest[:20], folder=path.parent, files={path.name: digest})
+        return cls(stage=FILE, key=digest[:20], folder=path.parent, files={path.name: digest})
+
+    def is_as_hashed(self) -> bool:
+        """Tell whether the bytes are those of the digests still; True of what a stage wrote."""
+        paths = {self.folder / name: digest for name, digest in self.files.items()}
+        return self.stage != FILE or all(
+            path.is_file() and sha256_of(path) == digest for path, digest in paths.items()
+        )
 
     def path(self, name: str) -> Path:
         """Give the path of one file.

@@ -13,7 +13,7 @@ import inspect
 import logging
 import shutil
 import time
-from collections.abc import Callable
+from collections.abc import Callable, Mapping
 from contextlib import ExitStack
 from copy import copy
 from dataclasses import dataclass
@@ -74,6 +74,8 @@ class StageRecord:
     """Compute at every call; the result is kept under the digest of what came out."""
     log_again: str = ""
     """File it writes that is logged again where nothing is computed."""
+    label: str = ""
+    """What its lines begin with; else its first word, cut to a column."""
     log_first: str = ""
     """What is said before it is computed, where it says nothing itself for a while."""
 
@@ -157,7 +159,9 @@ class Stage(Generic[P]):
 
     def _run(self, runtime: Runtime, *args: Any, **kwargs: Any) -> tuple[Artifact, bool]:
         """Give the artifact, and whether it was there already."""
-        token = current_stage.set(f"{runtime.label} {shown_name(self.name)}".lstrip())
+        token = current_stage.set(
+            f"{runtime.label} {self.record.label or shown_name(self.name)}".lstrip()
+        )
         try:
             require_seen(runtime.leader)
             artifact, cached = self._find_or_compute(runtime, self._inputs(*args, **kwargs))
@@ -204,6 +208,7 @@ class Stage(Generic[P]):
             log.info(self.record.log_first)
         work = Work(**dict(runtime), out=partial, scratch=scratch)
         lasting = self.function(work, **inputs)  # type: ignore[arg-type, call-arg]
+        _require_as_hashed(inputs, partial)
         log.info("done in %.1f s", time.monotonic() - start)
         return facts_of(partial, self.record.clock_files), lasting is not False
 
@@ -258,6 +263,21 @@ class Stage(Generic[P]):
             retry_delay_seconds=RETRY_DELAY,
             retry_condition_fn=_worth_retrying,
         )(run)
+
+
+def _require_as_hashed(inputs: Mapping[str, object], partial: Path) -> None:
+    """Check that files of the user are those of the key still; what was made of others is removed.
+
+    Raises:
+        InputError: one was changed after the run had begun.
+    """
+    for value in inputs.values():
+        for each in value if type(value) is tuple else (value,):
+            if isinstance(each, Artifact) and not each.is_as_hashed():
+                shutil.rmtree(partial, ignore_errors=True)
+                name = each.single_path().name
+                rule, got = "stay the same while a run reads it", "other bytes than at its start"
+                raise InputError(name, rule, got, "Run it again. Nothing was kept of this stage.")
 
 
 def all_stages() -> list["Stage[Any]"]:

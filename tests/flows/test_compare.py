@@ -2,6 +2,7 @@ import os
 import subprocess
 import sys
 from collections.abc import Callable
+from dataclasses import replace
 from pathlib import Path
 from typing import Any
 
@@ -75,6 +76,32 @@ def test_a_probe_that_is_named_or_unwanted_is_not_added(tmp_path: Path) -> None:
     assert list(plans(tmp_path, "quick", str(tmp_path / "same.toml"))) == ["quick", "same"]
     without = CompareFlags(folds=2, no_probe=True)
     assert list(plans(tmp_path, "quick", "seed", compared=without)) == ["quick", "seed"]
+
+
+def test_a_page_says_that_flags_do_not_count_for_a_probe_only_where_it_was_added(
+    tmp_path: Path,
+) -> None:
+    def notes(*recipes: str) -> str:
+        found = plans(tmp_path, *recipes, image_size=32)
+        return " ".join(compare.about_all(found, [], "", recipes).notes)
+
+    assert "It was added. It keeps its own settings" in notes("quick")
+    named = notes("quick", "transfer")
+    assert "transfer is the frozen probe" in named
+    assert "keeps its own settings" not in named
+
+
+def test_a_page_says_by_how_many_threads_a_training_was_computed(tmp_path: Path) -> None:
+    """Three folds share four threads: each has one."""
+    found = {
+        name: tuple(
+            replace(plan, compute=plan.compute.model_copy(update={"threads": 4})) for plan in each
+        )
+        for name, each in plans(tmp_path, "quick").items()
+    }
+    about = compare.about_all(found, [], "", ("quick",))
+    assert "CPU, 1 thread, " in dict(about.environment)["Computed on"]
+    assert "by 1 thread of 4," in about.notes[0]
 
 
 def test_seeds_follow_the_recipes_own_and_each_is_trained_on_each_fold(

@@ -173,6 +173,24 @@ def test_of_a_registered_model_the_files_beside_it_are_compared(place: Place, sc
     assert len(read_table(unchecked / "predictions.csv")) == len(place.tested) + 2
 
 
+@pytest.mark.usefixtures("undrawn")
+def test_a_folder_of_one_class_is_scored_and_balanced_accuracy_is_not_compared(
+    place: Place, tmp_path: Path
+) -> None:
+    shutil.copytree(place.elsewhere / "Red", tmp_path / "Red")
+    found = place.score(tmp_path, model=place.run)
+    tested = [path for path in place.tested if path.startswith("Red")]
+    assert read_table(found / "predictions.csv")["path"].tolist() == tested
+    comparison = read(found, "external.json")
+    assert comparison["lacking"] == {"external": ["Blue"], "internal": []}
+    scores = {row["name"]: row["difference"] for row in comparison["scores"]}
+    assert scores["balanced_accuracy"] is None
+    assert scores["accuracy"] is not None
+    page = (found / "external.html").read_text(encoding="utf-8")
+    assert "not compared, since these images lack “Blue”" in page
+    assert "No image of the model&#39;s class Blue is scored." in page
+
+
 def test_wrong_input_ends_with_2_and_a_line(
     place: Place, tmp_path: Path, capsys: pytest.CaptureFixture[str]
 ) -> None:
@@ -190,7 +208,7 @@ def test_wrong_input_ends_with_2_and_a_line(
         assert command.run_command(flow.main, name="evaluate.py", arguments=words) == 2
         assert said in capsys.readouterr().err
     for data, said in (
-        (tmp_path / "empty", "--data must hold at least 2 class folders, got none"),
+        (tmp_path / "empty", "2 class folders, or one that is called like a class of the model"),
         (place.data.parent / "others", "--data must hold a class of the model (Blue, Red)"),
     ):
         for number in range(2):

@@ -250,7 +250,7 @@ def look_at_run(page: Page, ui: Ui, run: str) -> None:
     assert "kept the weights of epoch" in artifacts["training-progress"]["description"]
     page.goto(f"{ui.page}/v2/runs/flow-run/{run}")
     expect(page.get_by_text(TYPED).first).to_be_visible()
-    for key in ("curves", "per-class", "report", "summary"):
+    for key in ("per-class", "report", "summary"):
         page.goto(f"{ui.page}/v2/artifacts/artifact/{artifacts[key]['id']}")
         expect(page.get_by_text(artifacts[key]["description"]).first).to_be_visible()
     expect(page.get_by_alt_text("Learning curves")).to_be_visible()

@@ -1,5 +1,6 @@
 """The page of an external validation: what it says, and that names in it do nothing."""
 
+import math
 from functools import cache
 from pathlib import Path
 from typing import Any
@@ -22,9 +23,10 @@ from tests.reports.test_html import EVIL, PNG
 FOUND = {
     "checked": True, "images": 60, "scored": 40, "groups": 30, "known": {"identical": 2},
     "left_out": {"identical": 2, "class that the model lacks": 18}, "lacking": {EVIL: 18},
-    "absent": [], "evidence": "names",
+    "absent": [], "evidence": "names", "group_warnings": [],
 }  # fmt: skip
 RULE = {"temperature": 1.5, "positive": None, "threshold": None}
+SAME: dict[str, list[str]] = {"external": [], "internal": []}
 PAIRS = {"n": 3, "accuracy": [1.0, 2 / 3], "difference": {}, "most_apart": 0.2}
 
 
@@ -40,6 +42,7 @@ def content(*classes: str, **changed: Any) -> ExternalContent:
     new, found, then, fitted = evaluated(classes)
     comparison = {
         "scores": comparing.compare(then.metrics, found.metrics),
+        "lacking": SAME,
         "in_both": PAIRS,
         "recalibration": fitted,
     }
@@ -59,7 +62,7 @@ def content(*classes: str, **changed: Any) -> ExternalContent:
 def headline(external_score: float, bounds: list[float] | None) -> str:
     metrics = {"balanced_accuracy": 0.8, "balanced_accuracy_ci95": [0.75, 0.85]}
     other = {"balanced_accuracy": external_score, "balanced_accuracy_ci95": bounds}
-    return external.headline({"scores": comparing.compare(metrics, other)})
+    return external.headline({"scores": comparing.compare(metrics, other), "lacking": SAME})
 
 
 def test_the_headline_says_whether_chance_explains_the_difference() -> None:
@@ -67,18 +70,38 @@ def test_the_headline_says_whether_chance_explains_the_difference() -> None:
         "Balanced accuracy 50.0 % (40-60) here, 80.0 % (75-85) on the model's own test part: -30.0 "
         "points (95 % interval -41.2 to -18.8). More than chance explains."
     )
-    assert headline(0.78, [0.7, 0.9]).endswith("Chance explains such a difference.")
+    assert headline(0.78, [0.7, 0.9]).endswith("holds 0: there may be a true difference, or none.")
     assert headline(0.78, None).endswith("Whether chance explains it can't be told.")
     assert external.headline({"scores": []}).startswith("No metrics.json lies beside the model")
 
 
 def test_what_is_read_with_the_score_is_said() -> None:
-    found = FOUND | {"checked": False, "absent": ["a", "b"]}
+    found = FOUND | {"checked": False, "absent": ["a", "b"], "group_warnings": ["groups are"]}
+    classes = pd.DataFrame({"class": ["x", "y", "z"], "support": [5, 3, 0]})
+    classes = classes.assign(recall=[0.0, 1 / 3, math.nan], precision=[0.0, 0.5, math.nan])
     metrics = {"few_groups": True, "smallest_class": {"class": "x", "groups": 4}}
-    notes = list(external.notes({"in_both": PAIRS}, found, metrics))
-    assert [note.split(" ")[0] for note in notes] == ["Whether", "There", "No", "3"]
-    assert "100.0 % of them were right then and 66.7 % now; probabilities differ by" in notes[3]
-    assert list(external.notes({"in_both": None}, FOUND, {})) == []
+    notes = list(external.notes({"in_both": PAIRS}, found, metrics, classes))
+    first = ["“x”", "Whether", "There", "Groups", "No", "3"]
+    assert [note.split(" ")[0] for note in notes] == first
+    assert notes[0] == "“x” was never recognised: 0 of 5 images."
+    assert "100.0 % right then and 66.7 % now; probabilities differ by" in notes[5]
+    assert list(external.notes({"in_both": None}, FOUND, {}, classes[1:])) == []
+
+
+def test_where_a_class_is_missing_balanced_accuracies_stand_apart() -> None:
+    metrics = {"balanced_accuracy": 0.651}, {"balanced_accuracy": 0.6}
+    rows = comparing.compare(*metrics, same_classes=False)
+    found = {"scores": rows, "lacking": SAME | {"external": ["Others"]}}
+    assert external.headline(found) == (
+        "Balanced accuracy 60.0 % here, 65.1 % on the model's own test part. They are not "
+        "compared, since these images lack “Others”."
+    )
+    assert [bar["name"] for bar in external.bars(found)] == ["Balanced accuracy, these images"]
+
+
+def test_one_image_is_written_as_one() -> None:
+    said = external.in_both(PAIRS | {"n": 1})
+    assert said.startswith("1 scored image is in the model's own test part too, and is no evidence")
 
 
 def test_recalibration_says_which_numbers_would_be_others() -> None:
@@ -91,6 +114,8 @@ def test_recalibration_says_which_numbers_would_be_others() -> None:
     assert one == "Intercept alone: not fitted, since none fits."
     assert "the probabilities are better than those that the model gives" in other
     assert "temperature would be 3.000 in place of 1.500, and the threshold 0.400" in other
+    (_, same, _) = external.recalibration({"recalibration": found}, known | {"temperature": 3.0})
+    assert "the temperature would stay 3.000, and the threshold" in same
     assert last.startswith("Nothing of the model was changed.")
     few = {"recalibration": {"reason": "there are 3 groups, fewer than 20"}}
     assert list(external.recalibration(few, known)) == [
@@ -112,6 +137,7 @@ def test_the_short_table_has_both_scores_and_the_difference() -> None:
 def test_names_are_escaped_and_all_that_may_be_missing_may_be(few: bool) -> None:
     empty = {
         "scores": [],
+        "lacking": SAME,
         "in_both": None,
         "recalibration": content("a", "b").comparison["recalibration"],
     }

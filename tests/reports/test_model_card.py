@@ -45,7 +45,9 @@ def test_the_card_says_what_the_report_says() -> None:
 
 def test_names_from_the_data_stay_in_their_place() -> None:
     name = EVIL + "\n# heading | cell `code`"
-    card = render_card(content(classes=[name, "b"], data_name=name, command="```\nrm"), name)
+    metrics = METRICS | {"smallest_class": {"class": name, "groups": 1}}
+    given = content(classes=[name, "b"], data_name=name, command="```\nrm", metrics=metrics)
+    card = render_card(given, name)
     assert EVIL not in card.split("---\n", 2)[2]
     assert "\n# heading" not in card
     assert head(card)["tags"] == ["image-classification", name]

@@ -80,7 +80,7 @@ def test_a_metric_of_one_new_record_is_computed_compared_and_shown(tmp_path: Pat
         "Overlap: the share of right answers among the images of the class or given it; n/a" in page
     )
     card = render_card(found, "resnext50_32x4d")
-    summary = publish.summary("name", metrics, per_class, "", "", tmp_path)
+    summary = publish.summary("name", found, tmp_path)
     for text in (card, summary):
         assert f"| Kappa | {metrics['kappa']:.3f} | {bounds} |" in text
     assert "overlap" in terminal_rows(per_class)[0]

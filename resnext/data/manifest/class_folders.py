@@ -9,7 +9,7 @@ from __future__ import annotations
 import os
 import re
 import unicodedata
-from collections.abc import Callable, Iterable, Mapping, Sequence
+from collections.abc import Callable, Collection, Iterable, Mapping, Sequence
 from functools import lru_cache
 from pathlib import Path
 
@@ -49,10 +49,11 @@ def split_folders(root: Path) -> list[str]:
     return names if divided and all(list_folders(root / name) for name in names) else []
 
 
-def list_classes(root: Path) -> Listing:
+def list_classes(root: Path, known: Collection[str] = ()) -> Listing:
     """List a folder of class folders; a file outside of them and an empty class are faults.
 
-    The class folders may also lie in folders named train, val and test.
+    The class folders may also lie in folders named train, val and test. A single one is enough
+    where it is called like one of the `known` classes.
 
     Raises:
         InputError: root is no folder, or holds fewer than two class folders.
@@ -60,7 +61,7 @@ def list_classes(root: Path) -> Listing:
     _require_folder(root)
     parts = split_folders(root)
     classes = [f"{part}/{name}" for part in parts for name in list_folders(root / part)]
-    classes = classes or _class_folders(root)
+    classes = classes or _class_folders(root, known)
     listing = walk(root)
     listing.depth = 2 if parts else 1
     for path, *_ in [file for file in listing.files if file[0].count("/") < listing.depth]:
@@ -85,20 +86,24 @@ def _require_folder(root: Path) -> None:
     raise InputError("data", "name a folder", f"{str(root)!r}", remedy)
 
 
-def _class_folders(root: Path) -> list[str]:
+def _class_folders(root: Path, known: Collection[str]) -> list[str]:
     """Return the names of the class folders.
 
     Raises:
-        InputError: root holds fewer than two folders, or parts that can't be used as such.
+        InputError: root holds fewer than two folders and none of a known class, or parts that
+            can't be used as such.
     """
     names = list_folders(root)
-    if len(names) < 2:
+    if len(names) < 2 and not {*map(class_name, names)} & {*known}:
+        rule = "hold at least 2 class folders"
+        if known:
+            rule += f", or one that is called like a class of the model ({first_few(known)})"
         got = f"1 ({names[0]!r})" if names else "none"
         remedy = "Put the images of each class into a folder of their own"
         if names and len(list_folders(root / names[0])) >= 2:
             remedy = f"Give {str(root / names[0])!r} if the class folders lie there"
         where = f"Folder {str(root)!r}. {remedy}."
-        raise InputError("data", "hold at least 2 class folders", got, where)
+        raise InputError("data", rule, got, where)
     if sum(name.lower() in SPLIT_FOLDER_NAMES for name in names) >= 2:
         raise InputError(
             "data",

@@ -16,7 +16,7 @@ import pandas as pd
 
 from resnext.contracts.formatting import plural
 from resnext.data.manifest.class_folders import class_name
-from resnext.data.manifest.scan import Scan, require_classes
+from resnext.data.manifest.scan import Scan
 from resnext.data.user_tables import (
     IMAGE,
     Column,
@@ -59,7 +59,10 @@ def decide(found: Scan, root: Path, file: Path) -> tuple[Scan, pd.DataFrame]:
         quarantine=pd.concat([found.quarantine, reasons]).sort_values("path", ignore_index=True),
         warnings=(*found.warnings, *table.notes, *gone),
     )
-    require_classes(root, decided)
+    left = set(decided.manifest["label"])
+    if len(left) < 2:
+        got = f"only {quoted(*left)}" if left else "none"
+        raise table.wrong("leave images of at least 2 classes", got, "Change some of them.")
     return decided, rows[DECIDED_COLUMNS].reset_index(drop=True)
 
 
@@ -71,12 +74,14 @@ def named(decided: pd.DataFrame, action: str) -> dict[str, str]:
 
 
 def describe_decisions(decided: pd.DataFrame) -> str:
-    """Count the images that decisions were about, by what was done."""
+    """Count the images that decisions were about, by what was done; identical ones count each."""
     pairs = decided.drop_duplicates(["path", "decision"])["decision"]
     counts = Counter(decision.partition(":")[0] for decision in pairs)
     done = [f"{counts[action]:,} {what}" for action, what in DONE.items() if counts[action]]
-    images = plural(decided["path"].nunique(), "image")
-    return f"A person decided about {images}: {', '.join(done) or 'nothing was changed'}"
+    files = decided.drop_duplicates("path")["sha256"]
+    images, again = plural(len(files), "image"), int(files.duplicated().sum())
+    identical = f" ({again:,} of them identical to another of them)" if again else ""
+    return f"A person decided about {images}{identical}: {', '.join(done) or 'nothing was changed'}"
 
 
 def read_decisions(file: Path) -> UserTable:
@@ -90,6 +95,7 @@ def read_decisions(file: Path) -> UserTable:
     rows = table.rows.assign(line=list(table.lines))
     for name in ("sha256", "kind", "decision"):
         rows[name] = rows[name].str.strip()
+    rows["sha256"] = rows["sha256"].str.lower()
     rows = rows[rows["decision"] != ""].reset_index(drop=True)
     rows["decision"] = [
         _clean(table, text, line) for text, line in zip(rows["decision"], rows["line"], strict=True)
@@ -142,7 +148,7 @@ def _require_classes_there(table: UserTable, rows: pd.DataFrame, classes: set[st
 
 def _require_no_contradiction(table: UserTable, rows: pd.DataFrame) -> None:
     """Refuse two classes or groups for an image, and one that is dropped and something else."""
-    acts = rows[rows["decision"] != KEEP].drop_duplicates(["path", "decision"])
+    acts = rows.drop_duplicates(["path", "decision"])
     acts = acts.assign(action=[text.partition(":")[0] for text in acts["decision"]])
     dropped = acts["path"].isin(acts.loc[acts["decision"] == DROP, "path"])
     again = acts.duplicated("path", keep=False)

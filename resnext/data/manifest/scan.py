@@ -9,6 +9,7 @@ images, and it writes no file.
 from __future__ import annotations
 
 import os
+from collections.abc import Collection
 from dataclasses import dataclass, replace
 from pathlib import Path
 
@@ -20,7 +21,7 @@ from resnext.contracts.tables import MANIFEST_COLUMNS, TEXT_COLUMNS
 from resnext.data.decoding.decode import admitted_pixels
 from resnext.data.manifest.class_folders import class_name, folder_warnings, list_classes
 from resnext.data.manifest.hashing import Hashes, parse_hashes
-from resnext.data.manifest.listing import FILE_COLUMNS, Listing
+from resnext.data.manifest.listing import FILE_COLUMNS, Listing, list_images
 from resnext.data.manifest.reading import (
     READ_COLUMNS,
     READER,
@@ -30,8 +31,15 @@ from resnext.data.manifest.reading import (
     why_refused,
 )
 from resnext.data.manifest.settings import ReadingSettings
-from resnext.data.manifest.sources import list_sources
-from resnext.data.user_tables import IMAGE, LABEL, read_user_table, require_one_answer
+from resnext.data.manifest.sources import list_named
+from resnext.data.user_tables import (
+    IMAGE,
+    LABEL,
+    UserTable,
+    find_images,
+    read_user_table,
+    require_one_answer,
+)
 
 TABLE_REMEDY = "Write a line path,label at the top and one for each image."
 ODD_COLUMNS = ["measured", "cut", "pages"]
@@ -62,6 +70,7 @@ def scan(
     root: Path,
     settings: ReadingSettings = ReadingSettings(),
     *,
+    known: Collection[str] = (),
     workers: int = 1,
     remembered: pd.DataFrame | None = None,
     progress: Progress | None = None,
@@ -71,18 +80,18 @@ def scan(
     Where root holds the folders train, val and test, it is the second. Folders whose names differ
     in what no screen shows are one class (`class_name`).
 
-    `workers` processes decode, where there is enough to read; `progress` is called with files
-    read and files to read.
+    One class is enough if it is among the `known` ones. `workers` processes decode, where there is
+    enough to read; `progress` is called with files read and files to read.
 
     Raises:
         InputError: root is no folder, or holds fewer than two classes with a readable image.
     """
-    listing = list_classes(root)
+    listing = list_classes(root, known)
     found = _read_listing(listing, settings, workers, remembered, progress)
     folders = [path.rpartition("/")[0] for path in found.manifest["path"].tolist()]
     labels = {name: class_name(name.split("/")[listing.depth - 1]) for name in sorted(set(folders))}
     found.manifest["label"] = pd.Series([labels[name] for name in folders], dtype="str")
-    require_classes(root, found)
+    require_classes(root, found, known)
     return replace(found, warnings=tuple(folder_warnings(labels)))
 
 
@@ -96,7 +105,8 @@ def scan_table(
 ) -> Scan:
     """Scan the images that a table of path,label names, as `scan` does those of class folders.
 
-    Paths are relative to the table's folder, or from the root on.
+    Paths are relative to the table's folder, or from the root on. Names that lead nowhere, as ids
+    without an ending, are looked for among the images below that folder (`find_images`).
 
     Raises:
         InputError: it can't be read, names no class or two for an image, or no readable image.
@@ -106,20 +116,34 @@ def scan_table(
     if (empty := names.str.strip() == "").any():
         got = f"none for {rows.rows.loc[empty, 'path'].iloc[0]!r}"
         raise rows.wrong("name the class of each image", got, "Fill it in or remove the row.")
-    paths = [os.path.normpath(path.strip()) for path in rows.rows["path"]]
     rows = replace(rows, rows=rows.rows.assign(label=names))
+    paths = _places_of(rows, table.parent)
     require_one_answer(rows, "label", paths, "name one class for each image")
-    listed = list_sources([table])
-    there = [each._replace(path=os.path.normpath(each.path)) for each in listed.files]
+    there = [list_named(table.parent, path) for path in dict.fromkeys(paths)]
     files = sorted((f.path, f.size, f.mtime_ns, f.inode) for f in there if not f.reason)
     faults = {each.path: each.reason for each in there if each.reason}
-    listing = Listing(str(listed.root), files, faults)
+    listing = Listing(str(table.parent), files, faults)
     found = _read_listing(listing, settings, workers, remembered, progress)
     require_images(table, found)
     labels = dict(zip(paths, names, strict=True))
     by_path = [labels[path] for path in found.manifest["path"].tolist()]
     found.manifest["label"] = pd.Series(by_path, dtype="str")
-    return replace(found, warnings=tuple(rows.notes))
+    warnings = folder_warnings({name: name for name in sorted(set(by_path))})
+    return replace(found, warnings=(*rows.notes, *warnings))
+
+
+def _places_of(rows: UserTable, root: Path) -> list[str]:
+    """Give the path of each row's image, below root where it lies there.
+
+    Raises:
+        InputError: two images answer to one row.
+    """
+    written = [os.path.normpath(path.strip()) for path in rows.rows[IMAGE.name]]
+    paths = [path.removeprefix(f"{root}/") for path in written]
+    if all((root / path).is_file() for path in paths):
+        return paths
+    found = find_images(rows, [file[0] for file in list_images(root).files], root)
+    return [image or path for image, path in zip(found.of_rows, paths, strict=True)]
 
 
 # ---------------------------------------------------------------- reading, from memory first
@@ -209,15 +233,15 @@ def require_images(root: Path, found: Scan) -> None:
         raise InputError("data", "hold a readable image", got, remedy)
 
 
-def require_classes(root: Path, found: Scan) -> None:
-    """Check that a scan holds images of two classes.
+def require_classes(root: Path, found: Scan, known: Collection[str] = ()) -> None:
+    """Check that a scan holds images of two classes, or of one of the `known` ones.
 
     Raises:
         InputError: it does not.
     """
     require_images(root, found)
     labels = set(found.manifest["label"])
-    if len(labels) > 1:
+    if len(labels) > 1 or labels & {*known}:
         return
     (label,) = labels
     below = (path.split("/")[found.listing.depth : -1] for path in found.manifest["path"].tolist())

@@ -101,15 +101,14 @@ def _rows_of_table(source: Path, found: Sources) -> Iterator[ListedFile]:
     found.notes.extend(table.notes)
     before = os.path.relpath(source.parent, found.root)
     for cell in table.rows[IMAGE.name].str.strip():
-        path = _joined(before, cell)
-        if BAD_NAME.search(cell) or not cell:
-            yield _fault(shown(path), "its name is empty, not UTF-8 or holds a control character")
-            continue
-        yield _row_of_file(found.root / path, path)
+        yield list_named(found.root, _joined(before, cell) if cell else "")
 
 
-def _row_of_file(file: Path, path: str) -> ListedFile:
+def list_named(root: Path, path: str) -> ListedFile:
     """Look at one file that a table names."""
+    if BAD_NAME.search(path) or not path:
+        return _fault(shown(path), "its name is empty, not UTF-8 or holds a control character")
+    file = root / path
     if file.is_dir() or not file.exists():
         return _fault(path, "a folder, no image" if file.is_dir() else "no such file")
     listing = list_images(file)

@@ -34,6 +34,11 @@ LEAKS = {
     "group": "the same group",
 }
 
+FOLDS_APART = (
+    "Each image in a fold is tested there, by a network that had not seen its group. Train and val "
+    "are for a model that is trained on all folds (--final everything)"
+)
+
 Report = Mapping[str, Any]
 
 
@@ -68,6 +73,7 @@ def describe_split(drawn: pd.DataFrame, report: Report) -> str:
         *_group_lines(report),
         *_table_lines(report.get("tables", {})),
         *_count_lines(drawn),
+        *([FOLDS_APART] if "fold" in drawn else []),
         *_leak_lines(drawn, report),
         *(f"WARNING: {warning}" for warning in warnings),
     ]
@@ -83,13 +89,18 @@ def _group_lines(report: Report) -> Iterator[str]:
     remedy = ". If names tell patients, say how with --group-pattern, or list them with --groups"
     by_itself = not scheme["name"] and not scheme["listed"]
     yield f"Groups: {scheme['evidence']}{remedy if by_itself else ''}"
-    what, unsearched = "a shared original, an identical file or a near-duplicate", ""
+    what, unsearched = ["a shared original", "an identical file", "a near-duplicate"], ""
     if not near.get("searched", True):
-        what = "a shared original or an identical file"
+        del what[2]
         unsearched = "; near-duplicates were not searched (--near-duplicates off)"
+    what += ["a person's decision"] if scheme["decided"] else []
     ids, left = scheme["ids"], scheme["groups"]
     joined = {0: "no id was", 1: "1 id was"}.get(ids - left, f"{ids - left:,} ids were")
-    yield f"{ids:,} ids make {left:,} groups: {joined} joined to another by {what}{unsearched}"
+    named = f" ({first_shown(scheme['joined'])})" if scheme["joined"] else ""
+    yield (
+        f"{ids:,} ids make {left:,} groups: {joined} joined to another by {', '.join(what[:-1])} "
+        f"or {what[-1]}{named}{unsearched}"
+    )
     if near.get("listed_pairs"):
         yield (
             f"{near['listed_pairs']:,} pairs look alike but were not joined: near.csv and the "
@@ -208,17 +219,15 @@ def warn(
     ]
 
 
-def _group_warnings(groups: Groups, drawn: pd.DataFrame) -> Iterator[str]:
-    """Warn of groups that are guessed, not known or alike, and of copies left out by a guess."""
-    scheme, pattern = groups.reading.scheme, groups.reading.pattern
+def doubts_about_groups(groups: Groups, so: str) -> Iterator[str]:
+    """Warn of groups that are guessed or not known; `so` says what follows if they are wrong."""
     total, alone = len(groups.images), f"{EACH_ALONE} says that every image is a group of its own"
     if groups.guessed:
         whose = f" of {total - groups.listed:,} of {total:,} images" if groups.listed else ""
         yield (
-            f"groups{whose} are a guess: {_example(groups)}. If it is wrong, images that belong "
-            "together may stand in train and test. Right? Add --group-pattern "
-            f"{shlex.quote(pattern)}. Wrong? Give a table with --groups FILE, or add {EACH_ALONE} "
-            "if every image is a group of its own"
+            f"groups{whose} are a guess: {_example(groups)}. If it is wrong, {so}. Right? Add "
+            f"--group-pattern {shlex.quote(groups.reading.pattern)}. Wrong? Give a table with "
+            f"--groups FILE, or add {EACH_ALONE} if every image is a group of its own"
         )
         yield from _numbers_begin_anew(groups)
     if unknown := groups.unknown:
@@ -227,9 +236,18 @@ def _group_warnings(groups: Groups, drawn: pd.DataFrame) -> Iterator[str]:
         perhaps = f", perhaps --group-pattern {proposal}" if groups.reading.proposal else ""
         yield (
             f"the groups{whose} are not known: each of these {unknown:,} images counts as a group "
-            "of its own, and images that belong together may stand in train and test. Say which do "
-            f"with --groups FILE or --group-pattern REGEX{perhaps}; {alone}"
+            f"of its own, and {so}. Say which images belong together with --groups FILE or "
+            f"--group-pattern REGEX{perhaps}; {alone}"
         )
+
+
+def _group_warnings(groups: Groups, drawn: pd.DataFrame) -> Iterator[str]:
+    """Warn of groups that are guessed, not known or alike, and of copies left out by a guess."""
+    scheme, pattern = groups.reading.scheme, groups.reading.pattern
+    total = len(groups.images)
+    yield from doubts_about_groups(
+        groups, "images that belong together may stand in train and test"
+    )
     left_out = int((drawn["reason"] == COPY_HELD_OUT).sum())
     if left_out and groups.reading.guessed:
         no_copies = shlex.quote(pattern.replace("(?P<copy>", "(?:"))

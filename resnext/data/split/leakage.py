@@ -122,7 +122,8 @@ def _count_pairs(near: NearDuplicates) -> dict[str, Any]:
 
 
 def _scheme(images: pd.DataFrame, groups: Groups) -> dict[str, Any]:
-    """Say by which names groups were found, and how many there are."""
+    """Say by which names groups were found, how many there are and which were joined."""
+    of_ids = images.drop_duplicates(["group", "id"])["group"]
     return {
         "name": groups.reading.scheme or None,
         "evidence": evidence_of(groups),
@@ -136,6 +137,8 @@ def _scheme(images: pd.DataFrame, groups: Groups) -> dict[str, Any]:
         "names": len(images),
         "ids": groups.ids,
         "groups": int(images["group"].nunique()),
+        "joined": sorted(of_ids[of_ids.duplicated()].unique()),
+        "decided": bool((images["decided"] != "").any()),
     }
 
 

@@ -27,7 +27,7 @@ from resnext.contracts.formatting import first_few, plural
 from resnext.contracts.tables import SPLIT_COLUMNS, read_manifest
 from resnext.data.decoding.levels import Levels
 from resnext.data.manifest.hashing import Hashes, turned
-from resnext.data.split.describe import evidence_of
+from resnext.data.split.describe import doubts_about_groups, evidence_of
 from resnext.data.split.draw import held_out_reasons
 from resnext.data.split.duplicates import (
     CLOSE,
@@ -48,6 +48,7 @@ REPORTED = "nearly identical, scored all the same"
 LACKING = "class that the model lacks"
 OVERLAP_COLUMNS = ["path", "label", "reason", "other", "split"]
 MADE_WITH = ("train", "val")
+WRONG_GROUPS = "the intervals are too narrow where images belong together"
 
 
 @dataclass(frozen=True, eq=False)
@@ -169,7 +170,7 @@ def choose_scored(
     scored = images[reasons == ""].assign(split="test", new=False)
     reasons.loc[scored.index] = held_out_reasons(scored, SplitSettings())
     split = pd.Series("test", images.index, dtype="str").mask(reasons != "", UNUSED)
-    _require_some(images, reasons, classes)
+    _require_some(images, reasons, classes, left_out["other"])
     return images.assign(split=split, reason=reasons)[SPLIT_COLUMNS]
 
 
@@ -186,7 +187,7 @@ def count_overlap(
     `overlap` is None where there is nothing beside the model to compare with; `phash_alone` says
     that the hashes were missing there.
     """
-    scored, labels = split[split["split"] == "test"], set(split["label"])
+    scored = split[split["split"] == "test"]
     reasons = split["reason"].str.partition(": ")[0].value_counts()
     known = {} if overlap is None else overlap["reason"].value_counts().to_dict()
     return {
@@ -198,8 +199,9 @@ def count_overlap(
         "known": {str(reason): int(count) for reason, count in known.items()},
         "left_out": {str(reason): int(count) for reason, count in reasons.items() if reason},
         "lacking": split.loc[~split["label"].isin(list(classes)), "label"].value_counts().to_dict(),
-        "absent": sorted(set(classes) - labels),
+        "absent": sorted(set(classes) - set(scored["label"])),
         "evidence": evidence_of(here.groups),
+        "group_warnings": [*doubts_about_groups(here.groups, WRONG_GROUPS)],
     }
 
 
@@ -221,19 +223,23 @@ def describe_overlap(found: Mapping[str, Any]) -> str:
     if found["phash_alone"]:
         lines.append("No hashes.npy lies beside the model: images are nearly alike by pHash alone")
     if again := found["known"].get(REPORTED):
-        lines.append(f"WARNING: {plural(again, 'image')} look like training images, and are scored")
+        verbs = ("looks", "is") if again == 1 else ("look", "are")
+        said = "{} like training images, and {} scored".format(*verbs)
+        lines.append(f"WARNING: {plural(again, 'image')} {said}")
     lines += [
         f"Class {name} is not one of the model's: {plural(count, 'image')} left out"
         for name, count in found["lacking"].items()
     ]
-    if found["absent"]:
-        lines.append(f"No image of the model's classes {first_few(found['absent'])} is here")
+    if absent := found["absent"]:
+        kinds = "class" if len(absent) == 1 else "classes"
+        lines.append(f"No image of the model's {kinds} {first_few(absent)} is scored")
     rest = {
         name: count for name, count in found["left_out"].items() if name not in (*known, LACKING)
     }
     lines += [f"{plural(count, 'image')} left out: {name}" for name, count in rest.items()]
     scored, groups = plural(found["scored"], "image"), plural(found["groups"], "group")
     lines.append(f"Scored: {scored} of {groups}")
+    lines += [f"WARNING: {warning}" for warning in found["group_warnings"]]
     return "\n".join(lines)
 
 
@@ -288,8 +294,13 @@ def _equal_phash(hashes: Hashes, others: Hashes) -> Numbers:
     return np.array([max(rows.get(word, -1) for word in words) for words in every], dtype=np.int64)
 
 
-def _require_some(images: pd.DataFrame, reasons: pd.Series[str], classes: Collection[str]) -> None:
-    """Raise an InputError where every image is left out."""
+def _require_some(
+    images: pd.DataFrame,
+    reasons: pd.Series[str],
+    classes: Collection[str],
+    others: pd.Series[str],
+) -> None:
+    """Raise an InputError where every image is left out; `others`, by path, are what they show."""
     if (reasons == "").any():
         return
     labels, names = sorted(set(images["label"])), first_few(sorted(classes))
@@ -299,7 +310,9 @@ def _require_some(images: pd.DataFrame, reasons: pd.Series[str], classes: Collec
         raise InputError("data", rule, got, remedy)
     counts = reasons.str.partition(": ")[0].value_counts()
     got = ", ".join(f"{count:,} {reason}" for reason, count in counts.items())
-    remedy = "Add images that the model has not seen."
+    shown = first_few(f"{path} ({other})" for path, other in others.items())
+    remedy = f"Each with the image that the model was made with: {shown}. " if shown else ""
+    remedy += "Add images that the model has not seen."
     if SAME_NAME in counts:
         remedy += " If groups only happen to be called alike, give `new_groups`."
     raise InputError("data", "hold images that can be scored", f"none: {got}", remedy)

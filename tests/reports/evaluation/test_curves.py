@@ -63,6 +63,22 @@ def test_precision_at_a_recall_is_that_of_the_first_place_that_reaches_it() -> N
     assert [at[0.67], at[1]] == pytest.approx([3 / 4, 3 / 4])
 
 
+@pytest.mark.parametrize(("groups", "known"), [(4, False), (5, True)])
+def test_the_mean_over_many_classes_has_a_band_around_it_or_none(groups: int, known: bool) -> None:
+    classes = [f"c{place:02}" for place in range(21)]
+    true = [name for name in classes for _ in range(2 * groups)]
+    rng = np.random.default_rng(3)
+    scores = rng.normal(size=(len(true), 21)) + 2 * np.eye(21)[np.repeat(range(21), 2 * groups)]
+    shares = np.exp(scores) / np.exp(scores).sum(axis=1, keepdims=True)
+    owners = [f"g{place // 2}" for place in range(len(true))]
+    sample = read_sample(predictions(classes, true, shares.tolist(), owners), classes)
+    for table in (roc(sample), precision_recall(sample)):
+        assert set(table["class"]) == {"(mean)"}
+        value, low, high = (table.iloc[1:-1, place] for place in (2, 3, 4))
+        assert (low.notna() & high.notna()).all() == known
+        assert not known or ((low <= value) & (value <= high)).all()
+
+
 def test_a_class_absent_from_test_has_no_curve_and_one_alone_has_no_roc() -> None:
     shares = [[0.8, 0.1, 0.1], [0.1, 0.8, 0.1], [0.3, 0.6, 0.1], [0.2, 0.7, 0.1]]
     sample = read_sample(predictions(CLASSES, ["a", "b", "b", "b"], shares), CLASSES)

@@ -36,6 +36,17 @@ def test_without_an_interval_on_both_sides_there_is_none_of_the_difference() -> 
     assert math.isnan(found["auroc"]["difference"]), "old files lack a score"
 
 
+def test_means_over_other_classes_are_not_compared() -> None:
+    one, other = ({"balanced_accuracy": v, "accuracy": v} for v in (0.65, 0.6))
+    rows = external.compare(one, other, same_classes=False)
+    found = {row["name"]: row for row in rows}
+    assert found["balanced_accuracy"]["external"] == 0.6
+    assert math.isnan(found["balanced_accuracy"]["difference"])
+    assert found["accuracy"]["difference"] == pytest.approx(-0.05)
+    lacking = {"external": ["b"], "internal": ["c"]}
+    assert external.lacking(["a", "b", "a"], ["c", "a"]) == lacking
+
+
 def test_the_interval_holds_a_true_difference_of_zero_as_often_as_it_says() -> None:
     """300 simulations of 25 and 50 groups of 3 images each, all of the same true share."""
     random, held = np.random.default_rng(7), 0

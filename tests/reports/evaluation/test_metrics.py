@@ -232,7 +232,8 @@ def weighted(name: str, sample: Sample, weights: FloatArray) -> float:
         areas = [reference.roc_auc_score(true == k, shares[:, k], **options) for k in there]
         return float(np.mean(areas))
     if name == "brier_skill":
-        always = np.tile(np.average(true[:, np.newaxis] == every, axis=0, weights=w), (len(w), 1))
+        shares_of_all = (sample.true[:, np.newaxis] == every).mean(axis=0)
+        always = np.tile(shares_of_all, (len(w), 1))
         options |= {"labels": every}
         scores = [reference.brier_score_loss(true, each, **options) for each in (shares, always)]
         return 1 - float(scores[0] / scores[1])

@@ -129,9 +129,36 @@ def parts(stated: list[str]) -> tuple[dict[str, int], str]:
 def test_many_numbers_are_cut_into_bands_and_few_are_not() -> None:
     assert parts([str(age) for age in range(18, 78)] + [""]) == (
         {"18 to 37": 20, "38 to 57": 20, "58 to 77": 20, NOT_STATED: 1},
-        "cut into 3 bands of about as many images",
+        "cut into 3 bands",
     )
     assert parts(["10", "9", "9", "10", "2.5"]) == ({"2.5": 1, "9": 2, "10": 2}, "")
+
+
+@pytest.mark.parametrize(
+    ("stated", "bands"),
+    [
+        (["0"] * 50 + [str(n) for n in range(1, 11)], {"0": 50, "1 to 10": 10}),
+        ([str(n) for n in range(1, 10)] + ["10"] * 51, {"1 to 9": 9, "10": 51}),
+        ([str(20240101 + n) for n in range(9)],
+         {"20240101 to 20240103": 3, "20240104 to 20240106": 3, "20240107 to 20240109": 3}),
+        (["1.00001", "1.00002", "1.00003", "1.00004", "1.00005", "1.00006", "1.00007"],
+         {"1.00001 to 1.00003": 3, "1.00004 to 1.00005": 2, "1.00006 to 1.00007": 2}),
+    ],
+)  # fmt: skip
+def test_each_number_is_in_a_band_whose_name_says_which(
+    stated: list[str], bands: dict[str, int]
+) -> None:
+    assert parts(stated)[0] == bands
+
+
+def test_one_number_is_one_subgroup_however_it_is_written() -> None:
+    assert parts(["1", "1.0", "01", "2", "2e0"]) == ({"1": 3, "2": 2}, "")
+
+
+@pytest.mark.parametrize("odd", ["inf", "-inf", "1e400", "123456789012345678901"])
+def test_what_is_no_number_of_few_digits_is_a_text(odd: str) -> None:
+    found, _ = parts([odd, *(str(n % 7) for n in range(14))])
+    assert found == {odd: 1, **{str(n): 2 for n in range(7)}}
 
 
 def test_texts_stay_as_they_are_and_rare_ones_are_put_together() -> None:
@@ -147,7 +174,7 @@ def test_what_divides_nothing_is_left_out_and_said() -> None:
     assert parts(["", ""]) == ({}, f"the same for all images ({NOT_STATED})")
     found, note = parts([f"id{n}" for n in range(30)])
     assert found == {}
-    assert "a value of its own" in note
+    assert note == "left out, since there are 30 different values for 30 images"
 
 
 def test_without_test_images_there_is_nothing() -> None:

@@ -9,7 +9,11 @@ from resnext.contracts.errors import InputError
 from resnext.data.attributes import Attributes, attributes_of_scan, read_attributes
 
 SPLIT = pd.DataFrame(
-    {"path": ["a/1.png", "a/2.png", "b/3.png", "b/4.png"], "group": ["P1", "P1", "P2", "P3 = P4"]}
+    {
+        "path": ["a/1.png", "a/2.png", "b/3.png", "b/4.png"],
+        "group": ["P1", "P1", "P2", "P3 = P4"],
+        "copy": None,
+    }
 )
 JOINED = {"P3 = P4": ["P3", "P4"]}
 
@@ -41,15 +45,25 @@ def test_a_row_for_each_group_is_about_all_its_images_and_joined_ids_must_agree(
     assert told(found)["sex"] == {"a/1.png": "f", "a/2.png": "f", "b/4.png": "m"}
     assert told(found)["site"] == {"a/1.png": "x", "a/2.png": "x", "b/4.png": ""}
     assert found.notes == [
-        "1 row of --attributes name no group here: P9",
-        "1 of 4 images have no row in --attributes, so that nothing is stated of them: b/3.png",
+        "1 row of --attributes is about no group that is here: P9",
+        "1 of 4 originals have no row in --attributes, so that nothing is stated of them: b/3.png",
     ]
 
 
 def test_unknown_images_are_counted_and_named(tmp_path: Path) -> None:
     found = read("path,age\na/1.png,3\nx/8.png,4\nx/9.png,5\n", tmp_path)
-    assert found.notes[0] == ("2 rows of --attributes name no image that is here: x/8.png; x/9.png")
-    assert "3 of 4 images have no row" in found.notes[1]
+    assert found.notes[0] == (
+        "2 rows of --attributes are about no image that is used (see quarantine.csv): x/8.png; "
+        "x/9.png"
+    )
+    assert "3 of 4 originals have no row" in found.notes[1]
+
+
+def test_augmented_copies_need_no_row(tmp_path: Path) -> None:
+    split = SPLIT.assign(copy=[0, 1, 0, 2])
+    path = tmp_path / "table.csv"
+    path.write_text("path,age\na/1.png,3\nb/3.png,4\n", encoding="utf-8")
+    assert read_attributes(path, split, JOINED, tmp_path).notes == []
 
 
 def test_ids_are_no_attributes(tmp_path: Path) -> None:
@@ -71,6 +85,8 @@ def test_ids_are_no_attributes(tmp_path: Path) -> None:
         ("path,age\nx.png,1\n", "must name images by their paths below the data folder"),
         ("group,age\nQ1,1\n", "must name groups that are here, got Q1, where groups are P1;"),
         ("", "must be a CSV table in UTF-8"),
+        ("path,age\n", "--attributes must have a row for each image or group, got none."),
+        ("group,age\n", "--attributes must have a row for each image or group, got none."),
     ],
 )
 def test_a_bad_table_is_refused_in_words(text: str, said: str, tmp_path: Path) -> None:

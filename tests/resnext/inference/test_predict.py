@@ -4,8 +4,13 @@ import numpy as np
 import pytest
 
 from resnext.contracts.errors import InputError
+from resnext.contracts.tables import read_predictions, write_table
+from resnext.data.manifest.reading import Reading
+from resnext.inference.batch import Answered
 from resnext.inference.calibration import read_calibration
-from resnext.inference.tables import prediction_columns
+from resnext.inference.explain import choose
+from resnext.inference.tables import batch_table, prediction_columns
+from resnext.models.model_file import ModelCard
 
 LOGS = np.log([[0.8, 0.2], [0.5, 0.5]])
 
@@ -27,6 +32,25 @@ def test_calibrated_probabilities_stand_after_the_raw_ones() -> None:
     none = prediction_columns(np.empty((0, 0)), ["a", "b"], temperature=2)
     assert list(none) == list(table)
     assert none.empty
+
+
+def test_tables_of_many_classes_are_made_at_once(tmp_path: Path) -> None:
+    """Columns that are inserted one by one are slow: pandas warns of it from 100 on."""
+    classes = tuple(f"c{number}" for number in range(120))
+    logs = np.log(np.full((1, 120), 1 / 120))
+    card = ModelCard(
+        classes=classes, architecture="resnext38_32x4d", image_size=32, mean=(0, 0, 0),
+        std=(1, 1, 1),
+    )  # fmt: skip
+    answered = [Answered(Reading(), logs[0])]
+    assert batch_table(["1.png"], answered, card, 1.0)["calibrated_c119"].tolist() == [
+        pytest.approx(1 / 120)
+    ]
+    tested = prediction_columns(logs, classes).assign(
+        path="c0/1.png", label="c0", group="1", split="test", covered="centre"
+    )
+    write_table(tested, tmp_path / "predictions.csv")
+    assert choose(read_predictions(tmp_path / "predictions.csv"))["kind"].tolist() == ["right"]
 
 
 @pytest.mark.parametrize("temperature", ["", "null", "0", '"x"', "true", "1e-300", "2.5"])

@@ -173,6 +173,17 @@ def test_a_file_is_called_a_file(store: Store, caplog: pytest.LogCaptureFixture)
     assert "model: a file; classes Monkeypox, Others; net at 32 px" in caplog.text
 
 
+def test_the_folder_of_a_run_names_its_model(store: Store, tmp_path: Path) -> None:
+    run = store.train(*POX)
+    assert choose_model(run, store.root) == run / MODEL
+    with pytest.raises(InputError, match="registry must go without `model`, got 'skin'"):
+        choose_model(run, store.root, "skin")
+    empty = tmp_path / "empty"
+    empty.mkdir()
+    with pytest.raises(InputError, match="That folder holds none"):
+        choose_model(empty, store.root)
+
+
 def test_a_newest_model_that_cannot_be_read_stops_no_champion(store: Store) -> None:
     store.retrain(*POX)
     (store.train(*FLOWERS) / MODEL).write_text("broken")

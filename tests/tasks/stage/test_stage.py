@@ -121,6 +121,21 @@ def test_a_file_that_is_not_declared_cannot_be_read(runtime: Runtime) -> None:
         cheat.fn(runtime, make.fn(runtime, "x"))
 
 
+def test_a_users_file_that_changes_after_it_was_hashed_leaves_no_result(
+    runtime: Runtime, tmp_path: Path
+) -> None:
+    """Else the cache would hold what other bytes gave, under the key of these."""
+    file = tmp_path / "a.txt"
+    file.write_text("first")
+    hashed = Artifact.of_file(file)
+    file.write_text("second")
+    with pytest.raises(InputError, match=r"^a.txt must stay the same while a run reads it"):
+        shout.fn(runtime, hashed)
+    assert not list((runtime.store / "shout").glob("*/"))
+    file.write_text("first")
+    assert shout.fn(runtime, hashed).path("loud.txt").read_text() == "FIRST"
+
+
 @stage()
 def point(work: Work, made: Annotated[Artifact, Reads("a.txt", uncounted=("b.txt",))]) -> None:
     """Read one file that counts and one that says where things are."""

@@ -59,6 +59,8 @@ def test_a_dropped_image_is_quarantined_and_a_label_changed_while_no_file_is_tou
     assert len(found.hashes) == len(found.odd) == len(found.manifest) == 15
     assert rows["decision"].tolist() == ["drop", "label:Blue", "keep"]
     said = describe_decisions(rows)
+    twice = rows.assign(sha256="1")
+    assert "about 3 images (2 of them identical to another of them): " in describe_decisions(twice)
     assert said == "A person decided about 3 images: 1 kept, 1 dropped, 1 given another class"
     assert {path: path.read_bytes() for path in pictures.rglob("*.png")} == before
 
@@ -72,7 +74,8 @@ def test_a_renamed_image_keeps_its_decision_and_another_image_under_its_name_get
         (pictures / "Blue" / "B01_01_00.png").read_bytes()
     )
     header = "path,sha256,kind,decision"
-    found, _ = decided(pictures, f"Blue/B00_01_00.png,{digest},label,drop", header=header)
+    rows = f"Blue/B00_01_00.png,{digest.upper()},label,drop"  # some programs write it so
+    found, _ = decided(pictures, rows, header=header)
     assert found.quarantine["path"].tolist() == ["Blue/new.png"]
 
 
@@ -110,7 +113,20 @@ def test_rows_of_no_image_are_said(pictures: Path) -> None:
         ),
         (
             [f"Red/R{n:02}_01_{copy:02}.png,drop" for n in range(4) for copy in (0, 1)],
-            "only 'Blue'",
+            "--decisions must leave images of at least 2 classes, got only 'Blue'.",
+        ),
+        (
+            [
+                f"{name}/{name[0]}{n:02}_01_{copy:02}.png,drop"
+                for name in ("Blue", "Red")
+                for n in range(4)
+                for copy in (0, 1)
+            ],
+            "--decisions must leave images of at least 2 classes, got none.",
+        ),
+        (
+            ["Blue/B00_01_00.png,drop", "Blue/B00_01_00.png,keep"],
+            "got 'drop' (line 2) and 'keep' (line 3) for 'Blue/B00_01_00.png'",
         ),
     ],
 )

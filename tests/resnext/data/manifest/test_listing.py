@@ -9,6 +9,7 @@ from pathlib import Path, PurePath
 
 import pytest
 
+from resnext.contracts.errors import InputError
 from resnext.data.manifest import listing
 from resnext.data.manifest.class_folders import split_folders
 from resnext.data.manifest.describe import describe_scan
@@ -257,6 +258,15 @@ def test_what_is_no_folder_of_class_folders_is_said(tmp_path: Path) -> None:
     image = save(tmp_path / "cat" / "1.png")
     assert "This is a file." in message(image)
     assert message(tmp_path).startswith("data must hold at least 2 class folders, got 1 ('cat').")
+
+
+def test_one_class_folder_is_enough_where_the_class_is_known(tmp_path: Path) -> None:
+    save(tmp_path / "cat" / "1.png")
+    assert scan(tmp_path, known=("cat", "dog")).manifest["label"].tolist() == ["cat"]
+    with pytest.raises(
+        InputError, match=r"called like a class of the model \(a, b\), got 1 \('cat"
+    ):
+        scan(tmp_path, known=("a", "b"))
 
 
 def test_a_folder_around_the_class_folders_is_named(tree: Path) -> None:

@@ -58,3 +58,23 @@ def test_what_can_not_be_used_is_wrong_input(tmp_path: Path, text: str, said: st
     save(tmp_path / "a.png")
     with pytest.raises(InputError, match=said):
         scan_table(written(tmp_path / "list.csv", text))
+
+
+def test_names_are_met_as_those_of_other_tables_are(tmp_path: Path) -> None:
+    """Published tables name ids without folder and ending, or paths of another system."""
+    root = cats_and_dogs(tmp_path / "images")
+    (root / "cat" / "1.png").rename(root / "cat" / "ISIC_7.png")
+    rows = ["image_id,diagnosis", "ISIC_7,cat", "cat\\2.png,cat", f"{root}/dog/1.png,Cat"]
+    found = scan_table(written(root / "list.csv", "\n".join(rows)))
+    assert dict(zip(found.manifest["path"], found.manifest["label"], strict=True)) == {
+        "cat/2.png": "cat", "cat/ISIC_7.png": "cat", "dog/1.png": "Cat",
+    }  # fmt: skip
+    assert found.quarantine.empty
+    assert any("'Cat', 'cat' differ in case" in each for each in found.warnings)
+
+
+def test_one_image_by_two_paths_has_one_class(tmp_path: Path) -> None:
+    image = save(tmp_path / "a.png")
+    table = written(tmp_path / "list.csv", f"path,label\na.png,cat\n{image},dog\n")
+    with pytest.raises(InputError, match=r"name one class for each image, got two for 'a\.png'"):
+        scan_table(table)

@@ -38,7 +38,7 @@ def report(**changed: Any) -> dict[str, Any]:
     }
     return {
         "strategy": "grouped",
-        "scheme": scheme | {"ids": 20, "groups": 20},
+        "scheme": scheme | {"ids": 20, "groups": 20, "joined": [], "decided": False},
         "near": {"joined_pairs": 0, "listed_pairs": 0},
         "largest_group": {"name": "M01", "photographs": 1, "share": 0.05},
         "drawn": leaks("test", 4),
@@ -123,14 +123,15 @@ def test_a_random_split_is_warned_of_last() -> None:
 
 def test_without_a_scheme_the_remedy_is_said_and_nobody_says_that_nothing_leaks() -> None:
     evidence = "no naming scheme fits 95 % of 20 names, so every image is a group of its own"
-    scheme = {"name": None, "evidence": evidence, "listed": 0, "ids": 20, "groups": 19}
-    scheme |= {"groups_known": False}
+    scheme: dict[str, Any] = {"name": None, "evidence": evidence, "listed": 0}
+    scheme |= {"ids": 20, "groups": 19}
+    scheme |= {"groups_known": False, "joined": ["a/1.png=a/2.png"], "decided": True}
     found = lines(split(plain(10), SplitSettings()), scheme=scheme)
     assert found[:2] == [
         f"Groups: {evidence}. If names tell patients, say how with --group-pattern, or list them "
         "with --groups",
         "20 ids make 19 groups: 1 id was joined to another by a shared original, an identical "
-        "file or a near-duplicate",
+        "file, a near-duplicate or a person's decision (a/1.png=a/2.png)",
     ]
     assert not any("relative in train" in line for line in found)
 
@@ -142,6 +143,13 @@ def test_pairs_that_only_look_alike_are_said_where_there_are_some() -> None:
         "1,200 pairs look alike but were not joined: near.csv and the report list them for you to "
         "judge"
     )
+
+
+def test_of_folds_it_is_said_what_train_and_val_are_for() -> None:
+    drawn = split(msld(10), SplitSettings())
+    found = lines(drawn.assign(fold=1))
+    assert found[2].split() == ["images", "(groups)", "train", "val", "test", "in", "a", "fold"]
+    assert found[7].endswith("for a model that is trained on all folds (--final everything)")
 
 
 def test_many_classes_are_cut_after_twenty() -> None:

@@ -176,7 +176,7 @@ def test_the_parts_say_what_is_scored_and_why_the_rest_is_not(place: Place) -> N
     said = overlap.describe_overlap(counts)
     assert "1 image known from the training data, and left out: 1 identical" in said
     assert "Class Green is not one of the model's: 1 image left out" in said
-    assert "No image of the model's classes Violet is here" in said
+    assert "No image of the model's class Violet is scored" in said
     assert said.endswith("Scored: 6 images of 6 groups")
 
 
@@ -197,8 +197,24 @@ def test_classes_of_other_names_and_images_all_known_are_wrong_input(place: Plac
     with pytest.raises(InputError, match=r"hold a class of the model \(a, b\), got Blue, Red"):
         overlap.choose_scored(here.images, none, ("b", "a"))
     every = here.images.assign(reason=overlap.SAME_NAME, other="x", split="train")
-    with pytest.raises(InputError, match=r"none: 6 group of the same name.*give `new_groups`"):
+    with pytest.raises(InputError, match=r"none: 6 group of the same name.*`new_groups`") as said:
         overlap.choose_scored(here.images, every[overlap.OVERLAP_COLUMNS], CLASSES)
+    named = "made with: Blue/new0_1.png (x), Blue/new1_1.png (x), Blue/new2_1.png (x), "
+    assert f"{named}Red/other0_1.png (x), Red/other1_1.png (x) and 1 more. Add" in str(said.value)
+
+
+def test_groups_that_no_name_tells_are_warned_of(place: Place) -> None:
+    found = scan(place.here)
+    given = (place.here, found.manifest, found.hashes)
+    unknown = overlap.group_labelled(*given, SplitSettings(near_duplicates="off"))
+    none = pd.DataFrame(columns=overlap.OVERLAP_COLUMNS, dtype="str")
+    split = overlap.choose_scored(unknown.images, none, CLASSES)
+    said = overlap.describe_overlap(overlap.count_overlap(unknown, split, none, CLASSES))
+    (warning,) = [line for line in said.split("\n") if line.startswith("WARNING")]
+    assert "intervals are too narrow where images belong together" in warning
+    assert "--groups FILE" in warning
+    here, _ = place.labelled("off")
+    assert overlap.count_overlap(here, split, none, CLASSES)["group_warnings"] == []
 
 
 def test_overlap_csv_is_read_back_as_it_was(place: Place, tmp_path: Path) -> None:
