@@ -25,7 +25,9 @@ def test_the_page_shows_every_file_with_its_answer(tmp_path: Path) -> None:
     small = pd.DataFrame({"path": rows["path"], "thumbnail": [THUMB, "", "https://evil.example/x"]})
     write_table(small, tmp_path / "batch_thumbnails.csv")
     one = Artifact.of_file(tmp_path / "batch_predictions.csv")
-    both = one.model_copy(update={"files": {**one.files, "batch_thumbnails.csv": "2"}})
+    both = one.model_copy(
+        update={"stage": "predict", "files": {**one.files, "batch_thumbnails.csv": "2"}}
+    )
     about = AboutBatch(
         data_name="inbox", temperature=1.25, fitted_on="val", positive=None, threshold=None,
         facts=(("Network", "resnext50_32x4d at 224 px"),), command="predict.py inbox",
