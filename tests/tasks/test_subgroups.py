@@ -58,7 +58,7 @@ def test_a_table_of_attributes_is_read_and_scored(
     found = subgroups.fn(runtime, predictions, seen, stated)
     assert set(read_table(found.path("subgroups.csv"))["subgroup"]) == {"f", "m"}
     said = json.loads(found.path("subgroups.json").read_text())
-    assert said["notes"] == ["1 row of --attributes name no group here: Q1"]
+    assert said["notes"] == ["1 row of --attributes is about no group that is here: Q1"]
     known = subgroups.fn(runtime, predictions, seen)
     assert set(read_table(known.path("subgroups.csv"))["attribute"]) == {"brightness"}
 

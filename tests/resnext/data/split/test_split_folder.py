@@ -373,6 +373,7 @@ def test_leakage_says_all_that_is_documented(tmp_path: Path) -> None:
         "evidence": "the form P01_02_03 (patient, photograph, copy) fits 24 of 24 names",
         "pattern": SCHEMES[0].pattern, "proposal": None, "guessed": False, "groups_known": True,
         "fits": 24, "listed": 0, "unknown": 0, "names": 24, "ids": 12, "groups": 11,
+        "joined": ["M02=M08"], "decided": False,
     }  # fmt: skip
     assert found["near"] == {"joined_pairs": 1, "listed_pairs": 0}
     assert found["largest_group"] == {
