@@ -125,12 +125,7 @@ def compare_recipes(
     """Train and test each recipe on the same folds, and compare them patient by patient.
 
     Args:
-        recipes: presets, architectures or TOML files of training settings
-        data: which images
-        compared: on how many folds, with how many seeds
-        training: how the networks are trained
-        run: where and how to compute
-        split: how they are split
+        recipes: Presets, architectures or TOML files of training settings.
     """
     with command.flow_outcome() as outcome:
         plans = plan_all(recipes, compared, data, split, training, run)

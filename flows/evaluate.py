@@ -81,7 +81,7 @@ def _run_name() -> str:
 
 
 @flow(name="evaluate", flow_run_name=_run_name, persist_result=False, retries=0)
-def evaluate_external(external: ExternalFlags = ExternalFlags()) -> State[None]:
+def evaluate_external(external: ExternalFlags) -> State[None]:
     """Score a model on labelled images from elsewhere, without those that it learnt from."""
     with command.flow_outcome() as outcome:
         add_tags(["evaluate"])

@@ -137,8 +137,7 @@ def batch_predict(sources: list[Source], settings: PredictFlags = PredictFlags()
     """Predict images that have no class yet.
 
     Args:
-        sources: images, folders, patterns, CSV tables with a column path, and addresses
-        settings: with which model and where
+        sources: Images, folders, patterns, CSV tables with a column path, and addresses.
     """
     with command.flow_outcome() as outcome:
         add_tags(["predict"])
@@ -254,6 +253,7 @@ def _table_of(summary: BatchSummary) -> str:
     ]
     lines = [table(rows, names=1)] if rows else []
     lines += [f"{plural(images, 'image')}: {note}" for note, images in summary.notes.items()]
+    lines += [summary.unlike_in_words] if summary.unlike else []
     if summary.unread:
         more = ", such as" if summary.unread > len(summary.faults) else ":"
         faults = printable("; ".join(summary.faults))

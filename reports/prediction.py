@@ -106,11 +106,21 @@ class BatchSummary:
     first: list[tuple[str, str]] = field(default_factory=list)
     referred: int = 0
     """Images whose answer is too uncertain to be given: they count in no class."""
+    unlike: int = 0
+    """Images that are unlike the training images, whatever they were answered."""
 
     @property
     def unread(self) -> int:
         """Count the files that could not be read."""
         return self.files - self.classes.total() - self.referred
+
+    @property
+    def unlike_in_words(self) -> str:
+        """Say how many of the images that could be read are unlike; empty where none is."""
+        if not self.unlike:
+            return ""
+        are = "is" if self.unlike == 1 else "are"
+        return f"{self.unlike:,} of {plural(self.files - self.unread, 'image')} {are} {UNLIKE}"
 
     def __str__(self) -> str:
         """Say in a line how many images were called what."""
@@ -139,7 +149,9 @@ def summarise(
             else:
                 found.classes[answer.name] += 1
             found.notes.update(filter(None, row["note"].split("; ")))
-            text = "; ".join(filter(None, (str(answer), unlike(row))))
+            far = unlike(row)
+            found.unlike += bool(far)
+            text = "; ".join(filter(None, (str(answer), far)))
         else:
             text = f"no prediction: {printable(row['error'])}"
             if len(found.faults) < FAULTS:

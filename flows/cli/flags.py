@@ -472,10 +472,12 @@ class PredictFlags(Flags):
 class ExternalFlags(Flags):
     """Which labelled images, and which model."""
 
+    needed = ("data",)
+
     data: FullPath | None = Field(
         None,
         description="images from elsewhere: a folder of class folders that are called like the "
-        "model's classes, or a table (CSV) of path,label [default: none, it must be given]",
+        "model's classes, or a table (CSV) of path,label; it must be given",
     )
     model: FullPath | None = Field(
         None,

@@ -7,7 +7,7 @@ field is left out instead of null: the form shows null as a field without a plac
 """
 
 import re
-from typing import Any
+from typing import Any, ClassVar
 
 from pydantic import (
     BaseModel,
@@ -20,7 +20,10 @@ from pydantic import (
 from pydantic.json_schema import JsonSchemaValue
 from pydantic_core import CoreSchema
 
-EVERYDAY = ("data", "preset", "epochs", "folds", "seeds", "model", "output", "store", "device")
+EVERYDAY = (
+    *("data", "groups", "preset", "epochs", "folds", "seeds", "positive", "model", "output"),
+    *("store", "device"),
+)
 """Flags that the form shows at once, in this order."""
 ADVANCED, AS_USUAL, OWN = "advanced", "as usual", "choose"
 WORDS = {"arch": "network", "lr": "learning rate", "ema": "EMA", "val": "validation"}
@@ -31,12 +34,16 @@ OF_A_TERMINAL = re.compile(r"; `[^;(\[]*(?= [(\[])")
 """What a description says of a value that only a terminal answers, as `list` of --arch."""
 OF_PRESETS = re.compile(r"; (\w+: [^;]+(?:; \w+: [^;]+)*)$")
 """The defaults of other presets, after that of the usual one."""
+NONE_IS = re.compile(r"; none: ([^;(]*[^;( ])(?=$| \()")
+"""What a description says of no value, which an empty field is."""
 
 
 class Form(BaseModel):
     """Base of the groups: the same settings flat and as the form has them; no change later."""
 
     model_config = ConfigDict(frozen=True)
+    needed: ClassVar[tuple[str, ...]] = ()
+    """Fields that the form asks for; a command line may say itself what is missing."""
 
     @model_validator(mode="before")
     @classmethod
@@ -73,6 +80,8 @@ class Form(BaseModel):
         schema.pop("additionalProperties", None)
         rest = {name: _field(name, each) for name, each in schema["properties"].items()}
         shown = {name: rest.pop(name) for name in EVERYDAY if name in rest}
+        if cls.needed:
+            schema["required"] = [*cls.needed]
         schema["properties"] = _in_order(shown | ({ADVANCED: _folded(rest)} if rest else {}))
         return described
 
@@ -123,9 +132,27 @@ def _plain(text: str, *, shown: bool) -> str:
     """Write the description of a flag without what only a command line knows."""
     what, _, default = OF_A_TERMINAL.sub("", text).partition(" [default: ")
     empty = OF_PRESETS.sub(r" (preset \1)", default.removesuffix("]"))
+    if empty == "none" and (said := NONE_IS.search(what)):
+        what, empty = NONE_IS.sub("", what), said[1]
     parts = [what] if shown or not default else [what, f"left empty: {empty}"]
-    said = " ".join(map(_sentence, parts))
-    return FLAG.sub(lambda found: f"“{_sentence(_label(found[1]), end='')}”", said)
+    return _with_fields(" ".join(map(_sentence, parts)))
+
+
+def _with_fields(text: str) -> str:
+    """Name the fields of the form instead of flags."""
+    return FLAG.sub(lambda found: f"“{_sentence(_label(found[1]), end='')}”", text)
+
+
+def is_filled_in() -> bool:
+    """Tell whether a deployment started this run, by its form or its schedule."""
+    from prefect.runtime import deployment  # not needed for `--help`
+
+    return deployment.id is not None
+
+
+def for_who_started(text: str) -> str:
+    """Name flags for who typed a command, fields for who filled in the form."""
+    return _with_fields(text) if is_filled_in() else text
 
 
 def _sentence(text: str, end: str = ".") -> str:

@@ -24,6 +24,7 @@ from cyclopts.config import Toml
 from pydantic import ValidationError
 
 from flows.cli import flags, torchrun
+from flows.cli.form import for_who_started
 from flows.serving.address import ServerError
 from flows.serving.signals import end_with_starter
 from resnext.contracts.errors import ExportError, InputError, StoppedError, TrainingError
@@ -164,7 +165,7 @@ def flow_outcome() -> Iterator[Outcome]:
     try:
         yield outcome
     except (InputError, ValidationError) as error:
-        outcome.state = Failed(message=error_line(error), data=error)
+        outcome.state = Failed(message=for_who_started(error_line(error)), data=error)
     except StoppedError as error:
         outcome.state = Cancelled(message=str(error), data=StoppedError(str(error)))
     except KeyboardInterrupt:
@@ -201,7 +202,6 @@ def run_flow(flow: Callable[..., Any], *args: Any) -> None:
                 error,
             )
         result = state.result(raise_on_failure=False)
-        log.info("finishing the run history (a few seconds)")
     if isinstance(result, BaseException):
         raise result
     if away:  # Prefect would try to reach it for minutes
@@ -209,6 +209,7 @@ def run_flow(flow: Callable[..., Any], *args: Any) -> None:
         sys.stderr.flush()
         torchrun.end_others(DONE)
         os._exit(DONE)
+    terminal.show_until_exit("finishing the run history (a few seconds) ...")
 
 
 def error_line(error: InputError | ValidationError) -> str:

@@ -4,6 +4,7 @@ On a terminal, lines are wrapped at blanks and tables have rules. Elsewhere both
 scripts to read.
 """
 
+import atexit
 import logging
 import re
 import sys
@@ -17,6 +18,7 @@ from rich.table import Table
 from rich.text import Text
 
 from flows.cli.command_line import interpreter
+from flows.cli.form import for_who_started, is_filled_in
 from resnext.contracts.formatting import (
     display_width,
     is_terminal,
@@ -160,17 +162,27 @@ def _worth_showing(record: logging.LogRecord) -> bool:
     return not record.name.startswith(HIDDEN) and record.levelno >= logging.WARNING
 
 
+def show_until_exit(text: str) -> None:
+    """Say on a terminal what the end of the program waits for; the results stay the last lines."""
+    if is_terminal(sys.stderr):
+        print(text, end="", file=sys.stderr, flush=True)
+        clear = "\r\033[K"  # to the start of the line, and what follows away
+        atexit.register(print, clear, end="", file=sys.stderr, flush=True)
+
+
 def log_images(plan: "Plan") -> None:
     """Say which images are used, above all when they are no photographs."""
-    if plan.data is None:
-        log.info(
-            "No --data given: using a SYNTHETIC demonstration set that this program draws.\n"
-            "Its scores say nothing about real images. For your own, in class folders:\n"
-            "    %s flows/full_pipeline.py --data FOLDER --preset auto",
-            interpreter(),
-        )
-    else:
+    if plan.data is not None:
         log.info("images: %s", plan.data)
+        return
+    text = (
+        "No --data given: using a SYNTHETIC demonstration set that this program draws.\n"
+        "Its scores say nothing about real images. For your own, in class folders:\n"
+    )
+    if is_filled_in():
+        log.info(for_who_started(f"{text}    name their folder in --data, with --preset auto"))
+    else:
+        log.info("%s    %s flows/full_pipeline.py --data FOLDER --preset auto", text, interpreter())
 
 
 def conclusion(run: Path, plan: "Plan") -> str:

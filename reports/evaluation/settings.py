@@ -65,8 +65,8 @@ class EvaluationSettings(BaseModel):
         gt=0,
         lt=1,
         description=(
-            "share of the positive class where the model is to be used, above 0 below 1: the "
-            "predictive values are given for it too; none: only for that of the test part"
+            "share of the positive class where the model is to be used: the predictive values are "
+            "given for it too; none: only for that of the test part"
         ),
     )
     max_error: float | None = Field(

@@ -220,7 +220,7 @@ def test_a_run_from_the_form_completes_shows_its_artifacts_and_is_cached_the_sec
         first = ui.api.ended(run)
         assert first["state"]["type"] == "COMPLETED", first["state"]
         refused = ui.api.ended(wrong)
-        assert refused["state"]["message"].startswith("--data must be a folder of class folders")
+        assert refused["state"]["message"].startswith("“Data” must be a folder of class folders")
         assert refused["name"] == "nothing, resnext50_32x4d", "nobody typed the one in the form"
         look_at_run(page, ui, run)
         second = ui.api.start("full-pipeline/full-pipeline", first["parameters"])
@@ -260,7 +260,7 @@ def test_wrong_input_fails_with_the_reason_as_the_message(ui: Ui, tmp_path: Path
     parameters = ui.parameters(TINY) | {"data": {"data": str(tmp_path / "nothing")}}
     state = ui.api.ended(ui.api.start("full-pipeline/full-pipeline", parameters))["state"]
     assert state["type"] == "FAILED"
-    assert state["message"].startswith("--data must be a folder of class folders, got")
+    assert state["message"].startswith("“Data” must be a folder of class folders, got")
 
 
 def test_a_value_out_of_bounds_is_refused_by_the_form(ui: Ui) -> None:

@@ -72,9 +72,15 @@ def test_an_image_unlike_the_training_images_is_named_so_behind_its_answer() -> 
         | {"unlike_training": far}
         for far in ("0.97", "0.5", "")
     ]
-    assert [said for _, said in summarise(rows, {}).first] == [
+    found = summarise(rows, {})
+    assert [said for _, said in found.first] == [
         "a 90.0 %; unlike the training images", "a 90.0 %", "a 90.0 %",
     ]  # fmt: skip
+    assert found.unlike_in_words == "1 of 3 images is unlike the training images"
+    damaged = {"path": "x", "status": "error", "error": "empty file"}
+    both = summarise([*rows[:1] * 2, damaged], {})
+    assert both.unlike_in_words == "2 of 2 images are unlike the training images"
+    assert summarise(rows[1:], {}).unlike_in_words == ""
 
 
 def test_the_positive_class_is_referred_by_its_own_probability() -> None:

@@ -8,6 +8,7 @@ from typing import Any
 import pytest
 from pydantic import ValidationError
 
+from flows.cli import form
 from flows.cli.flags import EvaluationFlags, Flags, MachineFlags, SplitFlags, TrainingFlags
 from flows.compare import compare_recipes
 from flows.full_pipeline import RunFlags, full_pipeline
@@ -73,9 +74,11 @@ def test_what_is_set_every_day_comes_first_and_the_rest_is_folded_away() -> None
     shown = {group: list(each["properties"]) for group, each in described["definitions"].items()}
     assert shown.pop("DataFlags") == ["data", "advanced"]
     assert shown.pop("TrainingFlags") == ["preset", "epochs", "advanced"]
+    assert shown.pop("SplitFlags") == ["groups", "advanced"]
     assert shown.pop("FoldFlags") == ["folds", "advanced"]
+    assert shown.pop("EvaluationFlags") == ["positive", "advanced"]
     assert shown.pop("RunFlags") == ["store", "device", "advanced"]
-    assert {*map(tuple, shown.values())} == {("advanced",)}
+    assert not shown, "no group is folded away as a whole"
     folded = described["definitions"]["RunFlags"]["properties"]["advanced"]
     assert folded["default"] == folded["anyOf"][0]["enum"][0] == "as usual"
     kept = {*RunFlags.model_fields} - {"store", "device"}
@@ -88,6 +91,29 @@ def test_a_switch_that_may_be_left_to_the_preset_is_a_choice() -> None:
     assert (switch["type"], switch["enum"]) == ("string", ["on", "off"])
     assert switch["title"] == "Zero init head"
     assert switch["description"].endswith("Left empty: off (preset finetune: on).")
+
+
+def test_what_an_empty_field_means_and_its_bounds_are_said_once() -> None:
+    advanced = schema(full_pipeline)["definitions"]["EvaluationFlags"]["properties"]["advanced"]
+    fields = advanced["anyOf"][1]["properties"]
+    assert fields["prevalence"]["description"] == (
+        "Share of the positive class where the model is to be used: the predictive values are "
+        "given for it too (above 0 below 1). Left empty: only for that of the test part."
+    )
+    assert fields["sensitivity"]["description"].endswith(
+        "validation part (above 0 below 1). Left empty: the threshold is that of “Threshold”."
+    )
+    assert fields["domain"]["description"] == (
+        "Words of the report: medical (patients, clinics) or general. Left empty: guessed from the "
+        "names of the classes."
+    )
+
+
+def test_who_filled_in_the_form_is_told_of_its_fields(monkeypatch: pytest.MonkeyPatch) -> None:
+    text = "--batch-size must be at least 1, got 0."
+    assert form.for_who_started(text) == text
+    monkeypatch.setattr("prefect.runtime.deployment.id", "some", raising=False)
+    assert form.for_who_started(text) == "“Batch size” must be at least 1, got 0."
 
 
 def test_the_form_and_the_flat_shape_give_the_same_settings() -> None:

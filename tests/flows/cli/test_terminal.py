@@ -2,6 +2,8 @@
 
 import io
 import logging
+from collections.abc import Callable
+from functools import partial
 from typing import Any
 
 import pytest
@@ -80,6 +82,22 @@ def test_without_a_terminal_a_line_stays_one_line(capsys: pytest.CaptureFixture[
     assert capsys.readouterr().err.count("\n") == 1
     line = terminal.table(ROWS, plain=("run",)).splitlines()[1]
     assert line.split() == [word for cell in ROWS[0].values() for word in cell.split()]
+
+
+def test_what_the_end_waits_for_is_said_on_a_terminal_alone_and_leaves_no_line(
+    screen: io.StringIO, monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]
+) -> None:
+    terminal.show_until_exit("finishing")
+    assert capsys.readouterr().err == ""
+    monkeypatch.setattr("sys.stderr", screen)
+    ended: list[Callable[[], None]] = []
+    monkeypatch.setattr(
+        "atexit.register", lambda call, *words, **how: ended.append(partial(call, *words, **how))
+    )
+    terminal.show_until_exit("finishing")
+    assert screen.getvalue() == "finishing"
+    ended[0]()
+    assert screen.getvalue() == "finishing\r\x1b[K"
 
 
 def test_what_prefect_says_of_an_interrupted_run_is_not_shown_beside_our_own_line() -> None:

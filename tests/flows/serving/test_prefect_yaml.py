@@ -10,8 +10,11 @@ from flows.serving.deployments import DEPLOYMENTS, deployments
 
 from prefect import Flow
 from prefect.utilities.callables import parameter_schema
+from prefect.utilities.schema_tools.validation import validate
 
 BY_NAME = {each["name"]: each for each in deployments()}
+NEEDED = {"evaluate": {"external": {"data": "data/elsewhere"}}}
+"""What a form asks for, since no default would make sense."""
 
 
 def flow_of(deployment: dict[str, Any]) -> Flow[..., Any]:
@@ -51,7 +54,7 @@ def test_every_field_of_a_form_says_what_it_is_and_what_holds_when_it_is_left_em
     for where, field in fields(BY_NAME[name]):
         text = field.get("description", "")
         assert len(text) > 10, where
-        given = where in ("recipes", "sources")  # which must be named
+        given = where in ("recipes", "sources", "ExternalFlags.data")  # which must be named
         if "default" not in field and not given:  # else the field shows what holds
             assert "Left empty: " in text, where
         assert "default: " not in text, where
@@ -76,7 +79,22 @@ def test_bounds_which_the_form_does_not_show_stand_in_the_description(name: str)
 @pytest.mark.parametrize("name", BY_NAME)
 def test_the_parameters_in_the_file_are_ones_that_the_flow_takes(name: str) -> None:
     deployment = BY_NAME[name]
-    flow_of(deployment).validate_parameters(deployment.get("parameters", {}))
+    flow_of(deployment).validate_parameters(deployment.get("parameters", {}) | NEEDED.get(name, {}))
+
+
+def test_a_form_asks_for_images_to_evaluate_and_for_nothing_else() -> None:
+    schema = parameter_schema(flow_of(BY_NAME["evaluate"])).model_dump()
+    assert validate({}, schema)
+    assert validate({"external": {}}, schema)
+    assert validate(NEEDED["evaluate"], schema) == []
+
+
+@pytest.mark.parametrize("name", BY_NAME)
+def test_the_captions_of_a_form_are_sentences(name: str) -> None:
+    schema = parameter_schema(flow_of(BY_NAME[name])).model_dump()
+    fields = [*schema["properties"].values(), *schema["definitions"].values()]
+    for text in (field["description"] for field in fields if "description" in field):
+        assert (text[:1].isupper(), text[-1:]) == (True, "."), text
 
 
 def test_all_run_in_one_pool_in_the_folder_of_the_project() -> None:
