@@ -70,6 +70,7 @@ class ReportContent(AuditContent):
     shortcuts: pd.DataFrame | None = None
     covered: pd.DataFrame | None = None
     reliability: pd.DataFrame | None = None
+    net_benefit: pd.DataFrame | None = None
     architecture: str = ""
     doubts: pd.DataFrame | None = None
     """What a person should look at in the images, if that was looked for."""
@@ -77,5 +78,6 @@ class ReportContent(AuditContent):
     @property
     def tables(self) -> dict[str, pd.DataFrame]:
         """Give the tables that figures may be described from, by file name."""
-        names = ("history", "split", "per_class", "confusion")
-        return {f"{name}.csv": getattr(self, name) for name in names}
+        names = ("history", "split", "per_class", "confusion", "net_benefit")
+        found = {f"{name}.csv": getattr(self, name) for name in names}
+        return {name: table for name, table in found.items() if table is not None}

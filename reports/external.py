@@ -36,6 +36,7 @@ class ExternalContent:
     drift: Mapping[str, Any] | None
     figures: Mapping[str, bytes]
     """By stem, a PNG file's bytes."""
+    net_benefit: pd.DataFrame | None = None
     synthetic: bool = False
 
     @property
@@ -46,7 +47,9 @@ class ExternalContent:
     @property
     def tables(self) -> dict[str, pd.DataFrame]:
         """Give the tables that figures may be described from, by file name."""
-        return {f"{name}.csv": getattr(self, name) for name in ("split", "per_class", "confusion")}
+        names = ("split", "per_class", "confusion", "net_benefit")
+        found = {f"{name}.csv": getattr(self, name) for name in names}
+        return {name: table for name, table in found.items() if table is not None}
 
 
 def render_external(content: ExternalContent) -> str:

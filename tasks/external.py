@@ -243,6 +243,7 @@ def show_external(
             metrics=read_json(scores.path(METRICS)),
             per_class=read_table(scores.path("per_class.csv")),
             confusion=read_confusion(scores.path("confusion.csv")),
+            net_benefit=read_table(scores.path("net_benefit.csv")),
             calibration=read_json(scores.path("calibration.json")),
             comparison=read_json(scores.path(COMPARISON)),
             drift=None if drift is None else read_json(drift.path(DRIFT)),

@@ -17,6 +17,7 @@ if TYPE_CHECKING:
     from reports.content import ReportContent
 
 CARD = "MODEL_CARD.md"
+SCORE_TABLES = ("per_class", "reliability", "net_benefit")
 
 Facts = tuple[tuple[str, str], ...]
 
@@ -45,7 +46,8 @@ def report(
     scores: Annotated[
         Artifact,
         Reads(
-            "per_class.csv", "confusion.csv", "metrics.json", "calibration.json", "reliability.csv"
+            *("per_class.csv", "confusion.csv", "metrics.json", "calibration.json"),
+            *("reliability.csv", "net_benefit.csv"),
         ),
     ],
     explained: Annotated[Artifact, Reads("explained.json")],
@@ -127,7 +129,7 @@ def _of_scores(scores: Artifact) -> dict[str, Any]:
     return {
         "classes": tuple(confusion.index),
         "confusion": confusion,
-        **{name: read_table(scores.path(f"{name}.csv")) for name in ("per_class", "reliability")},
+        **{name: read_table(scores.path(f"{name}.csv")) for name in SCORE_TABLES},
         **{name: read_json(scores.path(f"{name}.json")) for name in ("metrics", "calibration")},
     }
 

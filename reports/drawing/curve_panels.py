@@ -18,7 +18,7 @@ import pandas as pd
 
 from reports.arrays import FloatArray, nan_mean
 from reports.drawing import style
-from reports.drawing.fonts import figure_labels
+from reports.drawing.fonts import LABEL_WIDTH, NARROW_WIDTH, figure_labels
 from resnext.contracts.formatting import Bounds, decimal, defined, percent, undefined
 
 if TYPE_CHECKING:
@@ -28,11 +28,25 @@ if TYPE_CHECKING:
 
 CHANCE = style.DASHED | {"zorder": 1}
 MOST_COLUMNS = 5
-LEFT, RIGHT, TOP, BOTTOM = 0.95, 0.25, 0.95, 0.7
-"""The room around the panels in inches."""
-GAP, HEAD = 0.36, 0.5
-"""The room between two panels, and what the two lines above one need, in inches."""
 LARGEST_PANEL = 2.6
+
+
+@dataclass(frozen=True)
+class Room:
+    """Hold the room around panels and between them, in inches."""
+
+    width: float
+    left: float
+    right: float
+    top: float
+    gap: float
+    head: float
+    """What the lines above a panel need."""
+    bottom: float = 0.7
+
+
+WIDE = Room(style.WIDTH, left=0.95, right=0.25, top=0.95, gap=0.36, head=0.5)
+PHONE = Room(style.NARROW, left=0.72, right=0.12, top=1.35, gap=0.24, head=0.66)
 Metrics = Mapping[str, Any]
 
 
@@ -65,10 +79,10 @@ class Area:
     prevalence: float
     """The share of the class in the test part; of the mean, that of a class on average."""
 
-    def words(self, name: str) -> str:
+    def words(self, name: str, end: str = " ") -> str:
         """Write the area with its interval, as in "AUROC 0.810 (0.680-0.919)"."""
         bounds = defined(self.bounds)
-        interval = f" ({decimal(bounds[0])}-{decimal(bounds[1])})" if bounds else ""
+        interval = f"{end}({decimal(bounds[0])}-{decimal(bounds[1])})" if bounds else ""
         return f"{name} {decimal(self.value)}{interval}"
 
 
@@ -106,17 +120,24 @@ def operating_point(metrics: Metrics) -> Metrics | None:
 
 
 def plot_curves(
-    kind: Kind, table: pd.DataFrame, per_class: pd.DataFrame, metrics: Metrics, point: Point | None
+    kind: Kind,
+    table: pd.DataFrame,
+    per_class: pd.DataFrame,
+    metrics: Metrics,
+    point: Point | None,
+    *,
+    stacked: bool = False,
 ) -> Figure:
     """Draw one curve large, or several in panels; a sentence where there is none."""
     mean = mean_area(kind, per_class, metrics)
-    curves = _curves(kind, table, per_class, mean)
+    curves = _curves(kind, table, per_class, mean, NARROW_WIDTH if stacked else LABEL_WIDTH)
     if not curves:
         return style.sentence(kind.nothing)
     with style.styled([curve.label for curve in curves]):
         if len(curves) == 1:
-            return _plot_one(kind, curves[0], point)
-        return _plot_several(kind, curves, _mean_of(curves, mean), point)
+            return _plot_one(kind, curves[0], point, stacked=stacked)
+        room = PHONE if stacked else WIDE
+        return _plot_several(kind, curves, _mean_of(curves, mean), point, room)
 
 
 def class_areas(kind: Kind, per_class: pd.DataFrame) -> dict[str, Area]:
@@ -141,10 +162,12 @@ def mean_area(kind: Kind, per_class: pd.DataFrame, metrics: Metrics) -> Area:
     return Area(math.nan if value is None else float(value), bounds, prevalence)
 
 
-def _curves(kind: Kind, table: pd.DataFrame, per_class: pd.DataFrame, mean: Area) -> list[Curve]:
+def _curves(
+    kind: Kind, table: pd.DataFrame, per_class: pd.DataFrame, mean: Area, width: int
+) -> list[Curve]:
     """Gather the curves in the order of the table, without those that are undefined."""
     areas = class_areas(kind, per_class)
-    labels = dict(zip(areas, figure_labels(list(areas)), strict=True))
+    labels = dict(zip(areas, figure_labels(list(areas), width), strict=True))
     of_mean = f"mean of {(per_class['support'] > 0).sum()} classes"
     curves = []
     for name, rows in table.groupby("class", sort=False):
@@ -163,66 +186,82 @@ def _mean_of(curves: Sequence[Curve], area: Area) -> Curve:
     return Curve("", f"mean of {len(curves)} classes", curves[0].x, mean, blank, blank, area)
 
 
-def _plot_one(kind: Kind, curve: Curve, point: Point | None) -> Figure:
-    """Draw one curve with a legend beside it."""
-    figure = style.new_figure(style.WIDTH, 4.9)
+def _plot_one(kind: Kind, curve: Curve, point: Point | None, *, stacked: bool) -> Figure:
+    """Draw one curve with a legend beside it, for a phone above it."""
+    figure = style.new_figure(style.NARROW if stacked else style.WIDTH, 4.9)
     axes = figure.subplots()
-    _frame(axes, (0, 0.2, 0.4, 0.6, 0.8, 1))
+    _frame(axes, (0, 0.5, 1) if stacked else (0, 0.2, 0.4, 0.6, 0.8, 1))
     axes.set(xlabel=kind.axes[0], ylabel=kind.axes[1])
     handles = {
-        _draw_curve(axes, curve, 2.2): f"{curve.label}\n{curve.area.words(kind.area)}",
+        _draw_curve(
+            axes, curve, 2.2
+        ): f"{curve.label}\n{curve.area.words(kind.short if stacked else kind.area)}",
         **_draw_band(axes, curve),
         **_draw_point(axes, curve, point),
         **_draw_chance(axes, kind, curve),
     }
     axes.legend(
-        handles.keys(), handles.values(), loc="upper left", bbox_to_anchor=(1.03, 1),
-        borderaxespad=0, labelspacing=1.0, handlelength=2.2,
+        handles.keys(), handles.values(), borderaxespad=0, handlelength=2.2,
+        loc="lower left" if stacked else "upper left",
+        bbox_to_anchor=(0, 1.03) if stacked else (1.03, 1),
+        labelspacing=0.6 if stacked else 1.0, fontsize=9 if stacked else None,
     )  # fmt: skip
     return style.lay_out(figure)
 
 
-def _plot_several(kind: Kind, curves: Sequence[Curve], mean: Curve, point: Point | None) -> Figure:
+def _plot_several(
+    kind: Kind, curves: Sequence[Curve], mean: Curve, point: Point | None, room: Room
+) -> Figure:
     """Draw all curves with their mean, then each in a panel of its own, and one legend on top."""
-    figure, panels = _panels(len(curves) + 1)
+    figure, panels = _panels(len(curves) + 1, room)
     handles = _draw_all(panels[0], kind, curves, mean)
     for axes, curve in zip(panels[1:], curves, strict=True):
         handles |= _draw_class(axes, kind, curve, mean, point)
+    for axes, curve in zip(panels, (mean, *curves), strict=True):
+        _head(axes, curve, kind, room)
     unique = {label: handle for handle, label in handles.items()}
-    room = figure.subplotpars
-    middle, half_way = (room.left + room.right) / 2, (room.bottom + room.top) / 2
+    within = figure.subplotpars
+    middle, half_way = (within.left + within.right) / 2, (within.bottom + within.top) / 2
     figure.legend(
-        unique.values(), unique.keys(), loc="upper center", bbox_to_anchor=(middle, 1),
-        ncols=len(unique), handlelength=1.8, columnspacing=1.6,
+        unique.values(), unique.keys(), loc="upper center",
+        bbox_to_anchor=(0.5 if room is PHONE else middle, 1),
+        handlelength=1.8,
+        **{"ncols": 2, "fontsize": 9} if room is PHONE else {"ncols": len(unique)},
     )  # fmt: skip
     look: dict[str, Any] = {"color": style.QUIET, "size": 10.5}
     figure.text(middle, 0.1 / figure.get_figheight(), kind.axes[0], ha="center", **look)
-    figure.text(0.1 / style.WIDTH, half_way, kind.axes[1], va="center", rotation=90, **look)
+    figure.text(0.1 / room.width, half_way, kind.axes[1], va="center", rotation=90, **look)
     return figure
 
 
-def _panels(number: int) -> tuple[Figure, list[Axes]]:
-    """Make so many equal square panels in rows, with room for two lines above each."""
-    columns = min(number, 4 if number <= 12 else MOST_COLUMNS)
+def _panels(number: int, room: Room) -> tuple[Figure, list[Axes]]:
+    """Make so many equal square panels in rows, with room for the lines above each."""
+    columns = 2 if room is PHONE else min(number, 4 if number <= 12 else MOST_COLUMNS)
     rows = math.ceil(number / columns)
-    edge = min((style.WIDTH - LEFT - RIGHT - (columns - 1) * GAP) / columns, LARGEST_PANEL)
-    height = TOP + rows * edge + (rows - 1) * (GAP + HEAD) + BOTTOM
-    figure = style.new_figure(style.WIDTH, height)
+    free = room.width - room.left - room.right - (columns - 1) * room.gap
+    edge = min(free / columns, LARGEST_PANEL)
+    height = room.top + rows * edge + (rows - 1) * (room.gap + room.head) + room.bottom
+    figure = style.new_figure(room.width, height)
     axes = figure.subplots(rows, columns, squeeze=False).ravel().tolist()
-    width = columns * edge + (columns - 1) * GAP
+    width = columns * edge + (columns - 1) * room.gap
     figure.subplots_adjust(
-        left=LEFT / style.WIDTH,
-        right=(LEFT + width) / style.WIDTH,
-        top=1 - TOP / height,
-        bottom=BOTTOM / height,
-        wspace=GAP / edge,
-        hspace=(GAP + HEAD) / edge,
+        left=room.left / room.width,
+        right=(room.left + width) / room.width,
+        top=1 - room.top / height,
+        bottom=room.bottom / height,
+        wspace=room.gap / edge,
+        hspace=(room.gap + room.head) / edge,
     )
     for empty in axes[number:]:
         empty.remove()
     for place, panel in enumerate(axes[:number]):
         _frame(panel, (0, 0.5, 1))
+        if room is PHONE:
+            panel.set_xticks((0, 1))
         last = place + columns >= number
+        first, *_, end = panel.get_xticklabels()  # kept apart from those of the next panel
+        first.set_ha("left")
+        end.set_ha("right")
         panel.tick_params(labelsize=9, labelbottom=last, labelleft=place % columns == 0)
     return figure, axes[:number]
 
@@ -232,7 +271,6 @@ def _draw_all(axes: Axes, kind: Kind, curves: Sequence[Curve], mean: Curve) -> d
     for curve in curves:
         axes.plot(curve.x, curve.y, color=style.BLUE, linewidth=0.7, alpha=0.55)
     line = _draw_curve(axes, mean, 2.2, color=style.INK)
-    _head(axes, mean, kind)
     return {line: "mean of the classes", **_draw_chance(axes, kind, mean, numbers=False)}
 
 
@@ -241,7 +279,6 @@ def _draw_class(
 ) -> dict[Artist, str]:
     """Draw the panel of one class, with the mean to compare it with."""
     axes.plot(mean.x, mean.y, color=style.INK, linewidth=0.9)
-    _head(axes, curve, kind)
     return {
         _draw_curve(axes, curve, 1.7): "one class",
         **_draw_band(axes, curve),
@@ -259,15 +296,17 @@ def _frame(axes: Axes, ticks: Sequence[float]) -> None:
     axes.grid()
 
 
-def _head(axes: Axes, curve: Curve, kind: Kind) -> None:
+def _head(axes: Axes, curve: Curve, kind: Kind, room: Room) -> None:
     """Write the class and its area above a small panel, smaller where they are wider than it."""
-    area = curve.area.words(kind.short)
-    lines = (curve.label, 18, style.INK, 10.0), (area, 5, style.QUIET, 8.5)
+    phone = room is PHONE
+    area = curve.area.words(kind.short, "\n" if phone else " ")
+    above = 29 if "\n" in area else 18
+    lines = (curve.label, above, style.INK, 10.0), (area, 5, style.QUIET, 8.5)
     for text, above, color, size in lines:
         line = style.note(axes, text, (0, 1), (0, above), color=color, size=size)
-        room, needed = axes.get_window_extent().width, line.get_window_extent().width
-        if needed > room:
-            line.set_fontsize(size * room / needed)
+        free, needed = axes.get_window_extent().width, line.get_window_extent().width
+        if needed > free:
+            line.set_fontsize(size * free / needed)
 
 
 def _draw_curve(axes: Axes, curve: Curve, width: float, color: str = style.BLUE) -> Artist:

@@ -41,11 +41,16 @@ def font_note(names: Iterable[str]) -> str | None:
     )
 
 
-def figure_labels(names: Sequence[str], width: int = LABEL_WIDTH) -> list[str]:
-    """Give class names as a figure shows them: one line, shortened, numbered if not drawable."""
+def figure_labels(
+    names: Sequence[str], width: int = LABEL_WIDTH, *, two_lines: bool = False
+) -> list[str]:
+    """Give class names as a figure shows them: shortened, numbered if not drawable.
+
+    They stand on one line, or on two where that is allowed and shows all of a name.
+    """
     labels = []
     for number, name in enumerate(names, start=1):
-        label = _shorten(name, width)
+        label = (two_lines and _halve(name, width)) or _shorten(name, width)
         if missing := _missing(label):
             rest = "".join(" " if character in missing else character for character in label)
             label = " ".join([f"#{number}", *rest.split()])
@@ -72,6 +77,15 @@ def _shorten(text: str, width: int) -> str:
         return line
     end = _first(line[::-1], width // 2 - 1)[::-1]
     return f"{_first(line, width // 2)}…{end}"
+
+
+def _halve(text: str, width: int) -> str:
+    """Put a text that is too long for a line on two; empty where it fits neither way."""
+    line = " ".join(text.split())
+    halves = [(line[:place], line[place + 1 :]) for place, each in enumerate(line) if each == " "]
+    best = min(halves, key=lambda both: max(map(display_width, both)), default=(line, ""))
+    fits = display_width(line) > width >= max(map(display_width, best))
+    return "\n".join(best) if fits else ""
 
 
 def _first(text: str, columns: int) -> str:

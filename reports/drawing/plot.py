@@ -35,7 +35,7 @@ class Plot:
     options: tuple[str, ...] = ()
     """The options of the plot stage that `draw` takes by name besides."""
     stacks: bool = False
-    """Whether `draw` takes `stacked`, to put its panels below each other for a phone."""
+    """Whether `draw` takes `stacked`, to draw it for a phone: narrow, its panels stacked."""
     alternative: Callable[[Tables], str] | None = None
     """Says in words what it shows, from the tables of the report; else its caption does."""
 

@@ -33,7 +33,7 @@ DASHED: dict[str, Any] = {"color": QUIET, "linewidth": 1, "linestyle": (0, (4, 3
 WIDTH = 9.6
 """How wide a figure is in inches where it may fill the page of the report."""
 NARROW = 3.6
-"""How wide it is where its panels stand below each other."""
+"""How wide it is for a phone."""
 PAD = 0.15
 """The margin around what is drawn, in inches."""
 DOTS = 150
@@ -101,6 +101,12 @@ def two_panels(height: float, *, stacked: bool, **options: Any) -> tuple[Figure,
     return figure, list(panels)
 
 
+def one_panel(height: float, *, stacked: bool) -> tuple[Figure, Axes]:
+    """Make a figure of one panel so many inches high; for a phone narrow and somewhat lower."""
+    figure = new_figure(NARROW if stacked else WIDTH, 0.85 * height if stacked else height)
+    return figure, figure.subplots()
+
+
 def lay_out(figure: Figure, w_pad: float = 0.1, h_pad: float = 0.1) -> Figure:
     """Place everything once, with so much room around each panel (inches), and leave it there.
 
@@ -145,6 +151,13 @@ def say(axes: Axes, text: str, width: int = 90) -> None:
     axes.spines[:].set_visible(False)
     lines = textwrap.fill(text, width)
     axes.text(0.5, 0.5, lines, ha="center", va="center", color=QUIET, size=11, linespacing=1.5)
+
+
+def head(axes: Axes, *, stacked: bool, columns: int = 2) -> None:
+    """Write the legend above a panel, in so many columns; for a phone in one."""
+    place: dict[str, Any] = {"loc": "lower left", "bbox_to_anchor": (0, 1.02), "borderaxespad": 0}
+    narrow = {"ncols": 1, "fontsize": 8.5, "handlelength": 1.5}
+    axes.legend(**place, **narrow if stacked else {"ncols": columns})
 
 
 def note(

@@ -17,21 +17,21 @@ FEWEST_SHOWN = 0.8
 """The confidence axis begins here at the latest, so that a lone bin doesn't fill the figure."""
 
 
-def plot_confidences(confidences: pd.DataFrame) -> Figure:
+def plot_confidences(confidences: pd.DataFrame, *, stacked: bool = False) -> Figure:
     """Plot how many answers were right (upwards) and wrong (downwards) by their confidence.
 
     A bin whose bounds are NaN is not drawn.
 
     Args:
         confidences: bin_low, bin_high, right, wrong (counts); may be empty.
+        stacked: Whether it is drawn for a phone.
     """
     confidences = confidences.dropna(subset=["bin_low", "bin_high"])
     filled = confidences[(confidences["right"] > 0) | (confidences["wrong"] > 0)]
     if filled.empty:
         return style.sentence("No histogram of confidences: no test image could be evaluated.")
     with style.styled([]):
-        figure = style.new_figure(style.WIDTH, 3.9)
-        axes = figure.subplots()
+        figure, axes = style.one_panel(3.9, stacked=stacked)
         lows, widths = confidences["bin_low"], confidences["bin_high"] - confidences["bin_low"]
         for name, sign, color in (("right", 1, style.BLUE), ("wrong", -1, style.VERMILION)):
             heights = sign * confidences[name]
@@ -41,11 +41,12 @@ def plot_confidences(confidences: pd.DataFrame) -> Figure:
         axes.set_xlim(min(float(filled["bin_low"].min()), FEWEST_SHOWN), 1)
         axes.set(xlabel="confidence", ylabel="images")
         axes.xaxis.set_major_formatter(style.percent_tick)
+        axes.locator_params("x", nbins=5 if stacked else 10)
         axes.locator_params("y", nbins=7, integer=True, steps=[1, 2, 5, 10])
         axes.yaxis.set_major_formatter(lambda value, _: count(abs(value)))
         axes.grid(axis="y")
         axes.margins(y=0.08)
-        axes.legend(loc="lower left", bbox_to_anchor=(0, 1.02), ncols=2, borderaxespad=0)
+        style.head(axes, stacked=stacked)
         return style.lay_out(figure)
 
 
@@ -55,5 +56,6 @@ PLOT = Plot(
     caption="How sure the network was of its answers, right ones and wrong ones.",
     tables=("confidences.csv",),
     draw=plot_confidences,
+    stacks=True,
     position=6,
 )

@@ -40,7 +40,8 @@ def plot_confusion(confusion: pd.DataFrame) -> Figure:
         return style.sentence("No confusion matrix: no test image could be evaluated.")
     shares = divide(counts, counts.sum(axis=1, keepdims=True))  # (C, C)
     with style.styled(names):
-        return _draw_matrix(figure_labels(names), counts, shares)
+        labels = figure_labels(names, two_lines=len(names) <= NUMBERED_CLASSES)
+        return _draw_matrix(labels, counts, shares)
 
 
 def _draw_matrix(labels: Sequence[str], counts: FloatArray, shares: FloatArray) -> Figure:
@@ -48,7 +49,7 @@ def _draw_matrix(labels: Sequence[str], counts: FloatArray, shares: FloatArray) 
     from matplotlib.colors import LinearSegmentedColormap, PowerNorm
 
     numbered = len(labels) <= NUMBERED_CLASSES
-    edge, room = _cell_edge(len(labels)) * len(labels), max(map(display_width, labels))
+    edge, room = _cell_edge(len(labels)) * len(labels), _widest(labels)
     figure = style.new_figure(edge + 0.1 * room + 1, edge + 0.08 * room + 1)
     axes = figure.subplots()
     colours = LinearSegmentedColormap.from_list("shares", style.SHARES)
@@ -60,6 +61,11 @@ def _draw_matrix(labels: Sequence[str], counts: FloatArray, shares: FloatArray) 
     else:
         _draw_scale(figure, axes, image)
     return style.lay_out(figure)
+
+
+def _widest(labels: Sequence[str]) -> int:
+    """Give the width of the longest line, in columns."""
+    return max(display_width(line) for label in labels for line in label.split("\n"))
 
 
 def _cell_edge(classes: int) -> float:
@@ -79,7 +85,7 @@ def _label_classes(axes: Axes, labels: Sequence[str]) -> None:
     axes.set_yticks(places[::step], labels[::step], size=size)
     if many:
         axes.tick_params(axis="x", rotation=90)
-    elif 0.1 * max(map(display_width, labels)) > edge:
+    elif 0.1 * _widest(labels) > edge:
         for tick in axes.get_xticklabels():
             tick.set(rotation=40, ha="right", rotation_mode="anchor")
     axes.tick_params(length=0, labelcolor=style.INK)

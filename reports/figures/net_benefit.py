@@ -10,7 +10,7 @@ from typing import TYPE_CHECKING
 import pandas as pd
 
 from reports.drawing import style
-from reports.drawing.fonts import figure_labels
+from reports.drawing.fonts import LABEL_WIDTH, NARROW_WIDTH, figure_labels
 from reports.drawing.plot import Plot
 
 if TYPE_CHECKING:
@@ -24,7 +24,9 @@ ROOM = 0.12
 """How far below 0 the figure reaches, in parts of the share of the class."""
 
 
-def plot_net_benefit(net_benefit: pd.DataFrame, per_class: pd.DataFrame) -> Figure:
+def plot_net_benefit(
+    net_benefit: pd.DataFrame, per_class: pd.DataFrame, *, stacked: bool = False
+) -> Figure:
     """Plot the net benefit of acting on the network's answers, on every image, and on none.
 
     The curve of acting on every image runs out below: it falls without end.
@@ -32,14 +34,16 @@ def plot_net_benefit(net_benefit: pd.DataFrame, per_class: pd.DataFrame) -> Figu
     Args:
         net_benefit: class, threshold, net_benefit, low, high, treat_all; may be empty.
         per_class: class, all of them.
+        stacked: Whether it is drawn for a phone.
     """
     if net_benefit.empty:
         return style.sentence(NONE)
     names = [str(name) for name in per_class["class"]]
-    name = figure_labels(names)[names.index(str(net_benefit["class"].iloc[0]))]
+    name = figure_labels(names, NARROW_WIDTH if stacked else LABEL_WIDTH)[
+        names.index(str(net_benefit["class"].iloc[0]))
+    ]
     with style.styled([name]):
-        figure = style.new_figure(style.WIDTH, 4.6)
-        axes = figure.subplots()
+        figure, axes = style.one_panel(4.6, stacked=stacked)
         x, value, low, high = (
             net_benefit[each] for each in ("threshold", "net_benefit", "low", "high")
         )
@@ -52,11 +56,12 @@ def plot_net_benefit(net_benefit: pd.DataFrame, per_class: pd.DataFrame) -> Figu
         axes.plot(x, value, color=style.BLUE, label="acting on the network's answers")
         top = max(value.max(), every.max(), 0.05)
         axes.set(xlim=(0, 1), ylim=(-ROOM * top, 1.12 * max(top, min(high.max(), 1.5 * top))))
-        axes.set(xlabel=f"threshold: the probability of {name} from which on one acts")
+        end = "\n" if stacked else " "
+        axes.set(xlabel=f"threshold: the probability of{end}{name}{end}from which on one acts")
         axes.set_ylabel("net benefit")
         axes.xaxis.set_major_formatter(style.percent_tick)
         axes.grid()
-        axes.legend(loc="lower left", bbox_to_anchor=(0, 1.02), ncols=4, borderaxespad=0)
+        style.head(axes, stacked=stacked, columns=4)
         return style.lay_out(figure)
 
 
@@ -69,5 +74,6 @@ PLOT = Plot(
     "does more good than acting on every image, or on none.",
     tables=("net_benefit.csv", "per_class.csv"),
     draw=plot_net_benefit,
+    stacks=True,
     position=6,
 )

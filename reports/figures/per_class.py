@@ -37,7 +37,8 @@ def plot_per_class(per_class: pd.DataFrame, *, stacked: bool = False) -> Figure:
         return style.sentence("No scores by class: no test image could be evaluated.")
     names = [str(name) for name in per_class["class"]]
     room = NARROW_WIDTH if stacked else LABEL_WIDTH
-    table = per_class.assign(label=figure_labels(names, room))
+    labels = figure_labels(names, room, two_lines=_row_height(len(names)) == ROW)
+    table = per_class.assign(label=labels)
     table = table.sort_values(
         ["recall", "precision"], ascending=False, na_position="last", kind="stable"
     )

@@ -31,7 +31,11 @@ KIND = Kind(
 
 
 def plot_precision_recall(
-    precision_recall: pd.DataFrame, per_class: pd.DataFrame, metrics: Metrics
+    precision_recall: pd.DataFrame,
+    per_class: pd.DataFrame,
+    metrics: Metrics,
+    *,
+    stacked: bool = False,
 ) -> Figure:
     """Plot precision-recall curves, the prevalence and the operating point, if there is one.
 
@@ -39,9 +43,10 @@ def plot_precision_recall(
         precision_recall: class, recall, precision, low, high; may be empty.
         per_class: class, support, average_precision, ..._low, ..._high.
         metrics: operating_point.
+        stacked: Whether it is drawn for a phone.
     """
     point = _point(metrics, per_class)
-    return plot_curves(KIND, precision_recall, per_class, metrics, point)
+    return plot_curves(KIND, precision_recall, per_class, metrics, point, stacked=stacked)
 
 
 def _point(metrics: Metrics, per_class: pd.DataFrame) -> Point | None:
@@ -74,5 +79,6 @@ PLOT = Plot(
     "is found. Chance is the share of the class.",
     tables=("precision_recall.csv", "per_class.csv", "metrics.json"),
     draw=plot_precision_recall,
+    stacks=True,
     position=4,
 )

@@ -23,6 +23,8 @@ if TYPE_CHECKING:
 
 BAR = "#9fb4c4"
 TICKS = (0, 0.2, 0.4, 0.6, 0.8, 1)
+CORNER = ((1, 0), (-4, 5), "right", "bottom")
+"""Where slope and intercept stand, if no bin does: place, offset in points, alignment."""
 WIDEST_LEVEL = 1000
 """From so many images on the numbers above the bars stand upright, since they are too wide."""
 
@@ -59,7 +61,8 @@ def plot_reliability(
     shown = filled if of_class is None or of_class.empty else of_class[of_class["n"] > 0]
     name = _name(shown, per_class)
     with style.styled([name]):
-        figure, panels = _panels(1.4 if name else 1, stacked=stacked)
+        both = "after" in set(shown["when"])
+        figure, panels = _panels(1.4 if name else 1, stacked=stacked, both=both)
         for (upper, lower), (when, title) in zip(panels.T, _titles(calibration), strict=True):
             rows, confident = (table[table["when"] == when] for table in (shown, filled))
             if rows.empty:
@@ -82,13 +85,18 @@ def plot_reliability(
         return style.lay_out(figure)
 
 
-def _panels(strip: float, *, stacked: bool) -> tuple[Figure, Any]:
-    """Make a diagram and a strip (inches high) below it, twice: an array of panels (2, 2)."""
+def _panels(strip: float, *, stacked: bool, both: bool) -> tuple[Figure, Any]:
+    """Make a diagram and a strip (inches high) below it, twice: an array of panels (2, 2).
+
+    The second ones have room for a sentence alone where there are not both.
+    """
     if not stacked:
-        figure = style.new_figure(style.WIDTH, 4.8 + 0.7 * strip)
-        return figure, figure.subplots(2, 2, gridspec_kw={"height_ratios": [4.6, strip]})
-    figure = style.new_figure(style.NARROW, 6.8 + 1.8 * strip)
-    return figure, figure.subplots(4, 1, height_ratios=[3.4, strip] * 2).reshape(2, 2).T
+        figure = style.new_figure(style.WIDTH if both else 0.8 * style.WIDTH, 4.8 + 0.7 * strip)
+        ratios = {"height_ratios": [4.6, strip], "width_ratios": [1, 1 if both else 0.6]}
+        return figure, figure.subplots(2, 2, gridspec_kw=ratios)
+    heights = [3.4, strip, *([3.4, strip] if both else [0.9, 0.05])]
+    figure = style.new_figure(style.NARROW, sum(heights) - 0.1 * strip)
+    return figure, figure.subplots(4, 1, height_ratios=heights).reshape(2, 2).T
 
 
 def calibration_error(rows: pd.DataFrame) -> float:
@@ -104,7 +112,7 @@ def calibration_error(rows: pd.DataFrame) -> float:
 def _say_why(upper: Axes, lower: Axes, reason: str | None) -> None:
     """Say instead of a diagram why the probabilities are not calibrated."""
     why = f": {reason}" if reason else ""
-    style.say(upper, f"The probabilities are not calibrated{why}.", width=38)
+    style.say(upper, f"The probabilities are not calibrated{why}.", width=32)
     lower.set_axis_off()
 
 
@@ -150,7 +158,7 @@ def _draw_reliability(
 
 
 def _write_slope(axes: Axes, per_class: pd.DataFrame | None, shown: pd.DataFrame) -> None:
-    """Write slope and intercept of the class that is drawn into the corner that stays empty."""
+    """Write slope and intercept of the class that is drawn into a corner that holds no bin."""
     if per_class is None or "class" not in shown or "calibration_slope" not in per_class:
         return
     row = per_class[per_class["class"] == shown["class"].iloc[0]].iloc[0]
@@ -162,7 +170,9 @@ def _write_slope(axes: Axes, per_class: pd.DataFrame | None, shown: pd.DataFrame
         lines += [] if undefined(value) else [f"{name} {value:.2f}{within}"]
     if lines:
         ground = {"facecolor": "white", "edgecolor": "none", "alpha": 0.8, "pad": 2}
-        style.note(axes, "\n".join(lines), (1, 0), (-4, 5), ha="right", va="bottom", bbox=ground)
+        taken = ((shown["confidence"] > 0.4) & (shown["accuracy"] < 0.25)).any()
+        at, offset, ha, va = ((0, 1), (4, -5), "left", "top") if taken else CORNER
+        style.note(axes, "\n".join(lines), at, offset, ha=ha, va=va, bbox=ground)
 
 
 def _draw_outcomes(axes: Axes, rows: pd.DataFrame, name: str) -> None:

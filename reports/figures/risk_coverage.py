@@ -23,20 +23,22 @@ LEAST_HEIGHT = 0.05
 """The axis of errors reaches up to this at least."""
 
 
-def plot_risk_coverage(risk_coverage: pd.DataFrame, metrics: Mapping[str, Any]) -> Figure:
+def plot_risk_coverage(
+    risk_coverage: pd.DataFrame, metrics: Mapping[str, Any], *, stacked: bool = False
+) -> Figure:
     """Plot the share of wrong answers among the most certain ones by how many are answered.
 
     Args:
         risk_coverage: coverage, risk, low, high (0..1), the most certain first; may be empty.
         metrics: `uncertainty`, as in metrics.json, with the area under the curve and, where a
             promise was asked for, what was answered by it.
+        stacked: Whether it is drawn for a phone.
     """
     if risk_coverage.empty:
         return style.sentence("No risk-coverage curve: no test image could be evaluated.")
     found = metrics.get("uncertainty") or {}
     with style.styled([]):
-        figure = style.new_figure(style.WIDTH, 4.3)
-        axes = figure.subplots()
+        figure, axes = style.one_panel(4.3, stacked=stacked)
         x, y, low, high = (risk_coverage[name] for name in ("coverage", "risk", "low", "high"))
         axes.fill_between(
             x, low, high, color=style.BLUE, alpha=0.16, linewidth=0, label="95 % band"
@@ -47,12 +49,13 @@ def plot_risk_coverage(risk_coverage: pd.DataFrame, metrics: Mapping[str, Any]) 
         _draw_promise(axes, found.get("referral") or {})
         top = float(np.nanmax([*y, *high, LEAST_HEIGHT]))
         axes.set(xlim=(0, 1.01), ylim=(-0.015 * top, min(1.02, 1.05 * top)))
-        axes.set(xlabel="share of the images that is answered, the most certain first")
-        axes.set_ylabel("wrong answers among these")
+        end = "\n" if stacked else " "
+        axes.set(xlabel=f"share of the images that is answered,{end}the most certain first")
+        axes.set_ylabel("wrong answers" if stacked else "wrong answers among these")
         for axis in (axes.xaxis, axes.yaxis):
             axis.set_major_formatter(style.percent_tick)
         axes.grid()
-        axes.legend(loc="lower left", bbox_to_anchor=(0, 1.02), ncols=2, borderaxespad=0)
+        style.head(axes, stacked=stacked)
         return style.lay_out(figure)
 
 
@@ -82,5 +85,6 @@ PLOT = Plot(
     "others are referred to a person. A useful confidence lets the curve fall to the left.",
     tables=("risk_coverage.csv", "metrics.json"),
     draw=plot_risk_coverage,
+    stacks=True,
     position=6,
 )

@@ -24,15 +24,18 @@ KIND = Kind(
 )
 
 
-def plot_roc(roc: pd.DataFrame, per_class: pd.DataFrame, metrics: Metrics) -> Figure:
+def plot_roc(
+    roc: pd.DataFrame, per_class: pd.DataFrame, metrics: Metrics, *, stacked: bool = False
+) -> Figure:
     """Plot ROC curves, the diagonal of chance, AUROCs and the operating point, if there is one.
 
     Args:
         roc: class, false_positive_rate, true_positive_rate, low, high; may be empty.
         per_class: class, support, auroc, auroc_low, auroc_high.
         metrics: auroc and auroc_ci95 (of the mean), operating_point.
+        stacked: Whether it is drawn for a phone.
     """
-    return plot_curves(KIND, roc, per_class, metrics, _point(metrics))
+    return plot_curves(KIND, roc, per_class, metrics, _point(metrics), stacked=stacked)
 
 
 def _point(metrics: Metrics) -> Point | None:
@@ -61,5 +64,6 @@ PLOT = Plot(
     "for it, at every threshold. The band is the 95 % interval; the diagonal is chance.",
     tables=("roc.csv", "per_class.csv", "metrics.json"),
     draw=plot_roc,
+    stacks=True,
     position=3,
 )

@@ -43,7 +43,8 @@ class EmbeddedFigure:
 def embed(images: Mapping[str, bytes], tables: Mapping[str, pd.DataFrame]) -> list[EmbeddedFigure]:
     """Embed figures, by name a PNG file's bytes, in the order of the report.
 
-    `tables` are those of the report, by file name.
+    `tables` are those of the report, by file name. A figure whose first table has no rows, as that
+    of decisions without a positive class, would hold a sentence alone, and is left out.
     """
     return [
         EmbeddedFigure(
@@ -55,8 +56,12 @@ def embed(images: Mapping[str, bytes], tables: Mapping[str, pd.DataFrame]) -> li
             data_uri(images[narrow(plot.name)]) if narrow(plot.name) in images else "",
         )
         for plot in PLOTS
-        if plot.name in images
+        if plot.name in images and not _is_empty(tables.get(plot.tables[0]))
     ]
+
+
+def _is_empty(table: pd.DataFrame | None) -> bool:
+    return table is not None and table.empty
 
 
 def data_uri(image: bytes) -> str:

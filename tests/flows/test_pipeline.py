@@ -27,6 +27,8 @@ BEFORE_TRAINING = {"split", "pack", "cues", "shortcuts"}
 FIGURES = ["curves", "confusion", "per_class", "roc", "precision_recall", "reliability"]
 FIGURES += ["confidences", "curves_narrow", "per_class_narrow", "reliability_narrow"]
 FIGURES += ["net_benefit", "risk_coverage"]
+FIGURES += ["confidences_narrow", "net_benefit_narrow", "precision_recall_narrow"]
+FIGURES += ["risk_coverage_narrow", "roc_narrow"]
 FILES = {
     *("manifest.csv", "quarantine.csv", "contents.txt", "hashes.npy", "levels.json"),
     "decided.csv",

@@ -217,3 +217,32 @@ def test_the_summary_fits_a_screen_figures_are_dark_and_the_contents_lead_to_sec
     assert seen.page.evaluate(look) == "none", "on paper they are light"
     assert not seen.page.get_by_role("navigation").is_visible()
     seen.page.close()
+
+
+def test_a_name_without_a_space_leaves_room_for_the_numbers(
+    browser: Browser, tmp_path: Path
+) -> None:
+    file = tmp_path / "report.html"
+    file.write_text(html.render_report(content(["n" * 90, "b"])), encoding="utf-8")
+    phone = Seen(browser, file, 390, "light")
+    box = phone.page.locator(".sortable tbody th").first.bounding_box()
+    assert box is not None
+    assert box["width"] <= 390 / 2
+    phone.page.close()
+    desk = Seen(browser, file, 1100, "light")
+    scrolled = "document.querySelector('.scroll:has(.sortable)')"
+    assert desk.page.evaluate(f"{scrolled}.scrollWidth <= {scrolled}.clientWidth")
+    desk.page.close()
+
+
+def test_what_is_scrolled_on_the_screen_fits_the_paper(browser: Browser, tmp_path: Path) -> None:
+    names = ["n" * 90, *(f"class {n} with a long name" for n in range(9))]
+    file = tmp_path / "report.html"
+    file.write_text(html.render_report(hostile(names)), encoding="utf-8")
+    seen = Seen(browser, file, 673, "light")  # A4 less its margins
+    seen.page.emulate_media(media="print")
+    cut = """[...document.querySelectorAll(".scroll > table")].filter((table) =>
+        table.getBoundingClientRect().right > document.querySelector("main").offsetWidth + 1
+    ).map((table) => table.parentElement.ariaLabel)"""
+    assert seen.page.evaluate(cut) == []
+    seen.page.close()

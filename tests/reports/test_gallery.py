@@ -24,8 +24,10 @@ from tests.reports.figures.samples import (
 )
 
 STEMS = [
-    *("confusion", "per_class", "per_class_narrow", "roc", "precision_recall"),
-    *("reliability", "reliability_narrow", "confidences", "net_benefit", "risk_coverage"),
+    *("confusion", "per_class", "per_class_narrow", "roc", "roc_narrow"),
+    *("precision_recall", "precision_recall_narrow", "reliability", "reliability_narrow"),
+    *("confidences", "confidences_narrow", "net_benefit", "net_benefit_narrow"),
+    *("risk_coverage", "risk_coverage_narrow"),
     *("curves", "curves_narrow"),
 ]
 OPTIONS: dict[str, Any] = {"metric": "val_accuracy", "keep": "best", "show_time": False}
@@ -150,3 +152,13 @@ def test_records_are_read_without_what_computes_and_draws() -> None:
     heavy = "{'matplotlib', 'scipy', 'torch'}"
     code = f"import {rooms}; assert not {heavy} & set(sys.modules)"
     subprocess.run([sys.executable, "-c", code], check=True)
+
+
+def test_a_figure_whose_table_has_no_rows_is_left_out_of_the_report() -> None:
+    images = {"net_benefit": b"png" * 20, "roc": b"png" * 20}
+    rows = EVALUATIONS["two"]["per_class.csv"]
+    given = {"per_class.csv": rows, "net_benefit.csv": rows}
+    shown = [each.title for each in section.embed(images, given)]
+    assert shown == ["ROC curve", "Decision curve"]
+    given["net_benefit.csv"] = rows.head(0)
+    assert [each.title for each in section.embed(images, given)] == ["ROC curve"]

@@ -13,7 +13,8 @@ from tests.reports.figures.samples import history, scores, write_scores
 STEMS = (
     *("confidences", "confusion", "curves", "net_benefit", "per_class", "precision_recall"),
     *("reliability", "risk_coverage", "roc"),
-    *("curves_narrow", "per_class_narrow", "reliability_narrow"),
+    *("confidences_narrow", "curves_narrow", "net_benefit_narrow", "per_class_narrow"),
+    *("precision_recall_narrow", "reliability_narrow", "risk_coverage_narrow", "roc_narrow"),
 )
 
 
@@ -93,7 +94,9 @@ def test_a_changed_table_is_drawn_again_and_empty_ones_as_sentences(
     path.write_text(json.dumps(json.loads(path.read_text()) | {"operating_point": None}))
     scores = artifact(folder)
     other = plot.fn(runtime, split, model, scores, False, "val_accuracy", "best")
-    assert changed(drawn, other.files) == {"roc", "precision_recall"}
+    assert changed(drawn, other.files) == {
+        *("roc", "roc_narrow", "precision_recall", "precision_recall_narrow")
+    }
     for path in folder.glob("*.csv"):
         path.write_text(path.read_text().splitlines()[0] + "\n")
     empty = plot.fn(runtime, split, model, artifact(folder), True, "val_accuracy", "best")
