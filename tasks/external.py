@@ -50,7 +50,7 @@ OWN_FILES = ("manifest.csv", "split.csv", "hashes.npy", JOINED_FILE, "prediction
 Facts = tuple[tuple[str, str], ...]
 Rule = tuple[tuple[str, str | float | None], ...]
 """What calibration.json says of new images, by name."""
-Scanned = Annotated[Artifact, Reads("manifest.csv", "hashes.npy", "levels.json")]
+Scanned = Annotated[Artifact, Reads("manifest.csv", "hashes.npy", "levels.json", "quarantine.csv")]
 OneFile = Annotated[Artifact | None, Reads()]
 
 
@@ -111,6 +111,7 @@ def overlap(
         found = table = of.find_overlap(here, own, settings.near_duplicates, new_groups=new_groups)
     split = of.choose_scored(here.images, table, classes)
     counts = of.count_overlap(here, split, found, classes, phash_alone=phash_alone)
+    counts["unreadable"] = len(read_table(manifest.path("quarantine.csv")))
     write_table(split, work.out / "split.csv")
     write_table(table, work.out / OVERLAP)
     write_json(counts, work.out / "overlap.json")

@@ -140,6 +140,8 @@ def in_both(pairs: Found) -> str:
 def left_out(found: Found) -> dict[str, str]:
     """List how many images are scored, and how many are left out for which reason."""
     rows = {"Images found": f"{found['images']:,}"}
+    if found["unreadable"]:
+        rows["Files that could not be used, see quarantine.csv"] = f"{found['unreadable']:,}"
     for reason, count in sorted(found["left_out"].items()):
         known = ", known from the training data" if reason in found["known"] else ""
         rows[f"Left out{known}: {reason}"] = f"{count:,}"

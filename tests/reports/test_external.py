@@ -23,7 +23,7 @@ from tests.reports.test_html import EVIL, PNG
 FOUND = {
     "checked": True, "images": 60, "scored": 40, "groups": 30, "known": {"identical": 2},
     "left_out": {"identical": 2, "class that the model lacks": 18}, "lacking": {EVIL: 18},
-    "absent": [], "evidence": "names", "group_warnings": [],
+    "absent": [], "evidence": "names", "group_warnings": [], "unreadable": 7,
 }  # fmt: skip
 RULE = {"temperature": 1.5, "positive": None, "threshold": None}
 SAME: dict[str, list[str]] = {"external": [], "internal": []}
@@ -97,6 +97,12 @@ def test_where_a_class_is_missing_balanced_accuracies_stand_apart() -> None:
         "compared, since these images lack “Others”."
     )
     assert [bar["name"] for bar in external.bars(found)] == ["Balanced accuracy, these images"]
+
+
+def test_files_that_could_not_be_used_are_counted() -> None:
+    rows = external.left_out(FOUND)
+    assert rows["Files that could not be used, see quarantine.csv"] == "7"
+    assert not any("quarantine" in name for name in external.left_out(FOUND | {"unreadable": 0}))
 
 
 def test_one_image_is_written_as_one() -> None:

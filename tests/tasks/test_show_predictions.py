@@ -62,7 +62,7 @@ def test_the_page_shows_every_file_with_its_answer(tmp_path: Path) -> None:
     assert '<strong>refer</strong><span class="small">likeliest: B</span>' in page
     assert "possible: B, A" in page
     assert "<strong>1 of 2 images is unlike the training images.</strong>" in page
-    assert page.count('<span class="small">unlike the training images</span>') == 1
+    assert page.count('<span class="disagree">unlike the training images</span>') == 1
 
 
 def test_answers_that_name_a_disease_are_no_diagnosis() -> None:
