@@ -38,11 +38,15 @@ class Advice:
 
 
 def advise(content: ReportContent) -> list[dict[str, str]]:
-    """Give the advice that this report calls for, the gravest first: words, flag, effect."""
-    said = ((each, each.words(content)) for each in ADVICE)
-    return [
-        {"words": words, "flag": each.flag, "effect": each.effect} for each, words in said if words
-    ]
+    """Give the advice that this report calls for, the gravest first: words, flag, effect.
+
+    A flag is advised once, for the gravest reason.
+    """
+    found: dict[str, dict[str, str]] = {}
+    for each in ADVICE:
+        if each.flag not in found and (words := each.words(content)):
+            found[each.flag] = {"words": words, "flag": each.flag, "effect": each.effect}
+    return list(found.values())
 
 
 def _leak(content: ReportContent) -> str:
