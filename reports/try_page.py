@@ -9,6 +9,7 @@ from typing import Any
 from reports.batch import limits_in_words, worth_of_probabilities
 from reports.html import render, script_of
 from resnext.contracts.formatting import percent
+from resnext.contracts.threshold import UNLIKE
 
 
 @dataclass(frozen=True)
@@ -37,4 +38,4 @@ class TryContent:
 
 def render_try_page(content: TryContent) -> str:
     """Render the page as one HTML text."""
-    return render("try.html.j2", content, **script_of("try.js"))
+    return render("try.html.j2", content, UNLIKE=UNLIKE, **script_of("try.js"))

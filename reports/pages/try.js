@@ -2,7 +2,7 @@
 const MOST_SHARES = 6; // classes whose bars are seen at once
 const place = document.getElementById("answers");
 const statusLine = document.getElementById("status");
-const mostBytes = Number(document.getElementById("try").dataset.mostBytes);
+const { mostBytes, unlike } = document.getElementById("try").dataset;
 const waiting = [];
 let busy = false;
 
@@ -41,7 +41,7 @@ async function work() {
 }
 
 async function ask(file) {
-  if (file.size > mostBytes) {
+  if (file.size > Number(mostBytes)) {
     throw new Error(`The picture is larger than ${mostBytes / 1e6} MB.`);
   }
   const type = file.type.startsWith("image/") ? file.type : "application/octet-stream";
@@ -62,7 +62,11 @@ async function ask(file) {
 function show(card, said) {
   card.querySelector(".answer").textContent = said.refer ? `Refer (likeliest: ${said.answer})` : said.answer;
   const possible = said.possible.length > 1 ? `possible: ${said.possible.join(", ")}` : "";
-  card.querySelector(".note").textContent = [possible, said.note].filter(Boolean).join("; ");
+  const notes = [possible, ...said.note.split("; ")].filter(Boolean);
+  if (notes.includes(unlike)) {
+    card.querySelector(".odd").append(element("span", "disagree", unlike));
+  }
+  card.querySelector(".note").textContent = notes.filter((note) => note !== unlike).join("; ");
   const sights = card.querySelector(".sights");
   sights.append(sight(said.thumbnail, "Picture"));
   if (said.heat_map) {

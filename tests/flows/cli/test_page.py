@@ -325,7 +325,8 @@ CLASSES_SHOWN = ("a", "b", EVIL)
 def content(**facts: Any) -> TryContent:
     given: dict[str, Any] = {
         "facts": {"Model": f"run {EVIL * 3}", "Balanced accuracy": "61.0 %"},
-        "classes": CLASSES_SHOWN, "calibration": RULE, "heat_maps": True, "most_bytes": 1000,
+        "classes": CLASSES_SHOWN, "calibration": RULE | {"fitted_on": "val"},
+        "heat_maps": True, "most_bytes": 1000,
     }  # fmt: skip
     return TryContent(**given | facts)
 
@@ -339,7 +340,8 @@ def shown(data: bytes, explain: bool) -> Answer:
     shares = {name: 0.5 / 2**place for place, name in enumerate(names)}
     pixel = "data:image/gif;base64,R0lGODlhAQABAAAAACwAAAAAAQABAAA="
     return Answer(
-        answer=EVIL, probabilities=shares, note=f"{EVIL} counts from 12.5 % on",
+        answer=EVIL, probabilities=shares,
+        note=f"unlike the training images; {EVIL} counts from 12.5 % on",
         thumbnail=pixel, heat_map=pixel,
     )  # fmt: skip
 
@@ -413,6 +415,7 @@ def test_pictures_get_class_bars_and_heat_map_and_nothing_leaves_the_page(
         seen.locator("#status", has_text="Done.").wait_for()
         good, bad, large = seen.locator(".try").all()
         assert good.locator(".answer").inner_text() == EVIL
+        assert good.locator(".odd").inner_text() == "unlike the training images"
         assert good.locator(".note").inner_text() == f"{EVIL} counts from 12.5 % on"
         assert [each.get_attribute("alt") for each in good.locator("img").all()] == [
             "Picture", "Heat map",
