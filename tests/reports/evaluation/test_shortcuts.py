@@ -41,7 +41,7 @@ def test_a_planted_border_colour_is_found_and_no_other_cue() -> None:
     assert by_cue(found)["colour of the border"]["auroc"] > 0.95
     assert set(above_chance(found)["cue"]) == {"colour of the border", TOGETHER}
     (warning,) = words.warnings(found)
-    assert "colour of the border alone has an AUROC of 1.000 (95 %: 0.9" in warning
+    assert "colour of the border alone has an AUROC of 1.000 (95\u00a0%: 0.9" in warning
     assert words.verdict(found) == warning
 
 
