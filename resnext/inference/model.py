@@ -29,6 +29,7 @@ from resnext.inference.calibration import read_calibration, softmax
 from resnext.inference.execution import Execution, Judging, RuntimeName
 from resnext.inference.exported import SUFFIX, Facts
 from resnext.inference.predictor import open_judging
+from resnext.inference.reference import FILE as REFERENCE
 from resnext.inference.reference import reference_beside
 from resnext.models.model_file import ModelCard, read_card
 
@@ -136,10 +137,12 @@ def load_model(path: Path | str, device: str = "auto") -> Model:
     facts = read_facts(file)
     runtime: RuntimeName = "onnx" if file.suffix == SUFFIX else "torch"
     compute = plan_compute("cpu" if runtime == "onnx" else device)
-    with file.open("rb") as opened:
-        digests = [facts.made_of or hashlib.file_digest(opened, "sha256").hexdigest()]
-    execution = Execution(runtime=runtime, compute=compute)
-    judge = open_judging(file, execution, reference_beside(file, digests))
+    known = None
+    if file.with_name(REFERENCE).is_file():  # else a large file would be hashed for nothing
+        with file.open("rb") as opened:
+            digest = facts.made_of or hashlib.file_digest(opened, "sha256").hexdigest()
+        known = reference_beside(file, [digest])
+    judge = open_judging(file, Execution(runtime=runtime, compute=compute), known)
     return Model(judge, facts.card, facts.calibration)
 
 
